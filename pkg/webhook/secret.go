@@ -1,0 +1,94 @@
+package webhook
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// GeneratedSecretSize is the size in bytes of the keys GenerateSecret makes.
+const GeneratedSecretSize = 32
+
+// What is wrong with the text of a secret. None of them quotes it.
+var (
+	ErrSecretEmpty  = errors.New("the secret is empty: Mender would sign with an empty key, which anyone can forge")
+	ErrSecretOdd    = errors.New("the secret has an odd number of digits: Mender takes hexadecimal digits in pairs, such as 00ff")
+	ErrSecretNotHex = errors.New("the secret is not hexadecimal: Mender takes digits 0-9 and a-f alone, in pairs, such as 00ff")
+)
+
+// Secret is the key that Mender signs a webhook's deliveries with. The zero
+// Secret is none at all: what is sent with it is unsigned.
+//
+// However it is printed, a Secret shows its fingerprint alone; Hex gives it
+// away. Secrets can be compared with ==, and used from several goroutines.
+type Secret struct {
+	set  bool
+	key  string
+	text string
+}
+
+// ParseSecret reads a secret as Mender takes it: an even number of
+// hexadecimal digits in either case. The HMAC key is the bytes they stand
+// for. The error is ErrSecretEmpty, ErrSecretOdd or ErrSecretNotHex.
+//
+// Mender's API description says 1 to 64 lower-case digits; the service takes
+// longer secrets and upper case, and refuses an odd number of digits.
+func ParseSecret(text string) (Secret, error) {
+	if text == "" {
+		return Secret{}, ErrSecretEmpty
+	}
+	key, err := hex.DecodeString(text)
+	switch {
+	case errors.Is(err, hex.ErrLength):
+		return Secret{}, ErrSecretOdd
+	case err != nil:
+		return Secret{}, ErrSecretNotHex
+	}
+	return Secret{set: true, key: string(key), text: text}, nil
+}
+
+// GenerateSecret makes a secret of GeneratedSecretSize random bytes.
+func GenerateSecret() Secret {
+	key := make([]byte, GeneratedSecretSize)
+	_, _ = rand.Read(key) // crypto/rand.Read never returns an error
+	return Secret{set: true, key: string(key), text: hex.EncodeToString(key)}
+}
+
+// EmptySecret is what Mender makes of an empty string: it signs, under a key
+// that everybody knows. ParseSecret refuses it; a stand-in for the server
+// needs it.
+func EmptySecret() Secret { return Secret{set: true} }
+
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return !s.set }
+
+// Hex returns the secret itself, as it was given to ParseSecret. It belongs
+// in a request to Mender, a file of mode 0600 or a keyring, and nowhere else.
+func (s Secret) Hex() string { return s.text }
+
+// Fingerprint returns eight hexadecimal digits that tell secrets apart
+// without giving them away, or "" where there is no secret. The digits' case
+// in the secret makes no difference.
+func (s Secret) Fingerprint() string {
+	if !s.set {
+		return ""
+	}
+	return hex.EncodeToString(mac(s.key, []byte("mender-webhooks secret fingerprint"))[:4])
+}
+
+// String returns the fingerprint.
+func (s Secret) String() string {
+	if !s.set {
+		return "no secret"
+	}
+	return "secret " + s.Fingerprint()
+}
+
+// Format prints the fingerprint for every verb, so that no %+v or %x of a
+// struct around a Secret can give it away.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// MarshalText makes JSON, YAML and slog show the fingerprint.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
