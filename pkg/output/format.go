@@ -1,0 +1,45 @@
+package output
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Format is a way to write results: the value of --output.
+type Format string
+
+// The formats. JSON is indented, JSONL has one object a line, Name prints ids
+// alone, None prints nothing.
+const (
+	Table Format = "table"
+	JSON  Format = "json"
+	JSONL Format = "jsonl"
+	YAML  Format = "yaml"
+	Name  Format = "name"
+	None  Format = "none"
+)
+
+// Formats returns all formats, in the order in which help lists them.
+func Formats() []Format { return []Format{Table, JSON, JSONL, YAML, Name, None} }
+
+// ParseFormat reads a format out of those that a command accepts; without
+// any, all are accepted. The error names the choices.
+func ParseFormat(text string, accepted ...Format) (Format, error) {
+	if len(accepted) == 0 {
+		accepted = Formats()
+	}
+	if f := Format(text); slices.Contains(accepted, f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("unknown output format %q: choose one of %s", Safe(text), Choices(accepted...))
+}
+
+// Choices lists formats for help and error messages: "table, json, yaml".
+func Choices(formats ...Format) string {
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = string(f)
+	}
+	return strings.Join(names, ", ")
+}

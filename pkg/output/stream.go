@@ -1,0 +1,164 @@
+package output
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
+
+// Item is one item of a stream in all its shapes; see View.
+type Item struct {
+	Value any
+	Row   []string
+	Name  string
+}
+
+// Stream writes items one by one, each at once: nothing waits in a buffer,
+// unless a jq expression is to see all of them together (JSON).
+//
+// JSON is an array, opened by the first item and closed by Close. YAML is a
+// sequence. A table's columns have their Min width, and what a terminal has
+// left goes to the last of the columns that may be cut; longer cells move
+// what follows them, or are cut, where that is allowed.
+//
+// It is not safe for concurrent use.
+type Stream struct {
+	p       *Printer
+	columns []Column
+	widths  []int
+	count   int
+	pending bytes.Buffer // the array so far, for jq
+	failed  error
+	closed  bool
+}
+
+// Stream begins a stream. The columns are for Table. Close it when the last
+// item is written, also after an error of the items' own.
+func (p *Printer) Stream(columns []Column) *Stream {
+	s := &Stream{p: p, columns: columns, widths: headerWidths(columns)}
+	if p.fits() && len(columns) > 0 {
+		s.widths = streamWidths(columns, p.opt.Width)
+	}
+	return s
+}
+
+// streamWidths shares out the terminal's width before any row is known.
+func streamWidths(columns []Column, total int) []int {
+	widths := headerWidths(columns)
+	shrink(columns, widths, total)
+	left := total - gap*(len(columns)-1)
+	last := -1
+	for i, c := range columns {
+		left -= widths[i]
+		if c.Shrink {
+			last = i
+		}
+	}
+	if last >= 0 && left > 0 {
+		widths[last] += left
+	}
+	return widths
+}
+
+var errStreamClosed = errors.New("write to a closed stream")
+
+// Write writes one item. After an error it writes nothing more, and returns
+// that error again.
+func (s *Stream) Write(item Item) error {
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.closed:
+		return errStreamClosed
+	}
+	s.failed = s.item(item)
+	s.count++
+	return s.failed
+}
+
+func (s *Stream) item(item Item) error {
+	switch s.p.opt.Format {
+	case Table:
+		return s.row(item.Row)
+	case Name:
+		return s.p.write(names(item.Name))
+	case None:
+		return nil
+	}
+	text, err := marshal(item.Value)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.p.opt.Format == JSONL && s.p.jq != nil:
+		return s.p.filtered(text)
+	case s.p.opt.Format == JSONL:
+		return s.p.write(append(s.p.style.colored(text), '\n'))
+	case s.p.opt.Format == YAML:
+		if text, err = toYAML(append(append([]byte{'['}, text...), ']')); err != nil {
+			return err
+		}
+		return s.p.write(text)
+	default:
+		return s.element(text)
+	}
+}
+
+// element writes one element of the array.
+func (s *Stream) element(text []byte) error {
+	begin := ",\n"
+	if s.count == 0 {
+		begin = "[\n"
+	}
+	if s.p.jq != nil {
+		s.pending.WriteString(begin)
+		s.pending.Write(text)
+		return nil
+	}
+	return s.p.write(append([]byte(begin+indent), s.p.style.colored(pretty(text, indent))...))
+}
+
+func (s *Stream) row(row []string) error {
+	var out []byte
+	if s.count == 0 {
+		out = append(out, s.line(s.p.header(s.columns))...)
+	}
+	cells := safeRow(row, len(s.columns))
+	return s.p.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...))
+}
+
+// line pads by itself, since tablewriter's own streams cut what is longer
+// than the column, in pipes too.
+func (s *Stream) line(cells []string) string {
+	var b strings.Builder
+	for i, cell := range cells {
+		b.WriteString(cell)
+		if i < len(cells)-1 {
+			b.WriteString(strings.Repeat(" ", max(s.widths[i]-paintedWidth(cell), 0)+gap))
+		}
+	}
+	return strings.TrimRight(b.String(), " ") + "\n"
+}
+
+// Close ends what has been begun: the array of JSON is closed, an empty one is
+// written where there was no item. It may be called again.
+func (s *Stream) Close() error {
+	if s.closed || s.failed != nil {
+		s.closed = true
+		return s.failed
+	}
+	s.closed = true
+	switch {
+	case s.p.opt.Format == JSON && s.p.jq != nil:
+		if s.count == 0 {
+			s.pending.WriteByte('[')
+		}
+		s.pending.WriteByte(']')
+		return s.p.filtered(s.pending.Bytes())
+	case s.p.opt.Format == JSON && s.count == 0, s.p.opt.Format == YAML && s.count == 0:
+		return s.p.write([]byte("[]\n"))
+	case s.p.opt.Format == JSON:
+		return s.p.write([]byte("\n]\n"))
+	}
+	return nil
+}

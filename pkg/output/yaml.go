@@ -1,0 +1,139 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/token"
+)
+
+// toYAML writes a JSON text of marshal's as YAML in block style: keys in
+// their order, numbers by their text, strings that could be taken for
+// anything else in double quotes.
+//
+// go-yaml's encoder takes JSON through its own values, and so loses the text
+// of numbers; it also breaks on keys with newlines, and leaves carriage
+// returns and .inf without quotes. What it knows of reserved words is used.
+func toYAML(text []byte) ([]byte, error) {
+	w := yamlWriter{in: json.NewDecoder(bytes.NewReader(text))}
+	w.in.UseNumber()
+	if err := w.value(0, top); err != nil {
+		return nil, fmt.Errorf("encode the output as YAML: %w", err)
+	}
+	return w.out.Bytes(), nil
+}
+
+// place is where a value stands, and so how it begins.
+type place int
+
+const (
+	top       place = iota // nothing before it
+	afterKey               // after "key:"
+	afterDash              // after "-"
+)
+
+type yamlWriter struct {
+	in  *json.Decoder
+	out bytes.Buffer
+}
+
+// value copies one value. depth is the indentation of its lines.
+func (w *yamlWriter) value(depth int, at place) error {
+	tok, err := w.in.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := tok.(json.Delim)
+	if !ok {
+		w.word(yamlScalar(tok), at)
+		return nil
+	}
+	if !w.in.More() {
+		w.word(map[json.Delim]string{'[': "[]", '{': "{}"}[open], at)
+	}
+	for first := true; w.in.More(); first = false {
+		w.begin(depth, at, first)
+		if err := w.element(depth, open); err != nil {
+			return err
+		}
+	}
+	_, err = w.in.Token() // the closing one
+	return err
+}
+
+// word writes what fits on the line that has begun.
+func (w *yamlWriter) word(text string, at place) {
+	if at != top {
+		w.out.WriteByte(' ')
+	}
+	w.out.WriteString(text + "\n")
+}
+
+// begin goes to where an element begins: on a line of its own, but for the
+// first after a dash.
+func (w *yamlWriter) begin(depth int, at place, first bool) {
+	switch {
+	case first && at == afterDash:
+		w.out.WriteByte(' ')
+		return
+	case first && at == afterKey:
+		w.out.WriteByte('\n')
+	}
+	w.out.WriteString(strings.Repeat(indent, depth))
+}
+
+func (w *yamlWriter) element(depth int, open json.Delim) error {
+	if open == '[' {
+		w.out.WriteByte('-')
+		return w.value(depth+1, afterDash)
+	}
+	key, err := w.in.Token()
+	if err != nil {
+		return err
+	}
+	w.out.WriteString(yamlScalar(key) + ":")
+	return w.value(depth+1, afterKey)
+}
+
+// plainYAML is text that no YAML parser takes for anything but a string,
+// unless it is a word that token.IsNeedQuoted knows, such as yes or null.
+var plainYAML = regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_@.+-]*(?:[ :][A-Za-z0-9/_@.+-]+)*$`)
+
+func yamlScalar(tok json.Token) string {
+	switch t := tok.(type) {
+	case string:
+		if plainYAML.MatchString(t) && !token.IsNeedQuoted(t) {
+			return t
+		}
+		return yamlQuote(t)
+	case nil:
+		return "null"
+	default: // bool, json.Number
+		return fmt.Sprint(t)
+	}
+}
+
+// yamlQuote writes a string in double quotes, with what Safe would show as
+// escapes. Those of Go are a part of YAML's.
+func yamlQuote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case visible(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
