@@ -1,0 +1,238 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxFile is the size in bytes up to which a settings or token file is read.
+const maxFile = 1 << 20
+
+// The keys at the top of a config file.
+const (
+	topProfile  = "profile"
+	topProfiles = "profiles"
+)
+
+// document is a config file that was read and checked.
+type document struct {
+	path    string
+	tree    *ast.File
+	current string // what its "profile" says
+	names   []string
+	entries map[string][]entry // by profile, in the file's order
+}
+
+// entry is one setting of a profile.
+type entry struct {
+	key  string
+	text string // in its plain form
+	line int
+}
+
+// readDocument reads and checks a config file. One that does not exist has
+// nothing in it.
+func readDocument(path string) (*document, error) {
+	d := &document{path: path, entries: map[string][]entry{}}
+	if path == "" {
+		return d, nil
+	}
+	text, mode, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d, nil
+	case err != nil:
+		return nil, &UsageError{Problem: "can't read the config file", Err: err}
+	}
+	if err := d.parse(text); err != nil {
+		return nil, err
+	}
+	return d, d.checkMode(mode)
+}
+
+func readFile(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return text, info.Mode(), err
+}
+
+func (d *document) parse(text []byte) error {
+	tree, err := parser.ParseBytes(text, parser.ParseComments)
+	if err != nil {
+		return d.yamlError(err)
+	}
+	d.tree = tree
+	if len(tree.Docs) > 1 {
+		return usagef("", "%s holds more than one YAML document", d.path)
+	}
+	top, err := d.mapping(d.body(), "the file")
+	if err != nil {
+		return err
+	}
+	for _, item := range top {
+		switch name := item.Key.GetToken().Value; name {
+		case topProfile:
+			d.current, err = d.scalar(item.Value, topProfile)
+		case topProfiles:
+			err = d.parseProfiles(item.Value)
+		default:
+			err = d.unknown(item.Key, name, []string{topProfile, topProfiles})
+			if _, ok := profileKey(name); ok {
+				err = d.at(item.Key, "the setting %q stands in a profile, below %s and the profile's name", name, topProfiles)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// body returns the document's node, nil where the file holds nothing.
+func (d *document) body() ast.Node {
+	if d.tree == nil || len(d.tree.Docs) == 0 {
+		return nil
+	}
+	return d.tree.Docs[0].Body
+}
+
+func (d *document) parseProfiles(node ast.Node) error {
+	profiles, err := d.mapping(node, topProfiles)
+	if err != nil {
+		return err
+	}
+	for _, item := range profiles {
+		name := item.Key.GetToken().Value
+		settings, err := d.mapping(item.Value, "profile "+name)
+		if err != nil {
+			return err
+		}
+		entries := make([]entry, 0, len(settings))
+		for _, s := range settings {
+			e, err := d.parseEntry(s)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, e)
+		}
+		d.names = append(d.names, name)
+		d.entries[name] = entries
+	}
+	return nil
+}
+
+func (d *document) parseEntry(item *ast.MappingValueNode) (entry, error) {
+	name := item.Key.GetToken().Value
+	key, ok := profileKey(name)
+	if !ok {
+		return entry{}, d.unknown(item.Key, name, ProfileKeys())
+	}
+	text, err := d.scalar(item.Value, name)
+	if err != nil {
+		return entry{}, err
+	}
+	if text, err = key.check(text); err != nil {
+		return entry{}, d.at(item.Value, "%s can't be used: %w", name, err)
+	}
+	return entry{key: name, text: text, line: item.Key.GetToken().Position.Line}, nil
+}
+
+// mapping returns the pairs of a mapping; nothing at all is an empty one.
+func (d *document) mapping(node ast.Node, what string) ([]*ast.MappingValueNode, error) {
+	switch n := node.(type) {
+	case nil, *ast.NullNode, *ast.CommentGroupNode:
+		return nil, nil
+	case *ast.MappingNode:
+		return n.Values, nil
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, nil
+	}
+	return nil, d.at(node, "%s has to be a list of names with values, as in name: value", what)
+}
+
+func (d *document) scalar(node ast.Node, what string) (string, error) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
+		return n.GetToken().Value, nil
+	case *ast.NullNode:
+		return "", d.at(node, "%s has no value", what)
+	}
+	return "", d.at(node, "%s has to be one plain value", what)
+}
+
+// at is an error with its place in the file.
+func (d *document) at(node ast.Node, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &UsageError{Problem: d.place(node.GetToken()) + ": " + err.Error()}
+}
+
+func (d *document) unknown(node ast.Node, name string, known []string) error {
+	return d.at(node, "there is no setting %q%s", name, didYouMean(name, known))
+}
+
+func (d *document) place(t *token.Token) string {
+	return fmt.Sprintf("%s:%d:%d", d.path, t.Position.Line, t.Position.Column)
+}
+
+// yamlError leaves out the piece of the file that the YAML library would
+// show: it may hold a token.
+func (d *document) yamlError(err error) error {
+	var located yaml.Error
+	if errors.As(err, &located) && located.GetToken() != nil {
+		return usagef("", "%s: %s", d.place(located.GetToken()), located.GetMessage())
+	}
+	return usagef("", "%s is no YAML", d.path)
+}
+
+// checkMode refuses a file with a token in it that others can read.
+func (d *document) checkMode(mode fs.FileMode) error {
+	if runtime.GOOS == "windows" || mode.Perm()&0o077 == 0 {
+		return nil
+	}
+	for _, name := range d.names {
+		if e, ok := d.entry(name, keyToken); ok {
+			return usagef("chmod 600 "+d.path, "%s:%d holds a token, and other users of this machine can read the file",
+				d.path, e.line)
+		}
+	}
+	return nil
+}
+
+func (d *document) entry(profile, key string) (entry, bool) {
+	entries := d.entries[profile]
+	i := slices.IndexFunc(entries, func(e entry) bool { return e.key == key })
+	if i < 0 {
+		return entry{}, false
+	}
+	return entries[i], true
+}
+
+func (d *document) has(profile string) bool {
+	_, ok := d.entries[profile]
+	return ok
+}

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"github.com/spf13/pflag"
+)
+
+// RegisterFlags adds the global flags that Load reads.
+func RegisterFlags(flags *pflag.FlagSet) {
+	for _, k := range Keys() {
+		switch k.Name {
+		case keySkip:
+			flags.BoolP(k.Flag, "k", false, k.Doc)
+		case keyAllowHTTP, keyNoKeyring:
+			flags.Bool(k.Flag, false, k.Doc)
+		case keyTimeout:
+			flags.Duration(k.Flag, DefaultRequestTimeout, k.Doc)
+		default:
+			if k.Flag != "" {
+				flags.String(k.Flag, "", k.Doc+more(k))
+			}
+		}
+	}
+}
+
+// more tells, in a flag's help, what else sets it.
+func more(k Key) string {
+	switch {
+	case k.Name == keyServer:
+		return " (default " + DefaultServer + "; variable " + k.Env + ")"
+	case k.Env != "":
+		return " (variable " + k.Env + ")"
+	}
+	return ""
+}
+
+// flagValue returns the text of a flag that was given. Empty text, as of
+// --server "$UNSET", is an error.
+func flagValue(flags *pflag.FlagSet, name string) (text string, given bool, err error) {
+	if flags == nil || name == "" {
+		return "", false, nil
+	}
+	f := flags.Lookup(name)
+	if f == nil || !f.Changed {
+		return "", false, nil
+	}
+	if f.Value.String() == "" {
+		return "", true, usagef("give it a value, or leave the flag out", "--%s is empty", name)
+	}
+	return f.Value.String(), true, nil
+}

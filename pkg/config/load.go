@@ -1,0 +1,332 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// Input is where Load looks. Every field may be left out.
+type Input struct {
+	// Flags holds the flags of RegisterFlags after parsing.
+	Flags *pflag.FlagSet
+	// LookupEnv finds environment variables, as os.LookupEnv does.
+	LookupEnv func(name string) (string, bool)
+	// Stdin is read for --token - and --secret-file -, and not otherwise.
+	Stdin io.Reader
+	// StoredToken returns the token that login keeps for a server and a
+	// profile, or "" where there is none. It is asked only where no flag and
+	// nothing stronger gives a token.
+	StoredToken func(server, profile string) (string, error)
+	// NoToken is for commands that send nothing to Mender: the token is then
+	// not looked for.
+	NoToken bool
+	// NewProfile is for login: the profile and the config file that are
+	// named need not exist.
+	NewProfile bool
+	// SystemDir and WorkDir are where mender-cli's settings are looked for,
+	// beside the home folder; empty means /etc/mender-cli and ".".
+	SystemDir, WorkDir string
+}
+
+// layer is the values that one source gives, by the name of the setting.
+type layer struct {
+	source Source
+	values map[string]string
+	from   map[string]string
+}
+
+func newLayer(source Source) layer {
+	return layer{source: source, values: map[string]string{}, from: map[string]string{}}
+}
+
+func (l layer) set(key, text, from string) { l.values[key], l.from[key] = text, from }
+
+// Load finds the settings. What is wrong with a flag, a variable or a file is
+// a *UsageError; an error of Input.StoredToken comes back wrapped.
+func Load(in Input) (*Settings, error) {
+	l := loader{in: in, env: in.LookupEnv}
+	if err := l.read(); err != nil {
+		return nil, err
+	}
+	s, err := l.merge()
+	if err != nil {
+		return nil, err
+	}
+	if l.cli.note != "" {
+		s.Notes = append(s.Notes, l.cli.note)
+	}
+	if !in.NoToken {
+		if s.Token, err = l.token(s); err != nil {
+			return nil, err
+		}
+	}
+	s.values = l.values(s)
+	return s, nil
+}
+
+// loader is Load at work.
+type loader struct {
+	in           Input
+	env          environment
+	doc          *document
+	profile      string
+	profileFlag  bool // --profile was given
+	cli          menderCLI
+	layers       []layer // from the weakest to the strongest
+	profileFrom  string
+	profileKind  Source
+	configFrom   string
+	configSource Source
+}
+
+// read gathers what each source gives, but for the token.
+func (l *loader) read() error {
+	file, err := l.configFile()
+	if err != nil {
+		return err
+	}
+	if l.doc, err = readDocument(file); err != nil {
+		return err
+	}
+	if err := l.chooseProfile(); err != nil {
+		return err
+	}
+	l.cli = readMenderCLI(l.env, orElse(l.in.SystemDir, "/etc/mender-cli"), orElse(l.in.WorkDir, "."))
+	flags, err := l.flagLayer()
+	if err != nil {
+		return err
+	}
+	env, envServer, err := l.envLayers(flags)
+	if err != nil {
+		return err
+	}
+	l.layers = []layer{l.defaultLayer(), l.cliLayer()}
+	if l.profileFlag {
+		l.layers = append(l.layers, envServer, l.profileLayer(), env, flags)
+	} else {
+		l.layers = append(l.layers, l.profileLayer(), envServer, env, flags)
+	}
+	return nil
+}
+
+// configFile returns the config file's path, "" where there is no place for one.
+func (l *loader) configFile() (string, error) {
+	file, given, err := flagValue(l.in.Flags, "config")
+	if err != nil {
+		return "", err
+	}
+	l.configSource, l.configFrom = SourceFlag, "--config"
+	if !given {
+		file, given = l.env.get(EnvConfig)
+		l.configSource, l.configFrom = SourceEnvironment, EnvConfig
+	}
+	if given {
+		if !l.in.NewProfile && !exists(file) {
+			return "", usagef("", "the config file %s, named by %s, is not there", file, l.configFrom)
+		}
+		return file, nil
+	}
+	l.configSource, l.configFrom = SourceDefault, ""
+	return ConfigFile(l.in)
+}
+
+func (l *loader) chooseProfile() error {
+	name, given, err := flagValue(l.in.Flags, "profile")
+	if err != nil {
+		return err
+	}
+	l.profile, l.profileFlag, l.profileKind, l.profileFrom = name, given, SourceFlag, "--profile"
+	if !given {
+		name, given = l.env.get(EnvProfile)
+		l.profile, l.profileKind, l.profileFrom = name, SourceEnvironment, EnvProfile
+	}
+	if !given && l.doc.current != "" {
+		l.profile, l.profileKind, l.profileFrom, given = l.doc.current, SourceProfile, l.doc.path, true
+	}
+	if !given {
+		l.profile, l.profileKind, l.profileFrom = DefaultProfile, SourceDefault, ""
+		return nil
+	}
+	if !l.doc.has(l.profile) && !l.in.NewProfile && l.profile != DefaultProfile {
+		return usagef(l.profilesHint(), "there is no profile %q, named by %s%s",
+			l.profile, l.profileFrom, didYouMean(l.profile, l.doc.names))
+	}
+	return nil
+}
+
+func (l *loader) profilesHint() string {
+	if len(l.doc.names) == 0 {
+		return "there are no profiles yet; make one with config set, or login"
+	}
+	return "the profiles are " + strings.Join(l.doc.names, ", ")
+}
+
+func (l *loader) flagLayer() (layer, error) {
+	out := newLayer(SourceFlag)
+	for _, k := range Keys() {
+		text, given, err := flagValue(l.in.Flags, k.Flag)
+		if err != nil {
+			return layer{}, err
+		}
+		if !given || !mergeable(k) {
+			continue
+		}
+		if text, err = k.check(text); err != nil {
+			return layer{}, usagef("", "--%s can't be used: %v", k.Flag, err)
+		}
+		out.set(k.Name, text, "--"+k.Flag)
+	}
+	return out, nil
+}
+
+// envLayers returns the environment's values, the server apart, since
+// --profile goes before it.
+func (l *loader) envLayers(flags layer) (rest, server layer, err error) {
+	rest, server = newLayer(SourceEnvironment), newLayer(SourceEnvironment)
+	if file, ok := l.env.get(EnvCACert); ok {
+		rest.set(keyCACert, file, EnvCACert)
+	}
+	if _, ok := flags.values[keyServer]; ok || l.env == nil {
+		return rest, server, nil
+	}
+	if _, ok := l.doc.entry(l.profile, keyServer); ok && l.profileFlag {
+		return rest, server, nil
+	}
+	text, ok := l.env(EnvServer)
+	if !ok {
+		return rest, server, nil
+	}
+	if strings.TrimSpace(text) == "" {
+		return rest, server, emptyVariable(EnvServer)
+	}
+	if text, err = NormalizeServer(text); err != nil {
+		return rest, server, usagef("", "%s can't be used: %v", EnvServer, err)
+	}
+	server.set(keyServer, text, EnvServer)
+	return rest, server, nil
+}
+
+func emptyVariable(name string) *UsageError {
+	return usagef("give it its value, or unset it; in CI, see that the variable is defined for this job",
+		"%s is set but empty", name)
+}
+
+func (l *loader) profileLayer() layer {
+	out := newLayer(SourceProfile)
+	for _, e := range l.doc.entries[l.profile] {
+		text := e.text
+		if e.key == keyCACert {
+			text = l.env.besides(l.doc.path, text)
+		}
+		if k, _ := profileKey(e.key); mergeable(k) {
+			out.set(e.key, text, fmt.Sprintf("profile %s, %s:%d", l.profile, l.doc.path, e.line))
+		}
+	}
+	return out
+}
+
+func (l *loader) cliLayer() layer {
+	out := newLayer(SourceMenderCLI)
+	if l.cli.server != "" {
+		out.set(keyServer, l.cli.server, l.cli.file)
+	}
+	if l.cli.username != "" {
+		out.set(keyUsername, l.cli.username, l.cli.file)
+	}
+	return out
+}
+
+func (l *loader) defaultLayer() layer {
+	out := newLayer(SourceDefault)
+	for _, k := range Keys() {
+		if k.Default != "" && mergeable(k) {
+			out.set(k.Name, k.Default, "")
+		}
+	}
+	return out
+}
+
+// mergeable tells the settings that are found layer by layer from those that
+// have rules of their own.
+func mergeable(k Key) bool {
+	return k.InProfile && k.Name != keyToken && k.Name != keyTokenFile
+}
+
+// merge lays the layers over each other. viper turns their texts into the
+// types of the struct, and refuses what the struct has no field for.
+func (l *loader) merge() (*Settings, error) {
+	v := viper.New()
+	for _, layer := range l.layers {
+		values := make(map[string]any, len(layer.values))
+		for key, text := range layer.values {
+			values[key] = text
+		}
+		if err := v.MergeConfigMap(values); err != nil {
+			return nil, fmt.Errorf("merge the settings: %w", err)
+		}
+	}
+	var merged struct {
+		Server     string        `mapstructure:"server"`
+		Username   string        `mapstructure:"username"`
+		CACert     string        `mapstructure:"ca-cert"`
+		SkipVerify bool          `mapstructure:"skip-verify"`
+		AllowHTTP  bool          `mapstructure:"allow-http"`
+		NoKeyring  bool          `mapstructure:"no-keyring"`
+		Timeout    time.Duration `mapstructure:"request-timeout"`
+	}
+	if err := v.UnmarshalExact(&merged); err != nil {
+		return nil, fmt.Errorf("merge the settings: %w", err)
+	}
+	return &Settings{
+		Server: merged.Server, Username: merged.Username, Profile: l.profile,
+		ConfigFile: l.doc.path, SecretsFile: l.env.secretsFile(),
+		CACertFile: merged.CACert, SkipVerify: merged.SkipVerify, AllowHTTP: merged.AllowHTTP,
+		NoKeyring: merged.NoKeyring, RequestTimeout: merged.Timeout,
+	}, nil
+}
+
+// from finds the strongest layer that gives a setting.
+func (l *loader) from(key string) (Value, bool) {
+	for i := len(l.layers) - 1; i >= 0; i-- {
+		if text, ok := l.layers[i].values[key]; ok {
+			return Value{Key: key, Text: text, Source: l.layers[i].source, From: l.layers[i].from[key]}, true
+		}
+	}
+	return Value{}, false
+}
+
+func (l *loader) values(s *Settings) []Value {
+	var out []Value
+	for _, k := range Keys() {
+		switch k.Name {
+		case keyToken:
+			if s.Token.Value != "" {
+				out = append(out, Value{Key: k.Name, Text: "(not shown)", Source: s.Token.Source, From: s.Token.From})
+			}
+		case keyTokenFile: // told by the token's From
+		case "profile":
+			out = append(out, Value{Key: k.Name, Text: l.profile, Source: l.profileKind, From: l.profileFrom})
+		case "config":
+			if s.ConfigFile != "" {
+				out = append(out, Value{Key: k.Name, Text: s.ConfigFile, Source: l.configSource, From: l.configFrom})
+			}
+		default:
+			if v, ok := l.from(k.Name); ok {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// menderCLI is what mender-cli's own files say. They are only ever read.
+//
+// mender-cli takes the first .mender-clirc of /etc/mender-cli, the home
+// folder and the working directory; it keeps its session's token, a bare JWT,
+// in ${XDG_CACHE_HOME:-$HOME/.cache}/mender/authtoken, and does not say for
+// which server it is.
+type menderCLI struct {
+	file             string // the settings file, or empty
+	server, username string
+	tokenFile        string // or empty
+	local            bool   // file is the working directory's
+	note             string
+}
+
+func readMenderCLI(env environment, systemDir, workDir string) menderCLI {
+	var m menderCLI
+	cache, ok := env.dir("XDG_CACHE_HOME")
+	home, hasHome := env.home()
+	if !ok && hasHome {
+		cache, ok = filepath.Join(home, ".cache"), true
+	}
+	if token := filepath.Join(cache, "mender", "authtoken"); ok && exists(token) {
+		m.tokenFile = token
+	}
+	dirs := []string{systemDir}
+	if hasHome {
+		dirs = append(dirs, home)
+	}
+	for _, dir := range append(dirs, workDir) {
+		file := filepath.Join(dir, ".mender-clirc")
+		text, _, err := readFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		m.file, m.local = file, dir == workDir && dir != home
+		if err == nil {
+			err = m.parse(text)
+		}
+		if err != nil {
+			m.note = fmt.Sprintf("mender-cli's %s is not used: %v", file, err)
+		}
+		return m
+	}
+	return m
+}
+
+func (m *menderCLI) parse(text []byte) error {
+	var settings struct{ Server, Username string }
+	if json.Unmarshal(text, &settings) != nil {
+		return errors.New("it is not the JSON that mender-cli reads")
+	}
+	if settings.Server != "" {
+		server, err := NormalizeServer(settings.Server)
+		if err != nil {
+			return fmt.Errorf("its server can't be used: %w", err)
+		}
+		m.server = server
+	}
+	m.username = settings.Username
+	return nil
+}
+
+// tokenFor returns the token that mender-cli keeps, if it is for the server,
+// and a note for the user if it is there and can't be used.
+//
+// Settings in the working directory may have come with a repository, so they
+// don't decide where a token goes.
+func (m menderCLI) tokenFor(server string) (token, note string) {
+	its := m.server
+	if its == "" {
+		its = DefaultServer
+	}
+	if m.tokenFile == "" || m.note != "" || its != server {
+		return "", ""
+	}
+	if m.local {
+		return "", fmt.Sprintf("mender-cli's token is not used, since %s names the server; "+
+			"move that file to your home folder to have it used", m.file)
+	}
+	text, _, err := readFile(m.tokenFile)
+	if err == nil {
+		token, err = checkToken(string(text))
+	}
+	if err != nil {
+		return "", fmt.Sprintf("mender-cli's token in %s is not used: %v", m.tokenFile, err)
+	}
+	return token, ""
+}
