@@ -1,0 +1,98 @@
+package receiver
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync/atomic"
+)
+
+// Bodies up to smallBody are read without asking: Mender's are a few hundred
+// bytes. Larger ones share largeBodies at a time, so that a crowd of senders
+// can't take all memory, and can't keep ordinary events out either.
+const (
+	smallBody   = 16 << 10
+	largeBodies = 64 << 20
+)
+
+// budget is memory that can be taken and given back.
+type budget struct{ free atomic.Int64 }
+
+func (b *budget) take(n int) bool {
+	if b.free.Add(-int64(n)) >= 0 {
+		return true
+	}
+	b.free.Add(int64(n))
+	return false
+}
+
+func (b *budget) give(n *int) {
+	if *n > 0 {
+		b.free.Add(int64(*n))
+	}
+}
+
+// read takes in the body of a request, whose declared length is within the
+// limit. held is what it took of the budget, for the caller to give back.
+func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int, ok bool) {
+	body, held, err := rc.readAll(r.Body, r.ContentLength)
+	req.Body = body
+	switch {
+	case err == nil:
+		return Answer{}, held, true
+	case errors.Is(err, errTooLarge):
+		answer = refuse(req, http.StatusRequestEntityTooLarge, BodyTooLarge)
+	case errors.Is(err, errTooBusy):
+		answer = refuse(req, http.StatusServiceUnavailable, TooBusy)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		answer = refuse(req, http.StatusRequestTimeout, BodyTooSlow)
+	default:
+		answer = refuse(req, http.StatusBadRequest, BodyBroken)
+	}
+	return hangUp(answer), held, false
+}
+
+var (
+	errTooLarge = errors.New("the body is over the limit")
+	errTooBusy  = errors.New("too many large bodies at once")
+)
+
+// readAll reads a body of the declared length, or of an unknown one (-1). Its
+// buffer grows with what has come, not with what was announced.
+func (rc *Receiver) readAll(r io.Reader, length int64) (body []byte, held int, err error) {
+	most := rc.o.MaxBody + 1
+	first := int64(512)
+	if length >= 0 {
+		most, first = length, smallBody
+	}
+	body = make([]byte, 0, min(first, most))
+	for int64(len(body)) < most {
+		if len(body) == cap(body) {
+			size := int(min(int64(2*cap(body)), most))
+			if size > smallBody {
+				if !rc.large.take(size) {
+					return body, held, errTooBusy
+				}
+				held += size
+			}
+			body = append(make([]byte, 0, size), body...)
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF) && (length < 0 || int64(len(body)) == length):
+			return rc.whole(body, held)
+		case err != nil:
+			return body, held, err
+		}
+	}
+	return rc.whole(body, held)
+}
+
+func (rc *Receiver) whole(body []byte, held int) ([]byte, int, error) {
+	if int64(len(body)) > rc.o.MaxBody {
+		return body, held, errTooLarge
+	}
+	return body, held, nil
+}

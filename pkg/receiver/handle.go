@@ -1,0 +1,152 @@
+package receiver
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// The reasons of a request that is Rejected.
+const (
+	MethodNotAllowed webhook.Reason = "method-not-allowed" // 405
+	PathNotFound     webhook.Reason = "path-not-found"     // 404
+	BodyTooLarge     webhook.Reason = "body-too-large"     // 413
+	BodyTooSlow      webhook.Reason = "body-too-slow"      // 408
+	BodyBroken       webhook.Reason = "body-broken-off"    // 400
+	NotAnEvent       webhook.Reason = "not-an-event"       // 400
+	TooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
+)
+
+// ServeHTTP answers one delivery.
+func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := &Request{Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
+	conn := connFrom(r.Context())
+	defer conn.rest()
+
+	held := 0
+	answer, ok := rc.screen(r, req)
+	if ok {
+		answer, held, ok = rc.read(r, req)
+		defer rc.large.give(&held)
+	}
+	if ok {
+		conn.work()
+		answer, ok = rc.verify(req)
+	}
+	if ok {
+		answer = rc.take(w, r, req)
+		if answer.Status < 300 && !answer.Duplicate {
+			conn.prove()
+		}
+	}
+	write(w, answer)
+	rc.tell(r, req, answer)
+}
+
+// screen refuses what needs no look at the body.
+func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
+	switch {
+	case r.Method != http.MethodPost:
+		a := refuse(req, http.StatusMethodNotAllowed, MethodNotAllowed)
+		a.Header.Set("Allow", http.MethodPost)
+		return a, false
+	case rc.o.Path != "" && r.URL.Path != rc.o.Path:
+		return refuse(req, http.StatusNotFound, PathNotFound), false
+	case r.ContentLength > rc.o.MaxBody:
+		return hangUp(refuse(req, http.StatusRequestEntityTooLarge, BodyTooLarge)), false
+	}
+	return Answer{}, true
+}
+
+// verify checks the signature, and only then looks into the body.
+func (rc *Receiver) verify(req *Request) (Answer, bool) {
+	var secrets []webhook.Secret
+	if rc.o.Secrets != nil {
+		secrets = rc.o.Secrets()
+	}
+	req.Verification = webhook.Verify(req.Header, req.Body, secrets...)
+	switch req.Verification.Verdict {
+	case webhook.Valid, webhook.Unchecked:
+	default:
+		return say(http.StatusUnauthorized, req.Verification.String()), false
+	}
+	event, err := webhook.ParseEvent(req.Body)
+	if err != nil {
+		return refuse(req, http.StatusBadRequest, NotAnEvent), false
+	}
+	req.Event = event
+	return Answer{}, true
+}
+
+// take hands the event on, and plays the faults asked for.
+func (rc *Receiver) take(w http.ResponseWriter, r *http.Request, req *Request) Answer {
+	status := rc.fault()
+	answer := Answer{Status: status}
+	checked := req.Verification.Verdict == webhook.Valid || rc.o.AllowUnchecked
+	if status < 300 && checked && rc.o.Accept != nil {
+		answer = rc.o.Accept(r.Context(), req)
+		if status != 0 && answer.Status < 300 {
+			answer.Status = status
+		}
+	}
+	if answer.Status == 0 {
+		answer.Status = http.StatusNoContent
+	}
+	if answer.Status < 200 || answer.Status > 599 {
+		answer = say(http.StatusInternalServerError, "no such status to answer with")
+	}
+	known := rc.seen.look(req.Event.ID, answer.Status < 300)
+	answer.Duplicate = answer.Duplicate || known
+	rc.delay(w, r)
+	return answer
+}
+
+// tell counts the request, and queues its record.
+func (rc *Receiver) tell(r *http.Request, req *Request, answer Answer) {
+	rc.counts[verdictIndex(req.Verification.Verdict)].Add(1)
+	if rc.o.Counted != nil {
+		rc.o.Counted(req.Verification.Verdict, answer.Status, time.Since(req.ReceivedAt))
+	}
+	if rc.watch != nil {
+		rc.watch.offer(newSighting(r, req, answer))
+	}
+}
+
+// refuse rejects a request that is no delivery of Mender's.
+func refuse(req *Request, status int, reason webhook.Reason) Answer {
+	req.Verification.Verdict, req.Verification.Reason = webhook.Rejected, reason
+	return say(status, req.Verification.String())
+}
+
+// say answers with a line of text, which tells a sender's developer what went
+// wrong. Mender does not read it.
+func say(status int, text string) Answer {
+	return Answer{
+		Status: status,
+		Header: http.Header{
+			"Content-Type":           {"text/plain; charset=utf-8"},
+			"X-Content-Type-Options": {"nosniff"},
+		},
+		Body: []byte(text + "\n"),
+	}
+}
+
+// hangUp ends the connection after the answer: what is left of the request's
+// body is not worth reading.
+func hangUp(a Answer) Answer {
+	a.Header.Set("Connection", "close")
+	return a
+}
+
+func write(w http.ResponseWriter, a Answer) {
+	header := w.Header()
+	for name, values := range a.Header {
+		header[name] = slices.Clip(values)
+	}
+	w.WriteHeader(a.Status)
+	if len(a.Body) > 0 {
+		_, _ = w.Write(a.Body) // a sender that went away can't be told so
+	}
+}

@@ -1,0 +1,117 @@
+package receiver
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// KindReceived is the Kind of every Record of this package.
+const KindReceived = "received"
+
+// Limits on what a record shows of a request that was refused, which anyone
+// may have sent.
+const (
+	refusedName = 256      // bytes of an id or a type
+	refusedData = 16 << 10 // bytes of a body whose data is shown
+)
+
+// Record is a request and its answer, as one line of listen's JSON output.
+// Its text is as it came: what goes to a terminal has to be made safe.
+type Record struct {
+	// Kind is KindReceived.
+	Kind string `json:"kind"`
+	// ReceivedAt is when the request's headers were in, in UTC.
+	ReceivedAt time.Time `json:"received_at"`
+	// ID, Type, Time and Data are the event's. They are empty where the body
+	// is no event, and cut, or left out, where a refused request is longer
+	// than any of Mender's.
+	ID   string          `json:"id"`
+	Type string          `json:"type"`
+	Time time.Time       `json:"time,omitzero"`
+	Data json.RawMessage `json:"data,omitempty"`
+	// Verdict and Reason are what the signature, or the request, came to.
+	Verdict webhook.Verdict `json:"verdict"`
+	Reason  webhook.Reason  `json:"reason"`
+	// Secret is the fingerprint of the secret that matched.
+	Secret string `json:"secret,omitempty"`
+	// Duplicate says that an event of this id had been taken before.
+	Duplicate bool `json:"duplicate"`
+	// Status is the HTTP status of the answer.
+	Status int `json:"status"`
+	// Bytes is the size of the body: what was read of it, or what was
+	// announced where it was not read at all.
+	Bytes int64 `json:"bytes"`
+	// RemoteAddr is the sender's address, host:port.
+	RemoteAddr string `json:"remote_addr"`
+	// Forward says how passing the event on went; nil where it was not.
+	Forward *Forward `json:"forward,omitempty"`
+}
+
+// Forward is one attempt to hand an event to an application.
+type Forward struct {
+	// URL is where it went, without what may be secret: user, password and
+	// query.
+	URL string `json:"url"`
+	// Status is the application's; 0 where no HTTP answer came.
+	Status int `json:"status"`
+	// DurationMS is how long it took, in milliseconds.
+	DurationMS float64 `json:"duration_ms"`
+	// Attempt counts from 1.
+	Attempt int `json:"attempt"`
+	// Error is empty where the application answered.
+	Error string `json:"error"`
+}
+
+// sighting is a record in the making: what it needs of the request, before
+// anybody has the time to decode a refused body.
+type sighting struct {
+	record Record
+	event  webhook.Event
+	body   []byte
+}
+
+func newSighting(r *http.Request, req *Request, a Answer) sighting {
+	s := sighting{event: req.Event, body: req.Body, record: Record{
+		Kind:       KindReceived,
+		ReceivedAt: req.ReceivedAt.UTC(),
+		Verdict:    req.Verification.Verdict,
+		Reason:     req.Verification.Reason,
+		Secret:     req.Verification.Secret,
+		Duplicate:  a.Duplicate,
+		Status:     a.Status,
+		Bytes:      int64(len(req.Body)),
+		RemoteAddr: req.RemoteAddr,
+		Forward:    a.Forward,
+	}}
+	if req.Body == nil {
+		s.record.Bytes = max(r.ContentLength, 0)
+	}
+	if req.Event.ID == "" && len(s.body) > refusedData {
+		s.body = nil
+	}
+	return s
+}
+
+// size is what waiting for Observe costs, in bytes, roughly.
+func (s *sighting) size() int64 { return int64(1024 + len(s.body)) }
+
+// finish decodes what is still to be decoded.
+func (s *sighting) finish() Record {
+	e, r := s.event, s.record
+	if e.ID == "" {
+		e, _ = webhook.ParseEvent(s.body) // what is no event is shown without
+		e.ID, e.Type = clip(e.ID), clip(e.Type)
+	}
+	r.ID, r.Type, r.Time, r.Data = e.ID, string(e.Type), e.Time, e.Data
+	return r
+}
+
+func clip[S ~string](s S) S {
+	if len(s) > refusedName {
+		return s[:refusedName] + "…"
+	}
+	return s
+}
