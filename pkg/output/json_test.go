@@ -1,0 +1,110 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMarshalJSON(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		in   any
+		want string
+	}{
+		{"no HTML escapes", map[string]string{"url": "https://h/?a=1&b=<2>"}, `{"url":"https://h/?a=1&b=<2>"}`},
+		{"nor those of others", json.RawMessage(`"\u003c\u003E\u0026"`), `"<>&"`},
+		{"an escaped backslash is none", json.RawMessage(`"\\u003c\\\u003c"`), `"\\u003c\\<"`},
+		{"other escapes stay", json.RawMessage(`"\u00e9\/\ud83d\ude80"`), `"\u00e9\/\ud83d\ude80"`},
+		{"numbers keep their text", json.RawMessage(`[1.50,1e5,-0,12345678901234567890]`), `[1.50,1e5,-0,12345678901234567890]`},
+		{"keys keep their order", json.RawMessage(`{"b":1,"a":2,"b":3}`), `{"b":1,"a":2,"b":3}`},
+		{"controls are escaped", "\u007f\u0085\u202e\u200b\U000e0041", `"\u007f\u0085\u202e\u200b\udb40\udc41"`},
+		{"in keys too", map[string]int{"\u202e": 1}, `{"\u202e":1}`},
+		{"bytes that are no UTF-8", json.RawMessage("\"a\xff\""), `"a\ufffd"`},
+		{"other scripts stay", "Größe 温度計 🚀", `"Größe 温度計 🚀"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := marshal(test.in)
+			if err != nil || string(got) != test.want {
+				t.Errorf("got %s, %v; want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+// decode reads JSON with numbers as text.
+func decode(t *testing.T, text []byte) any {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("decode %q: %v", text, err)
+	}
+	return v
+}
+
+var ansi = regexp.MustCompile("\x1b\\[[0-9]+m")
+
+// FuzzJSON holds that JSON output always means what went in, whatever that
+// is, and never has a character that a terminal obeys.
+func FuzzJSON(f *testing.F) {
+	for _, s := range unsafeSeeds {
+		f.Add(s)
+	}
+	f.Add(sampleObject)
+	f.Fuzz(func(t *testing.T, s string) {
+		inputs := []any{map[string]any{s: s, "list": []string{s}}}
+		if json.Valid([]byte(s)) {
+			inputs = append(inputs, json.RawMessage(s))
+		}
+		for _, in := range inputs {
+			reference, err := json.Marshal(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := marshal(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			onlyVisible(t, "JSON", string(text), "")
+			want := decode(t, reference)
+			if diff := cmp.Diff(want, decode(t, text)); diff != "" {
+				t.Errorf("%s means something else (-want +got):\n%s", text, diff)
+			}
+			colored := Style{Enabled: true}.colored(pretty(text, ""))
+			if diff := cmp.Diff(want, decode(t, ansi.ReplaceAll(colored, nil))); diff != "" {
+				t.Errorf("%s means something else (-want +got):\n%s", colored, diff)
+			}
+		}
+	})
+}
+
+// FuzzYAML holds the same for YAML: it is read back by go-yaml's decoder.
+func FuzzYAML(f *testing.F) {
+	for _, s := range unsafeSeeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		text, err := marshal(map[string]any{"k" + s: s, "list": []any{s, []any{s, map[string]any{"x": s}}, map[string]any{s: []any{}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := toYAML(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onlyVisible(t, "YAML", string(out), "\n")
+		var got any
+		if err := yaml.Unmarshal(out, &got); err != nil {
+			t.Fatalf("decode %s: %v", out, err)
+		}
+		if diff := cmp.Diff(decode(t, text), got); diff != "" {
+			t.Errorf("%s means something else (-want +got):\n%s", out, diff)
+		}
+	})
+}

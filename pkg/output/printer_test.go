@@ -1,0 +1,215 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseFormat(t *testing.T) {
+	for _, f := range Formats() {
+		if got, err := ParseFormat(string(f)); got != f || err != nil {
+			t.Errorf("ParseFormat(%q) = %q, %v", f, got, err)
+		}
+	}
+	for _, test := range []struct {
+		text     string
+		accepted []Format
+		want     string
+	}{
+		{"xml", nil, `unknown output format "xml": choose one of table, json, jsonl, yaml, name, none`},
+		{"", nil, "choose one of table, json"},
+		{"JSON", nil, "choose one of table, json"},
+		{"jsonl", []Format{Table, JSON}, `"jsonl": choose one of table, json`},
+		{"\x1b[2J", nil, `\x1b[2J`},
+	} {
+		_, err := ParseFormat(test.text, test.accepted...)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("ParseFormat(%q, %v): %v, want %q in it", test.text, test.accepted, err, test.want)
+		}
+	}
+}
+
+func TestPrintLists(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		opt   Options
+		value any
+		want  string
+	}{
+		{"an empty table is silent", Options{}, []int{}, ""},
+		{"an empty list", Options{Format: JSON}, []int{}, "[]\n"},
+		{"an empty list as lines", Options{Format: JSONL}, []int{}, ""},
+		{"a nil list as lines", Options{Format: JSONL}, []int(nil), ""},
+		{"an empty list as YAML", Options{Format: YAML}, []int{}, "[]\n"},
+		{"one object as a line", Options{Format: JSONL}, map[string]int{"a": 1}, "{\"a\":1}\n"},
+		{"a string as YAML", Options{Format: YAML}, "no", "\"no\"\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b bytes.Buffer
+			view := View{Value: test.value, Table: TableView{Columns: sampleColumns}}
+			if err := newPrinter(t, &b, test.opt).Print(view); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.String(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestPrintWhatCannotBeEncoded(t *testing.T) {
+	for _, f := range []Format{JSON, JSONL, YAML} {
+		var b bytes.Buffer
+		if err := newPrinter(t, &b, Options{Format: f}).Print(View{Value: func() {}}); err == nil || b.Len() > 0 {
+			t.Errorf("%s: error %v, printed %q", f, err, b.String())
+		}
+	}
+}
+
+// writes collects the pieces that are written.
+type writes []string
+
+func (w *writes) Write(b []byte) (int, error) { *w = append(*w, string(b)); return len(b), nil }
+
+// What a stream is given is written before Write returns, and in one piece,
+// so that lines of two programs don't mix.
+func TestStreamWritesAtOnce(t *testing.T) {
+	for format, want := range map[Format]writes{
+		JSONL: {"{\"a\":1}\n", "{\"a\":1}\n"},
+		JSON:  {"[\n  {\n    \"a\": 1\n  }", ",\n  {\n    \"a\": 1\n  }", "\n]\n"},
+		YAML:  {"- a: 1\n", "- a: 1\n"},
+		Table: {"ID  B\nx   y\n", "x   y\n"},
+		Name:  {"x\n", "x\n"},
+	} {
+		t.Run(string(format), func(t *testing.T) {
+			var got writes
+			p, err := New(&got, Options{Format: format})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := p.Stream([]Column{{Name: "id"}, {Name: "b"}})
+			for i := range 2 {
+				item := Item{Value: json.RawMessage(`{"a":1}`), Row: []string{"x", "y"}, Name: "x"}
+				if err := s.Write(item); err != nil {
+					t.Fatal(err)
+				}
+				if len(got) != i+1 {
+					t.Errorf("after %d items: %d writes", i+1, len(got))
+				}
+			}
+			if err := errors.Join(s.Close(), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
+			}
+			if err := s.Write(Item{}); err == nil {
+				t.Error("Write after Close is no error")
+			}
+		})
+	}
+}
+
+func TestEmptyStream(t *testing.T) {
+	for format, want := range map[Format]string{
+		Table: "", JSON: "[]\n", JSONL: "", YAML: "[]\n", Name: "", None: "",
+	} {
+		var b bytes.Buffer
+		if err := newPrinter(t, &b, Options{Format: format}).Stream(sampleColumns).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != want {
+			t.Errorf("%s: %q, want %q", format, got, want)
+		}
+	}
+}
+
+func TestClosedPipe(t *testing.T) {
+	for _, format := range []Format{Table, JSON, JSONL, YAML, Name} {
+		t.Run(string(format), func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p, err := New(w, Options{Format: format})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Print(sampleView()); !IsClosedPipe(err) {
+				t.Errorf("Print: %v", err)
+			}
+			s := p.Stream(sampleColumns)
+			for range 2 {
+				if err := s.Write(Item{Row: sampleRows[0], Name: "x"}); !IsClosedPipe(err) {
+					t.Errorf("Write: %v", err)
+				}
+			}
+			if err := s.Close(); !IsClosedPipe(err) {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+func TestIsClosedPipe(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: false, io.EOF: false, syscall.ENOSPC: false, syscall.EPIPE: true, io.ErrClosedPipe: true,
+	} {
+		if got := IsClosedPipe(err); got != want {
+			t.Errorf("IsClosedPipe(%v) = %v", err, got)
+		}
+	}
+}
+
+// A table has to fit a terminal whatever its width, as long as the columns
+// that may not be cut do.
+func TestTableFitsTerminal(t *testing.T) {
+	for total := 38; total < 130; total++ {
+		for _, stream := range []bool{false, true} {
+			var b bytes.Buffer
+			p := newPrinter(t, &b, Options{Terminal: true, Width: total})
+			rows := append([][]string{{"a", "b", "c", strings.Repeat("漢字é", 30)}}, sampleRows[:2]...)
+			if stream {
+				s := p.Stream(sampleColumns)
+				for _, row := range rows {
+					if err := s.Write(Item{Row: row}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			} else if err := p.Print(View{Table: TableView{Columns: sampleColumns, Rows: rows}}); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(b.String()) {
+				if w := width(strings.TrimSuffix(line, "\n")); w > total {
+					t.Errorf("width %d, stream %v: a line takes %d:\n%s", total, stream, w, line)
+				}
+			}
+		}
+	}
+}
+
+func TestShortAndLongRows(t *testing.T) {
+	var b bytes.Buffer
+	table := TableView{
+		Columns: []Column{{Name: "a"}, {Name: "b"}},
+		Rows:    [][]string{{"1"}, {"1", "2", "3"}, nil},
+	}
+	if err := newPrinter(t, &b, Options{}).Print(View{Table: table}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A  B\n1\n1  2\n\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
