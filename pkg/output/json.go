@@ -13,13 +13,11 @@ const indent = "  "
 // names, their order, unknown fields and the text of numbers are what the
 // value's own MarshalJSON gives.
 func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	text, err := json.Marshal(v)
+	if err != nil {
 		return nil, fmt.Errorf("encode the output as JSON: %w", err)
 	}
-	return rewrite(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+	return rewrite(text), nil
 }
 
 // rewrite changes how strings of a valid JSON text are written, never what
