@@ -232,7 +232,4 @@ func (d *document) entry(profile, key string) (entry, bool) {
 	return entries[i], true
 }
 
-func (d *document) has(profile string) bool {
-	_, ok := d.entries[profile]
-	return ok
-}
+func (d *document) has(profile string) bool { return slices.Contains(d.names, profile) }

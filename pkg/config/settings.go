@@ -22,6 +22,9 @@ const (
 	SourceNone        Source = "none"
 )
 
+// hidden stands where a token would be shown.
+const hidden = "(not shown)"
+
 // Settings is what Load found. It is plain data: copying it is fine, and so
 // is reading it from several goroutines.
 type Settings struct {

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// lockWait is how long an edit waits for another process's.
+const lockWait = 10 * time.Second
+
+// ErrNotSet says that a profile, or a setting in it, is not in the file.
+var ErrNotSet = errors.New("not set")
+
+// File is a config file to read and edit. It knows what stands in it, and
+// nothing of flags and environment, so an edit never saves what came from
+// there. Edits keep comments; they are made one at a time, also by several
+// processes, and leave the old file or the new one. A new file gets mode
+// 0600, in a folder with 0700.
+type File struct{ path string }
+
+// NewFile returns the config file with this path, which ConfigFile finds. It
+// need not exist.
+func NewFile(path string) File { return File{path: path} }
+
+// Path returns the file's path.
+func (f File) Path() string { return f.path }
+
+// Profile is what the file says of one profile.
+type Profile struct {
+	Name string `json:"name" yaml:"name"`
+	// Current says that the file chooses this profile.
+	Current bool `json:"current" yaml:"current"`
+	// Values are the settings in the file's order; a token is not shown.
+	Values []Value `json:"values" yaml:"values"`
+}
+
+// Profiles returns what the file holds, in the file's order; nothing if there
+// is no file. A file that can't be used is a *UsageError.
+func (f File) Profiles() ([]Profile, error) {
+	d, err := readDocument(f.path)
+	if err != nil {
+		return nil, err
+	}
+	profiles := make([]Profile, 0, len(d.names))
+	for _, name := range d.names {
+		p := Profile{Name: name, Current: name == d.current, Values: []Value{}}
+		for _, e := range d.entries[name] {
+			if k, _ := profileKey(e.key); k.Secret {
+				e.text = hidden
+			}
+			p.Values = append(p.Values, Value{Key: e.key, Text: e.text, Source: SourceProfile,
+				From: fmt.Sprintf("%s:%d", f.path, e.line)})
+		}
+		profiles = append(profiles, p)
+	}
+	return profiles, nil
+}
+
+// Get returns one setting of a profile; the token too is told. The error wraps
+// ErrNotSet where the profile does not have it, and is a *UsageError for a
+// setting that does not exist.
+func (f File) Get(profile, key string) (string, error) {
+	if _, err := knownKey(key); err != nil {
+		return "", err
+	}
+	d, err := readDocument(f.path)
+	if err != nil {
+		return "", err
+	}
+	e, ok := d.entry(profile, key)
+	if !ok {
+		return "", fmt.Errorf("%s of profile %s: %w in %s", key, profile, ErrNotSet, f.path)
+	}
+	return e.text, nil
+}
+
+// Set gives a setting of a profile its value, and makes the profile where
+// there is none. The first profile of a file becomes the current one. A wrong
+// setting or value is a *UsageError, and so is a token in a file that others
+// can read.
+func (f File) Set(ctx context.Context, profile, key, value string) error {
+	k, err := knownKey(key)
+	if err != nil {
+		return err
+	}
+	if _, err := checkLine(profile); err != nil {
+		return usagef("", "the profile's name can't be used: %v", err)
+	}
+	text, err := k.check(value)
+	if err != nil {
+		return usagef("", "%s can't be used: %v", key, err)
+	}
+	return f.edit(ctx, func(d *document) error { return d.set(profile, key, text) })
+}
+
+// Unset takes a setting out of a profile; without a key, the profile itself.
+// The error wraps ErrNotSet where it is not there.
+func (f File) Unset(ctx context.Context, profile, key string) error {
+	if key != "" {
+		if _, err := knownKey(key); err != nil {
+			return err
+		}
+	}
+	return f.edit(ctx, func(d *document) error {
+		if _, ok := d.entry(profile, key); !d.has(profile) || (key != "" && !ok) {
+			return fmt.Errorf("profile %s: %w in %s", joinKey(profile, key), ErrNotSet, f.path)
+		}
+		return d.unset(profile, key)
+	})
+}
+
+// Use makes a profile the current one. A profile that does not exist is a
+// *UsageError.
+func (f File) Use(ctx context.Context, profile string) error {
+	return f.edit(ctx, func(d *document) error {
+		if !d.has(profile) {
+			return usagef("", "there is no profile %q in %s%s", profile, f.path, didYouMean(profile, d.names))
+		}
+		return d.use(profile)
+	})
+}
+
+func joinKey(profile, key string) string {
+	if key == "" {
+		return profile
+	}
+	return profile + ", " + key
+}
+
+func knownKey(name string) (Key, error) {
+	k, ok := profileKey(name)
+	if !ok {
+		return Key{}, usagef("see config --help for the settings", "there is no setting %q%s", name, didYouMean(name, ProfileKeys()))
+	}
+	return k, nil
+}
+
+// edit changes the file under a lock. What change makes of it is read again
+// and checked before it is written.
+func (f File) edit(ctx context.Context, change func(*document) error) error {
+	if f.path == "" {
+		return usagef("name one with --config", "there is no place for a config file")
+	}
+	path, err := followLinks(f.path)
+	if err != nil {
+		return fmt.Errorf("edit the config file: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the config file's folder: %w", err)
+	}
+	unlock, err := lock(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	d, err := readDocument(path)
+	if err != nil {
+		return err
+	}
+	if err := change(d); err != nil {
+		return err
+	}
+	text := d.render()
+	again := &document{path: f.path, entries: map[string][]entry{}}
+	if err := again.parse(text); err != nil {
+		return fmt.Errorf("%s is laid out in a way that can't be edited here; edit it by hand: %w", f.path, err)
+	}
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode()
+	}
+	if err := again.checkMode(mode); err != nil {
+		return err
+	}
+	if err := writeFile(path, text); err != nil {
+		return fmt.Errorf("write the config file: %w", err)
+	}
+	return nil
+}
+
+// followLinks finds the file behind a symbolic link, so that the link stays.
+func followLinks(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	return real, err
+}
+
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	l := flock.New(path+".lock", flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("lock the config file against other processes (%s): %w", l.Path(), err)
+	}
+	return func() { _ = l.Unlock() }, nil // the end of the process unlocks it too
+}

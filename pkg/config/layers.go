@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// layer is the values that one source gives, by the name of the setting.
+type layer struct {
+	source Source
+	values map[string]string
+	from   map[string]string
+}
+
+func newLayer(source Source) layer {
+	return layer{source: source, values: map[string]string{}, from: map[string]string{}}
+}
+
+func (l layer) set(key, text, from string) { l.values[key], l.from[key] = text, from }
+
+func (l *loader) flagLayer() (layer, error) {
+	out := newLayer(SourceFlag)
+	for _, k := range Keys() {
+		text, given, err := flagValue(l.in.Flags, k.Flag)
+		if err != nil {
+			return layer{}, err
+		}
+		if !given || !mergeable(k) {
+			continue
+		}
+		if text, err = k.check(text); err != nil {
+			return layer{}, usagef("", "--%s can't be used: %v", k.Flag, err)
+		}
+		out.set(k.Name, text, "--"+k.Flag)
+	}
+	return out, nil
+}
+
+// envLayers returns the environment's values, the server apart, since
+// --profile goes before it.
+func (l *loader) envLayers(flags layer) (rest, server layer, err error) {
+	rest, server = newLayer(SourceEnvironment), newLayer(SourceEnvironment)
+	if file, ok := l.env.get(EnvCACert); ok {
+		rest.set(keyCACert, file, EnvCACert)
+	}
+	if _, ok := flags.values[keyServer]; ok || l.env == nil {
+		return rest, server, nil
+	}
+	if _, ok := l.doc.entry(l.profile, keyServer); ok && l.profileFlag {
+		return rest, server, nil
+	}
+	text, ok := l.env(EnvServer)
+	if !ok {
+		return rest, server, nil
+	}
+	if strings.TrimSpace(text) == "" {
+		return rest, server, emptyVariable(EnvServer)
+	}
+	if text, err = NormalizeServer(text); err != nil {
+		return rest, server, usagef("", "%s can't be used: %v", EnvServer, err)
+	}
+	server.set(keyServer, text, EnvServer)
+	return rest, server, nil
+}
+
+func emptyVariable(name string) *UsageError {
+	return usagef("give it its value, or unset it; in CI, see that the variable is defined for this job",
+		"%s is set but empty", name)
+}
+
+func (l *loader) profileLayer() layer {
+	out := newLayer(SourceProfile)
+	for _, e := range l.doc.entries[l.profile] {
+		text := e.text
+		if e.key == keyCACert {
+			text = l.env.besides(l.doc.path, text)
+		}
+		if k, _ := profileKey(e.key); mergeable(k) {
+			out.set(e.key, text, fmt.Sprintf("profile %s, %s:%d", l.profile, l.doc.path, e.line))
+		}
+	}
+	return out
+}
+
+func (l *loader) cliLayer() layer {
+	out := newLayer(SourceMenderCLI)
+	if l.cli.server != "" {
+		out.set(keyServer, l.cli.server, l.cli.file)
+	}
+	if l.cli.username != "" {
+		out.set(keyUsername, l.cli.username, l.cli.file)
+	}
+	return out
+}
+
+func (l *loader) defaultLayer() layer {
+	out := newLayer(SourceDefault)
+	for _, k := range Keys() {
+		if k.Default != "" && mergeable(k) {
+			out.set(k.Name, k.Default, "")
+		}
+	}
+	return out
+}
+
+// mergeable tells the settings that are found layer by layer from those that
+// have rules of their own.
+func mergeable(k Key) bool {
+	return k.InProfile && k.Name != keyToken && k.Name != keyTokenFile
+}

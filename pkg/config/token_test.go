@@ -1,0 +1,135 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestToken gives tokens in several places, and says which one goes out.
+func TestToken(t *testing.T) {
+	const (
+		profile = "profile: a\nprofiles:\n  a: {server: a.example, token: from-profile}\n  b: {server: b.example}\n" +
+			"  any: {token: from-any}\n  f: {token-file: sub/token}\n"
+		here = "https://a.example"
+	)
+	type env = map[string]string
+	for name, test := range map[string]struct {
+		args   []string
+		env    env
+		stored env
+		want   string
+		source Source
+	}{
+		"flag":                      {args: []string{"--token-value", "from-flag"}, env: env{EnvToken: "from-env"}, want: "from-flag", source: SourceFlag},
+		"flag, empty env":           {args: []string{"--token-value", "from-flag"}, env: env{EnvToken: ""}, want: "from-flag", source: SourceFlag},
+		"flag, stdin":               {args: []string{"--token", "-"}, want: "from-stdin", source: SourceFlag},
+		"flag, file":                {args: []string{"--token", "HOME/token"}, want: "from-file", source: SourceFlag},
+		"environment":               {env: env{EnvToken: " from-env\n"}, want: "from-env", source: SourceEnvironment},
+		"environment, other server": {args: []string{"--server", "c.example"}, env: env{EnvToken: "from-env", EnvServer: "a.example"}, want: "from-env", source: SourceEnvironment},
+		"profile":                   {stored: env{here + " a": "from-store"}, want: "from-profile", source: SourceProfile},
+		"profile, its server again": {args: []string{"--server", "https://A.example/"}, want: "from-profile", source: SourceProfile},
+		"profile, other server":     {args: []string{"--server", "c.example"}, source: SourceNone},
+		"profile, server of env":    {env: env{EnvServer: "c.example"}, source: SourceNone},
+		"profile without server":    {args: []string{"--profile", "any", "--server", "c.example"}, want: "from-any", source: SourceProfile},
+		"profile's token file":      {args: []string{"--profile", "f"}, want: "from-sub", source: SourceProfile},
+		"--profile before env":      {args: []string{"--profile", "a"}, env: env{EnvToken: "from-env"}, want: "from-profile", source: SourceProfile},
+		"--profile, stored":         {args: []string{"--profile", "b"}, env: env{EnvToken: "from-env"}, stored: env{"https://b.example b": "from-store"}, want: "from-store", source: SourceStored},
+		"--profile, env's token":    {args: []string{"--profile", "b"}, env: env{EnvToken: "from-env"}, want: "from-env", source: SourceEnvironment},
+		"--profile, env for it":     {args: []string{"--profile", "b"}, env: env{EnvToken: "from-env", EnvServer: "b.example"}, want: "from-env", source: SourceEnvironment},
+		"--profile, env for other":  {args: []string{"--profile", "b"}, env: env{EnvToken: "from-env", EnvServer: "c.example"}, source: SourceNone},
+		"MENDER_PROFILE, env":       {env: env{EnvProfile: "b", EnvToken: "from-env"}, stored: env{"https://b.example b": "from-store"}, want: "from-env", source: SourceEnvironment},
+		"stored for other profile":  {args: []string{"--profile", "b"}, stored: env{"https://b.example a": "from-store"}, source: SourceNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.config(profile)
+			m.file("config/mender-webhooks/sub/token", "from-sub\n", 0o600)
+			m.file("token", "from-file\n", 0o644)
+			m.stdin, m.stored = "from-stdin\n", test.stored
+			for _, arg := range test.args {
+				m.args = append(m.args, strings.ReplaceAll(arg, "HOME", m.home))
+			}
+			for k, v := range test.env {
+				m.env[k] = v
+			}
+			s, err := m.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Token.Value != test.want || s.Token.Source != test.source {
+				t.Errorf("got %q from %s, want %q from %s", s.Token.Value, s.Token.Source, test.want, test.source)
+			}
+		})
+	}
+}
+
+func TestNoTokenIsLookedForWhereNoneIsNeeded(t *testing.T) {
+	m := newMachine(t)
+	m.env[EnvToken] = ""
+	in := m.input()
+	in.NoToken = true
+	in.StoredToken = func(string, string) (string, error) { t.Error("the store was asked"); return "", nil }
+	if _, err := Load(in); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStoreFails(t *testing.T) {
+	in, cause := newMachine(t).input(), errors.New("the keyring is locked")
+	in.StoredToken = func(string, string) (string, error) { return "", cause }
+	_, err := Load(in)
+	var usage *UsageError
+	if !errors.Is(err, cause) || errors.As(err, &usage) {
+		t.Errorf("got %v, want the store's error and no UsageError", err)
+	}
+}
+
+// TestMenderCLI has mender-cli's session at hand: it is taken for its own
+// server alone.
+func TestMenderCLI(t *testing.T) {
+	for name, test := range map[string]struct {
+		files map[string]string // beside the token
+		token string
+		args  []string
+		cache string // XDG_CACHE_HOME below the home folder
+		want  string
+		note  string
+	}{
+		"its default server":   {want: "from-cli"},
+		"its own server":       {files: map[string]string{".mender-clirc": `{"server":"https://c.example/","username":"u"}`}, want: "from-cli"},
+		"capital letters":      {files: map[string]string{".mender-clirc": `{"Server":"https://c.example"}`}, want: "from-cli"},
+		"/etc goes first":      {files: map[string]string{"etc/.mender-clirc": `{"server":"c.example"}`, ".mender-clirc": `{"server":"d.example"}`}, args: []string{"--server", "d.example"}},
+		"other server":         {args: []string{"--server", "c.example"}},
+		"other, named by it":   {files: map[string]string{".mender-clirc": `{"server":"c.example"}`}, args: []string{"--server", "d.example"}},
+		"working directory":    {files: map[string]string{"work/.mender-clirc": `{"server":"c.example"}`}, note: "mender-cli's token is not used, since"},
+		"home and working dir": {files: map[string]string{".mender-clirc": `{}`, "work/.mender-clirc": `{"server":"c.example"}`}, want: "from-cli"},
+		"XDG_CACHE_HOME":       {cache: "elsewhere", want: ""},
+		"no JSON":              {files: map[string]string{".mender-clirc": `server: x`}, note: "is not used: it is not the JSON"},
+		"bad server":           {files: map[string]string{".mender-clirc": `{"server":"ftp://x"}`}, note: "neither https nor http"},
+		"empty token":          {token: "\n", note: "is not used: it is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			delete(m.env, "XDG_CACHE_HOME")
+			if test.cache != "" {
+				m.env["XDG_CACHE_HOME"] = m.home + "/" + test.cache
+			}
+			m.file(".cache/mender/authtoken", orElse(test.token, "from-cli\n"), 0o600)
+			for file, text := range test.files {
+				m.file(file, text, 0o600)
+			}
+			m.args = test.args
+			s, err := m.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Token.Value != test.want {
+				t.Errorf("token %q for %s, want %q", s.Token.Value, s.Server, test.want)
+			}
+			if notes := strings.Join(s.Notes, "\n"); (notes == "") != (test.note == "") || !strings.Contains(notes, test.note) {
+				t.Errorf("notes %q, want %q", notes, test.note)
+			}
+		})
+	}
+}
