@@ -1,0 +1,172 @@
+package mender
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+const (
+	// MaxPageSize is the most events that the server gives in one answer.
+	MaxPageSize = 500
+	// DefaultPageSize is what a query without a PageSize asks for at once.
+	DefaultPageSize = 100
+	// ahead is how many pages are fetched before the reader wants them.
+	ahead = 3
+	// slack is how far the log may be out of order by time before an event
+	// after Since is missed.
+	slack = time.Minute
+)
+
+// EventQuery says which events are wanted. The zero query is all of them.
+type EventQuery struct {
+	// IntegrationID leaves the events that went to one integration. They
+	// are also filtered here: servers before 4.1 take no account of it, and
+	// give an organization's integrations one id after the other.
+	IntegrationID string
+	// PageSize is how many events are fetched at once: 0 is
+	// DefaultPageSize, and MaxPageSize the most. It is best made as large
+	// as what will be read.
+	PageSize int
+	// Since and Until bound the events' time, by the server's clock (see
+	// Client.ServerTime): Since is the first that is in, Until the first
+	// that is out. Zero is no bound. Reading stops soon after Since.
+	Since, Until time.Time
+}
+
+func (q EventQuery) pageSize() int {
+	if q.PageSize <= 0 {
+		return DefaultPageSize
+	}
+	return min(q.PageSize, MaxPageSize)
+}
+
+// wants reports whether an event of the log is asked for.
+func (q EventQuery) wants(e Event) bool {
+	if !q.Since.IsZero() && e.Time.Before(q.Since) || !q.Until.IsZero() && !e.Time.Before(q.Until) {
+		return false
+	}
+	if q.IntegrationID == "" {
+		return true
+	}
+	for _, d := range e.DeliveryStatuses {
+		if d.IntegrationID == q.IntegrationID {
+			return true
+		}
+	}
+	return false
+}
+
+// Events goes through the log, newest first by the time of saving, and gives
+// each event once, although the pages shift while events arrive. Events that
+// arrive after the first page was read are not given. Memory is bounded,
+// however long the log is.
+//
+// Nothing is sent before the first event is asked for; from the second page
+// on a few pages are fetched ahead. An error comes once, as the last thing,
+// with a zero Event. The iterator can be used again, and then starts anew.
+func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		r := &reading{query: q, seen: newWindow(windowSize), yield: yield}
+		first, err := c.eventPage(ctx, "read the events", q, 1)
+		if !c.readPage(r, first, err) {
+			return
+		}
+		ctx, stop := context.WithCancel(ctx)
+		pages, done := c.fetchAhead(ctx, q)
+		defer func() { stop(); <-done }()
+		for f := range pages {
+			if !c.readPage(r, f.page, f.err) {
+				return
+			}
+		}
+	}
+}
+
+// reading is where one pass over the log is.
+type reading struct {
+	query EventQuery
+	seen  *window
+	yield func(Event, error) bool
+}
+
+// readPage gives the reader what is new on a page, and reports whether there
+// is more to read.
+func (c *Client) readPage(r *reading, p page, err error) bool {
+	var events []Event
+	if err == nil {
+		if events, err = decodeEvents(p.resp.Body()); err != nil {
+			err = c.badAnswer(p.call, p.resp, err)
+		}
+	}
+	if err != nil {
+		r.yield(Event{}, err)
+		return false
+	}
+	for _, e := range events {
+		if !r.query.Since.IsZero() && e.Time.Before(r.query.Since.Add(-slack)) && !e.Time.IsZero() {
+			return false
+		}
+		if r.seen.add(e.ID, e.Time) && r.query.wants(e) && !r.yield(e, nil) {
+			return false
+		}
+	}
+	return len(events) >= r.query.pageSize()
+}
+
+// page is a page of the log as it came, not yet decoded.
+type page struct {
+	call *call
+	resp *resty.Response
+}
+
+func (p page) empty() bool { return len(bytes.TrimSpace(p.resp.Body())) <= len("[]") }
+
+// fetched is a page, or why it did not come.
+type fetched struct {
+	page page
+	err  error
+}
+
+// fetchAhead fetches pages from the second on until one is empty, an error
+// comes, or ctx ends. It keeps at most a few that nobody has taken.
+func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, done <-chan struct{}) {
+	out, end := make(chan fetched, ahead-1), make(chan struct{}) // and one in hand
+	go func() {
+		defer close(end)
+		defer close(out)
+		for n := 2; ; n++ {
+			p, err := c.eventPage(ctx, "read the events", q, n)
+			select {
+			case out <- fetched{p, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil || p.empty() {
+				return
+			}
+		}
+	}()
+	return out, end
+}
+
+// eventPage fetches one page of the log, counted from 1.
+func (c *Client) eventPage(ctx context.Context, op string, q EventQuery, n int) (page, error) {
+	k := &call{op: op, method: http.MethodGet, path: iotManager + "/events", query: url.Values{
+		"page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(q.pageSize())},
+	}}
+	if q.IntegrationID != "" {
+		k.query.Set("integration_id", q.IntegrationID)
+	}
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return page{}, err
+	}
+	return page{k, resp}, nil
+}

@@ -1,0 +1,80 @@
+package mender
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// field is one member of a JSON object: where to read it to, or what to write.
+type field struct {
+	name  string
+	value any
+	omit  bool // don't write it
+	must  bool // an error where it can't be read
+}
+
+// decodeObject reads the members that fields name, and returns the others.
+// What is null, or of another kind than expected, stays among the others, so
+// that a server that has moved on is still shown as it is.
+func decodeObject(b []byte, fields ...field) (map[string]json.RawMessage, error) {
+	var rest map[string]json.RawMessage
+	if err := json.Unmarshal(b, &rest); err != nil {
+		return nil, err
+	}
+	if rest == nil {
+		return nil, errors.New("null in place of an object")
+	}
+	for _, f := range fields {
+		raw, ok := rest[f.name]
+		if !ok || string(raw) == "null" {
+			continue
+		}
+		if err := json.Unmarshal(raw, f.value); err == nil {
+			delete(rest, f.name)
+		} else if f.must {
+			return nil, fmt.Errorf("field %q: %w", f.name, err)
+		}
+	}
+	if len(rest) == 0 {
+		return nil, nil
+	}
+	return rest, nil
+}
+
+// encodeObject writes fields in their order, then the others by name. What
+// decodeObject could not read takes the place of the field's own value.
+func encodeObject(others map[string]json.RawMessage, fields ...field) ([]byte, error) {
+	known := len(fields)
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		add := field{name: name, value: others[name]}
+		if i := slices.IndexFunc(fields[:known], func(f field) bool { return f.name == name }); i >= 0 {
+			fields[i] = add
+		} else {
+			fields = append(fields, add)
+		}
+	}
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, f := range fields {
+		if f.omit {
+			continue
+		}
+		raw, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("field %q: %w", f.name, err)
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		name, _ := json.Marshal(f.name) // a string always encodes
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(raw)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}

@@ -1,0 +1,163 @@
+package mender
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// RetryPolicy says how a call that failed for a reason that may pass is
+// repeated: too many requests (429), a gateway without its server (502, 503,
+// 504), or a connection that broke. A call that creates something is repeated
+// only where it can't have arrived, or was refused with 429.
+//
+// The waits double from MinWait to MaxWait, each cut at random by up to a
+// half. The zero policy stands for the defaults in the fields' comments.
+type RetryPolicy struct {
+	// Retries is how often a call is repeated: 0 is 3, negative is never.
+	Retries int
+	// MinWait is the first wait; 0 is 500 ms.
+	MinWait time.Duration
+	// MaxWait is the longest wait; 0 is 10 s.
+	MaxWait time.Duration
+	// MaxRetryAfter is how much of a Retry-After is waited for; 0 is 30 s.
+	// The server's may be absurd.
+	MaxRetryAfter time.Duration
+	// OnRetry, if not nil, is told before each wait which attempt failed,
+	// counted from 1, why, and how long the wait is. It may be called from
+	// several goroutines.
+	OnRetry func(attempt int, wait time.Duration, err error)
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&p.MinWait, 500*time.Millisecond)
+	set(&p.MaxWait, 10*time.Second)
+	set(&p.MaxRetryAfter, 30*time.Second)
+	switch {
+	case p.Retries == 0:
+		p.Retries = 3
+	case p.Retries < 0:
+		p.Retries = 0
+	}
+	return p
+}
+
+// setRetries makes resty repeat calls. All of the waiting is reckoned here,
+// so resty's own bounds only have to let it through.
+func (c *Client) setRetries() {
+	c.http.SetRetryCount(c.retry.Retries).
+		SetRetryWaitTime(time.Nanosecond).
+		SetRetryMaxWaitTime(max(c.retry.MaxWait, c.retry.MaxRetryAfter)).
+		AddRetryCondition(c.again).
+		SetRetryAfter(c.wait)
+}
+
+// again is the one condition for a repeat.
+func (c *Client) again(resp *resty.Response, err error) bool {
+	if resp == nil || resp.Request == nil {
+		return false // it did not get as far as the network
+	}
+	ctx := resp.Request.Context()
+	k := callOf(ctx)
+	if ctx.Err() != nil || !c.mayPass(k, resp, err) {
+		return false
+	}
+	k.last = c.failure(ctx, k, resp, err)
+	k.lost = k.lost || k.sent.Load() && resp.StatusCode() != http.StatusTooManyRequests
+	if resp.Request.Attempt <= c.retry.Retries {
+		k.sent.Store(false)
+	}
+	return true
+}
+
+// mayPass reports whether a call may go better another time, and can be sent
+// again without harm.
+func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
+	if err != nil {
+		return !permanent(err) && (k.repeatable() || !k.sent.Load())
+	}
+	switch resp.StatusCode() {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return k.repeatable()
+	}
+	return false
+}
+
+// permanent reports whether a failed connection would fail again.
+func permanent(err error) bool {
+	var dns *net.DNSError
+	return errors.Is(err, context.Canceled) ||
+		errors.Is(err, resty.ErrResponseBodyTooLarge) ||
+		untrusted(err) ||
+		errors.As(err, &dns) && dns.IsNotFound
+}
+
+// untrusted reports whether the server's certificate was refused.
+func untrusted(err error) bool {
+	var (
+		verify *tls.CertificateVerificationError
+		host   x509.HostnameError
+		ca     x509.UnknownAuthorityError
+		other  x509.CertificateInvalidError
+		plain  tls.RecordHeaderError
+	)
+	return errors.As(err, &verify) || errors.As(err, &host) || errors.As(err, &ca) ||
+		errors.As(err, &other) || errors.As(err, &plain)
+}
+
+// wait returns how long to wait before the next attempt, and tells OnRetry.
+func (c *Client) wait(_ *resty.Client, resp *resty.Response) (time.Duration, error) {
+	k := callOf(resp.Request.Context())
+	wait := c.backoff(resp.Request.Attempt)
+	if asked := retryAfter(resp.Header(), c.clock.now()); asked > 0 {
+		wait = min(asked, c.retry.MaxRetryAfter)
+	}
+	if c.retry.OnRetry != nil {
+		c.retry.OnRetry(resp.Request.Attempt, wait, k.last)
+	}
+	return wait, nil
+}
+
+// backoff doubles from MinWait, and cuts off up to a half at random, so that
+// clients that failed together don't come back together.
+func (c *Client) backoff(attempt int) time.Duration {
+	wait := c.retry.MinWait
+	for range min(attempt-1, 30) {
+		wait = min(2*wait, c.retry.MaxWait)
+	}
+	wait = min(wait, c.retry.MaxWait)
+	return max(wait-rand.N(wait/2+1), time.Nanosecond) //nolint:gosec // no secret depends on it
+}
+
+// retryAfter reads a Retry-After of seconds or of a date, which is taken by
+// the server's own clock. 0 is none.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
+		const most = 1 << 30 // seconds; beyond lies overflow
+		return time.Duration(min(seconds, most)) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(0, at.Sub(now))
+}
