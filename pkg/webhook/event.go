@@ -99,9 +99,12 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		e.Data = raw
 		delete(fields, "data")
 	}
-	// A time that can't be read is no reason to lose the event: take leaves
-	// it in fields, and so in Extra.
-	_ = take(fields, "time", &e.Time)
+	// A time that can't be read is no reason to lose the event: it stays in
+	// fields, and so in Extra. So does null, and the zero time.
+	raw := fields["time"]
+	if _ = take(fields, "time", &e.Time); e.Time.IsZero() && raw != nil {
+		fields["time"] = raw
+	}
 	if len(fields) > 0 {
 		e.Extra = fields
 	}
@@ -122,7 +125,7 @@ func take(fields map[string]json.RawMessage, name string, into any) error {
 }
 
 // MarshalJSON writes the event with its fields in Mender's order, then those
-// of Extra by name.
+// of Extra by name. A time in Extra gives way to Time.
 func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -159,6 +162,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if name == "time" && !e.Time.IsZero() {
+			continue
+		}
 		if err := field(name, e.Extra[name]); err != nil {
 			return nil, err
 		}

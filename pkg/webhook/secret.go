@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unique"
 )
 
 // GeneratedSecretSize is the size in bytes of the keys GenerateSecret makes.
@@ -24,9 +25,24 @@ var (
 // However it is printed, a Secret shows its fingerprint alone; Hex gives it
 // away. Secrets can be compared with ==, and used from several goroutines.
 type Secret struct {
-	set  bool
-	key  string
-	text string
+	handle unique.Handle[material]
+}
+
+// material lies behind handles, which are pointers inside: package fmt calls
+// no methods on unexported fields, nor where a verb does not fit, and would
+// print what it finds there. It follows one pointer at most; so there are two.
+type material struct{ key, text unique.Handle[string] }
+
+func newSecret(key []byte, text string) Secret {
+	return Secret{handle: unique.Make(material{key: unique.Make(string(key)), text: unique.Make(text)})}
+}
+
+// key is what the HMAC is made with: no bytes, where there is no secret.
+func (s Secret) key() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.handle.Value().key.Value()
 }
 
 // ParseSecret reads a secret as Mender takes it: an even number of
@@ -46,41 +62,46 @@ func ParseSecret(text string) (Secret, error) {
 	case err != nil:
 		return Secret{}, ErrSecretNotHex
 	}
-	return Secret{set: true, key: string(key), text: text}, nil
+	return newSecret(key, text), nil
 }
 
 // GenerateSecret makes a secret of GeneratedSecretSize random bytes.
 func GenerateSecret() Secret {
 	key := make([]byte, GeneratedSecretSize)
 	_, _ = rand.Read(key) // crypto/rand.Read never returns an error
-	return Secret{set: true, key: string(key), text: hex.EncodeToString(key)}
+	return newSecret(key, hex.EncodeToString(key))
 }
 
 // EmptySecret is what Mender makes of an empty string: it signs, under a key
 // that everybody knows. ParseSecret refuses it; a stand-in for the server
 // needs it.
-func EmptySecret() Secret { return Secret{set: true} }
+func EmptySecret() Secret { return newSecret(nil, "") }
 
 // IsZero reports whether there is no secret.
-func (s Secret) IsZero() bool { return !s.set }
+func (s Secret) IsZero() bool { return s == Secret{} }
 
 // Hex returns the secret itself, as it was given to ParseSecret. It belongs
 // in a request to Mender, a file of mode 0600 or a keyring, and nowhere else.
-func (s Secret) Hex() string { return s.text }
+func (s Secret) Hex() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.handle.Value().text.Value()
+}
 
 // Fingerprint returns eight hexadecimal digits that tell secrets apart
 // without giving them away, or "" where there is no secret. The digits' case
 // in the secret makes no difference.
 func (s Secret) Fingerprint() string {
-	if !s.set {
+	if s.IsZero() {
 		return ""
 	}
-	return hex.EncodeToString(mac(s.key, []byte("mender-webhooks secret fingerprint"))[:4])
+	return hex.EncodeToString(mac(s.key(), []byte("mender-webhooks secret fingerprint"))[:4])
 }
 
 // String returns the fingerprint.
 func (s Secret) String() string {
-	if !s.set {
+	if s.IsZero() {
 		return "no secret"
 	}
 	return "secret " + s.Fingerprint()

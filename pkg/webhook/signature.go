@@ -71,7 +71,7 @@ func (v Verification) String() string {
 
 // Sign returns the signature of body under the secret as Mender writes it
 // into HeaderSignature: 64 lower-case hexadecimal digits.
-func (s Secret) Sign(body []byte) string { return hex.EncodeToString(mac(s.key, body)) }
+func (s Secret) Sign(body []byte) string { return hex.EncodeToString(mac(s.key(), body)) }
 
 // Verify checks the signature of a delivery against each of the secrets.
 // body is the request's body, byte for byte: a decoded and re-encoded one
@@ -83,7 +83,7 @@ func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
 	signature, signed := signatureOf(header)
 	known := false
 	for _, s := range secrets {
-		known = known || s.set
+		known = known || !s.IsZero()
 	}
 	if !known {
 		return unchecked(header, signature, signed, body)
@@ -100,7 +100,7 @@ func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
 	}
 	result := Verification{Verdict: Invalid}
 	for _, s := range secrets {
-		if s.set && hmac.Equal(got, mac(s.key, body)) {
+		if !s.IsZero() && hmac.Equal(got, mac(s.key(), body)) {
 			result = Verification{Verdict: Valid, Secret: s.Fingerprint()}
 		}
 	}
@@ -126,10 +126,11 @@ func unchecked(header http.Header, signature string, signed bool, body []byte) V
 // explain looks for the mistakes that senders and set-ups really make.
 func explain(got, body []byte, secrets []Secret) Reason {
 	for _, s := range secrets {
-		if !s.set || s.text == "" {
+		secret := s.Hex()
+		if secret == "" {
 			continue
 		}
-		for _, text := range []string{s.text, strings.ToLower(s.text), strings.ToUpper(s.text)} {
+		for _, text := range []string{secret, strings.ToLower(secret), strings.ToUpper(secret)} {
 			if hmac.Equal(got, mac(text, body)) {
 				return SecretAsText
 			}

@@ -1,0 +1,71 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"testing"
+)
+
+// recording is one delivery as a receiver got it from the real iot-manager.
+type recording struct {
+	ReceiverAnswers string            `json:"receiver_answers"`
+	Method          string            `json:"method"`
+	Path            string            `json:"path"`
+	HeaderText      map[string]string `json:"headers"`
+	BodyBase64      string            `json:"body_base64"`
+	SecretHex       *string           `json:"secret_hex"` // null is none, "" the empty one
+
+	body   []byte
+	header http.Header
+}
+
+// secret is the one that the webhook had.
+func (r recording) secret(t testing.TB) Secret {
+	t.Helper()
+	switch {
+	case r.SecretHex == nil:
+		return Secret{}
+	case *r.SecretHex == "":
+		return EmptySecret()
+	}
+	return mustSecret(t, *r.SecretHex)
+}
+
+func (r recording) signed() bool { return r.header.Get(HeaderSignature) != "" }
+
+func recordings(t testing.TB) []recording {
+	t.Helper()
+	text, err := os.ReadFile("testdata/deliveries.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Deliveries []recording }
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Deliveries) != 17 {
+		t.Fatalf("%d recorded deliveries, want 17", len(file.Deliveries))
+	}
+	for i := range file.Deliveries {
+		r := &file.Deliveries[i]
+		if r.body, err = base64.StdEncoding.DecodeString(r.BodyBase64); err != nil {
+			t.Fatal(err)
+		}
+		r.header = http.Header{}
+		for name, value := range r.HeaderText {
+			r.header.Set(name, value)
+		}
+	}
+	return file.Deliveries
+}
+
+func mustSecret(t testing.TB, text string) Secret {
+	t.Helper()
+	s, err := ParseSecret(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
