@@ -72,11 +72,10 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	default:
 		return say(http.StatusUnauthorized, req.Verification.String()), false
 	}
-	event, err := webhook.ParseEvent(req.Body)
-	if err != nil {
+	var err error
+	if req.ID, req.Type, err = peek(req.Body); err != nil {
 		return refuse(req, http.StatusBadRequest, NotAnEvent), false
 	}
-	req.Event = event
 	return Answer{}, true
 }
 
@@ -97,7 +96,7 @@ func (rc *Receiver) take(w http.ResponseWriter, r *http.Request, req *Request) A
 	if answer.Status < 200 || answer.Status > 599 {
 		answer = say(http.StatusInternalServerError, "no such status to answer with")
 	}
-	known := rc.seen.look(req.Event.ID, answer.Status < 300)
+	known := rc.seen.look(req.ID, answer.Status < 300)
 	answer.Duplicate = answer.Duplicate || known
 	rc.delay(w, r)
 	return answer

@@ -59,8 +59,9 @@ type Request struct {
 	Header http.Header
 	// Body is the exact bytes that the signature stands for.
 	Body []byte
-	// Event is what Body holds.
-	Event webhook.Event
+	// ID and Type are the event's, as they came: neither empty nor bounded.
+	ID   string
+	Type webhook.EventType
 	// Verification is Valid, or Unchecked where Options allow it.
 	Verification webhook.Verification
 	// RemoteAddr is the sender's address, host:port.

@@ -3,6 +3,7 @@ package receiver
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -66,15 +67,15 @@ type Forward struct {
 }
 
 // sighting is a record in the making: what it needs of the request, before
-// anybody has the time to decode a refused body.
+// there is time to decode the body.
 type sighting struct {
 	record Record
-	event  webhook.Event
+	taken  bool // it is an event, and not refused for its signature
 	body   []byte
 }
 
 func newSighting(r *http.Request, req *Request, a Answer) sighting {
-	s := sighting{event: req.Event, body: req.Body, record: Record{
+	s := sighting{taken: req.ID != "", body: req.Body, record: Record{
 		Kind:       KindReceived,
 		ReceivedAt: req.ReceivedAt.UTC(),
 		Verdict:    req.Verification.Verdict,
@@ -89,7 +90,7 @@ func newSighting(r *http.Request, req *Request, a Answer) sighting {
 	if req.Body == nil {
 		s.record.Bytes = max(r.ContentLength, 0)
 	}
-	if req.Event.ID == "" && len(s.body) > refusedData {
+	if !s.taken && len(s.body) > refusedData {
 		s.body = nil
 	}
 	return s
@@ -98,11 +99,14 @@ func newSighting(r *http.Request, req *Request, a Answer) sighting {
 // size is what waiting for Observe costs, in bytes, roughly.
 func (s *sighting) size() int64 { return int64(1024 + len(s.body)) }
 
-// finish decodes what is still to be decoded.
+// finish decodes the body.
 func (s *sighting) finish() Record {
-	e, r := s.event, s.record
-	if e.ID == "" {
-		e, _ = webhook.ParseEvent(s.body) // what is no event is shown without
+	r := s.record
+	e, err := webhook.ParseEvent(s.body)
+	if err != nil {
+		return r // what is no event is shown without
+	}
+	if !s.taken {
 		e.ID, e.Type = clip(e.ID), clip(e.Type)
 	}
 	r.ID, r.Type, r.Time, r.Data = e.ID, string(e.Type), e.Time, e.Data
@@ -111,7 +115,7 @@ func (s *sighting) finish() Record {
 
 func clip[S ~string](s S) S {
 	if len(s) > refusedName {
-		return s[:refusedName] + "…"
+		return S(strings.ToValidUTF8(string(s[:refusedName]), "")) + "…"
 	}
 	return s
 }
