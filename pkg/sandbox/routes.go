@@ -1,0 +1,232 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// headerRequestID as Go writes what Mender's sources call X-MEN-RequestID.
+const headerRequestID = "X-Men-Requestid"
+
+// maxBody is the limit of API bodies in bytes, since Mender 4.1.
+const maxBody = 1 << 20
+
+// service is one of Mender's, behind the gateway.
+type service struct {
+	prefix string
+	open   bool // the internal API asks for no token
+	routes []route
+}
+
+type route struct {
+	method  string
+	pattern string // a segment in braces stands for any; see match
+	handle  func(*call)
+	public  bool // needs no token
+	change  bool // needs more than a read-only role
+	json    bool // a body must be JSON by its Content-Type
+}
+
+// newServices lists methods in the order in which the real services name
+// them in Allow: that of their routers' first use of each.
+func (s *Sandbox) newServices() []service {
+	return []service{
+		{prefix: "/api/management/v1/iot-manager", routes: []route{
+			{method: "GET", pattern: "/integrations", handle: s.listIntegrations},
+			{method: "GET", pattern: "/integrations/{id}", handle: s.getIntegration},
+			{method: "GET", pattern: "/events", handle: s.listEvents},
+			{method: "GET", pattern: "/devices/{id}/state", handle: s.getDeviceStates},
+			{method: "GET", pattern: "/devices/{id}/state/{integration}", handle: s.getDeviceState},
+			{method: "DELETE", pattern: "/integrations/{id}", handle: s.deleteIntegration, change: true},
+			{method: "DELETE", pattern: "/devices/{id}", handle: s.deleteDevice, change: true},
+			{method: "POST", pattern: "/integrations", handle: s.createIntegration, change: true},
+			{method: "PUT", pattern: "/integrations/{id}/credentials", handle: s.replaceCredentials, change: true},
+			{method: "PUT", pattern: "/devices/{id}/state/{integration}", handle: s.putDeviceState, change: true},
+		}},
+		{prefix: "/api/management/v1/useradm", routes: []route{
+			{method: "POST", pattern: "/auth/login", handle: s.login, public: true, json: true},
+			{method: "POST", pattern: "/auth/logout", handle: s.logout, json: true},
+			{method: "POST", pattern: "/settings/tokens", handle: s.createToken, json: true},
+			{method: "GET", pattern: "/settings/tokens", handle: s.listTokens},
+			{method: "GET", pattern: "/users/{id}", handle: s.getUser},
+			{method: "GET", pattern: "/plans", handle: s.listPlans},
+			{method: "GET", pattern: "/plan_binding", handle: s.planBinding},
+			{method: "DELETE", pattern: "/settings/tokens/{id}", handle: s.deleteToken},
+		}},
+		{prefix: "/api/internal/v1/iot-manager", open: true, routes: []route{
+			{method: "GET", pattern: "/alive", handle: healthy},
+			{method: "GET", pattern: "/health", handle: healthy},
+			{method: "DELETE", pattern: "/tenants/{tenant}", handle: s.deleteTenant},
+			{method: "DELETE", pattern: "/tenants/{tenant}/devices/{id}", handle: s.decommissionDevice},
+			{method: "POST", pattern: "/tenants/{tenant}/devices", handle: s.provisionDevice},
+			{method: "PUT", pattern: "/tenants/{tenant}/bulk/devices/status/{status}", handle: s.setStatuses},
+		}},
+	}
+}
+
+// ServeHTTP answers as the gateway and the services behind it do.
+func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r}
+	s.serve(c)
+	s.opts.Logf("%s %s %d", r.Method, r.URL.EscapedPath(), c.status)
+}
+
+func (s *Sandbox) serve(c *call) {
+	i := slices.IndexFunc(s.services, func(v service) bool {
+		return strings.HasPrefix(c.r.URL.Path, v.prefix+"/")
+	})
+	if i < 0 {
+		c.plain(http.StatusNotFound, "404 page not found\n")
+		return
+	}
+	svc := s.services[i]
+	if c.id = c.r.Header.Get(headerRequestID); c.id == "" {
+		c.id = uuid.NewString()
+	}
+	c.w.Header().Set(headerRequestID, c.id)
+	if !svc.open && s.fault(c) {
+		return
+	}
+	found, allowed := svc.find(c)
+	// The gateway has tokens checked before it looks at anything else.
+	if !svc.open && (found == nil || !found.public) && !s.authenticate(c) {
+		return
+	}
+	if !svc.open && s.limited(c) {
+		return
+	}
+	switch {
+	case found == nil && len(allowed) == 0:
+		c.fail(http.StatusNotFound, "not found")
+	case found == nil:
+		c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		c.fail(http.StatusMethodNotAllowed, "method not allowed")
+	case found.change && c.account.Role == RoleReadOnly:
+		c.fail(http.StatusForbidden, "Access denied (RBAC).")
+	case found.json && !c.jsonBody():
+	case c.readBody():
+		found.handle(c)
+	}
+}
+
+// find looks for the route, and else for the methods that the path has.
+func (v service) find(c *call) (found *route, allowed []string) {
+	segments := strings.Split(strings.TrimPrefix(c.r.URL.Path, v.prefix+"/"), "/")
+	for i := range v.routes {
+		r := &v.routes[i]
+		values, ok := match(strings.Split(r.pattern[1:], "/"), segments)
+		if !ok {
+			continue
+		}
+		if r.method == c.r.Method {
+			c.values = values
+			return r, nil
+		}
+		if !slices.Contains(allowed, r.method) {
+			allowed = append(allowed, r.method)
+		}
+	}
+	return nil, allowed
+}
+
+// match compares segment by segment. Only the tenant may be empty.
+func match(pattern, segments []string) (map[string]string, bool) {
+	if len(pattern) != len(segments) {
+		return nil, false
+	}
+	values := map[string]string{}
+	for i, p := range pattern {
+		name, variable := strings.CutPrefix(p, "{")
+		switch {
+		case !variable && p != segments[i]:
+			return nil, false
+		case variable && segments[i] == "" && p != "{tenant}":
+			return nil, false
+		case variable:
+			values[strings.TrimSuffix(name, "}")] = segments[i]
+		}
+	}
+	return values, true
+}
+
+// call is one request and its answer.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string // the request id
+	values  map[string]string
+	body    []byte
+	account *account // whose token it is; nil where none is needed
+	token   *token
+	status  int // what was answered
+}
+
+func (c *call) readBody() bool {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	c.body = body
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		c.fail(http.StatusRequestEntityTooLarge, "http: request body too large")
+	}
+	return err == nil // any other error is a client that has gone
+}
+
+// jsonBody is useradm's check of the Content-Type of a body.
+func (c *call) jsonBody() bool {
+	if c.r.ContentLength <= 0 {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+		c.fail(http.StatusBadRequest, "Invalid value for Content-Type header: "+err.Error())
+	case mediaType != "application/json":
+		c.fail(http.StatusUnsupportedMediaType, "Bad Content-Type, expected 'application/json'")
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *call) header(status int, contentType string) {
+	if contentType != "" {
+		c.w.Header().Set("Content-Type", contentType)
+	}
+	c.status = status
+	c.w.WriteHeader(status)
+}
+
+func (c *call) empty(status int) { c.header(status, "") }
+
+func (c *call) plain(status int, text string) {
+	c.header(status, "text/plain; charset=utf-8")
+	_, _ = io.WriteString(c.w, text) // nobody to tell of a client that has gone
+}
+
+func (c *call) jwt(token string) {
+	c.header(http.StatusOK, "application/jwt")
+	_, _ = io.WriteString(c.w, token)
+}
+
+func (c *call) json(status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil { // only what was decoded before is encoded here
+		status, body = http.StatusInternalServerError, []byte(`{"error":"internal error"}`)
+	}
+	c.header(status, "application/json; charset=utf-8")
+	_, _ = c.w.Write(body)
+}
+
+func (c *call) fail(status int, message string) {
+	c.json(status, struct {
+		Error     string `json:"error"`
+		RequestID string `json:"request_id,omitempty"`
+	}{message, c.id})
+}

@@ -1,0 +1,228 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/google/uuid"
+)
+
+const (
+	stateFormat = "mender-webhooks sandbox, version 1"
+	keyType     = "RSA PRIVATE KEY"
+
+	// savePause is the least time between two writes of the state file; a
+	// long one gets ten times as long as it took.
+	savePause       = 200 * time.Millisecond
+	savePauseFactor = 10
+)
+
+// state is the content of a state file.
+type state struct {
+	Format       string                 `json:"format"`
+	Key          string                 `json:"key"`
+	Accounts     map[string]times       `json:"accounts"`
+	Tokens       []*token               `json:"tokens"`
+	Integrations []savedIntegration     `json:"integrations"`
+	Devices      map[string][]uuid.UUID `json:"devices"`
+	Events       []json.RawMessage      `json:"events"`
+}
+
+type times struct {
+	Created time.Time `json:"created"`
+	Login   time.Time `json:"login,omitzero"`
+}
+
+type savedIntegration struct {
+	ID          uuid.UUID       `json:"id"`
+	Provider    provider        `json:"provider"`
+	Credentials json.RawMessage `json:"credentials"`
+	Description string          `json:"description,omitempty"`
+	Scopes      []string        `json:"scopes,omitempty"`
+}
+
+// restore loads the state file, if there is one.
+func (s *Sandbox) restore() (bool, error) {
+	if s.opts.StateFile == "" {
+		return false, nil
+	}
+	raw, err := os.ReadFile(s.opts.StateFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = s.load(raw)
+	}
+	if err != nil {
+		return false, fmt.Errorf("sandbox: load state file %s: %w; to start anew, remove the file or name another", s.opts.StateFile, err)
+	}
+	return true, nil
+}
+
+func (s *Sandbox) load(raw []byte) error {
+	var st state
+	if err := json.Unmarshal(raw, &st); err != nil {
+		return fmt.Errorf("it is torn, or no state of a sandbox: %w", err)
+	}
+	if st.Format != stateFormat {
+		return fmt.Errorf("it is no state of a sandbox of this version: its format is %.40q, not %q", st.Format, stateFormat)
+	}
+	block, _ := pem.Decode([]byte(st.Key))
+	if block == nil || block.Type != keyType {
+		return errors.New("it has no key for tokens")
+	}
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("its key for tokens: %w", err)
+	}
+	s.key, s.tokens = key, st.Tokens
+	for _, a := range s.accounts {
+		if t, ok := st.Accounts[a.Email]; ok {
+			a.created, a.changed, a.login = t.Created, t.Created, t.Login
+		}
+	}
+	if st.Devices != nil {
+		s.devices = st.Devices
+	}
+	for _, in := range st.Integrations {
+		s.integration = &integration{ID: in.ID, Provider: in.Provider, Description: in.Description, Scopes: in.Scopes, given: in.Credentials}
+		if err := json.Unmarshal(in.Credentials, &s.integration.Credentials); err != nil {
+			return fmt.Errorf("its integration %s: %w", in.ID, err)
+		}
+	}
+	for _, body := range st.Events {
+		var e struct {
+			Time             time.Time        `json:"time"`
+			DeliveryStatuses []deliveryStatus `json:"delivery_statuses"`
+		}
+		if err := json.Unmarshal(body, &e); err != nil {
+			return fmt.Errorf("one of its events: %w", err)
+		}
+		entry := logEntry{at: e.Time, body: body}
+		if len(e.DeliveryStatuses) > 0 {
+			entry.integration = e.DeliveryStatuses[0].IntegrationID
+		}
+		s.log.add(entry)
+	}
+	return nil
+}
+
+// save writes the state file: all of it, or nothing.
+func (s *Sandbox) save() error {
+	raw, err := s.encodeState()
+	if err == nil {
+		err = renameio.WriteFile(s.opts.StateFile, raw, 0o600, renameio.WithStaticPermissions(0o600))
+	}
+	if err != nil {
+		err = fmt.Errorf("sandbox: save state file %s: %w", s.opts.StateFile, err)
+		s.opts.Logf("%v", err)
+	}
+	return err
+}
+
+func (s *Sandbox) encodeState() ([]byte, error) {
+	st := state{Format: stateFormat, Key: encodeKey(s.key), Accounts: map[string]times{}, Devices: map[string][]uuid.UUID{}}
+	s.mu.Lock()
+	s.log.expire(s.now())
+	for _, a := range s.accounts {
+		st.Accounts[a.Email] = times{a.created, a.login}
+	}
+	for _, t := range s.tokens {
+		saved := *t
+		st.Tokens = append(st.Tokens, &saved)
+	}
+	if in := s.integration; in != nil {
+		st.Integrations = []savedIntegration{{in.ID, in.Provider, in.given, in.Description, in.Scopes}}
+	}
+	for id, connected := range s.devices {
+		st.Devices[id] = connected
+	}
+	entries := s.log.entries
+	events := make([]json.RawMessage, len(entries))
+	for i, e := range entries {
+		events[i] = e.body
+	}
+	s.mu.Unlock()
+	head, err := json.Marshal(st)
+	if err != nil {
+		return nil, err
+	}
+	// The events are encoded already, and many: they go in as they are.
+	out := bytes.NewBuffer(bytes.TrimSuffix(head, []byte("null}")))
+	out.WriteByte('[')
+	for i, e := range events {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.Write(e)
+	}
+	out.WriteString("]}\n")
+	return out.Bytes(), nil
+}
+
+func encodeKey(key *rsa.PrivateKey) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}
+
+// changed has the state saved soon.
+func (s *Sandbox) changed() {
+	if s.saver != nil {
+		s.saver.wake()
+	}
+}
+
+// saver saves in the background, at its own pace however much changes.
+type saver struct {
+	save  func() error
+	dirty chan struct{}
+	stop  chan struct{}
+	done  sync.WaitGroup
+}
+
+func startSaver(save func() error) *saver {
+	v := &saver{save: save, dirty: make(chan struct{}, 1), stop: make(chan struct{})}
+	v.done.Go(v.run)
+	return v
+}
+
+func (v *saver) wake() {
+	select {
+	case v.dirty <- struct{}{}:
+	default: // it will be saved anyway
+	}
+}
+
+func (v *saver) run() {
+	for {
+		select {
+		case <-v.stop:
+			return
+		case <-v.dirty:
+		}
+		begin := time.Now()
+		_ = v.save() // it has said what is wrong; the next change tries again
+		pause := time.NewTimer(max(savePause, savePauseFactor*time.Since(begin)))
+		select {
+		case <-v.stop:
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+func (v *saver) close() error {
+	close(v.stop)
+	v.done.Wait()
+	return v.save()
+}
