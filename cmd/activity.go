@@ -1,0 +1,298 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+type activityOptions struct {
+	since, until string
+	types        []string
+	device       string
+	failed       bool
+	integration  string
+	limit        int
+	all          bool
+	utc          bool
+}
+
+func newActivityCmd(a *app) *cobra.Command {
+	o := activityOptions{}
+	cmd := &cobra.Command{
+		Use:   "activity [EVENT-ID]",
+		Short: "Show what Mender sent, and how it went",
+		Long: `Show the events in Mender's log, newest first, and how the delivery of each
+went. With an id, or the beginning of one, show that event whole.
+
+Mender keeps events for a week. What it can't show: a delivery that ran into
+the server's 10 seconds never reaches the log, and with no integration nothing
+is logged.`,
+		Example: `  mender-webhooks activity
+  mender-webhooks activity --failed --since 2h
+  mender-webhooks activity --device 769e5a83-259c-4506-ab05-9c2564f196fd --all -o jsonl
+  mender-webhooks activity 48919a10`,
+		Args: args(0, 1, "at most one event's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return runActivityEvent(cmd.Context(), a, o, args[0])
+			}
+			return runActivity(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.since, "since", "", "events since an `AGE` (2h, 7d; by the server's clock) or a time in RFC 3339")
+	f.StringVar(&o.until, "until", "", "events until an `AGE` or a time")
+	f.StringSliceVar(&o.types, "type", nil, "events of a `TYPE` alone (repeatable)")
+	f.StringVar(&o.device, "device", "", "events of one device, by `ID`")
+	f.BoolVar(&o.failed, "failed", false, "events of which a delivery failed")
+	f.StringVar(&o.integration, "integration", "", "deliveries to one integration, by `ID` (also one that is gone)")
+	f.IntVar(&o.limit, "limit", 20, "at most so many events")
+	f.BoolVar(&o.all, "all", false, "all events, without a limit")
+	f.BoolVar(&o.utc, "utc", false, "times in UTC (tables show local time)")
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(stringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("integration", a.completeIntegrations)
+	return cmd
+}
+
+// activityQuery is what the options ask for, with times reckoned by the
+// server's clock.
+type activityQuery struct {
+	mender.EventQuery
+	types  map[webhook.EventType]bool
+	device string
+	failed bool
+	limit  int // 0: none
+}
+
+// query checks the options before anything is sent, but for ages, which need
+// to ask the server for its time.
+func (o activityOptions) query(ctx context.Context, a *app, client *mender.Client) (activityQuery, error) {
+	q := activityQuery{device: o.device, failed: o.failed, limit: o.limit}
+	q.IntegrationID = o.integration
+	if o.all {
+		q.limit = 0
+	}
+	if len(o.types) > 0 {
+		q.types = map[webhook.EventType]bool{}
+		for _, t := range o.types {
+			q.types[webhook.EventType(t)] = true
+		}
+	}
+	now := a.now()
+	if o.since != "" || o.until != "" {
+		at, err := client.ServerTime(ctx)
+		if err != nil {
+			return q, err
+		}
+		now = at
+	}
+	var err error
+	if q.Since, err = parseMoment("--since", o.since, now); err != nil {
+		return q, err
+	}
+	q.Until, err = parseMoment("--until", o.until, now)
+	return q, err
+}
+
+// check refuses what can't be meant, before anything is sent.
+func (o activityOptions) check() error {
+	if o.limit < 1 && !o.all {
+		return hinted(usagef("--limit %d: it is 1 at least", o.limit), "--all is for all events")
+	}
+	for flag, text := range map[string]string{"--since": o.since, "--until": o.until} {
+		if _, err := parseMoment(flag, text, time.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matches applies the filters that the server does not have.
+func (q activityQuery) matches(e *mender.Event) bool {
+	if q.types != nil && !q.types[e.Type] {
+		return false
+	}
+	if q.failed && !e.Failed() {
+		return false
+	}
+	return q.device == "" || e.DeviceID() == q.device
+}
+
+func runActivity(ctx context.Context, a *app, o activityOptions) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return err
+	}
+	q, err := o.query(ctx, a, client)
+	if err != nil {
+		return err
+	}
+	return printActivity(ctx, a, p, client, q, o.utc)
+}
+
+// printActivity prints events as they come. A table with a limit is laid out
+// when all its rows are known.
+func printActivity(ctx context.Context, a *app, p *output.Printer, client *mender.Client, q activityQuery, utc bool) error {
+	var rows [][]string
+	whole := p.Format() == output.Table && q.limit > 0
+	stream := p.Stream(activityColumns())
+	shown := 0
+	for e, err := range client.Events(ctx, q.EventQuery) {
+		if err != nil {
+			return errors.Join(err, stream.Close())
+		}
+		if !q.matches(&e) {
+			continue
+		}
+		if whole {
+			rows = append(rows, activityRow(&e, utc))
+		} else if err := stream.Write(output.Item{Value: e, Row: activityRow(&e, utc), Name: e.ID}); err != nil {
+			return err
+		}
+		if shown++; shown == q.limit {
+			break
+		}
+	}
+	a.sayShown(shown, q.limit)
+	if whole {
+		return p.Print(output.View{Table: output.TableView{Columns: activityColumns(), Rows: rows}})
+	}
+	return stream.Close()
+}
+
+func (a *app) sayShown(shown, limit int) {
+	switch shown {
+	case 0:
+		a.say("no events; Mender logs them only while there is an integration, and for a week")
+	case limit:
+		a.say("the newest %s; --limit shows more, --all all of them", plural(shown, "event"))
+	}
+}
+
+func activityColumns() []output.Column {
+	return []output.Column{
+		{Name: "TIME", Min: 19}, {Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true},
+		{Name: "STATUS", Min: 14}, {Name: "DELIVERY", Min: 10, Color: deliveryColor}, {Name: "ERROR", Shrink: true},
+	}
+}
+
+// shortID is how much of an event's id a table shows: enough to name it by.
+const shortID = 8
+
+func shorten(id string) string {
+	if len(id) > shortID {
+		return id[:shortID]
+	}
+	return id
+}
+
+func deliveryColor(cell string) output.Color {
+	switch {
+	case strings.HasPrefix(cell, "ok"):
+		return output.Green
+	case cell == "-":
+		return output.Dim
+	}
+	return output.Red
+}
+
+func activityRow(e *mender.Event, utc bool) []string {
+	delivery, problem := deliveryState(e)
+	return []string{
+		output.Time(e.Time, utc), shorten(e.ID), string(e.Type), e.DeviceID(), string(e.DeviceStatus()), delivery, problem,
+	}
+}
+
+// deliveryState sums up an event's deliveries; there is one, since Mender
+// allows one integration, but there may be none.
+func deliveryState(e *mender.Event) (state, problem string) {
+	state = "-"
+	for _, d := range e.DeliveryStatuses {
+		code := ""
+		if d.StatusCode != 0 {
+			code = fmt.Sprintf(" %d", d.StatusCode)
+		}
+		if !d.Success {
+			return "failed" + code, failureText(d)
+		}
+		state = "ok" + code
+	}
+	return state, ""
+}
+
+// runActivityEvent shows one event whole.
+func runActivityEvent(ctx context.Context, a *app, o activityOptions, id string) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return err
+	}
+	e, err := findEvent(ctx, client, strings.ToLower(id))
+	if err != nil {
+		return err
+	}
+	view := output.View{Value: e, Names: []string{e.ID}}
+	delivery, problem := deliveryState(&e)
+	view.Fields = append(details([][2]string{
+		{"Event", e.ID},
+		{"Type", string(e.Type)},
+		{"Time", output.Time(e.Time, o.utc)},
+		{"Device", e.DeviceID()},
+		{"Status", string(e.DeviceStatus())},
+		{"Delivery", delivery},
+		{"Error", problem},
+	}), output.Field{Name: "Data", JSON: e.Data})
+	return p.Print(view)
+}
+
+// findEvent looks for an event by its id, or by the beginning of one: then
+// the whole log has to be read, since another event may begin so too.
+func findEvent(ctx context.Context, client *mender.Client, id string) (mender.Event, error) {
+	var found []mender.Event
+	for e, err := range client.Events(ctx, mender.EventQuery{PageSize: mender.MaxPageSize}) {
+		if err != nil {
+			return mender.Event{}, err
+		}
+		if e.ID == id {
+			return e, nil
+		}
+		if strings.HasPrefix(e.ID, id) {
+			found = append(found, e)
+		}
+		if len(found) > 1 {
+			return mender.Event{}, hinted(usagef("more than one event's id begins with %q", id), "give more of it: %s, %s, …", found[0].ID, found[1].ID)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return mender.Event{}, hinted(failf(exitNotFound, "there is no event %q in the log", id), "Mender keeps events for a week; `mender-webhooks activity` lists them")
+}

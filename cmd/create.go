@@ -1,0 +1,149 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// maxDescription is Mender's limit, in bytes.
+const maxDescription = 1024
+
+type createOptions struct {
+	url         string
+	description string
+	scopes      []string
+	strict      bool
+	secret      newSecretFlags
+}
+
+func newCreateCmd(a *app) *cobra.Command {
+	o := createOptions{}
+	cmd := &cobra.Command{
+		Use:   "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
+		Short: "Set up a webhook",
+		Long: `Set up a webhook: from then on Mender's server sends an event to the URL
+whenever a device is provisioned or decommissioned, or its status changes.
+The new integration's id is printed on stdout, alone.
+
+An organization can have one integration, of whatever provider. Without a
+secret, deliveries are unsigned and anyone can forge them; leaving it out
+therefore needs --no-secret.`,
+		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret --secret-out hook.secret
+  mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
+  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
+		Args: args(0, 0, "no arguments, only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runCreate(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.url, "url", "", "where Mender shall POST the events")
+	o.secret.register(f)
+	f.StringVar(&o.description, "description", "", "a `text` for people, up to 1024 bytes")
+	f.StringSliceVar(&o.scopes, "scope", nil, "which events: deviceauth, inventory (repeatable; Enterprise servers alone keep it)")
+	f.BoolVar(&o.strict, "strict", false, "exit with 1 where the server dropped a scope")
+	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]string{"deviceauth", "inventory"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runCreate(ctx context.Context, a *app, o createOptions) error {
+	p, err := a.idPrinter()
+	if err != nil {
+		return err
+	}
+	if o.url == "" {
+		return hinted(usagef("create needs --url"), "see `mender-webhooks create --help`")
+	}
+	if err := checkURL("--url", o.url); err != nil {
+		return err
+	}
+	if n := len(o.description); n > maxDescription {
+		return usagef("--description has %d bytes; Mender takes %d", n, maxDescription)
+	}
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	secret, err := o.secret.resolve(a)
+	if err != nil {
+		return err
+	}
+	if secret.IsZero() && !o.secret.none {
+		return hinted(usagef("create needs a secret: without one, anyone can forge deliveries"),
+			"--generate-secret --secret-out FILE makes one; --no-secret does without")
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return err
+	}
+	a.warnAboutReceiver(ctx, o.url)
+	if err := o.secret.keep(a, secret); err != nil {
+		return err
+	}
+	id, err := client.CreateIntegration(ctx, mender.NewIntegration{
+		Provider:    mender.ProviderWebhook,
+		Credentials: mender.HTTP(o.url, secret.Hex()),
+		Description: o.description,
+		Scopes:      o.scopes,
+	})
+	if err != nil {
+		return explainConflict(ctx, client, o.secret.afterFailure(a, err))
+	}
+	return finishCreate(ctx, a, p, client, o, id, secret)
+}
+
+// finishCreate reads the integration back, since the server drops what it
+// does not know without a word.
+func finishCreate(ctx context.Context, a *app, p *output.Printer, client *mender.Client, o createOptions, id string, secret webhook.Secret) error {
+	o.secret.tell(a, secret)
+	created, err := client.Integration(ctx, id)
+	if err != nil {
+		// The id is what matters: scripts need it to clean up.
+		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
+		return hinted(err, "the webhook was created all the same; its id is %s", id)
+	}
+	if err := p.Print(output.View{Value: created, Names: []string{id}}); err != nil {
+		return err
+	}
+	var dropped []string
+	for _, scope := range o.scopes {
+		if !slices.Contains(created.Scopes, scope) {
+			dropped = append(dropped, scope)
+		}
+	}
+	if len(dropped) == 0 {
+		return nil
+	}
+	a.warn("the server did not keep the scope %s: open source servers have no scopes, and inventory needs the Professional plan or higher", joined(dropped))
+	if o.strict {
+		return failf(exitFailed, "created, but without the scope %s (--strict)", joined(dropped))
+	}
+	return nil
+}
+
+// explainConflict says which integration is in the way of a new one, since
+// the server does not.
+func explainConflict(ctx context.Context, client *mender.Client, err error) error {
+	if !errors.Is(err, mender.ErrConflict) {
+		return err
+	}
+	existing, listErr := client.Integrations(ctx)
+	if listErr != nil || len(existing) == 0 {
+		return hinted(err, "an organization can have one integration; `mender-webhooks list` shows it")
+	}
+	i := existing[0]
+	if i.Provider == mender.ProviderWebhook {
+		return hinted(err, "the organization's one integration is the webhook %s to %s: "+
+			"change it with `mender-webhooks update`, or remove it with `mender-webhooks delete %s`", i.ID, target(i), i.ID)
+	}
+	return hinted(err, "the organization's one integration is %s of provider %s: "+
+		"a webhook can take its place only after `mender-webhooks delete %s`", i.ID, i.Provider, i.ID)
+}

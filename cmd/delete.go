@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+func newDeleteCmd(a *app) *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use:     "delete [ID...]",
+		Aliases: []string{"rm"},
+		Short:   "Remove integrations",
+		Long: `Remove integrations. From then on Mender sends nothing and logs nothing; events
+that are in the log already stay there.
+
+It asks on a terminal, and needs --yes elsewhere. An ID is an id, the beginning
+of one, or the webhook's URL. Without any, the organization's only webhook is
+meant, on a terminal only.`,
+		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes",
+		Args:              args(0, -1, "ids"),
+		ValidArgsFunction: a.completeIntegrations,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runDelete(cmd.Context(), a, args, yes)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func runDelete(ctx context.Context, a *app, args []string, yes bool) error {
+	p, err := a.idPrinter()
+	if err != nil {
+		return err
+	}
+	interactive := isTerminal(a.in) && isTerminal(a.err)
+	switch {
+	case len(args) == 0 && (yes || !interactive):
+		return hinted(usagef("delete needs the id of what to remove"), "`mender-webhooks list` shows it")
+	case !yes && !interactive:
+		return hinted(usagef("delete needs a yes, and there is no terminal to ask on"), "say --yes")
+	case len(args) == 0:
+		args = []string{""}
+	}
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return err
+	}
+	doomed, err := findAll(ctx, client, args)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		for _, i := range doomed {
+			if err := a.confirm(ctx, fmt.Sprintf("Delete %s %s (%s)?", i.Provider, i.ID, target(i))); err != nil {
+				return err
+			}
+		}
+	}
+	var done output.View
+	deleted := []map[string]string{}
+	for _, i := range doomed {
+		if err := client.DeleteIntegration(ctx, i.ID); err != nil {
+			return fmt.Errorf("delete %s (%d of %d were deleted): %w", i.ID, len(deleted), len(doomed), err)
+		}
+		deleted = append(deleted, map[string]string{"id": i.ID})
+		done.Names = append(done.Names, i.ID)
+	}
+	done.Value = deleted
+	return p.Print(done)
+}
+
+// findAll finds every integration before any is touched: a typo in the last
+// argument must not cost the first.
+func findAll(ctx context.Context, client *mender.Client, args []string) ([]mender.Integration, error) {
+	var all []mender.Integration
+	seen := map[string]bool{}
+	for _, arg := range args {
+		i, err := findIntegration(ctx, client, arg)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[i.ID] {
+			seen[i.ID] = true
+			all = append(all, i)
+		}
+	}
+	return all, nil
+}

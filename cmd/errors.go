@@ -1,0 +1,181 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// The exit codes, as `mender-webhooks help exit-codes` tells them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitAccess      = 4
+	exitConflict    = 5
+	exitServer      = 6
+	exitTimeout     = 7
+	exitInterrupted = 130
+)
+
+// cliError is an error whose exit code, or next step, the command knows
+// better than its type tells.
+type cliError struct {
+	code int // 0: what classify makes of err
+	err  error
+	hint string
+}
+
+func (e *cliError) Error() string { return e.err.Error() }
+func (e *cliError) Unwrap() error { return e.err }
+
+// usagef is an error in what the user gave: nothing was sent.
+func usagef(format string, args ...any) error {
+	return &cliError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// failf is an error with an exit code of its own.
+func failf(code int, format string, args ...any) error {
+	return &cliError{code: code, err: fmt.Errorf(format, args...)}
+}
+
+// hinted adds the next step to an error. It keeps the error's exit code.
+func hinted(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return &cliError{err: err, hint: fmt.Sprintf(format, args...)}
+}
+
+// silentError ends the program with a code and nothing on stderr, where the
+// output has said it all, or a child has.
+type silentError int
+
+func (e silentError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// failure is an error as a user sees it. Its fields are those of the error
+// object of -o json.
+type failure struct {
+	Message   string `json:"error"`
+	Code      int    `json:"code"`
+	Status    int    `json:"status,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+	Hint      string `json:"hint,omitempty"`
+}
+
+// classify is the one place where an error becomes an exit code.
+func classify(err error) failure {
+	f := failure{Message: err.Error(), Code: codeOf(err)}
+	var api *mender.Error
+	if errors.As(err, &api) {
+		f.Status, f.RequestID = api.StatusCode, api.RequestID
+	}
+	for e := err; f.Hint == "" && e != nil; {
+		var c *cliError
+		if !errors.As(e, &c) {
+			break
+		}
+		f.Hint, e = c.hint, c.err
+	}
+	var wrong *config.UsageError
+	if f.Hint == "" && errors.As(err, &wrong) {
+		f.Hint = wrong.Hint
+	}
+	if f.Hint == "" {
+		f.Hint = standardHint(err)
+	}
+	return f
+}
+
+func codeOf(err error) int {
+	for e := err; e != nil; {
+		var c *cliError
+		if !errors.As(e, &c) {
+			break
+		}
+		if c.code != 0 {
+			return c.code
+		}
+		e = c.err
+	}
+	var wrong *config.UsageError
+	switch {
+	case errors.As(err, &wrong), errors.Is(err, mender.ErrInsecure):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, mender.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, mender.ErrUnauthorized), errors.Is(err, mender.ErrForbidden):
+		return exitAccess
+	case errors.Is(err, mender.ErrConflict):
+		return exitConflict
+	case errors.Is(err, mender.ErrUnreachable), errors.Is(err, mender.ErrRateLimited),
+		errors.Is(err, mender.ErrBadAnswer), errors.Is(err, mender.ErrOutcomeUnknown):
+		return exitServer
+	}
+	return exitFailed
+}
+
+// standardHint is the next step where the command has none of its own.
+func standardHint(err error) string {
+	switch {
+	case errors.Is(err, mender.ErrOutcomeUnknown):
+		return "look with `mender-webhooks list` before trying again"
+	case errors.Is(err, mender.ErrInsecure):
+		return "use https, or say --allow-http if you know that nobody listens in between"
+	case errors.Is(err, mender.ErrForbidden):
+		return "the token's role may not do this: setting up integrations needs the Admin permission (roles come with Mender Enterprise)"
+	case errors.Is(err, mender.ErrRateLimited):
+		return "the server limits how often it is asked; wait a little and try again"
+	case errors.Is(err, mender.ErrBadAnswer):
+		return "is --server (or MENDER_SERVER_URL) really a Mender server? --debug shows what came"
+	}
+	return ""
+}
+
+// report tells the user of an error and returns the exit code.
+func (a *app) report(err error) int {
+	var silent silentError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &silent):
+		return int(silent)
+	case output.IsClosedPipe(err):
+		return exitOK // the reader has what it wanted
+	}
+	f := classify(err)
+	if a.flags.output == string(output.JSON) {
+		enc := json.NewEncoder(a.err)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(f) // nowhere is left to say that stderr is gone
+		return f.Code
+	}
+	if f.Code == exitInterrupted {
+		f.Message = "interrupted"
+	}
+	text := output.Safe(f.Message)
+	if f.RequestID != "" {
+		text += " (request id " + output.Safe(f.RequestID) + ")"
+	}
+	fmt.Fprintf(a.err, "%s %s\n", a.errStyle().Red("error:"), text)
+	if f.Hint != "" {
+		fmt.Fprintf(a.err, "%s %s\n", a.errStyle().Bold("hint:"), output.Safe(f.Hint))
+	}
+	return f.Code
+}
+
+// silently is the exit code of a child, as an error.
+func silently(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return silentError(code)
+}

@@ -1,0 +1,96 @@
+// Command gen-docs writes what is generated from the command tree: a
+// reference page and a man page for each command, and the completion scripts.
+// Run it from the top of the repository:
+//
+//	go run ./cmd/gen-docs
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd"
+)
+
+func main() {
+	if err := generate("."); err != nil {
+		fmt.Fprintln(os.Stderr, "gen-docs:", err)
+		os.Exit(1)
+	}
+}
+
+// generate writes everything below root, in place of what was there.
+func generate(root string) error {
+	tree := cmd.NewRootCmd()
+	// The date would make every build another one.
+	tree.DisableAutoGenTag = true
+	// Cobra adds these two only when the program runs.
+	tree.InitDefaultHelpCmd()
+	tree.InitDefaultCompletionCmd()
+	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions} {
+		if err := step(tree, root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fresh makes an empty folder in place of an old one, so that the page of a
+// command that is gone goes too.
+func fresh(parts ...string) (string, error) {
+	dir := filepath.Join(parts...)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func reference(tree *cobra.Command, root string) error {
+	dir, err := fresh(root, "docs", "reference")
+	if err != nil {
+		return err
+	}
+	return doc.GenMarkdownTree(tree, dir)
+}
+
+func manPages(tree *cobra.Command, root string) error {
+	dir, err := fresh(root, "docs", "man")
+	if err != nil {
+		return err
+	}
+	// A fixed date, for the same reason as above.
+	date := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+	return doc.GenManTree(tree, &doc.GenManHeader{
+		Section: "1", Source: "mender-webhooks", Manual: "mender-webhooks", Date: &date,
+	}, dir)
+}
+
+func completions(tree *cobra.Command, root string) error {
+	dir, err := fresh(root, "completions")
+	if err != nil {
+		return err
+	}
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"mender-webhooks.bash": func(b *bytes.Buffer) error { return tree.GenBashCompletionV2(b, true) },
+		"_mender-webhooks":     func(b *bytes.Buffer) error { return tree.GenZshCompletion(b) },
+		"mender-webhooks.fish": func(b *bytes.Buffer) error { return tree.GenFishCompletion(b, true) },
+		"mender-webhooks.ps1":  func(b *bytes.Buffer) error { return tree.GenPowerShellCompletionWithDesc(b) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return err
+		}
+		text := strings.TrimRight(b.String(), "\n") + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCurrent fails when the committed files are not what the commands are.
+func TestCurrent(t *testing.T) {
+	t.Parallel()
+	fresh := t.TempDir()
+	if err := generate(fresh); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"docs/reference", "docs/man", "completions"} {
+		want, got := read(t, filepath.Join(fresh, dir)), read(t, filepath.Join("../..", dir))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s is not current; run `go run ./cmd/gen-docs` (-generated +committed):\n%s", dir, diff)
+		}
+	}
+}
+
+func read(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[d.Name()] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}

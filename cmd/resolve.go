@@ -1,0 +1,137 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+)
+
+// findIntegration finds what a user means by an id, an unambiguous prefix of
+// one, or a URL. No argument means the organization's only webhook, never an
+// integration of another provider.
+func findIntegration(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
+	all, err := client.Integrations(ctx)
+	if err != nil {
+		return mender.Integration{}, err
+	}
+	var found []mender.Integration
+	for _, i := range all {
+		switch {
+		case arg != "" && (i.ID == arg || (i.Credentials.HTTP != nil && i.Credentials.HTTP.URL == arg)):
+			return i, nil
+		case arg == "" && i.Provider == mender.ProviderWebhook,
+			arg != "" && strings.HasPrefix(i.ID, strings.ToLower(arg)):
+			found = append(found, i)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1 && arg == "":
+		return mender.Integration{}, hinted(usagef("there are %d webhooks; say which one", len(found)), "`mender-webhooks list` shows their ids")
+	case len(found) > 1:
+		return mender.Integration{}, hinted(usagef("%q is the beginning of %d ids", arg, len(found)), "give more of it: %s", idsOf(found))
+	}
+	return mender.Integration{}, notFound(arg, all)
+}
+
+func notFound(arg string, all []mender.Integration) error {
+	what := "there is no webhook"
+	if arg != "" {
+		what = fmt.Sprintf("there is no integration %q", arg)
+	}
+	switch {
+	case len(all) == 0:
+		return hinted(failf(exitNotFound, "%s: the organization has no integrations", what), "`mender-webhooks create` sets up a webhook")
+	case arg == "":
+		return hinted(failf(exitNotFound, "%s: the organization's integration is of provider %s", what, all[0].Provider),
+			"give its id to mean it all the same: %s", all[0].ID)
+	}
+	return hinted(failf(exitNotFound, "%s", what), "`mender-webhooks list` shows what is there")
+}
+
+func idsOf(integrations []mender.Integration) string {
+	ids := make([]string, len(integrations))
+	for n, i := range integrations {
+		ids[n] = i.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
+func firstOf(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// completeIntegrations completes ids, with their targets. It gives up soon,
+// and silently, where the server does not answer.
+func (a *app) completeIntegrations(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+	defer cancel()
+	a.flags.quiet = true
+	set, err := a.settings()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all, err := client.Integrations(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var choices []string
+	for _, i := range all {
+		choices = append(choices, cobra.CompletionWithDesc(i.ID, target(i)))
+	}
+	return choices, cobra.ShellCompDirectiveNoFileComp
+}
+
+// warnAboutReceiver says what Mender's server will probably not like about a
+// URL, as far as it can be known from here. A name that can't be resolved
+// here may well be known there.
+func (a *app) warnAboutReceiver(ctx context.Context, text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	if u.Scheme == "http" {
+		a.warn("the URL is http: events, and a password in the URL, cross the network in clear")
+	}
+	if u.User != nil {
+		a.warn("the URL holds a user name or a password: Mender shows it in clear to everyone who may list the integrations")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+	if err != nil {
+		return
+	}
+	for _, address := range addresses {
+		if address = address.Unmap(); reserved(address) {
+			what := address.String()
+			if what != u.Hostname() {
+				what = u.Hostname() + " is " + what + " here, which"
+			}
+			a.warn("%s is an address that Mender refuses, unless a server of your own was told not to: the receiver needs a public one", what)
+			return
+		}
+	}
+}
+
+// reserved reports whether Mender refuses the address: it wants public
+// unicast ones.
+func reserved(a netip.Addr) bool {
+	return !a.IsGlobalUnicast() || a.IsPrivate()
+}

@@ -1,0 +1,108 @@
+package cmd
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+type updateOptions struct {
+	url    string
+	secret newSecretFlags
+}
+
+func newUpdateCmd(a *app) *cobra.Command {
+	o := updateOptions{}
+	cmd := &cobra.Command{
+		Use:   "update [ID]",
+		Short: "Give a webhook a new URL or a new secret",
+		Long: `Give a webhook a new URL, a new secret, or both. The server replaces URL and
+secret together and never tells the secret: a new URL alone would take the
+secret away without a word. Where one is set, --url therefore needs the secret
+again, or --no-secret.
+
+Nothing else of an integration can be changed on the server: a new description
+or scope means delete and create.
+
+ID is an id, the beginning of one, or the webhook's URL; without it the
+organization's only webhook is meant.`,
+		Example: `  mender-webhooks update --url https://example.com/new --secret-file hook.secret
+  mender-webhooks update --generate-secret --secret-out new.secret
+  mender-webhooks update --url https://example.com/new --no-secret`,
+		Args:              args(0, 1, "at most one id"),
+		ValidArgsFunction: a.completeIntegrations,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUpdate(cmd.Context(), a, o, firstOf(args))
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.url, "url", "", "where Mender shall POST the events from now on")
+	o.secret.register(f)
+	return cmd
+}
+
+func runUpdate(ctx context.Context, a *app, o updateOptions, arg string) error {
+	p, err := a.idPrinter()
+	if err != nil {
+		return err
+	}
+	if o.url != "" {
+		if err := checkURL("--url", o.url); err != nil {
+			return err
+		}
+	}
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	secret, err := o.secret.resolve(a)
+	if err != nil {
+		return err
+	}
+	if o.url == "" && secret.IsZero() && !o.secret.none {
+		return hinted(usagef("nothing to change"), "give --url, a secret, or --no-secret")
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return err
+	}
+	i, err := findIntegration(ctx, client, arg)
+	if err != nil {
+		return err
+	}
+	if i.Provider != mender.ProviderWebhook || i.Credentials.HTTP == nil {
+		return usagef("integration %s is of provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
+	}
+	if i.Credentials.HasSecret() && secret.IsZero() && !o.secret.none {
+		return hinted(usagef("a new URL alone would take the webhook's secret away: the server replaces both together, and does not tell the old one"),
+			"give the secret again (--secret-file FILE), a new one (--generate-secret), or --no-secret")
+	}
+	if o.url == "" {
+		o.url = i.Credentials.HTTP.URL
+	} else {
+		a.warnAboutReceiver(ctx, o.url)
+	}
+	if err := o.secret.keep(a, secret); err != nil {
+		return err
+	}
+	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {
+		return o.secret.afterFailure(a, err)
+	}
+	o.secret.tell(a, secret)
+	return finishUpdate(ctx, a, p, client, i.ID)
+}
+
+func finishUpdate(ctx context.Context, a *app, p *output.Printer, client *mender.Client, id string) error {
+	updated, err := client.Integration(ctx, id)
+	if err != nil {
+		return hinted(err, "the update itself went through")
+	}
+	if !updated.Credentials.HasSecret() {
+		a.warn("deliveries are unsigned now: anyone who knows the URL can forge them")
+	}
+	return p.Print(output.View{Value: updated, Names: []string{id}})
+}

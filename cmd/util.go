@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func stringsOf[T ~string](values []T) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return texts
+}
+
+func joined[T ~string](values []T) string { return strings.Join(stringsOf(values), ", ") }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// milliseconds is d with three digits after the point, as -o json shows it.
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+// plural is "1 event", "2 events".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// checkURL refuses what no HTTP client could POST to. The error does not
+// repeat the URL's password or query.
+func checkURL(flag, text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		var wrong *url.Error
+		if errors.As(err, &wrong) {
+			err = wrong.Err
+		}
+		return usagef("%s: it is no URL: %w", flag, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return hinted(usagef("%s: the URL has to begin with https:// (or http://)", flag),
+			"Mender's server takes any other scheme without a word, and then every delivery fails")
+	case u.Hostname() == "":
+		return usagef("%s: the URL has no host", flag)
+	}
+	return nil
+}
+
+// readInput reads a file the user named, or stdin for "-". More than limit
+// bytes are an error.
+func (a *app) readInput(name string, limit int64) ([]byte, error) {
+	in := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	switch {
+	case err != nil:
+		return nil, usagef("read %s: %w", inputName(name), err)
+	case int64(len(data)) > limit:
+		return nil, usagef("%s is larger than %d bytes", inputName(name), limit)
+	}
+	return data, nil
+}
+
+func inputName(name string) string {
+	if name == "-" {
+		return "stdin"
+	}
+	return name
+}
+
+// parseAge reads 90s, 2h or 7d: a duration as Go writes it, or a number of
+// days.
+func parseAge(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil {
+			return time.Duration(n * 24 * float64(time.Hour)), nil
+		}
+	}
+	return time.ParseDuration(text)
+}
+
+// parseMoment reads an age before now, or a time in RFC 3339. An empty text
+// is the zero time.
+func parseMoment(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if age, err := parseAge(text); err == nil && age >= 0 {
+		return now.Add(-age), nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	return time.Time{}, hinted(usagef("%s: %q is neither an age nor a time", flag, text),
+		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23T10:00:00Z")
+}

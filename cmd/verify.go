@@ -1,0 +1,132 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+type verifyOptions struct {
+	signature string
+	headers   []string
+	secrets   secretFlags
+}
+
+func newVerifyCmd(a *app) *cobra.Command {
+	o := verifyOptions{}
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Check a saved payload against its signature",
+		Long: `Check the body of a delivery, saved byte for byte in FILE (- or nothing is
+stdin), against the signature it came with, and say why it does not match.
+
+The signature is given as the value of X-Men-Signature, or as whole header
+lines, such as a log or curl would show them. Exit code 1 means that it is not
+valid.`,
+		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
+  mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
+  mender-webhooks verify -o json < body.json --signature c307cc8f… | jq -r .verdict`,
+		Args: args(0, 1, "at most one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runVerify(cmd.Context(), a, o, firstOf(args))
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.signature, "signature", "", "the `hex` digits of X-Men-Signature")
+	f.StringArrayVar(&o.headers, "header", nil, "a header `line` of the delivery (repeatable)")
+	o.secrets.register(f)
+	return cmd
+}
+
+type verifyResult struct {
+	Verdict webhook.Verdict `json:"verdict"`
+	Reason  webhook.Reason  `json:"reason,omitempty"`
+	Secret  string          `json:"secret,omitempty"`
+	Bytes   int             `json:"bytes"`
+}
+
+func runVerify(_ context.Context, a *app, o verifyOptions, file string) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	header, err := o.header()
+	if err != nil {
+		return err
+	}
+	if file == "" {
+		file = "-"
+	}
+	if file == "-" && o.secrets.fromStdin() {
+		return usagef("stdin can't be both the payload and the secret")
+	}
+	secrets, err := o.secrets.all(a)
+	if err != nil {
+		return err
+	}
+	if len(secrets) == 0 {
+		return hinted(usagef("verify needs a secret"), "give --secret-file FILE, or MENDER_WEBHOOK_SECRET")
+	}
+	body, err := a.readInput(file, webhook.MaxBody)
+	if err != nil {
+		return err
+	}
+	v := webhook.Verify(header, body, secrets...)
+	r := verifyResult{Verdict: v.Verdict, Reason: v.Reason, Secret: v.Secret, Bytes: len(body)}
+	view := output.View{Value: r, Names: []string{string(r.Verdict)}, Fields: details([][2]string{
+		{"Verdict", string(r.Verdict)}, {"Reason", string(r.Reason)}, {"Secret", r.Secret},
+		{"Payload", plural(r.Bytes, "byte")},
+	})}
+	if err := p.Print(view); err != nil {
+		return err
+	}
+	if v.Verdict == webhook.Valid {
+		return nil
+	}
+	return hinted(failf(exitFailed, "the signature of %s is not valid: %s", inputName(file), v), "%s", explainVerdict(v, header, body, secrets))
+}
+
+// header gathers the signature from wherever it was given.
+func (o verifyOptions) header() (http.Header, error) {
+	header := http.Header{}
+	for _, line := range o.headers {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, usagef("--header %q is no header line; write it as `Name: value`", line)
+		}
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if o.signature != "" {
+		header.Set(webhook.HeaderSignature, strings.TrimSpace(o.signature))
+	}
+	if header.Get(webhook.HeaderSignature) == "" && header.Get(webhook.HeaderSignaturePayload) == "" {
+		return nil, hinted(usagef("verify needs the signature"), "give the value of X-Men-Signature with --signature, or the header line with --header")
+	}
+	return header, nil
+}
+
+// explainVerdict is the next step for a signature that does not match.
+func explainVerdict(v webhook.Verification, header http.Header, body []byte, secrets []webhook.Secret) string {
+	switch v.Reason {
+	case webhook.SecretAsText:
+		return "the sender used the secret's text as the key; Mender uses the bytes that its hexadecimal digits stand for"
+	case webhook.EmptySecretUsed:
+		return "it was signed under an empty key: the webhook was set up with an empty secret; give it one with `mender-webhooks update`"
+	case webhook.MalformedSignature:
+		return "a signature is 64 hexadecimal digits"
+	case webhook.UnknownAlgorithm:
+		return "Mender signs with " + webhook.Algorithm + " alone"
+	}
+	if trimmed := bytes.TrimRight(body, "\r\n"); len(trimmed) < len(body) &&
+		webhook.Verify(header, trimmed, secrets...).Verdict == webhook.Valid {
+		return "without the newline at its end it is valid: an editor or echo added it; save the raw bytes"
+	}
+	return "the payload must be the raw bytes, not decoded and encoded again, nor copied from Mender's log; or the secret is another one"
+}
