@@ -15,15 +15,16 @@ type clock struct {
 }
 
 // observe takes an answer's Date, which is cut to the second, together with
-// when the request was sent. Of the offsets that these allow the smallest is
+// how long it was under way. Of the offsets that these allow the smallest is
 // taken, so that a clock that is right stays so.
-func (c *clock) observe(h http.Header, sent time.Time) {
+func (c *clock) observe(h http.Header, took time.Duration) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return
 	}
-	// The server's time was in [date, date+1s) at some moment from sent to now.
-	low, high := date.Sub(c.now()), date.Add(time.Second).Sub(sent)
+	// The server's time was in [date, date+1s) at some moment since it was sent.
+	now := c.now()
+	low, high := date.Sub(now), date.Add(time.Second).Sub(now.Add(-took))
 	skew := min(max(0, low), high)
 	c.skew.Store(int64(skew))
 	c.known.Store(true)

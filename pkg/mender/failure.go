@@ -23,7 +23,7 @@ const maxMessage = 4 << 10
 // what was wanted.
 func (c *Client) failure(ctx context.Context, k *call, resp *resty.Response, err error) error {
 	if resp != nil && resp.RawResponse != nil {
-		c.clock.observe(resp.Header(), resp.Request.Time)
+		c.clock.observe(resp.Header(), resp.Time())
 	}
 	if err != nil {
 		return c.noAnswer(ctx, k, resp, err)
