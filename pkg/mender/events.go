@@ -78,46 +78,14 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, erro
 		if !c.readPage(r, first, err) {
 			return
 		}
-		ctx, stop := context.WithCancel(ctx)
-		pages, done := c.fetchAhead(ctx, q)
-		defer func() { stop(); <-done }()
+		pages, stop := c.fetchAhead(ctx, q)
+		defer stop()
 		for f := range pages {
 			if !c.readPage(r, f.page, f.err) {
 				return
 			}
 		}
 	}
-}
-
-// reading is where one pass over the log is.
-type reading struct {
-	query EventQuery
-	seen  *window
-	yield func(Event, error) bool
-}
-
-// readPage gives the reader what is new on a page, and reports whether there
-// is more to read.
-func (c *Client) readPage(r *reading, p page, err error) bool {
-	var events []Event
-	if err == nil {
-		if events, err = decodeEvents(p.resp.Body()); err != nil {
-			err = c.badAnswer(p.call, p.resp, err)
-		}
-	}
-	if err != nil {
-		r.yield(Event{}, err)
-		return false
-	}
-	for _, e := range events {
-		if !r.query.Since.IsZero() && e.Time.Before(r.query.Since.Add(-slack)) && !e.Time.IsZero() {
-			return false
-		}
-		if r.seen.add(e.ID, e.Time) && r.query.wants(e) && !r.yield(e, nil) {
-			return false
-		}
-	}
-	return len(events) >= r.query.pageSize()
 }
 
 // page is a page of the log as it came, not yet decoded.
@@ -135,17 +103,21 @@ type fetched struct {
 }
 
 // fetchAhead fetches pages from the second on until one is empty, an error
-// comes, or ctx ends. It keeps at most a few that nobody has taken.
-func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, done <-chan struct{}) {
-	out, end := make(chan fetched, ahead-1), make(chan struct{}) // and one in hand
+// comes, or stop is called, which returns once all is quiet. It keeps at most
+// a few that nobody has taken.
+func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	out := make(chan fetched, ahead-1) // and one in hand
+	left := make(chan struct{})        // the reader is gone: nobody takes out, not even an error
+	done := make(chan struct{})
 	go func() {
-		defer close(end)
+		defer close(done)
 		defer close(out)
 		for n := 2; ; n++ {
 			p, err := c.eventPage(ctx, "read the events", q, n)
 			select {
 			case out <- fetched{p, err}:
-			case <-ctx.Done():
+			case <-left:
 				return
 			}
 			if err != nil || p.empty() {
@@ -153,7 +125,11 @@ func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fet
 			}
 		}
 	}()
-	return out, end
+	return out, func() {
+		cancel()
+		close(left)
+		<-done
+	}
 }
 
 // eventPage fetches one page of the log, counted from 1.

@@ -8,7 +8,7 @@ const windowSize = 20_000
 
 // window tells events that were seen from new ones, in bounded memory. It
 // relies on the order of the log: newest first. An event that comes after
-// windowSize others and is newer than one of those forgotten has either been
+// windowSize others and is not older than all of those forgotten has either been
 // seen, or been saved since in a place that the reader has passed.
 type window struct {
 	size      int
@@ -27,12 +27,15 @@ func newWindow(size int) *window {
 	return &window{size: size, ids: make(map[string]struct{})}
 }
 
+// has reports whether an event was seen.
+func (w *window) has(id string, at time.Time) bool {
+	_, ok := w.ids[id]
+	return ok || !w.forgotten.IsZero() && !at.Before(w.forgotten)
+}
+
 // add remembers an event, and reports whether it is new.
 func (w *window) add(id string, at time.Time) bool {
-	if _, ok := w.ids[id]; ok {
-		return false
-	}
-	if !w.forgotten.IsZero() && at.After(w.forgotten) {
+	if w.has(id, at) {
 		return false
 	}
 	w.ids[id] = struct{}{}
