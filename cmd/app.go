@@ -211,8 +211,13 @@ func (a *app) settings() (*config.Settings, error) {
 	return set, nil
 }
 
-// client builds the API client from the settings.
+// client builds the API client from the settings. Without a token the server
+// would refuse every call, so nothing is sent.
 func (a *app) client(set *config.Settings) (*mender.Client, error) {
+	if set.Token.Value == "" {
+		return nil, hinted(failf(exitAccess, "not logged in to %s: there is no access token", set.Server),
+			"make a personal access token in Mender's web UI (My profile), and set %s; `mender-webhooks sandbox` needs no server at all", config.EnvToken)
+	}
 	opts := mender.Options{
 		Server:     set.Server,
 		Token:      set.Token.Value,
@@ -228,5 +233,9 @@ func (a *app) client(set *config.Settings) (*mender.Client, error) {
 	if set.SkipVerify {
 		a.warn("the server's certificate is not checked (--skip-verify)")
 	}
-	return mender.New(opts)
+	client, err := mender.New(opts)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return client, nil
 }

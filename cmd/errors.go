@@ -140,6 +140,22 @@ func standardHint(err error) string {
 	return ""
 }
 
+// tokenHint says what is wrong with a token that the server refused, as far
+// as the token itself tells.
+func (a *app) tokenHint() string {
+	if a.cached == nil || a.cached.Token.Value == "" {
+		return ""
+	}
+	claims, err := mender.ParseClaims(a.cached.Token.Value)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the token is not one of Mender's (it came from %s)", a.cached.Token.From)
+	case claims.Expired(a.now()):
+		return fmt.Sprintf("the token expired on %s (it came from %s); make a new one", output.Time(claims.ExpiresAt, true), a.cached.Token.From)
+	}
+	return fmt.Sprintf("the token (from %s) is not the server's, was revoked, or was pushed out by newer sessions; make a new one", a.cached.Token.From)
+}
+
 // report tells the user of an error and returns the exit code.
 func (a *app) report(err error) int {
 	var silent silentError
@@ -152,6 +168,9 @@ func (a *app) report(err error) int {
 		return exitOK // the reader has what it wanted
 	}
 	f := classify(err)
+	if f.Hint == "" && errors.Is(err, mender.ErrUnauthorized) {
+		f.Hint = a.tokenHint()
+	}
 	if a.flags.output == string(output.JSON) {
 		enc := json.NewEncoder(a.err)
 		enc.SetEscapeHTML(false)

@@ -136,8 +136,11 @@ func serveEvents(ctx context.Context, a *app, p *output.Printer, o listenOptions
 	if err != nil {
 		return &cliError{code: exitUsage, err: err}
 	}
-	srv := receiver.NewServer(receiver.ServerOptions{Handler: rc, Grace: o.grace})
-	serveErr := srv.Serve(ctx, l)
+	// Why it ends is for this function to tell, not for the server.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	serveErr := receiver.NewServer(receiver.ServerOptions{Handler: rc, Grace: o.grace}).Serve(serving, l)
 	shown, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.grace)
 	defer cancel()
 	closeErr := errors.Join(rc.Close(shown), stream.Close())

@@ -2,14 +2,21 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +25,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // patience is how long a script waits for something that should be there at
@@ -42,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TZ", "UTC")
+			env.Setenv("EXPIRED", expiredToken())
 			env.Values[jobsKey{}] = &jobs{byName: map[string]*job{}}
 			return nil
 		},
@@ -53,14 +64,29 @@ func TestScripts(t *testing.T) {
 
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"sandbox": cmdSandbox,
-		"listen":  cmdListen,
-		"start":   cmdStart,
-		"finish":  cmdFinish,
-		"status":  cmdStatus,
-		"gateway": cmdGateway,
-		"until":   cmdUntil,
+		"sandbox":    cmdSandbox,
+		"listen":     cmdListen,
+		"start":      cmdStart,
+		"finish":     cmdFinish,
+		"status":     cmdStatus,
+		"gateway":    cmdGateway,
+		"until":      cmdUntil,
+		"api":        cmdAPI,
+		"device":     cmdDevice,
+		"readenv":    cmdReadenv,
+		"mode":       cmdMode,
+		"eventually": cmdEventually,
+		"cmpfields":  cmdCmpfields,
+		"signed":     cmdSigned,
+		"login":      cmdLogin,
+		"config":     cmdConfig,
 	}
+}
+
+// expiredToken is a JWT that ran out in 2020.
+func expiredToken() string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode([]byte(`{"sub":"u","exp":1577836800,"mender.user":true}`)) + ".c2ln"
 }
 
 type jobsKey struct{}
@@ -171,11 +197,14 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 func cmdListen(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	j := startJob(ts, args[0], append([]string{"listen", "--addr", "127.0.0.1:0"}, args[1:]...)...)
-	m, err := j.err.find(regexp.MustCompile(`listening on (http\S+)[;/]`), j.ended)
+	m, err := j.err.find(regexp.MustCompile(`listening on (http[^\s;]+);`), j.ended)
 	if err != nil {
 		ts.Fatalf("listen: %v\n%s", err, j.err)
 	}
-	ts.Setenv(args[0], strings.TrimSuffix(m[1], ";"))
+	ts.Setenv(args[0], m[1])
+	u, err := url.Parse(m[1])
+	ts.Check(err)
+	ts.Setenv(args[0]+"ADDR", u.Host)
 }
 
 // start NAME ARGS runs mender-webhooks in the background.
@@ -221,22 +250,169 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// status CODE ARGS runs mender-webhooks in the foreground and checks its exit
-// code. What it printed is for stdout, stderr and cmp to check. An argument
-// <FILE in front of CODE gives it stdin.
+// status CODE [NAME=VALUE...] ARGS runs mender-webhooks in the foreground and
+// checks its exit code. What it printed is for stdout, stderr and cmp to check.
 func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
-	err := ts.Exec("mender-webhooks", args[1:]...)
+	want, args := args[0], args[1:]
+	program, given := "mender-webhooks", args
+	for len(args) > 0 && assignment.MatchString(args[0]) {
+		args = args[1:]
+	}
+	if set := len(given) - len(args); set > 0 {
+		program, given = "env", slices.Concat(given[:set], []string{"mender-webhooks"}, args)
+	}
+	err := ts.Exec(program, given...)
 	code := 0
 	if err != nil {
-		exit, ok := err.(*exec.ExitError) //nolint:errorlint // it is never wrapped
-		if !ok {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
 			ts.Fatalf("%v", err)
 		}
 		code = exit.ExitCode()
 	}
-	if strconv.Itoa(code) != args[0] {
-		ts.Fatalf("mender-webhooks %s: exit code %d, want %s", strings.Join(args[1:], " "), code, args[0])
+	if strconv.Itoa(code) != want {
+		ts.Fatalf("mender-webhooks %s: exit code %d, want %s", strings.Join(args, " "), code, want)
+	}
+}
+
+// eventually CODE ARGS is status, again and again until the exit code is CODE.
+func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	for deadline := time.Now().Add(patience); ; {
+		err := ts.Exec("mender-webhooks", args[1:]...)
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		if strconv.Itoa(code) == args[0] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("mender-webhooks %s: still exit code %d", strings.Join(args[1:], " "), code)
+		}
+	}
+}
+
+var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+
+// api METHOD PATH [FILE] calls the sandbox, with the administrator's token.
+func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	var body []byte
+	if len(args) > 2 {
+		body = []byte(ts.ReadFile(args[2]))
+	}
+	call(ts, args[0], args[1], body)
+}
+
+func call(ts *testscript.TestScript, method, path string, body []byte) []byte {
+	req, err := http.NewRequest(method, ts.Getenv("MENDER_SERVER_URL")+path, bytes.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+ts.Getenv("MENDER_SERVER_ACCESS_TOKEN"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode >= 300 {
+		ts.Fatalf("%s %s: %s: %s", method, path, resp.Status, answer)
+	}
+	return answer
+}
+
+// device STATUS gives a device another status, and waits until the server has
+// logged what became of the event.
+func cmdDevice(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	const events = "/api/management/v1/iot-manager/events?per_page=500"
+	before := call(ts, "GET", events, nil)
+	call(ts, "PUT", "/api/internal/v1/iot-manager/tenants//bulk/devices/status/"+args[0],
+		[]byte(`[{"id":"769e5a83-259c-4506-ab05-9c2564f196fd"}]`))
+	for deadline := time.Now().Add(patience); bytes.Equal(before, call(ts, "GET", events, nil)); {
+		if time.Now().After(deadline) {
+			ts.Fatalf("the event never reached the log")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// readenv NAME FILE sets a variable to a file's first line.
+func cmdReadenv(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	line, _, _ := strings.Cut(ts.ReadFile(args[1]), "\n")
+	ts.Setenv(args[0], line)
+}
+
+// cmpfields FILE GOLDEN FIELDS... compares fields of an object a line.
+func cmdCmpfields(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	var got strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var object map[string]any
+		ts.Check(json.Unmarshal([]byte(line), &object))
+		var values []string
+		for _, field := range args[2:] {
+			value := ""
+			if v, ok := object[field]; ok && v != nil {
+				value = fmt.Sprint(v)
+			}
+			values = append(values, value)
+		}
+		fmt.Fprintln(&got, strings.Join(values, " "))
+	}
+	if want := ts.ReadFile(args[1]); got.String() != want {
+		ts.Fatalf("got:\n%swant:\n%s", got.String(), want)
+	}
+}
+
+// signed BODY NEWLINE ALTERED writes a body, the same with a newline, and an
+// altered one; SIG and TEXTSIG are the first one's signatures under deadbeef.
+func cmdSigned(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	body := `{"id":"81afc453-e040-4a4d-8aa4-f94a47030fe8","type":"device-decommissioned","data":{"id":"d"}}`
+	for i, text := range []string{body, body + "\n", strings.Replace(body, "81af", "91af", 1)} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), []byte(text), 0o600))
+	}
+	sign := func(hexKey string) string {
+		secret, err := webhook.ParseSecret(hexKey)
+		ts.Check(err)
+		return secret.Sign([]byte(body))
+	}
+	ts.Setenv("SIG", sign("deadbeef"))
+	ts.Setenv("TEXTSIG", sign(hex.EncodeToString([]byte("deadbeef"))))
+}
+
+// login EMAIL PASSWORD sets MENDER_SERVER_ACCESS_TOKEN to a session's token.
+func cmdLogin(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	client, err := mender.New(mender.Options{Server: ts.Getenv("MENDER_SERVER_URL")})
+	ts.Check(err)
+	token, err := client.Login(context.Background(), mender.LoginRequest{Email: args[0], Password: args[1]})
+	ts.Check(err)
+	ts.Setenv("MENDER_SERVER_ACCESS_TOKEN", token)
+}
+
+// config PROFILE writes a config file whose only profile has the server and
+// the token of the environment.
+func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	dir := filepath.Join(ts.Getenv("XDG_CONFIG_HOME"), "mender-webhooks")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	text := fmt.Sprintf("profile: %[1]s\nprofiles:\n  %[1]s:\n    server: %[2]s\n    token: %[3]s\n",
+		args[0], ts.Getenv("MENDER_SERVER_URL"), ts.Getenv("MENDER_SERVER_ACCESS_TOKEN"))
+	ts.Check(os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600))
+}
+
+// mode OCTAL FILE checks a file's permissions.
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s", args[1], got)
 	}
 }
 

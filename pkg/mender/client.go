@@ -109,6 +109,9 @@ func New(o Options) (*Client, error) {
 		SetHeader("User-Agent", o.UserAgent).
 		SetHeader("Accept", "application/json, application/jwt").
 		SetLogger(quiet{}).
+		// Otherwise a POST without a body goes out chunked, which Mender
+		// takes for a body that is broken, or of the wrong type.
+		SetContentLength(true).
 		SetResponseBodyLimit(maxAnswer)
 	c.setRetries()
 	return c, nil
