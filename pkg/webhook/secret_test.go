@@ -115,7 +115,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(all.String(), s.Fingerprint()) {
-		t.Error("not even the fingerprint shows")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got, want := fmt.Sprintf(verb, s), "secret "+s.Fingerprint(); got != want {
+			t.Errorf("%s shows %q, want %q", verb, got, want)
+		}
 	}
 }

@@ -311,9 +311,16 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// A proxy in the environment is not asked, and HTTP/2 not offered.
+// net/http never uses the environment's proxy for loopback, where all the
+// other tests are, so look inside.
+func TestNoProxy(t *testing.T) {
+	if newSender(t, SenderOptions{}).client.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy may be used; iot-manager uses none")
+	}
+}
+
+// HTTP/2 is not offered, and certificates are checked.
 func TestSendOverTLS(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != 1 {
 			t.Errorf("protocol %s", r.Proto)
