@@ -122,6 +122,12 @@ func TestFields(t *testing.T) {
 			{Name: "Payload", JSON: json.RawMessage(`{"b":[1,{"a":"x"}],"a":null}`)},
 		},
 		Table: TableView{Columns: sampleColumns, Rows: sampleRows[:1]},
+		More: []TableView{
+			{Title: "nothing to see", Columns: sampleColumns},
+			{Title: "By hour", Columns: []Column{{Name: "hour"}, {Name: "events"}}, Rows: [][]string{
+				{"09:00", Bar(5, 8, 10, false)}, {"10:00", Bar(8, 8, 10, true)}, {"11:00", Bar(0, 8, 10, true)},
+			}},
+		},
 	}
 	for _, test := range goldenOptions[:2] {
 		t.Run(test.name, func(t *testing.T) {

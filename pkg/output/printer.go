@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,8 @@ type View struct {
 	// Table is for Table. One without rows prints nothing: what is said
 	// instead is talk, and belongs on stderr.
 	Table TableView
+	// More are tables below Table.
+	More []TableView
 	// Names are for Name.
 	Names []string
 }
@@ -105,19 +108,22 @@ func (p *Printer) Print(v View) error {
 	return p.write(out)
 }
 
+// table writes the blocks that are there, with an empty line between them.
 func (p *Printer) table(v View) ([]byte, error) {
 	fields, err := p.renderFields(v.Fields)
 	if err != nil {
 		return nil, err
 	}
-	table, err := p.renderTable(v.Table)
-	if err != nil {
-		return nil, err
+	blocks := [][]byte{fields}
+	for _, t := range append([]TableView{v.Table}, v.More...) {
+		block, err := p.renderTable(t)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, block)
 	}
-	if len(fields) > 0 && len(table) > 0 {
-		fields = append(fields, '\n')
-	}
-	return append(fields, table...), nil
+	blocks = slices.DeleteFunc(blocks, func(b []byte) bool { return len(b) == 0 })
+	return bytes.Join(blocks, []byte("\n")), nil
 }
 
 func names(names ...string) []byte {

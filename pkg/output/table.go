@@ -30,6 +30,8 @@ type Column struct {
 
 // TableView is a table. Rows have a cell for each column.
 type TableView struct {
+	// Title stands on a line above the table, where it is not empty.
+	Title   string
 	Columns []Column
 	Rows    [][]string
 }
@@ -64,7 +66,11 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 	for i := range rows {
 		rows[i] = p.paintRow(t.Columns, rows[i], widths)
 	}
-	return p.align(p.header(t.Columns), rows)
+	out, err := p.align(p.header(t.Columns), rows)
+	if t.Title != "" && err == nil {
+		out = append([]byte(p.style.Bold(Safe(t.Title))+"\n"), out...)
+	}
+	return out, err
 }
 
 // align lays the cells out in columns.
