@@ -119,6 +119,18 @@ func (cs *conns) count() int {
 	return len(cs.all)
 }
 
+// working reports whether a request is being worked on.
+func (cs *conns) working() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.all {
+		if c.busy.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // flushTime is how long an answer may take to reach the wire after the
 // handler is done with it.
 const flushTime = 100 * time.Millisecond

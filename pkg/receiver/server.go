@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,6 +68,8 @@ type Server struct {
 	conns *conns
 	now   context.Context // done: end at once
 	end   context.CancelFunc
+
+	cutOff atomic.Bool // Close found requests at work
 }
 
 // NewServer makes a Server.
@@ -149,18 +152,23 @@ func (s *Server) shutdown() error {
 	defer cancel()
 	cut := time.AfterFunc(lastWord, s.conns.cutWaiting)
 	defer cut.Stop()
-	if s.http.Shutdown(grace) == nil {
-		return nil
+	if s.http.Shutdown(grace) != nil {
+		_ = s.Close()
+		return ErrCutOff
 	}
-	s.end() // so that handlers see that nobody waits for their answers
-	_ = s.http.Close()
-	return ErrCutOff
+	if s.cutOff.Load() {
+		return ErrCutOff
+	}
+	return nil
 }
 
 // Close makes Serve end at once, whatever is being worked on. It is for a
 // second signal, and may be called from anywhere.
 func (s *Server) Close() error {
-	s.end()
+	if s.conns.working() {
+		s.cutOff.Store(true)
+	}
+	s.end() // so that handlers see that nobody waits for their answers
 	return s.http.Close()
 }
 

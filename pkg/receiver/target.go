@@ -28,7 +28,10 @@ func ParseTarget(text string) (*url.URL, error) {
 		}
 		return nil, fmt.Errorf("the address to forward to is no URL: %w", err)
 	}
-	return u, checkTarget(u, strings.Contains(text, "://"))
+	if err := checkTarget(u, strings.Contains(text, "://")); err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 // withHost makes "localhost:3000/x" of "3000/x" and ":3000/x".
