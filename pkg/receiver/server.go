@@ -168,7 +168,7 @@ func (s *Server) Close() error {
 	if s.conns.working() {
 		s.cutOff.Store(true)
 	}
-	s.end() // so that handlers see that nobody waits for their answers
+	defer s.end() // handlers see that nobody waits for their answers any more
 	return s.http.Close()
 }
 
