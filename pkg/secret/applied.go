@@ -1,0 +1,73 @@
+package secret
+
+import (
+	"context"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"time"
+)
+
+// Iterations make guessing a weak secret from its fingerprint slow: some tens
+// of milliseconds for each guess.
+const iterations = 100_000
+
+// Drift is how credentials compare with those that were last applied.
+type Drift string
+
+// What a comparison can come to.
+const (
+	Unknown Drift = "unknown" // nothing is known here of what was applied
+	Same    Drift = "same"
+	Changed Drift = "changed"
+)
+
+// SetApplied remembers a salted fingerprint of the credentials that were sent
+// to Mender for an integration, since Mender never tells them. What stands in
+// credentials is the caller's to choose; Compare takes the same.
+func (s *Store) SetApplied(ctx context.Context, server, integration, credentials string) error {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // crypto/rand.Read never returns an error
+	sum, err := fingerprint(credentials, salt)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(c *contents) error {
+		c.put(record{
+			Info: Info{Key: Key{Kind: Applied, Server: server, Name: integration}, Place: File,
+				Stored: s.now().UTC().Truncate(time.Second)},
+			Salt: salt, Sum: sum,
+		})
+		return nil
+	})
+}
+
+// Compare says whether credentials are those of the last SetApplied.
+func (s *Store) Compare(server, integration, credentials string) (Drift, error) {
+	c, err := s.load()
+	if err != nil {
+		return Unknown, err
+	}
+	i := c.find(Key{Kind: Applied, Server: server, Name: integration})
+	if i < 0 {
+		return Unknown, nil
+	}
+	sum, err := fingerprint(credentials, c.Entries[i].Salt)
+	if err != nil {
+		return Unknown, err
+	}
+	if subtle.ConstantTimeCompare(sum, c.Entries[i].Sum) == 1 {
+		return Same, nil
+	}
+	return Changed, nil
+}
+
+func fingerprint(text string, salt []byte) ([]byte, error) {
+	sum, err := pbkdf2.Key(sha256.New, text, salt, iterations, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("make a fingerprint: %w", err)
+	}
+	return sum, nil
+}

@@ -1,0 +1,139 @@
+package secret
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// lockWait is how long a change waits for another process's, which may be
+// waiting for a keyring.
+const lockWait = 3 * KeyringTimeout
+
+// version is that of the file's layout.
+const version = 1
+
+// contents is the file.
+type contents struct {
+	Version int      `json:"version"`
+	Entries []record `json:"entries"`
+}
+
+// record is one secret in the file, without its value where the keyring has it.
+type record struct {
+	Info
+	item
+	// Salt and Sum are an Applied fingerprint.
+	Salt []byte `json:"salt,omitempty"`
+	Sum  []byte `json:"sum,omitempty"`
+}
+
+// find returns the record's index, or -1.
+func (c contents) find(k Key) int {
+	return slices.IndexFunc(c.Entries, func(r record) bool { return r.Key == k })
+}
+
+func (c *contents) put(r record) {
+	if i := c.find(r.Key); i >= 0 {
+		c.Entries[i] = r
+		return
+	}
+	c.Entries = append(c.Entries, r)
+}
+
+func (c *contents) remove(k Key) {
+	c.Entries = slices.DeleteFunc(c.Entries, func(r record) bool { return r.Key == k })
+}
+
+// load reads the file. One that does not exist has nothing in it; one that
+// others can read is refused, since what is in it may be known to them.
+func (s *Store) load() (contents, error) {
+	if s.path == "" {
+		return contents{}, &Error{Problem: "there is no place for a store of secrets",
+			Hint: "set HOME, or XDG_DATA_HOME"}
+	}
+	f, err := os.Open(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return contents{Version: version}, nil
+	}
+	if err != nil {
+		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return contents{}, &Error{
+			Problem: fmt.Sprintf("the store of secrets %s has mode %04o, so others on this machine can get at it",
+				s.path, info.Mode().Perm()),
+			Hint: "chmod 600 " + s.path + ", and change the tokens and secrets in it if others may have read them",
+		}
+	}
+	var c contents
+	if err := json.NewDecoder(f).Decode(&c); err != nil {
+		// The decoder's words may quote the file.
+		return contents{}, &Error{Problem: fmt.Sprintf("the store of secrets %s can't be read: it is damaged, or not such a file", s.path),
+			Hint: "move it away, then log in again"}
+	}
+	if c.Version != version {
+		return contents{}, &Error{Problem: fmt.Sprintf("the store of secrets %s has version %d, and this program knows version %d",
+			s.path, c.Version, version), Hint: "use a newer mender-webhooks"}
+	}
+	return c, nil
+}
+
+// change reads the file, changes it and writes it, under the lock.
+func (s *Store) change(ctx context.Context, change func(*contents) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.path != "" {
+		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+			return &Error{Problem: "make the folder of the store of secrets", Err: err}
+		}
+		unlock, err := lock(ctx, s.path+".lock")
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	c, err := s.load()
+	if err != nil {
+		return err
+	}
+	if err := change(&c); err != nil {
+		return err
+	}
+	return s.save(c)
+}
+
+func (s *Store) save(c contents) error {
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return &Error{Problem: "encode the store of secrets", Err: err}
+	}
+	if err := writeFile(s.path, append(text, '\n')); err != nil {
+		return &Error{Problem: "write the store of secrets " + s.path, Err: err}
+	}
+	return nil
+}
+
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	l := flock.New(path, flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, &Error{Problem: "lock the store of secrets against other processes (" + path + ")", Err: err}
+	}
+	return func() { _ = l.Unlock() }, nil // the end of the process unlocks it too
+}

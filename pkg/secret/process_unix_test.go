@@ -1,0 +1,194 @@
+//go:build !windows
+
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary runs itself again, as another process, with these in its
+// environment: what to do, and the store's path.
+const (
+	envChild = "SECRET_TEST_CHILD"
+	envPath  = "SECRET_TEST_PATH"
+)
+
+// child returns a command that runs one test of this binary as another process.
+func child(t *testing.T, test, what, path string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$") //nolint:gosec // this binary
+	cmd.Env = append(os.Environ(), envChild+"="+what, envPath+"="+path)
+	return cmd
+}
+
+func run(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// TestTwoProcesses has several processes keep and forget secrets at once:
+// none may be lost, and none may come back.
+func TestTwoProcesses(t *testing.T) {
+	const processes, each = 3, 8
+	if what := os.Getenv(envChild); what != "" {
+		s := at(os.Getenv(envPath), newKeyring(), true)
+		for i := range each {
+			k := Key{Webhook, "https://a.example", fmt.Sprint(what, i)}
+			if _, err := s.Set(t.Context(), Entry{Info: Info{Key: k}, Value: "v"}); err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 1 {
+				if err := s.Delete(t.Context(), k); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "secrets.json")
+	done := make(chan error, processes)
+	for p := range processes {
+		go func() { done <- run(child(t, "TestTwoProcesses", fmt.Sprint("p", p, "-"), path)) }()
+	}
+	for range processes {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	infos, err := at(path, newKeyring(), true).List(Webhook)
+	if err != nil || len(infos) != processes*each/2 {
+		t.Errorf("%d secrets are kept, %v; want %d", len(infos), err, processes*each/2)
+	}
+}
+
+// TestDiskFull limits the size of the files that a child process can write.
+func TestDiskFull(t *testing.T) {
+	const long = 1000
+	if os.Getenv(envChild) != "" {
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: long, Max: long}); err != nil {
+			t.Fatal(err)
+		}
+		ring := newKeyring()
+		s := at(os.Getenv(envPath), ring, true)
+		_, err := s.Set(t.Context(), Entry{Info: Info{Key: hookKey}, Value: strings.Repeat("v", long)})
+		var problem *Error
+		if !errors.As(err, &problem) || !errors.Is(err, syscall.EFBIG) || strings.Contains(err.Error(), "vvv") {
+			t.Errorf("got %v", err)
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "secrets.json")
+	s := at(path, newKeyring(), true)
+	if _, err := s.Set(t.Context(), Entry{Info: Info{Key: tokenKey}, Value: "the-token"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(child(t, "TestDiskFull", "write", path)); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := s.Get(t.Context(), tokenKey); err != nil || e.Value != "the-token" {
+		t.Errorf("the old secret is %q, %v", e.Value, err)
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(files) != 2 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// TestKilled kills a process in the middle of its writing, again and again:
+// the store can be read each time, and what was kept before is there.
+func TestKilled(t *testing.T) {
+	if os.Getenv(envChild) != "" {
+		s := at(os.Getenv(envPath), newKeyring(), true)
+		for i := 0; ; i++ {
+			if _, err := s.Set(t.Context(), Entry{Info: Info{Key: hookKey}, Value: fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				fmt.Println("begun")
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "secrets.json")
+	s := at(path, newKeyring(), true)
+	if _, err := s.Set(t.Context(), Entry{Info: Info{Key: tokenKey}, Value: "the-token"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		cmd := child(t, "TestKilled", "write", path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, len("begun"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		for _, k := range []Key{tokenKey, hookKey} {
+			if _, err := s.Get(t.Context(), k); err != nil {
+				t.Error(err)
+			}
+		}
+		// The lock went with the process.
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSecretService runs in a session of its own, with a keyring that has
+// just been made.
+func TestSecretService(t *testing.T) {
+	if os.Getenv(envChild) != "" {
+		s := New(Options{File: os.Getenv(envPath), KeyringTimeout: 20 * time.Second})
+		saved, err := s.Set(t.Context(), Entry{Info: Info{Key: tokenKey, Origin: Login}, Value: "the-token"})
+		if err != nil || saved.Place != Keyring {
+			t.Fatalf("kept in %s, %v", saved, err)
+		}
+		again := New(Options{File: os.Getenv(envPath), KeyringTimeout: 20 * time.Second})
+		if e, err := again.Get(t.Context(), tokenKey); err != nil || e.Value != "the-token" {
+			t.Errorf("got %q, %v", e.Value, err)
+		}
+		if err := again.Delete(t.Context(), tokenKey); err != nil {
+			t.Error(err)
+		}
+		if _, err := again.Get(t.Context(), tokenKey); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+		return
+	}
+	for _, program := range []string{"dbus-run-session", "gnome-keyring-daemon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("no real Secret Service here: %s is missing (Debian: gnome-keyring, dbus-daemon)", program)
+		}
+	}
+	home := t.TempDir()
+	self := child(t, "TestSecretService", "keep", filepath.Join(home, "secrets.json"))
+	script := `printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null && exec "$0" "$@"`
+	cmd := exec.CommandContext(t.Context(), "dbus-run-session", append([]string{"--", "sh", "-c", script}, self.Args...)...) //nolint:gosec // as above
+	cmd.Env = append(self.Env, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	if err := run(cmd); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(home, "secrets.json")); err != nil || strings.Contains(string(text), "the-token") {
+		t.Errorf("the file holds %s, %v", text, err)
+	}
+}
