@@ -36,31 +36,31 @@ func (l *loader) flagLayer() (layer, error) {
 	return out, nil
 }
 
-// envLayers returns the environment's values, the server apart, since
-// --profile goes before it.
-func (l *loader) envLayers(flags layer) (rest, server layer, err error) {
-	rest, server = newLayer(SourceEnvironment), newLayer(SourceEnvironment)
+// envLayer leaves the server out where something stronger gives one, so that
+// an empty variable is no error there; --profile goes before it too.
+func (l *loader) envLayer(flags layer) (layer, error) {
+	out := newLayer(SourceEnvironment)
 	if file, ok := l.env.get(EnvCACert); ok {
-		rest.set(keyCACert, file, EnvCACert)
+		out.set(keyCACert, file, EnvCACert)
 	}
-	if _, ok := flags.values[keyServer]; ok || l.env == nil {
-		return rest, server, nil
-	}
-	if _, ok := l.doc.entry(l.profile, keyServer); ok && l.profileFlag {
-		return rest, server, nil
+	_, inFlags := flags.values[keyServer]
+	_, inProfile := l.doc.entry(l.profile, keyServer)
+	if inFlags || (inProfile && l.profileFlag) || l.env == nil {
+		return out, nil
 	}
 	text, ok := l.env(EnvServer)
-	if !ok {
-		return rest, server, nil
+	switch {
+	case !ok:
+		return out, nil
+	case strings.TrimSpace(text) == "":
+		return layer{}, emptyVariable(EnvServer)
 	}
-	if strings.TrimSpace(text) == "" {
-		return rest, server, emptyVariable(EnvServer)
+	text, err := NormalizeServer(text)
+	if err != nil {
+		return layer{}, usagef("", "%s can't be used: %v", EnvServer, err)
 	}
-	if text, err = NormalizeServer(text); err != nil {
-		return rest, server, usagef("", "%s can't be used: %v", EnvServer, err)
-	}
-	server.set(keyServer, text, EnvServer)
-	return rest, server, nil
+	out.set(keyServer, text, EnvServer)
+	return out, nil
 }
 
 func emptyVariable(name string) *UsageError {
@@ -73,7 +73,7 @@ func (l *loader) profileLayer() layer {
 	for _, e := range l.doc.entries[l.profile] {
 		text := e.text
 		if e.key == keyCACert {
-			text = l.env.besides(l.doc.path, text)
+			text = l.env.beside(l.doc.path, text)
 		}
 		if k, _ := profileKey(e.key); mergeable(k) {
 			out.set(e.key, text, fmt.Sprintf("profile %s, %s:%d", l.profile, l.doc.path, e.line))

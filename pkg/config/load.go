@@ -88,16 +88,11 @@ func (l *loader) read() error {
 	if err != nil {
 		return err
 	}
-	env, envServer, err := l.envLayers(flags)
+	env, err := l.envLayer(flags)
 	if err != nil {
 		return err
 	}
-	l.layers = []layer{l.defaultLayer(), l.cliLayer()}
-	if l.profileFlag {
-		l.layers = append(l.layers, envServer, l.profileLayer(), env, flags)
-	} else {
-		l.layers = append(l.layers, l.profileLayer(), envServer, env, flags)
-	}
+	l.layers = []layer{l.defaultLayer(), l.cliLayer(), l.profileLayer(), env, flags}
 	return nil
 }
 

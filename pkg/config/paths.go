@@ -66,9 +66,9 @@ func (env environment) secretsFile() string {
 	return filepath.Join(dir, "secrets.json")
 }
 
-// besides resolves a path that stands in a config file: ~ is the home folder,
+// beside resolves a path that stands in a config file: ~ is the home folder,
 // and what is relative is so to the file's folder.
-func (env environment) besides(configFile, path string) string {
+func (env environment) beside(configFile, path string) string {
 	if home, ok := env.home(); ok && strings.HasPrefix(path, "~/") {
 		return filepath.Join(home, path[2:])
 	}

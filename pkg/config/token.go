@@ -86,7 +86,7 @@ func (l *loader) profileToken(s *Settings) (Token, error) {
 				From: fmt.Sprintf("profile %s, %s:%d", l.profile, l.doc.path, e.line)}, nil
 		}
 		if e, ok := l.doc.entry(l.profile, keyTokenFile); ok {
-			file := l.env.besides(l.doc.path, e.text)
+			file := l.env.beside(l.doc.path, e.text)
 			t, err := l.readToken(file, fmt.Sprintf("%s:%d, token-file", l.doc.path, e.line))
 			return Token{Value: t, Source: SourceProfile, From: file}, err
 		}

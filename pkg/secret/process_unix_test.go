@@ -81,12 +81,18 @@ func TestDiskFull(t *testing.T) {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: long, Max: long}); err != nil {
 			t.Fatal(err)
 		}
-		ring := newKeyring()
-		s := at(os.Getenv(envPath), ring, true)
-		_, err := s.Set(t.Context(), Entry{Info: Info{Key: hookKey}, Value: strings.Repeat("v", long)})
-		var problem *Error
-		if !errors.As(err, &problem) || !errors.Is(err, syscall.EFBIG) || strings.Contains(err.Error(), "vvv") {
-			t.Errorf("got %v", err)
+		for _, noKeyring := range []bool{true, false} {
+			ring := newKeyring()
+			s := at(os.Getenv(envPath), ring, noKeyring)
+			k := Key{Webhook, "https://a.example", strings.Repeat("n", long)}
+			_, err := s.Set(t.Context(), Entry{Info: Info{Key: k}, Value: "vvv"})
+			var problem *Error
+			if !errors.As(err, &problem) || !errors.Is(err, syscall.EFBIG) || strings.Contains(err.Error(), "vvv") {
+				t.Errorf("got %v", err)
+			}
+			if len(ring.items) > 0 {
+				t.Errorf("the keyring has what the file does not know of: %v", ring.items)
+			}
 		}
 		return
 	}
