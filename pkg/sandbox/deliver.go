@@ -32,6 +32,7 @@ type happening struct {
 // It returns at once. As on the real server there is no limit to what is
 // under way, and no order.
 func (s *Sandbox) happen(h happening) {
+	at := s.opts.Now()
 	s.mu.Lock()
 	in := s.integration
 	connected, known := s.connection(h, in)
@@ -46,7 +47,7 @@ func (s *Sandbox) happen(h happening) {
 	}
 	go func() {
 		defer s.flights.end()
-		s.deliver(h, in, connected, known)
+		s.deliver(h, at, in, connected, known)
 	}()
 }
 
@@ -79,12 +80,12 @@ func (s *Sandbox) connection(h happening, in *integration) (connected, known boo
 	return connected, known
 }
 
-func (s *Sandbox) deliver(h happening, in *integration, connected, known bool) {
+func (s *Sandbox) deliver(h happening, at time.Time, in *integration, connected, known bool) {
 	id := uuid.NewString()
 	var statuses []deliveryStatus
 	switch status := (deliveryStatus{IntegrationID: in.ID, Success: true}); {
 	case in.Provider == providerWebhook:
-		if !s.send(id, h, in, &status) {
+		if !s.send(id, h, at, in, &status) {
 			return
 		}
 		statuses = append(statuses, status)
@@ -112,8 +113,8 @@ func (s *Sandbox) deliver(h happening, in *integration, connected, known bool) {
 
 // send makes the one attempt and says whether it is to be logged. One that
 // runs out of time is not: the deadline covers saving the event.
-func (s *Sandbox) send(id string, h happening, in *integration, status *deliveryStatus) bool {
-	event, err := webhook.NewEvent(id, h.typ, s.opts.Now(), h.data)
+func (s *Sandbox) send(id string, h happening, at time.Time, in *integration, status *deliveryStatus) bool {
+	event, err := webhook.NewEvent(id, h.typ, at, h.data)
 	if err != nil {
 		s.opts.Logf("can't deliver a %s event: %v", h.typ, err)
 		return false

@@ -33,10 +33,9 @@ func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error
 	}
 	source := s.opts.random("fleet")
 	f := &fleet{box: s, source: source, random: rand.New(source), size: devices}
-	interval := max(fleetTick, time.Duration(float64(time.Second)/rate))
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(max(fleetTick, time.Duration(float64(time.Second)/rate)))
 	defer ticker.Stop()
-	perTick, due := rate*interval.Seconds(), 0.0
+	due, last := 0.0, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,7 +44,11 @@ func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error
 			return nil
 		case <-ticker.C:
 		}
-		for due += perTick; due >= 1; due-- {
+		now := time.Now()
+		// A machine that was busy catches up; one that slept does not.
+		due = min(due+rate*now.Sub(last).Seconds(), max(rate, 1))
+		last = now
+		for ; due >= 1; due-- {
 			f.step()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// sharedKey saves the tenth of a second that a key takes to make.
+var sharedKey = sync.OnceValues(newKey)
+
 // client talks to a sandbox over HTTP, as everybody does.
 type client struct {
 	t     *testing.T
@@ -34,6 +38,13 @@ type client struct {
 // start starts a sandbox behind a server, both ended with the test.
 func start(t *testing.T, o Options) *client {
 	t.Helper()
+	if o.key == nil {
+		key, err := sharedKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.key = key
+	}
 	box, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -25,21 +25,15 @@ func (s *Sandbox) addHistory(n int) {
 	if n == 0 {
 		return
 	}
-	source := s.opts.random("history")
-	h := historian{source: source, random: rand.New(source), integration: uuid.Must(uuid.NewRandomFromReader(source))}
-	for range min(historyDevices, n) {
-		h.devices = append(h.devices, h.id())
-	}
+	h := newHistorian(s.opts.random("history"), min(historyDevices, n))
 	now := milliseconds(s.now())
-	span := min(s.opts.EventTTL, week)
-	// One interval is left free at the old end: its event would expire while
-	// it is read.
-	step := span / time.Duration(n+1)
+	// One step is left free at the old end: its event would expire while it
+	// is read.
+	step := min(s.opts.EventTTL, week) / time.Duration(n+1)
 	s.log.entries = make([]logEntry, 0, n)
 	for i := range n {
 		jitter := time.Duration(h.random.Int64N(int64(step) + 1))
-		at := milliseconds(now.Add(-step*time.Duration(n-1-i) - jitter))
-		s.log.add(h.entry(at))
+		s.log.add(h.entry(milliseconds(now.Add(-step*time.Duration(n-1-i) - jitter))))
 	}
 }
 
@@ -50,71 +44,88 @@ type historian struct {
 	random      *rand.Rand
 	integration uuid.UUID
 	devices     []string
+	statuses    []webhook.DeviceStatus
+	successes   [][]byte // delivery statuses, encoded
+	failures    [][]byte
 }
 
-func (h *historian) id() string { return uuid.Must(uuid.NewRandomFromReader(h.source)).String() }
-
-func (h *historian) entry(at time.Time) logEntry {
-	id, device := h.id(), h.random.IntN(len(h.devices))
-	data := h.data(device, at)
-	var typ webhook.EventType
-	switch d := data.(type) {
-	case webhook.StatusChange:
-		typ = webhook.DeviceStatusChanged
-	case webhook.Decommission:
-		typ = webhook.DeviceDecommissioned
-		h.devices[device] = h.id()
-	default:
-		typ = webhook.DeviceProvisioned
-		data, _ = canonical(d) // a device of our own making
+func newHistorian(source *rand.ChaCha8, devices int) *historian {
+	h := &historian{source: source, random: rand.New(source)}
+	h.integration = uuid.Must(uuid.NewRandomFromReader(source))
+	for range devices {
+		h.devices = append(h.devices, h.id())
 	}
-	raw, _ := json.Marshal(data)
-	status := deliveryStatus{IntegrationID: h.integration, Success: true}
-	h.outcome(&status)
-	entry, _ := newLogEntry(loggedEvent{ID: id, Type: typ, Data: raw, Time: at, DeliveryStatuses: []deliveryStatus{status}})
-	return entry
-}
-
-func (h *historian) data(device int, at time.Time) any {
-	id := h.devices[device]
-	switch n := h.random.IntN(100); {
-	case n < 12:
-		return newDevice(h.random, id, at)
-	case n < 16:
-		return webhook.Decommission{ID: id}
-	default:
-		statuses := []webhook.DeviceStatus{
-			webhook.StatusAccepted, webhook.StatusAccepted, webhook.StatusAccepted, webhook.StatusPending,
-			webhook.StatusPending, webhook.StatusRejected, webhook.StatusNoAuth, webhook.StatusPreauthorized,
-		}
-		return webhook.StatusChange{ID: id, Status: statuses[h.random.IntN(len(statuses))]}
+	h.statuses = []webhook.DeviceStatus{
+		webhook.StatusAccepted, webhook.StatusAccepted, webhook.StatusAccepted, webhook.StatusPending,
+		webhook.StatusPending, webhook.StatusRejected, webhook.StatusNoAuth, webhook.StatusPreauthorized,
 	}
-}
-
-// outcome gives most deliveries a success, and some the failures that Mender
-// logs, in its words.
-func (h *historian) outcome(status *deliveryStatus) {
-	if h.random.Float64() >= historyFailures {
-		ok := []int{200, 200, 204, 202}
-		status.StatusCode = &ok[h.random.IntN(len(ok))]
-		return
+	for _, code := range []int{200, 200, 204, 202} {
+		h.successes = append(h.successes, h.status(code, ""))
 	}
-	status.Success = false
-	errors := []string{
+	for _, code := range []int{500, 500, 502, 503, 302, 410} {
+		h.failures = append(h.failures, h.status(code, (&webhook.StatusError{StatusCode: code}).Error()))
+	}
+	for _, cause := range []string{ // as Go words what went wrong, and so Mender's log
 		"dial tcp 203.0.113.7:443: connect: connection refused",
 		"EOF",
 		"dial tcp: lookup hooks.example.com on 10.0.0.10:53: no such host",
 		"tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+	} {
+		h.failures = append(h.failures, h.status(0, fmt.Sprintf("Post %q: %s", historyURL, cause)))
 	}
-	codes := []int{500, 500, 502, 503, 302, 410}
-	if n := h.random.IntN(len(errors) + len(codes)); n < len(errors) {
-		status.Error = fmt.Sprintf("Post %q: %s", historyURL, errors[n])
-	} else {
-		code := codes[n-len(errors)]
-		status.StatusCode = &code
-		status.Error = (&webhook.StatusError{StatusCode: code}).Error()
+	return h
+}
+
+func (h *historian) status(code int, failure string) []byte {
+	s := deliveryStatus{IntegrationID: h.integration, Success: failure == "", Error: failure}
+	if code != 0 {
+		s.StatusCode = &code
+	}
+	raw, _ := json.Marshal(s) // an id, numbers and strings
+	return raw
+}
+
+func (h *historian) id() string { return uuid.Must(uuid.NewRandomFromReader(h.source)).String() }
+
+// entry writes an event by hand: a hundred thousand through encoding/json
+// would take a second.
+func (h *historian) entry(at time.Time) logEntry {
+	typ, data := h.data(at)
+	status := pick(h.random, h.successes)
+	if h.random.Float64() < historyFailures {
+		status = pick(h.random, h.failures)
+	}
+	b := make([]byte, 0, 180+len(data)+len(status))
+	b = append(b, `{"id":"`...)
+	b = append(b, h.id()...)
+	b = append(b, `","type":"`...)
+	b = append(b, typ...)
+	b = append(b, `","data":`...)
+	b = append(b, data...)
+	b = append(b, `,"time":"`...)
+	b = at.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","delivery_statuses":[`...)
+	b = append(b, status...)
+	b = append(b, `]}`...)
+	return logEntry{at: at, integration: h.integration, body: b}
+}
+
+func (h *historian) data(at time.Time) (webhook.EventType, string) {
+	i := h.random.IntN(len(h.devices))
+	id := h.devices[i]
+	switch n := h.random.IntN(100); {
+	case n < 8:
+		raw, _ := canonical(newDevice(h.random, id, at)) // a device of our own making
+		return webhook.DeviceProvisioned, string(raw)
+	case n < 12:
+		h.devices[i] = h.id()
+		return webhook.DeviceDecommissioned, `{"id":"` + id + `"}`
+	default:
+		return webhook.DeviceStatusChanged, `{"id":"` + id + `","status":"` + string(pick(h.random, h.statuses)) + `"}`
 	}
 }
+
+func pick[T any](random *rand.Rand, from []T) T { return from[random.IntN(len(from))] }
 
 // newDevice makes up a device that was just accepted.
 func newDevice(random *rand.Rand, id string, at time.Time) webhook.Device {

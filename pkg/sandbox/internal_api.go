@@ -43,7 +43,7 @@ func (s *Sandbox) setStatuses(c *call) {
 		return
 	}
 	var given []struct {
-		ID string `json:"id"`
+		DeviceID string `json:"id"`
 	}
 	if message := decode(c.body, &given); message != "" {
 		c.fail(http.StatusBadRequest, "invalid request body: "+message)
@@ -55,7 +55,7 @@ func (s *Sandbox) setStatuses(c *call) {
 	}
 	ids := make([]string, len(given))
 	for i, g := range given {
-		ids[i] = g.ID
+		ids[i] = g.DeviceID
 	}
 	if !s.foreign(c) {
 		_ = s.SetStatus(ids, status) // checked above
@@ -79,6 +79,11 @@ func (s *Sandbox) deleteTenant(c *call) {
 }
 
 // The state of devices in Azure's and Amazon's clouds: there is none.
+
+type deviceState struct {
+	Desired  map[string]any `json:"desired"`
+	Reported map[string]any `json:"reported"`
+}
 
 func (s *Sandbox) known(id string) ([]uuid.UUID, bool) {
 	s.mu.Lock()
@@ -108,10 +113,7 @@ func (s *Sandbox) putDeviceState(c *call) {
 		c.fail(http.StatusBadRequest, "integration ID is not a valid UUID")
 		return
 	}
-	var state struct {
-		Desired  map[string]any `json:"desired"`
-		Reported map[string]any `json:"reported"`
-	}
+	var state deviceState
 	if message := decode(c.body, &state); message != "" {
 		c.fail(http.StatusBadRequest, malformed+message)
 		return

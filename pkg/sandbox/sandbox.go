@@ -57,6 +57,8 @@ type Options struct {
 	// terminal and holds no secrets; nil for none. It is called from several
 	// goroutines.
 	Logf func(format string, args ...any)
+
+	key *rsa.PrivateKey // signs tokens; for tests, which start many
 }
 
 // Sandbox is a stand-in for a Mender server: an http.Handler. All methods
@@ -98,7 +100,10 @@ func New(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	if !restored {
-		if s.key, err = newKey(); err != nil {
+		if s.key = o.key; s.key == nil {
+			s.key, err = newKey()
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.addHistory(o.History)
@@ -114,8 +119,10 @@ func New(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	if o.StateFile != "" {
+		if err := s.save(); err != nil { // rather now than when there is much to lose
+			return nil, err
+		}
 		s.saver = startSaver(s.save)
-		s.changed()
 	}
 	return s, nil
 }

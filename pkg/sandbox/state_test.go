@@ -1,0 +1,121 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+func TestStateSurvivesARestart(t *testing.T) {
+	hook := startHook(t)
+	file := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(file+".other", []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := start(t, Options{StateFile: file})
+	before.webhook(hook.URL)
+	pat := before.as(before.token, "POST", useradm+"/settings/tokens", `{"name":"ci"}`).body
+	if err := before.box.Provision(webhook.Device{ID: "device"}); err != nil {
+		t.Fatal(err)
+	}
+	before.settle()
+	asked := []string{iot + "/integrations", iot + "/events", useradm + "/settings/tokens", useradm + "/users/me", iot + "/devices/device/state"}
+	answers := func(c *client) map[string]string {
+		got := map[string]string{}
+		for _, path := range asked {
+			a := c.as(pat, "GET", path, "")
+			a.expect(t, 200, "")
+			got[path] = a.body
+		}
+		return got
+	}
+	want := answers(before)
+	if err := before.box.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	after := start(t, Options{StateFile: file, History: 10}) // a history is only for a new state
+	if diff := cmp.Diff(want, answers(after)); diff != "" {
+		t.Errorf("after the restart (-before +after):\n%s", diff)
+	}
+	if before.token != after.token {
+		t.Error("the admin's token is another one after a restart")
+	}
+	after.box.Decommission("device")
+	after.settle()
+	if hook.signed != 2 {
+		t.Errorf("%d of %d deliveries signed with the secret, want 2: it did not survive", hook.signed, len(hook.received()))
+	}
+}
+
+func TestStateIsSavedWhileRunning(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	c := start(t, Options{StateFile: file})
+	id := c.webhook("http://x.example")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(raw), id) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a new webhook is not saved")
+		}
+	}
+}
+
+func TestStateFileIsPrivate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	start(t, Options{StateFile: file}).box.Close()
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start(t, Options{StateFile: file})
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, want 0600", info.Mode())
+	}
+}
+
+func TestStateFilesThatAreNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	start(t, Options{StateFile: file}).box.Close()
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, content, message string }{
+		{"torn", string(good[:len(good)/2]), "it is torn, or no state of a sandbox: unexpected end of JSON input"},
+		{"empty", "", "it is torn, or no state of a sandbox"},
+		{"foreign", `{"name":"package"}`, "it is no state of a sandbox of this version"},
+		{"without key", `{"format":"` + stateFormat + `"}`, "it has no key for tokens"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := New(Options{StateFile: file})
+			if err == nil || !strings.Contains(err.Error(), tt.message) || !strings.Contains(err.Error(), file) {
+				t.Errorf("error %v, want one about %s that says %q", err, file, tt.message)
+			}
+			if now, _ := os.ReadFile(file); string(now) != tt.content {
+				t.Error("the file was changed")
+			}
+		})
+	}
+	if _, err := New(Options{StateFile: filepath.Join(file, "below-a-file")}); err == nil {
+		t.Error("no error for a file that can't be")
+	}
+}
