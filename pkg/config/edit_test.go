@@ -41,7 +41,7 @@ func TestEdit(t *testing.T) {
 		return func(f File) error { return f.Unset(ctx, profile, key) }
 	}
 	use := func(profile string) func(File) error { return func(f File) error { return f.Use(ctx, profile) } }
-	commentedWith := func(old, new string) string { return strings.Replace(commented, old, new, 1) }
+	commentedWith := func(was, is string) string { return strings.Replace(commented, was, is, 1) }
 	for name, test := range map[string]struct {
 		before string
 		edits  []func(File) error

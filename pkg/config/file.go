@@ -187,11 +187,11 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 
 // followLinks finds the file behind a symbolic link, so that the link stays.
 func followLinks(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return path, nil
 	}
-	return real, err
+	return target, err
 }
 
 func lock(ctx context.Context, path string) (unlock func(), err error) {

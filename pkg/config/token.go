@@ -60,10 +60,9 @@ func (l *loader) envToken(s *Settings) (Token, error) {
 		return Token{}, nil
 	}
 	if l.profileFlag {
-		if its, ok := l.env.get(EnvServer); ok {
-			if its, err := NormalizeServer(its); err != nil || its != s.Server {
-				return Token{}, nil
-			}
+		its, ok := l.env.get(EnvServer)
+		if named, err := NormalizeServer(its); ok && (err != nil || named != s.Server) {
+			return Token{}, nil //nolint:nilerr // a server that can't be used is another one
 		}
 	}
 	if strings.TrimSpace(text) == "" {

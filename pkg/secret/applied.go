@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Iterations make guessing a weak secret from its fingerprint slow: some tens
+// iterations make guessing a weak secret from its fingerprint slow: some tens
 // of milliseconds for each guess.
 const iterations = 100_000
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -68,7 +69,7 @@ func (s *Store) load() (contents, error) {
 	if err != nil {
 		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
@@ -106,6 +107,7 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 			return err
 		}
 		defer unlock()
+		s.sweep()
 	}
 	c, err := s.load()
 	if err != nil {
@@ -115,6 +117,19 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 		return err
 	}
 	return s.save(c)
+}
+
+// sweep removes what a process that was killed while it wrote has left: it
+// holds secrets, and may outlive their being forgotten. Under the lock nobody
+// else is writing.
+func (s *Store) sweep() {
+	dir, name := filepath.Split(s.path)
+	files, _ := os.ReadDir(dir) // what can't be read is not there to sweep
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "."+name) {
+			_ = os.Remove(filepath.Join(dir, f.Name())) // the next change tries again
+		}
+	}
 }
 
 func (s *Store) save(c contents) error {

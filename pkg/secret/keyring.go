@@ -29,9 +29,14 @@ type SystemKeyring interface {
 // system is the keyring of this machine.
 type system struct{}
 
+// Set is one of the three of a SystemKeyring.
 func (system) Set(service, user, password string) error { return keyring.Set(service, user, password) }
+
+// Get is one of them.
 func (system) Get(service, user string) (string, error) { return keyring.Get(service, user) }
-func (system) Delete(service, user string) error        { return keyring.Delete(service, user) }
+
+// Delete is one of them.
+func (system) Delete(service, user string) error { return keyring.Delete(service, user) }
 
 // timed is a keyring with a time limit. Once it ran out, the keyring is not
 // asked again.

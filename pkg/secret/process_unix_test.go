@@ -123,7 +123,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				fmt.Println("begun")
+				fmt.Fprintln(os.Stdout, "begun")
 			}
 		}
 	}
@@ -158,6 +158,17 @@ func TestKilled(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// So did what it was writing, of which there is one here in any case.
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".secrets.json123"), []byte("the-token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(files) != 2 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
 }
 
 // TestSecretService runs in a session of its own, with a keyring that has
@@ -190,7 +201,8 @@ func TestSecretService(t *testing.T) {
 	self := child(t, "TestSecretService", "keep", filepath.Join(home, "secrets.json"))
 	script := `printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null && exec "$0" "$@"`
 	cmd := exec.CommandContext(t.Context(), "dbus-run-session", append([]string{"--", "sh", "-c", script}, self.Args...)...) //nolint:gosec // as above
-	cmd.Env = append(self.Env, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	cmd.Env = self.Env
+	cmd.Env = append(cmd.Env, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
 	if err := run(cmd); err != nil {
 		t.Error(err)
 	}

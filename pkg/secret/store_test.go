@@ -160,6 +160,8 @@ func TestHungKeyringIsWaitedForOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	ring.mu.Lock()
+	defer ring.mu.Unlock()
 	if ring.calls != 1 {
 		t.Errorf("the keyring was asked %d times", ring.calls)
 	}
