@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zalando/go-keyring"
 )
 
 // The test binary runs itself again, as another process, with these in its
@@ -175,6 +177,17 @@ func TestKilled(t *testing.T) {
 // just been made.
 func TestSecretService(t *testing.T) {
 	if os.Getenv(envChild) != "" {
+		// The daemon goes to the background before it is on the bus.
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			_, err := system{}.Get(service, "nobody")
+			if errors.Is(err, keyring.ErrNotFound) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the keyring does not come up: %v", err)
+			}
+		}
 		s := New(Options{File: os.Getenv(envPath), KeyringTimeout: 20 * time.Second})
 		saved, err := s.Set(t.Context(), Entry{Info: Info{Key: tokenKey, Origin: Login}, Value: "the-token"})
 		if err != nil || saved.Place != Keyring {
