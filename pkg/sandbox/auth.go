@@ -48,7 +48,7 @@ func bearer(r *http.Request) (string, error) {
 	if header == "" {
 		cookie, err := r.Cookie("JWT")
 		if err != nil {
-			return "", errors.New("Authorization not present in header") //nolint:revive,staticcheck // the server's words
+			return "", errors.New("Authorization not present in header") //nolint:staticcheck // the server's words
 		}
 		return cookie.Value, nil
 	}

@@ -15,9 +15,6 @@ import (
 func TestStateSurvivesARestart(t *testing.T) {
 	hook := startHook(t)
 	file := filepath.Join(t.TempDir(), "state")
-	if err := os.WriteFile(file+".other", []byte("{}"), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	before := start(t, Options{StateFile: file})
 	before.webhook(hook.URL)
 	pat := before.as(before.token, "POST", useradm+"/settings/tokens", `{"name":"ci"}`).body
@@ -74,7 +71,7 @@ func TestStateIsSavedWhileRunning(t *testing.T) {
 
 func TestStateFileIsPrivate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
-	start(t, Options{StateFile: file}).box.Close()
+	stateIn(t, file)
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +87,7 @@ func TestStateFileIsPrivate(t *testing.T) {
 
 func TestStateFilesThatAreNone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
-	start(t, Options{StateFile: file}).box.Close()
+	stateIn(t, file)
 	good, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -117,5 +114,13 @@ func TestStateFilesThatAreNone(t *testing.T) {
 	}
 	if _, err := New(Options{StateFile: filepath.Join(file, "below-a-file")}); err == nil {
 		t.Error("no error for a file that can't be")
+	}
+}
+
+// stateIn has a sandbox leave a state file behind.
+func stateIn(t *testing.T, file string) {
+	t.Helper()
+	if err := start(t, Options{StateFile: file}).box.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

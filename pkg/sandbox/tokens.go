@@ -191,7 +191,7 @@ func (s *Sandbox) addToken(t *token) (status int, message string) {
 }
 
 func validToken(name *string, expiresIn int64) error {
-	errs := fieldErrors{}
+	errs := fieldsError{}
 	switch {
 	case name == nil || *name == "":
 		errs.add("name", errBlank)

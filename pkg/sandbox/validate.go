@@ -24,12 +24,12 @@ var (
 	errReservedDial = errors.New("destination address is in reserved address range")
 )
 
-// fieldErrors says what is wrong with fields, by their names. It reads as
+// fieldsError says what is wrong with fields, by their names. It reads as
 // the validation library of Mender's services words it: sorted by name, with
 // a full stop.
-type fieldErrors map[string]error
+type fieldsError map[string]error
 
-func (e fieldErrors) Error() string {
+func (e fieldsError) Error() string {
 	names := make([]string, 0, len(e))
 	for name := range e {
 		names = append(names, name)
@@ -37,7 +37,7 @@ func (e fieldErrors) Error() string {
 	slices.Sort(names)
 	texts := make([]string, len(names))
 	for i, name := range names {
-		var nested fieldErrors
+		var nested fieldsError
 		if errors.As(e[name], &nested) {
 			texts[i] = fmt.Sprintf("%s: (%v)", name, nested)
 		} else {
@@ -48,14 +48,14 @@ func (e fieldErrors) Error() string {
 }
 
 // add keeps the first error of a field.
-func (e fieldErrors) add(name string, err error) {
+func (e fieldsError) add(name string, err error) {
 	if _, ok := e[name]; !ok && err != nil {
 		e[name] = err
 	}
 }
 
 // orNil makes no errors no error.
-func (e fieldErrors) orNil() error {
+func (e fieldsError) orNil() error {
 	if len(e) == 0 {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (e fieldErrors) orNil() error {
 }
 
 func (in *integration) validate(ctx context.Context, checkAddress bool) error {
-	errs := fieldErrors{}
+	errs := fieldsError{}
 	if in.Provider == "" {
 		errs.add("provider", errBlank)
 	}
@@ -90,7 +90,7 @@ func (in *integration) compatible() error {
 // validate checks whatever credentials are there, and asks for those of the
 // type. That the type fits the provider is not among it.
 func (c *credentials) validate(ctx context.Context, checkAddress bool) error {
-	errs := fieldErrors{}
+	errs := fieldsError{}
 	switch c.Type {
 	case "":
 		errs.add("type", errBlank)
@@ -114,14 +114,14 @@ func (c *credentials) validate(ctx context.Context, checkAddress bool) error {
 	}
 	if c.HTTP != nil {
 		if err := c.HTTP.validateURL(ctx, checkAddress); err != nil {
-			errs.add("http", fieldErrors{"url": err})
+			errs.add("http", fieldsError{"url": err})
 		}
 	}
 	return errs.orNil()
 }
 
 func (a *awsCredentials) validate() error {
-	errs := fieldErrors{}
+	errs := fieldsError{}
 	for name, value := range map[string]*string{
 		"access_key_id":      a.AccessKeyID,
 		"secret_access_key":  (*string)(a.SecretAccessKey),
@@ -181,7 +181,7 @@ func checkDialed(address string) error {
 // checkConnection checks the parts of a connection string of length bytes.
 // The server's names for its fields show here.
 func checkConnection(parts map[string]string, length int) error {
-	errs := fieldErrors{}
+	errs := fieldsError{}
 	switch host, _, _ := strings.Cut(parts["HostName"], ":"); {
 	case host == "":
 		errs.add("HostName", errBlank)
