@@ -288,3 +288,26 @@ func TestLogTellsNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestLogHasTheTimeOfSaving(t *testing.T) {
+	now := newClock()
+	var sent webhook.Event
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what is missing is no event
+		sent, _ = webhook.ParseEvent(body)
+		now.advance(3 * time.Second)
+	}))
+	t.Cleanup(hook.Close)
+	c := start(t, Options{Now: now.now})
+	c.webhook(hook.URL)
+	happened := now.now()
+	c.box.Decommission("device")
+	c.settle()
+	if !sent.Time.Equal(happened) {
+		t.Errorf("delivered with time %v, want %v", sent.Time, happened)
+	}
+	logged, want := c.events("")[0], happened.Add(3*time.Second).Truncate(time.Millisecond)
+	if !logged.Time.Equal(want) || logged.ID != sent.ID {
+		t.Errorf("logged %s with time %v, want %s with %v", logged.ID, logged.Time, sent.ID, want)
+	}
+}
