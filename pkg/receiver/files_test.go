@@ -169,7 +169,7 @@ func TestTLSReload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 	}
 	if serial() != 1 {

@@ -119,7 +119,7 @@ func start(t testing.TB, o receiver.Options, so receiver.ServerOptions) *running
 		transport.CloseIdleConnections()
 		cancel()
 		_ = r.srv.Close()
-		r.waitEnd()
+		_ = r.waitEnd()
 		closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = r.rc.Close(closing)

@@ -17,7 +17,7 @@ func TestParseTarget(t *testing.T) {
 		"[::1]:3000":                "http://[::1]:3000",
 		"http://example.com/hook":   "http://example.com/hook",
 		"https://u:p@example.com:8": "https://u:p@example.com:8",
-		" 3000 ":                    "http://localhost:3000",
+		"3000\n":                    "http://localhost:3000",
 	} {
 		u, err := receiver.ParseTarget(text)
 		if err != nil || u.String() != want {
