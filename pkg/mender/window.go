@@ -2,9 +2,9 @@ package mender
 
 import "time"
 
-// windowSize is how many ids a window remembers: the events of 40 of the
-// largest pages, in about 2 MiB.
-const windowSize = 20_000
+// windowSize is how many ids a window remembers: the events of ten of the
+// largest pages, in about half a MiB.
+const windowSize = 5_000
 
 // window tells events that were seen from new ones, in bounded memory. It
 // relies on the order of the log: newest first. An event that comes after
