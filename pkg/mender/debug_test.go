@@ -42,7 +42,7 @@ func TestDebugShowsNothingSecret(t *testing.T) {
 		}
 	}
 	// Answers that give everything away: quoted, truncated, in headers.
-	leaky := `{"error":"wrong SECRET for ` + testToken + ` at https://user:hunter22@x.example/?access_token=t0k3nv4lue\u0026a=1",` +
+	leaky := `{"error":"wrong SECRET for ` + testToken + `, formerly eyJhbGciOiJub25lIn0.eyJzdWIiOiJvdGhlciJ9.c2lnbmF0dXJl, at https://user:hunter22@x.example/?access_token=t0k3nv4lue\u0026a=1",` +
 		`"secret":"` + secret + `","password":"pass\"word1","token":"opaque-token-1","nested":{"token2fa":918273,"connection_string":"` + sasKey + `"},` +
 		`"x":"Bearer opaque-token-2","truncated_secret":"half-a-secr`
 	p.play.Response.Headers = map[string]string{"Set-Cookie": "session=c00kie", "X-Auth-Token": "opaque-token-3", "Content-Type": "application/json",
