@@ -129,17 +129,9 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 		}
 		return nil, &UsageError{Problem: "can't read the secret that " + what + " names", Err: err}
 	}
-	var secrets []webhook.Secret
-	for _, line := range strings.Fields(text) {
-		secret, err := parseSecret(line, nameOf(file))
-		if err != nil {
-			return nil, err
-		}
-		secrets = append(secrets, secret)
-	}
-	if len(secrets) == 0 {
-		_, err := parseSecret("", nameOf(file))
-		return nil, err
+	secrets, err := webhook.ParseSecrets([]byte(text))
+	if err != nil {
+		return nil, &UsageError{Problem: nameOf(file), Err: err}
 	}
 	return secrets, nil
 }

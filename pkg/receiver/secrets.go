@@ -1,13 +1,9 @@
 package receiver
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,35 +140,9 @@ func readSecrets(path string) ([]webhook.Secret, error) {
 	if len(text) > maxSecretFile {
 		return nil, fmt.Errorf("the secret file %s is over %d bytes: is it the right file?", path, maxSecretFile)
 	}
-	secrets, err := ParseSecrets(text)
+	secrets, err := webhook.ParseSecrets(text)
 	if err != nil {
 		return nil, fmt.Errorf("the secret file %s: %w", path, err)
-	}
-	return secrets, nil
-}
-
-// ParseSecrets reads what a secret file holds: see LoadSecretFiles. The error
-// names the line, and quotes nothing.
-func ParseSecrets(text []byte) ([]webhook.Secret, error) {
-	var secrets []webhook.Secret
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, maxSecretFile+1)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		s, err := webhook.ParseSecret(line)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-		secrets = append(secrets, s)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	if len(secrets) == 0 {
-		return nil, errors.New("it holds no secret: write one to a line, in hexadecimal")
 	}
 	return secrets, nil
 }

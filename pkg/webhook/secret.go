@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unique"
 )
 
@@ -31,10 +32,16 @@ type Secret struct {
 // material lies behind handles, which are pointers inside: package fmt calls
 // no methods on unexported fields, nor where a verb does not fit, and would
 // print what it finds there. It follows one pointer at most; so there are two.
-type material struct{ key, text unique.Handle[string] }
+type material struct {
+	key, text   unique.Handle[string]
+	fingerprint string // worked out once: receivers show it with each request
+}
 
 func newSecret(key []byte, text string) Secret {
-	return Secret{handle: unique.Make(material{key: unique.Make(string(key)), text: unique.Make(text)})}
+	return Secret{handle: unique.Make(material{
+		key: unique.Make(string(key)), text: unique.Make(text),
+		fingerprint: hex.EncodeToString(mac(string(key), []byte("mender-webhooks secret fingerprint"))[:4]),
+	})}
 }
 
 // key is what the HMAC is made with: no bytes, where there is no secret.
@@ -63,6 +70,31 @@ func ParseSecret(text string) (Secret, error) {
 		return Secret{}, ErrSecretNotHex
 	}
 	return newSecret(key, text), nil
+}
+
+// ParseSecrets reads a file of secrets: one to a line; white space around it,
+// blank lines and lines that begin with # are passed over. Two lines let a
+// receiver take both while a secret is changed. A text without any secret is
+// ErrSecretEmpty; the errors name a line's number and never quote it.
+func ParseSecrets(text []byte) ([]Secret, error) {
+	var secrets []Secret
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		s, err := ParseSecret(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		secrets = append(secrets, s)
+	}
+	if len(secrets) == 0 {
+		return nil, fmt.Errorf("there is no secret on any line: %w", ErrSecretEmpty)
+	}
+	return secrets, nil
 }
 
 // GenerateSecret makes a secret of GeneratedSecretSize random bytes.
@@ -96,7 +128,7 @@ func (s Secret) Fingerprint() string {
 	if s.IsZero() {
 		return ""
 	}
-	return hex.EncodeToString(mac(s.key(), []byte("mender-webhooks secret fingerprint"))[:4])
+	return s.handle.Value().fingerprint
 }
 
 // String returns the fingerprint.
