@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,22 +43,34 @@ func runList(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	table := output.TableView{Columns: []output.Column{
-		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true},
-		{Name: "SECRET"}, {Name: "SCOPES"}, {Name: "DESCRIPTION", Shrink: true},
-	}}
-	view := output.View{Value: integrations}
+	view := output.View{Value: integrations, Table: integrationTable(integrations)}
 	for _, i := range integrations {
-		table.Rows = append(table.Rows, []string{
-			i.ID, string(i.Provider), target(i), secretState(i), strings.Join(i.Scopes, ","), i.Description,
-		})
 		view.Names = append(view.Names, i.ID)
 	}
-	view.Table = table
 	if len(integrations) == 0 {
 		a.say("no integrations; `mender-webhooks create` sets up a webhook")
 	}
 	return p.Print(view)
+}
+
+// integrationTable has a column for scopes only where there are any: open
+// source servers have none, and 80 columns are soon full.
+func integrationTable(integrations []mender.Integration) output.TableView {
+	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
+	table := output.TableView{Columns: []output.Column{
+		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"}, {Name: "DESCRIPTION", Shrink: true},
+	}}
+	if scoped {
+		table.Columns = slices.Insert(table.Columns, 4, output.Column{Name: "SCOPES"})
+	}
+	for _, i := range integrations {
+		row := []string{i.ID, string(i.Provider), target(i), secretState(i), i.Description}
+		if scoped {
+			row = slices.Insert(row, 4, strings.Join(i.Scopes, ","))
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
 }
 
 // target is where an integration's events go, for people.

@@ -1,0 +1,160 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+)
+
+// terminal runs the program on a pseudo-terminal, as a person at a keyboard
+// has it.
+type terminal struct {
+	t       *testing.T
+	program string
+	env     []string
+}
+
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	box, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(box)
+	t.Cleanup(func() {
+		server.Close()
+		if err := box.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// testscript.Main goes by the name that the test binary is called by.
+	program := filepath.Join(t.TempDir(), "mender-webhooks")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	return &terminal{t: t, program: program, env: []string{
+		"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_CACHE_HOME=" + home, "XDG_DATA_HOME=" + home,
+		"PATH=" + os.Getenv("PATH"), "TERM=xterm", "MENDER_SERVER_URL=" + server.URL, "MENDER_SERVER_ACCESS_TOKEN=" + box.AdminToken(),
+	}}
+}
+
+// run types the keys once the prompt is there (at once, where there is no
+// prompt to wait for), and returns what the screen showed and the exit code.
+func (x *terminal) run(prompt, keys string, args ...string) (screen string, code int) {
+	x.t.Helper()
+	command := exec.Command(x.program, args...)
+	command.Env = x.env
+	tty, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	defer tty.Close()
+	shown := newWatched()
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(shown, tty) // it ends with an error when the program does
+	}()
+	if prompt != "" {
+		if _, err := shown.find(regexp.MustCompile(regexp.QuoteMeta(prompt)), copied); err != nil {
+			x.t.Fatalf("%v: %s", err, shown)
+		}
+		if _, err := io.WriteString(tty, keys); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+	err = command.Wait()
+	<-copied
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return shown.String(), exit.ExitCode()
+	} else if err != nil {
+		x.t.Fatal(err)
+	}
+	return shown.String(), 0
+}
+
+func (x *terminal) want(screen string, parts ...string) {
+	x.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(screen, part) {
+			x.t.Errorf("no %q on the screen:\n%s", part, screen)
+		}
+	}
+}
+
+func TestDeleteAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	if screen, code := x.run("", "", "create", "--url", "https://example.com/hook", "--no-secret"); code != 0 {
+		t.Fatal(screen)
+	}
+	const prompt = "(https://example.com/hook)? [y/N] "
+	screen, code := x.run(prompt, "n\n", "delete")
+	x.want(screen, "Delete webhook", "not confirmed; nothing was changed")
+	if code != 1 {
+		t.Errorf("no: exit code %d", code)
+	}
+	if screen, code := x.run(prompt, "\x03", "delete", "https://example.com/hook"); code != 130 {
+		t.Errorf("Ctrl-C: exit code %d:\n%s", code, screen)
+	}
+	if screen, _ := x.run("", "", "list", "-o", "name"); len(strings.TrimSpace(screen)) != 36 {
+		t.Errorf("the webhook is gone: %s", screen)
+	}
+	if screen, code := x.run(prompt, "y\n", "delete"); code != 0 {
+		t.Errorf("yes: exit code %d:\n%s", code, screen)
+	}
+	if screen, _ := x.run("", "", "list", "-o", "name", "-q"); screen != "" {
+		t.Errorf("the webhook is still there: %s", screen)
+	}
+}
+
+func TestGeneratedSecretIsShownOnATerminalWhenAskedFor(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	screen, code := x.run("", "", "create", "--url", "https://example.com/hook", "--generate-secret", "--show-secret")
+	if code != 0 || !regexp.MustCompile(`secret: [0-9a-f]{64}\r\n`).MatchString(screen) {
+		t.Errorf("exit code %d:\n%s", code, screen)
+	}
+}
+
+func TestColourAndWidthOfATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	long := strings.Repeat("fleet events ", 10)
+	if screen, code := x.run("", "", "create", "--url", "https://example.com/hook", "--no-secret", "--description", long); code != 0 {
+		t.Fatal(screen)
+	}
+	screen, _ := x.run("", "", "list")
+	x.want(screen, "\x1b[", "…")
+	plain, _ := x.run("", "", "list", "--no-color")
+	if strings.Contains(plain, "\x1b") {
+		t.Errorf("colour:\n%q", plain)
+	}
+	for line := range strings.Lines(plain) {
+		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+	x.env = append(x.env, "NO_COLOR=1")
+	if screen, _ := x.run("", "", "list"); strings.Contains(screen, "\x1b") {
+		t.Errorf("NO_COLOR: %q", screen)
+	}
+}
