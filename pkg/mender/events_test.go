@@ -290,3 +290,63 @@ func TestEventsErrors(t *testing.T) {
 		}
 	}
 }
+
+// pages are answers with events that are named like "c98": an id, and the
+// second it was saved in.
+func pages(lists ...string) []step {
+	var out []step
+	for _, list := range lists {
+		events := []string{}
+		for _, name := range strings.Fields(list) {
+			second, _ := strconv.Atoi(name[1:])
+			events = append(events, fmt.Sprintf(`{"id":%q,"type":"x","time":%q}`, name, time.Unix(int64(second), 0).UTC().Format(time.RFC3339)))
+		}
+		out = append(out, step{status: 200, body: "[" + strings.Join(events, ",") + "]"})
+	}
+	return out
+}
+
+func TestEventsOrder(t *testing.T) {
+	for name, test := range map[string]struct {
+		pages []step
+		want  string
+	}{
+		"nothing moves":             {pages("a99 b98 c97", "d96 e95 f94", ""), "a99 b98 c97 d96 e95 f94"},
+		"shifted by two":            {pages("a99 b98 c97", "b98 c97 d96", "e95"), "a99 b98 c97 d96 e95"},
+		"shifted by a page":         {pages("a99 b98 c97", "a99 b98 c97", "d96"), "a99 b98 c97 d96"},
+		"late, between seen ones":   {pages("a99 b97 c96", "b97 L96 c96", "d95"), "a99 b97 c96 L96 d95"},
+		"late, newer than the rest": {pages("a99 b97 c95", "b97 L96 c95", "d94"), "a99 b97 c95 d94"},
+		"late, at the page's end":   {pages("a99 b98 c96", "a99 b98 L97", "c96 d95 e94", ""), "a99 b98 c96 d95 e94"},
+		"not in order by time":      {pages("a50 b99 c80", "d70 e90 f60", "g99 h98 i97", "j10"), "a50 b99 c80 d70 e90 f60 g99 h98 i97 j10"},
+		"repeated on the page":      {pages("a99 a99 b98", "c97 b98 d96", ""), "a99 b98 c97 d96"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := scripted(t, RetryPolicy{}, append(test.pages, step{status: 200, body: "[]"})...)
+				var got []string
+				for e, err := range c.Events(t.Context(), EventQuery{PageSize: 3}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, e.ID)
+				}
+				if text := strings.Join(got, " "); text != test.want {
+					t.Errorf("got %s, want %s", text, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsHeldStaysBounded(t *testing.T) {
+	r := &reading{query: EventQuery{PageSize: 3}, seen: newWindow(windowSize), yield: func(Event, error) bool { return true }}
+	for i, page := range pages("a1 b99 c98", "d97 e96 f95", "g94 h93 i92", "j91 k90 l89") {
+		events, err := decodeEvents([]byte(page.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.take(append(r.held, events...), true); len(r.held) > 3 {
+			t.Errorf("%d events are held after page %d", len(r.held), i+1)
+		}
+	}
+}
