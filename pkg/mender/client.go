@@ -120,8 +120,13 @@ func New(o Options) (*Client, error) {
 // quiet drops what resty would say on stderr.
 type quiet struct{}
 
+// Errorf implements resty.Logger.
 func (quiet) Errorf(string, ...any) {}
-func (quiet) Warnf(string, ...any)  {}
+
+// Warnf implements resty.Logger.
+func (quiet) Warnf(string, ...any) {}
+
+// Debugf implements resty.Logger.
 func (quiet) Debugf(string, ...any) {}
 
 // Server returns the server's URL as ParseServer gives it.

@@ -14,7 +14,7 @@ import (
 // more, and looks for each secret in what was written.
 func TestDebugShowsNothingSecret(t *testing.T) {
 	const (
-		password = `corr"ect+horse/battery&staple`
+		password = `cor"rect+horse/battery&staple`
 		code     = "918273"
 		secret   = "c0ffee11c0ffee22c0ffee33"
 		awsKey   = "wJalrXUtnFEMI/K7MDENG"
@@ -70,7 +70,7 @@ func TestDebugShowsNothingSecret(t *testing.T) {
 
 	for _, shown := range []*bytes.Buffer{&out, &errors} {
 		text := shown.String()
-		for _, hidden := range append(tokens, testToken, strings.Split(testToken, ".")[1], password, `corr\"ect`, code, secret, awsKey, "c2FzLWtleQ",
+		for _, hidden := range append(tokens, testToken, strings.Split(testToken, ".")[1], password, `cor\"rect`, code, secret, awsKey, "c2FzLWtleQ",
 			"hunter22", "t0k3nv4lue", "c00kie", "opaque-token", `pass\"word1`, "word1", "half-a-secr", "deadbeef",
 			base64.StdEncoding.EncodeToString([]byte("admin@example.com:"+password)), "c2lnbmF0dXJl") {
 			if i := strings.Index(text, hidden); i >= 0 {

@@ -237,7 +237,10 @@ func TestEventsStopWithTheReader(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which fails if a goroutine stays
 				m := newMovingLog(1, 5000)
 				n := 0
-				for range m.client(t).Events(t.Context(), EventQuery{PageSize: 20}) {
+				for _, err := range m.client(t).Events(t.Context(), EventQuery{PageSize: 20}) {
+					if err != nil {
+						t.Fatal(err)
+					}
 					if n++; n == test.take {
 						synctest.Wait()
 						break
