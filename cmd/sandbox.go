@@ -47,8 +47,8 @@ its exit code.
 
 Webhook URLs on this machine are allowed, unlike on the real server, unless
 --check-addresses. State is kept in memory, or in the file of --state.`,
-		Example: `  eval "$(mender-webhooks sandbox --env-file sandbox.env > /dev/null & sleep 1; cat sandbox.env)"
-  mender-webhooks sandbox --fleet 20 --rate 2
+		Example: `  mender-webhooks sandbox --fleet 20 --rate 2 --env-file sandbox.env
+  . ./sandbox.env && mender-webhooks activity       (in another terminal)
   mender-webhooks sandbox -- ./integration-test.sh`,
 		Args: func(cmd *cobra.Command, given []string) error {
 			if len(given) > 0 && cmd.ArgsLenAtDash() != 0 {

@@ -190,6 +190,12 @@ func TestModesAndLinks(t *testing.T) {
 	if got := read(t, open); !strings.Contains(got, "https://x") {
 		t.Errorf("the file behind the link is %q", got)
 	}
+	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a file that was written is open to others: %v, %v", info.Mode(), err)
+	}
+	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // that is what is tested
+		t.Fatal(err)
+	}
 	err := NewFile(link).Set(ctx, "a", "token", jwt)
 	var usage *UsageError
 	if !errors.As(err, &usage) || !strings.Contains(usage.Hint, "chmod 600") || strings.Contains(err.Error(), jwt) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
 // lockWait is how long an edit waits for another process's.
@@ -179,7 +181,7 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 	if err := again.checkMode(mode); err != nil {
 		return err
 	}
-	if err := writeFile(path, text); err != nil {
+	if err := privatefile.Write(path, text); err != nil {
 		return fmt.Errorf("write the config file: %w", err)
 	}
 	return nil

@@ -9,8 +9,10 @@ import (
 // ids cost no more than short ones. Two ids that fall together would only
 // mark a record wrongly, once in some 10^19 pairs.
 type recent struct {
-	mu   sync.Mutex
+	size int
 	seed maphash.Seed
+
+	mu   sync.Mutex
 	ring []uint64
 	next int
 	have map[uint64]struct{}
@@ -18,6 +20,7 @@ type recent struct {
 
 func newRecent(size int) *recent {
 	return &recent{
+		size: size,
 		seed: maphash.MakeSeed(),
 		ring: make([]uint64, 0, size),
 		have: make(map[uint64]struct{}, size),
@@ -26,7 +29,7 @@ func newRecent(size int) *recent {
 
 // look reports whether id is known, and remembers it if keep is set.
 func (r *recent) look(id string, keep bool) bool {
-	if cap(r.ring) == 0 {
+	if r.size == 0 {
 		return false
 	}
 	h := maphash.String(r.seed, id)
@@ -35,12 +38,12 @@ func (r *recent) look(id string, keep bool) bool {
 	if _, known := r.have[h]; known || !keep {
 		return known
 	}
-	if len(r.ring) < cap(r.ring) {
+	if len(r.ring) < r.size {
 		r.ring = append(r.ring, h)
 	} else {
 		delete(r.have, r.ring[r.next])
 		r.ring[r.next] = h
-		r.next = (r.next + 1) % len(r.ring)
+		r.next = (r.next + 1) % r.size
 	}
 	r.have[h] = struct{}{}
 	return false

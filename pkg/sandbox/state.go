@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/google/uuid"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
 const (
@@ -121,27 +122,13 @@ func (s *Sandbox) load(raw []byte) error {
 func (s *Sandbox) save() error {
 	raw, err := s.encodeState()
 	if err == nil {
-		err = replaceFile(s.opts.StateFile, raw)
+		err = privatefile.Write(s.opts.StateFile, raw)
 	}
 	if err != nil {
 		err = fmt.Errorf("sandbox: save state file %s: %w", s.opts.StateFile, err)
 		s.opts.Logf("%v", err)
 	}
 	return err
-}
-
-// replaceFile writes a file that only its owner can read, even where there
-// was one that others could: renameio.WriteFile would keep that as it was.
-func replaceFile(name string, content []byte) error {
-	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600))
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup() //nolint:errcheck // it does nothing once the file is in place
-	if _, err := f.Write(content); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
 }
 
 func (s *Sandbox) encodeState() ([]byte, error) {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
 // lockWait is how long a change waits for another process's, which may be
@@ -137,7 +139,7 @@ func (s *Store) save(c contents) error {
 	if err != nil {
 		return &Error{Problem: "encode the store of secrets", Err: err}
 	}
-	if err := writeFile(s.path, append(text, '\n')); err != nil {
+	if err := privatefile.Write(s.path, append(text, '\n')); err != nil {
 		return &Error{Problem: "write the store of secrets " + s.path, Err: err}
 	}
 	return nil
