@@ -1,0 +1,5 @@
+package relay_test
+
+const childEnv = "RELAY_TEST_CHILD"
+
+func crashChild() int { return 0 }

@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// bury moves an event to the dead letters. Where that fails it stays in the
+// line, and is tried again.
+func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
+	if err := f.q.addDead(f.work, msg, e, why); err != nil {
+		pause := f.pause(e, attempt{})
+		f.q.o.Logf("event %q can't be made a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
+		f.tracker.fail(e, why, time.Now().Add(pause))
+		_ = msg.NakWithDelay(pause) // without it, AckWait does the same
+		return
+	}
+	f.settle(msg, e.Sequence)
+	f.o.Observe(Step{
+		Kind: StepDead, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
+		Attempt: e.Attempts, Status: status, Err: why,
+	})
+}
+
+func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why error) error {
+	header := maps.Clone(msg.Headers())
+	id := messageKey(header)
+	if id == "" { // put on the stream by somebody else
+		id = hashedPrefix + strconv.FormatUint(e.Sequence, 10)
+	}
+	stripNats(header)
+	header.Set(headerOriginal, id)
+	header.Set(headerType, e.Type)
+	header.Set(headerReason, singleLine(why.Error()))
+	header.Set(headerAttempts, strconv.Itoa(e.Attempts))
+	header.Set(headerStoredAt, e.Stored.UTC().Format(time.RFC3339Nano))
+	header.Set(headerSequence, strconv.FormatUint(e.Sequence, 10))
+	// Before it is there: a publish that looks too late would store a repeat.
+	q.counters.dead.Add(1)
+	_, err := q.send(ctx, &nats.Msg{Subject: q.subject("dead", id), Header: header, Data: msg.Data()})
+	if err == nil && q.durableDead != nil {
+		err = q.durableDead(ctx)
+	}
+	if err == nil {
+		q.counters.died.Add(1)
+	}
+	return err
+}
+
+// stripNats takes out what means something to the server.
+func stripNats(header nats.Header) {
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, natsPrefix) })
+}
+
+// diedBefore reports whether an event that is handed out again is a dead
+// letter already: the process ended before it could say so.
+func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
+	id := messageKey(msg.Headers())
+	if id == "" || q.counters.dead.Load() == 0 {
+		return false
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false
+	}
+	dead, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
+	return err == nil && dead.Header.Get(headerSequence) == strconv.FormatUint(meta.Sequence.Stream, 10)
+}
+
+// singleLine keeps a text fit for a header.
+func singleLine(text string) string {
+	const limit = 1024
+	b := []byte(text)
+	if len(b) > limit {
+		b = b[:limit]
+	}
+	for i, c := range b {
+		if c < ' ' || c == 0x7f {
+			b[i] = ' '
+		}
+	}
+	return string(b)
+}
+
+func newDeadEntry(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry {
+	e := newEntry(subject, header, body, seq, at)
+	e.State, e.Died = Dead, at
+	e.Reason = header.Get(headerReason)
+	e.Attempts, _ = strconv.Atoi(header.Get(headerAttempts)) // 0 is what is not known
+	if stored, err := time.Parse(time.RFC3339Nano, header.Get(headerStoredAt)); err == nil {
+		e.Stored = stored
+	}
+	return e
+}
+
+// revive puts a dead letter at the end of the line.
+func (q *Queue) revive(ctx context.Context, id string) error {
+	raw, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
+	if err != nil {
+		return readError(err)
+	}
+	header := maps.Clone(raw.Header)
+	typ := typeToken(header.Get(headerType))
+	for _, name := range []string{headerType, headerReason, headerAttempts, headerStoredAt, headerSequence} {
+		header.Del(name)
+	}
+	stripNats(header) // what a direct get adds
+	// Under its own id it would be a duplicate. This one is the same for
+	// each try, so that a retry that broke off can be repeated.
+	header.Set(nats.MsgIdHdr, id+"/retry/"+strconv.FormatUint(raw.Sequence, 10))
+	header.Set(headerOriginal, id)
+	if _, err := q.send(ctx, &nats.Msg{Subject: q.subject("events", typ), Header: header, Data: raw.Data}); err != nil {
+		return err
+	}
+	if q.durable != nil {
+		if err := q.durable(ctx); err != nil {
+			return err
+		}
+	}
+	return q.removeDead(ctx, raw.Sequence)
+}
+
+func (q *Queue) removeDead(ctx context.Context, seq uint64) error {
+	if err := q.dead.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return readError(err)
+	}
+	return nil
+}

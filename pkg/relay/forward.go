@@ -1,0 +1,335 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Defaults of ForwardOptions.
+const (
+	DefaultForwardTimeout = 30 * time.Second
+	DefaultMinPause       = 500 * time.Millisecond
+	DefaultMaxPause       = 30 * time.Second
+)
+
+// DefaultDeadOn returns the statuses by which an application refuses an event
+// for good: 410, 413 and 422.
+func DefaultDeadOn() []int {
+	return []int{http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}
+}
+
+// ForwardOptions say where events go, and how hard it is tried.
+type ForwardOptions struct {
+	// URL is the application's: http or https, with a host.
+	URL string
+	// Concurrency is how many events are under way at once; 0 means 1, and
+	// only with 1 they arrive in the order they were stored in.
+	Concurrency int
+	// Timeout is for one attempt.
+	Timeout time.Duration
+	// MinPause is the pause after the first failure. It doubles up to
+	// MaxPause, less up to half of it at random. A Retry-After of the
+	// application's may make a pause longer, up to MaxPause.
+	MinPause, MaxPause time.Duration
+	// DeadOn are the statuses that make an event a dead letter at once; nil
+	// means DefaultDeadOn, empty means none.
+	DeadOn []int
+	// MaxAttempts makes an event a dead letter after so many; 0 is no end.
+	// An attempt that a kill interrupted counts.
+	MaxAttempts int
+	// MaxAge makes an event a dead letter when it is as old; 0 is no end.
+	MaxAge time.Duration
+	// Observe is told of each step, from the goroutine that took it: it
+	// holds up forwarding while it runs.
+	Observe func(Step)
+	// Transport is for applications that need one of their own.
+	Transport http.RoundTripper
+}
+
+// StepKind says what a Step tells of.
+type StepKind string
+
+// The kinds.
+const (
+	StepForwarded StepKind = "forwarded" // an attempt, whichever way it went
+	StepDead      StepKind = "dead"      // an event was given up
+)
+
+// Step is one step in an event's way to the application.
+type Step struct {
+	Kind     StepKind
+	ID, Type string
+	Sequence uint64
+	Attempt  int           // counts from 1, over restarts
+	Status   int           // 0 where no answer came
+	Duration time.Duration // until the answer's headers; 0 for StepDead
+	Err      error         // nil for a success; for StepDead why it was given up
+	Pause    time.Duration // until the next attempt; 0 where there is none
+}
+
+// Forwarder hands a queue's events to an application.
+type Forwarder struct {
+	q      *Queue
+	o      ForwardOptions
+	target *target
+	cons   jetstream.Consumer
+
+	take  context.Context // ends when no more is to be taken
+	stop  context.CancelFunc
+	work  context.Context // ends when what is under way is to be given back
+	abort context.CancelFunc
+	done  chan struct{}
+
+	tracker tracker
+}
+
+// Forward begins to hand events on. A queue of this process can have one
+// forwarder. The error says what is wrong with the options, or with the queue.
+func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("forward events: %w", err)
+	}
+	f := &Forwarder{q: q, o: o, target: newTarget(o), done: make(chan struct{})}
+	if !q.forwarder.CompareAndSwap(nil, f) {
+		return nil, errors.New("forward events: this queue is forwarded already")
+	}
+	f.take, f.stop = context.WithCancel(context.Background())
+	f.work, f.abort = context.WithCancel(context.Background())
+	if err := f.start(); err != nil {
+		f.stop()
+		f.abort()
+		q.forwarder.Store(nil)
+		return nil, fmt.Errorf("forward events: %w", err)
+	}
+	return f, nil
+}
+
+func (o *ForwardOptions) check() error {
+	u, err := url.Parse(o.URL)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return fmt.Errorf("the application's URL must begin with http:// or https:// and have a host")
+	case o.Concurrency < 0 || o.MaxAttempts < 0 || o.MaxAge < 0:
+		return errors.New("concurrency, attempts and age can't be negative")
+	}
+	o.Concurrency = orElse(o.Concurrency, 1)
+	o.Timeout = orElse(o.Timeout, DefaultForwardTimeout)
+	o.MinPause = orElse(o.MinPause, DefaultMinPause)
+	o.MaxPause = max(orElse(o.MaxPause, DefaultMaxPause), o.MinPause)
+	if o.DeadOn == nil {
+		o.DeadOn = DefaultDeadOn()
+	}
+	if o.Observe == nil {
+		o.Observe = func(Step) {}
+	}
+	return nil
+}
+
+// parked is how many events per worker may wait for their next attempt while
+// others pass, where order was given up.
+const parked = 4
+
+func (f *Forwarder) start() error {
+	ctx, cancel := context.WithTimeout(f.work, f.q.o.AckTimeout)
+	defer cancel()
+	pending := 1 // the stream hands out the next event when this one is settled
+	if f.o.Concurrency > 1 {
+		pending = f.o.Concurrency * parked
+	}
+	config := f.q.cons.CachedInfo().Config
+	config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
+	cons, err := f.q.events.UpdateConsumer(ctx, config)
+	if err != nil {
+		return err
+	}
+	f.cons = cons
+	status, err := f.q.serveStatus(f)
+	if err != nil {
+		return err
+	}
+	var workers sync.WaitGroup
+	for range f.o.Concurrency {
+		workers.Go(f.run)
+	}
+	go func() {
+		workers.Wait()
+		_ = status.Unsubscribe() // fails only where the connection is gone
+		f.target.close()
+		close(f.done)
+	}()
+	return nil
+}
+
+// Stop ends forwarding: nothing more is taken, and what is under way is
+// finished. When ctx ends first, it is broken off, and forwarded again later;
+// the error is then ctx's.
+func (f *Forwarder) Stop(ctx context.Context) error {
+	f.stop()
+	defer f.q.forwarder.CompareAndSwap(f, nil)
+	select {
+	case <-f.done:
+		f.abort()
+		return nil
+	case <-ctx.Done():
+		f.abort()
+		<-f.done
+		return context.Cause(ctx)
+	}
+}
+
+const (
+	pullWait    = 30 * time.Second
+	outagePause = 100 * time.Millisecond
+)
+
+// run is one worker: it takes an event, makes an attempt, and settles it.
+func (f *Forwarder) run() {
+	for f.take.Err() == nil {
+		ctx, cancel := context.WithTimeout(f.take, pullWait)
+		msg, err := f.cons.Next(jetstream.FetchContext(ctx))
+		cancel()
+		switch {
+		case msg != nil:
+			f.handle(msg)
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case err != nil:
+			// The store is away, or starts anew.
+			select {
+			case <-time.After(outagePause):
+			case <-f.take.Done():
+			}
+		}
+	}
+}
+
+// handle makes an attempt with one event.
+func (f *Forwarder) handle(msg jetstream.Msg) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return // it did not come from a consumer; it can't be settled
+	}
+	seq := meta.Sequence.Stream
+	switch f.tracker.begin(seq) {
+	case underWay: // the store grew impatient; it will hear of the attempt that is under way
+		return
+	case settled: // the store missed the acknowledgement
+		_ = msg.Ack()
+		return
+	}
+	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
+	entry.Attempts = int(meta.NumDelivered)
+	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
+		f.settle(msg, seq)
+		return
+	}
+	beat := f.keepAlive(msg)
+	if f.tooOld(entry, 0) {
+		// It waited behind others, or nobody forwarded: not even tried.
+		entry.Attempts--
+		f.bury(msg, entry, 0, errTooOld)
+	} else {
+		f.attempt(msg, entry)
+	}
+	beat()
+}
+
+func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
+	a := f.target.send(f.work, msg.Headers(), e.Body)
+	if a.err != nil && f.work.Err() != nil {
+		f.tracker.release(e.Sequence)
+		_ = msg.Nak() // at shutdown; without it, AckWait does the same
+		return
+	}
+	step := Step{
+		Kind: StepForwarded, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
+		Attempt: e.Attempts, Status: a.status, Duration: a.duration, Err: a.err,
+	}
+	f.q.counters.forwarded(a)
+	if a.err == nil {
+		f.settle(msg, e.Sequence)
+		f.o.Observe(step)
+		return
+	}
+	if why := f.giveUp(e, a); why != nil {
+		f.o.Observe(step)
+		f.bury(msg, e, a.status, why)
+		return
+	}
+	step.Pause = f.pause(e, a)
+	f.tracker.fail(e, a.err, time.Now().Add(step.Pause))
+	_ = msg.NakWithDelay(step.Pause) // without it, AckWait does the same, too soon
+	f.o.Observe(step)
+}
+
+func (f *Forwarder) settle(msg jetstream.Msg, seq uint64) {
+	f.tracker.settle(seq)
+	_ = msg.Ack() // where it is lost, the event comes again, and the tracker knows it
+}
+
+var errTooOld = errors.New("it waited too long")
+
+func (f *Forwarder) tooOld(e Entry, ahead time.Duration) bool {
+	return f.o.MaxAge > 0 && time.Since(e.Stored)+ahead >= f.o.MaxAge
+}
+
+// giveUp says why an event that failed is not tried again.
+func (f *Forwarder) giveUp(e Entry, a attempt) error {
+	switch {
+	case slices.Contains(f.o.DeadOn, a.status):
+		return fmt.Errorf("the application refused it: %w", a.err)
+	case f.o.MaxAttempts > 0 && e.Attempts >= f.o.MaxAttempts:
+		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.err)
+	case f.tooOld(e, 0):
+		return fmt.Errorf("%w, and failed: %w", errTooOld, a.err)
+	}
+	return nil
+}
+
+// pause is how long to wait after a failure, no longer than the event may get old.
+func (f *Forwarder) pause(e Entry, a attempt) time.Duration {
+	pause := f.o.MaxPause
+	if shift := e.Attempts - 1; shift < 20 && f.o.MinPause<<shift < pause {
+		pause = f.o.MinPause << max(shift, 0)
+	}
+	pause -= rand.N(pause/2 + 1)
+	pause = max(pause, min(a.retryAfter, f.o.MaxPause))
+	if f.o.MaxAge > 0 {
+		pause = min(pause, f.o.MaxAge-time.Since(e.Stored))
+	}
+	return max(pause, time.Millisecond)
+}
+
+// keepAlive tells the store, as long as an attempt lasts, that it is under
+// way. The function it returns ends that.
+func (f *Forwarder) keepAlive(msg jetstream.Msg) (end func()) {
+	period := f.q.o.AckWait / 3
+	var mu sync.Mutex
+	var timer *time.Timer
+	ended := false
+	beat := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !ended {
+			_ = msg.InProgress() // the next one may get through
+			timer.Reset(period)
+		}
+	}
+	mu.Lock()
+	timer = time.AfterFunc(period, beat)
+	mu.Unlock()
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		timer.Stop()
+	}
+}

@@ -1,0 +1,248 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Defaults of QueueOptions and StoreOptions.
+const (
+	DefaultPrefix     = "mender"
+	DefaultMaxBytes   = 1 << 30
+	DefaultKeep       = 48 * time.Hour
+	DefaultAckTimeout = 5 * time.Second
+	DefaultAckWait    = 2 * time.Second
+)
+
+const (
+	consumerName = "forward"
+	// inFlight bounds the publishes that wait for their acknowledgement, and
+	// so the memory they take; beyond it they are refused.
+	inFlight  = 8192
+	stallWait = time.Second
+)
+
+// QueueOptions are the settings of a Queue. The zero value is the default of each.
+type QueueOptions struct {
+	// Prefix begins every subject, and names the streams: mender gives
+	// mender.events.<type> in MENDER_EVENTS. Dots may part it.
+	Prefix string
+	// MaxBytes is what may wait, in bytes with headers, and also all that
+	// the events take on the disk: what was delivered makes room. The dead
+	// letters may take as much again. Where a stream exists already, it is
+	// changed to this.
+	MaxBytes int64
+	// Keep is how long delivered events stay, against repeats.
+	Keep time.Duration
+	// AckTimeout is how long Publish waits for the stream.
+	AckTimeout time.Duration
+	// AckWait is how soon an event is taken over from a process that died.
+	AckWait time.Duration
+	// Replicas is for a stream that does not exist yet; 0 means 1.
+	Replicas int
+	// Logf is told what happened to the queue as a whole; nil drops it.
+	Logf Logf
+
+	bind bool // streams that exist are left as they are
+}
+
+func (o QueueOptions) withDefaults() QueueOptions {
+	o.Prefix = orElse(o.Prefix, DefaultPrefix)
+	o.MaxBytes = orElse(o.MaxBytes, DefaultMaxBytes)
+	o.Keep = orElse(o.Keep, DefaultKeep)
+	o.AckTimeout = orElse(o.AckTimeout, DefaultAckTimeout)
+	o.AckWait = orElse(o.AckWait, DefaultAckWait)
+	o.Replicas = orElse(o.Replicas, 1)
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	return o
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// Queue is a stream of events with the letters that died. It is safe for
+// concurrent use.
+type Queue struct {
+	o      QueueOptions
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	events jetstream.Stream
+	dead   jetstream.Stream
+	cons   jetstream.Consumer
+
+	// durable and durableDead, where they are set, wait until what the streams
+	// acknowledged is on the disk.
+	durable, durableDead func(context.Context) error
+	// barrier, where it is set, says why nothing can be stored at present.
+	barrier func() error
+
+	room      sync.Mutex // held while room is made
+	forwarder atomic.Pointer[Forwarder]
+	counters  counters
+	snapshot  atomic.Pointer[Stats]
+
+	closing context.Context // ends when the queue is closed
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// NewQueue opens the queue behind a connection, and makes its streams where
+// they are missing. Close it before the connection. For publishes to be
+// refused at once while the connection is down, make it with
+// nats.ReconnectBufSize(-1).
+func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error) {
+	q, err := newQueue(ctx, nc, o.withDefaults(), 0)
+	if err != nil {
+		return nil, err
+	}
+	q.maintain(nil)
+	return q, nil
+}
+
+// newQueue opens the queue without its upkeep. Where the consumer is missing,
+// it begins after the sequence resume.
+func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64) (*Queue, error) {
+	js, err := jetstream.New(nc,
+		jetstream.WithPublishAsyncMaxPending(inFlight),
+		jetstream.WithPublishAsyncTimeout(o.AckTimeout),
+		jetstream.WithDefaultTimeout(o.AckTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("open the queue: %w", err)
+	}
+	q := &Queue{o: o, nc: nc, js: js}
+	q.closing, q.stop = context.WithCancel(context.Background())
+	if err := q.openStreams(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.openConsumer(ctx, resume); err != nil {
+		return nil, err
+	}
+	q.counters.dead.Store(int64(q.dead.CachedInfo().State.Msgs))
+	return q, nil
+}
+
+func (q *Queue) streamName(kind string) string {
+	return strings.ToUpper(strings.ReplaceAll(q.o.Prefix, ".", "_")) + "_" + kind
+}
+
+func (q *Queue) subject(kind, token string) string { return q.o.Prefix + "." + kind + "." + token }
+
+func (q *Queue) openStreams(ctx context.Context) error {
+	var err error
+	q.events, err = q.openStream(ctx, jetstream.StreamConfig{
+		Name:        q.streamName("EVENTS"),
+		Description: "Mender's webhook events, waiting or delivered",
+		Subjects:    []string{q.subject("events", "*")},
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardNew,
+		MaxBytes:    q.o.MaxBytes,
+		Duplicates:  q.o.Keep,
+		Replicas:    q.o.Replicas,
+		AllowDirect: true,
+	})
+	if err != nil {
+		return err
+	}
+	q.dead, err = q.openStream(ctx, jetstream.StreamConfig{
+		Name:              q.streamName("DEAD"),
+		Description:       "Mender's webhook events that were given up",
+		Subjects:          []string{q.subject("dead", "*")},
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Discard:           jetstream.DiscardNew,
+		MaxBytes:          q.o.MaxBytes,
+		MaxMsgsPerSubject: 1,
+		Replicas:          q.o.Replicas,
+		AllowDirect:       true,
+	})
+	return err
+}
+
+// openStream makes a stream, or changes what may be changed of one that
+// exists: replicas and placement are its owner's.
+func (q *Queue) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := q.js.Stream(ctx, want.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		stream, err = q.js.CreateStream(ctx, want)
+	case err == nil:
+		have := stream.CachedInfo().Config
+		if have.Retention != want.Retention || have.Storage != want.Storage {
+			return nil, fmt.Errorf("the stream %s does not fit: it needs limits retention on file storage, and has %s on %s",
+				want.Name, have.Retention, have.Storage)
+		}
+		if !q.o.bind && (have.MaxBytes != want.MaxBytes || have.Duplicates < want.Duplicates || have.Discard != want.Discard) {
+			have.MaxBytes, have.Discard = want.MaxBytes, want.Discard
+			have.Duplicates = max(have.Duplicates, want.Duplicates)
+			stream, err = q.js.UpdateStream(ctx, have)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the stream %s: %w", want.Name, err)
+	}
+	return stream, nil
+}
+
+// openConsumer opens the durable consumer that remembers what was forwarded.
+func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
+	cons, err := q.events.Consumer(ctx, consumerName)
+	if err == nil {
+		last := q.events.CachedInfo().State.LastSeq
+		if floor := cons.CachedInfo().AckFloor.Stream; floor > last {
+			// The stream lost its end and gives its sequences out again:
+			// this consumer would take new events for forwarded ones.
+			q.o.Logf("the queue ends at %d, but %d were forwarded: forwarding begins after %d", last, floor, last)
+			if err := q.events.DeleteConsumer(ctx, consumerName); err != nil {
+				return fmt.Errorf("open the queue: %w", err)
+			}
+			resume, err = last, jetstream.ErrConsumerNotFound
+		}
+	}
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		config := q.consumerConfig(1)
+		if resume > 0 {
+			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
+		}
+		cons, err = q.events.CreateConsumer(ctx, config)
+	}
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", err)
+	}
+	q.cons = cons
+	return nil
+}
+
+func (q *Queue) consumerConfig(maxAckPending int) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		Description:   "what was forwarded",
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       q.o.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: maxAckPending,
+		Replicas:      q.o.Replicas,
+	}
+}
+
+// Close ends the queue's upkeep. The connection stays open.
+func (q *Queue) Close() {
+	q.stop()
+	q.done.Wait()
+}

@@ -1,0 +1,269 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go"
+)
+
+// DefaultMinFree is how much of the disk is left alone.
+const DefaultMinFree = 64 << 20
+
+// syncInterval is how often the server brings its files onto the disk by itself.
+const syncInterval = time.Second
+
+// StoreOptions are the settings of a Store. The zero value of each but Dir is
+// its default.
+type StoreOptions struct {
+	// Dir is the folder. It is made where it is missing, for its owner alone.
+	Dir string
+	// Sync brings each event onto the disk before Publish returns, and so
+	// through a power cut. Without it that happens every second.
+	Sync bool
+	// MinFree is how many bytes of the disk must stay free: with less,
+	// nothing more is stored (ErrFull).
+	MinFree int64
+	// MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
+	MaxBytes   int64
+	Keep       time.Duration
+	AckTimeout time.Duration
+	AckWait    time.Duration
+	Logf       Logf
+}
+
+func (o StoreOptions) queue() QueueOptions {
+	return QueueOptions{
+		MaxBytes: o.MaxBytes, Keep: o.Keep, AckTimeout: o.AckTimeout, AckWait: o.AckWait, Logf: o.Logf,
+	}.withDefaults()
+}
+
+// Recovery is what Open found in the folder.
+type Recovery struct {
+	// Unclean says that the process before this one did not close the store.
+	Unclean bool
+	// Waiting, Kept and Dead are the events that are there.
+	Waiting, Kept, Dead uint64
+	// Lost is how many of the last events are missing, as far as is known:
+	// the end of a file was torn off.
+	Lost uint64
+	// Found is what the server had to say, warnings and errors.
+	Found []string
+}
+
+// Store is a queue in a folder, with the server that runs it in this process,
+// or that it is attached to.
+type Store struct {
+	*Queue
+	o        StoreOptions
+	server   *embedded    // nil where another process runs it
+	lock     *flock.Flock // nil where another process has it
+	recovery Recovery
+
+	broken   atomic.Bool // a write failed: the server starts anew
+	mend     chan struct{}
+	checked  atomic.Int64 // when the free space was looked at, in Unix nanoseconds
+	diskFull atomic.Bool
+	written  cursor
+	ended    sync.Once
+}
+
+// Open opens the store in a folder for storing and forwarding, and recovers
+// it if need be: what was found is told through Logf and Recovery. The error
+// wraps ErrInUse where another process has the folder.
+func Open(ctx context.Context, o StoreOptions) (*Store, error) { return open(ctx, o, false) }
+
+func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	o.MinFree = orElse(o.MinFree, DefaultMinFree)
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	wait, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	held, err := lock(wait, o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s := &Store{o: o, lock: held, mend: make(chan struct{}, 1)}
+	log := &serverLog{logf: o.Logf, onError: s.serverError}
+	s.server = newEmbedded(o.Dir, syncInterval, log)
+	if err := s.run(ctx, brief); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// run starts the server and opens its queue.
+func (s *Store) run(ctx context.Context, brief bool) error {
+	_, s.recovery.Unclean = readJSON[contact](s.o.Dir, contactFile)
+	before, known := readJSON[cursor](s.o.Dir, cursorFile)
+	if err := s.server.start(); err != nil {
+		return err
+	}
+	s.recovery.Found = s.server.log.started()
+	nc, err := s.server.connect()
+	if err != nil {
+		return err
+	}
+	o := s.o.queue()
+	o.bind = brief
+	if s.Queue, err = newQueue(ctx, nc, o, before.Floor); err != nil {
+		nc.Close()
+		return err
+	}
+	if err := s.report(ctx, before, known); err != nil {
+		return err
+	}
+	if s.o.Sync {
+		if err := s.syncing(); err != nil {
+			return err
+		}
+	}
+	if err := s.announce(brief); err != nil {
+		return err
+	}
+	s.barrier = s.ready
+	s.maintain(s.tick)
+	s.done.Go(s.mender)
+	return nil
+}
+
+// report finds out, and says, what was found.
+func (s *Store) report(ctx context.Context, before cursor, known bool) error {
+	state, p, err := s.status(ctx)
+	if err != nil {
+		return err
+	}
+	s.written = before
+	r := &s.recovery
+	r.Waiting, r.Kept, r.Dead = state.Waiting, state.Kept, state.Dead
+	if known && before.Last > p.last {
+		r.Lost = before.Last - p.last
+	}
+	switch {
+	case r.Lost > 0:
+		s.o.Logf("the store in %s lost at least its last %d events; %d wait, %d are dead", s.o.Dir, r.Lost, r.Waiting, r.Dead)
+	case r.Unclean:
+		s.o.Logf("the store in %s was not closed the last time; %d events wait, %d are dead", s.o.Dir, r.Waiting, r.Dead)
+	}
+	return nil
+}
+
+// syncing makes Publish wait for the disk.
+func (s *Store) syncing() error {
+	if err := syncTree(s.o.Dir); err != nil {
+		return fmt.Errorf("bring the store onto the disk: %w", err)
+	}
+	s.durable = newSyncer(s.blocks("EVENTS")).wait
+	s.durableDead = newSyncer(s.blocks("DEAD")).wait
+	return nil
+}
+
+// blocks is the folder of a stream's files. $G is the server's only account.
+func (s *Store) blocks(kind string) string {
+	return filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", s.streamName(kind), "msgs")
+}
+
+// announce writes down how the server is reached.
+func (s *Store) announce(brief bool) error {
+	c := contact{URL: "nats://" + s.server.address(), Password: s.server.password, PID: os.Getpid(), Brief: brief}
+	if err := writeJSON(s.o.Dir, contactFile, c); err != nil {
+		return fmt.Errorf("say how to reach the store: %w", err)
+	}
+	return nil
+}
+
+// Recovery returns what Open found.
+func (s *Store) Recovery() Recovery { return s.recovery }
+
+// attachTimeout is how long a store is waited for that starts, or that
+// somebody only looks at.
+const attachTimeout = 5 * time.Second
+
+// Attach opens the store in a folder to look after its events, whether a
+// process runs it or not. The error wraps ErrNoStore where there is none.
+func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
+	if _, err := os.Stat(filepath.Join(dir, serverDirectory)); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoStore, dir)
+	}
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	for {
+		if c, ok := readJSON[contact](dir, contactFile); ok {
+			if s, err := attach(ctx, dir, c); err == nil {
+				return s, nil
+			}
+		}
+		s, err := open(ctx, StoreOptions{Dir: dir, Logf: logf}, true)
+		if err == nil || !errors.Is(err, ErrInUse) {
+			return s, err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w, and it does not answer", err)
+		}
+	}
+}
+
+func attach(ctx context.Context, dir string, c contact) (*Store, error) {
+	nc, err := nats.Connect(c.URL, append(connOptions(c.Password), nats.Timeout(time.Second))...)
+	if err != nil {
+		return nil, err
+	}
+	o := StoreOptions{Dir: dir}
+	q := o.queue()
+	q.bind = true
+	s := &Store{o: o}
+	if s.Queue, err = newQueue(ctx, nc, q, 0); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends what this process does with the store. A forwarder that was not
+// stopped is broken off.
+//
+// Only the first call does something.
+func (s *Store) Close() (err error) {
+	s.ended.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
+	if s.Queue != nil {
+		if f := s.forwarder.Load(); f != nil {
+			ended, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = f.Stop(ended) // the error says that it was broken off
+		}
+		if s.server != nil {
+			s.look(context.Background(), s.tick)
+		}
+		s.Queue.Close()
+		closeConn(s.nc)
+	}
+	if s.server == nil {
+		return nil
+	}
+	s.server.close()
+	err := os.Remove(filepath.Join(s.o.Dir, contactFile))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, s.lock.Unlock()); err != nil {
+		return fmt.Errorf("close the store in %s: %w", s.o.Dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package relay
+
+import (
+	"sync"
+	"time"
+)
+
+// Blocked is an event that failed, and waits for its next attempt. With a
+// concurrency of 1 all others wait behind it.
+type Blocked struct {
+	ID       string    `json:"id"`
+	Type     string    `json:"type"`
+	Sequence uint64    `json:"sequence"`
+	Attempts int       `json:"attempts"`
+	Reason   string    `json:"reason"`
+	Since    time.Time `json:"since"` // the first failure that this process saw
+	Next     time.Time `json:"next"`  // the next attempt
+}
+
+// tracker knows what this process does with which event, so that one that
+// the store hands out a second time, because it heard too late of the first,
+// is not forwarded a second time.
+type tracker struct {
+	mu     sync.Mutex
+	busy   map[uint64]struct{}
+	failed map[uint64]Blocked
+	// recent are the events that were settled last, oldest at next.
+	recent map[uint64]struct{}
+	ring   []uint64
+	next   int
+}
+
+// remembered is how many settled events the tracker knows. Those that the
+// store may hand out again are as many as can be unacknowledged.
+const remembered = 4096
+
+type tracked int
+
+const (
+	fresh    tracked = iota // nobody has it: the caller does now
+	underWay                // somebody has it
+	settled                 // it is done
+)
+
+func (t *tracker) begin(seq uint64) tracked {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.busy[seq]; ok {
+		return underWay
+	}
+	if _, ok := t.recent[seq]; ok {
+		return settled
+	}
+	if t.busy == nil {
+		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, map[uint64]struct{}{}
+		t.ring = make([]uint64, remembered)
+	}
+	t.busy[seq] = struct{}{}
+	return fresh
+}
+
+// release gives an event back that was not settled.
+func (t *tracker) release(seq uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, seq)
+}
+
+// settle notes that an event is done with.
+func (t *tracker) settle(seq uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, seq)
+	delete(t.failed, seq)
+	delete(t.recent, t.ring[t.next])
+	t.ring[t.next] = seq
+	t.recent[seq] = struct{}{}
+	t.next = (t.next + 1) % remembered
+}
+
+// fail notes that an event has to wait for its next attempt.
+func (t *tracker) fail(e Entry, why error, next time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, e.Sequence)
+	b, ok := t.failed[e.Sequence]
+	if !ok {
+		b.Since = time.Now()
+	}
+	b.ID, b.Type, b.Sequence = e.ID, e.Type, e.Sequence
+	b.Attempts, b.Reason, b.Next = e.Attempts, why.Error(), next
+	t.failed[e.Sequence] = b
+}
+
+// state returns how many attempts are under way, and the first event in
+// stored order that failed, if any did.
+func (t *tracker) state() (busy int, blocked *Blocked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.failed {
+		if blocked == nil || b.Sequence < blocked.Sequence {
+			blocked = &b
+		}
+	}
+	return len(t.busy), blocked
+}
+
+// open returns the events that were taken and are not settled.
+func (t *tracker) open() map[uint64]struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	open := make(map[uint64]struct{}, len(t.busy)+len(t.failed))
+	for seq := range t.busy {
+		open[seq] = struct{}{}
+	}
+	for seq := range t.failed {
+		open[seq] = struct{}{}
+	}
+	return open
+}
+
+// isSettled reports whether an event is known to be done with.
+func (t *tracker) isSettled(seq uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.recent[seq]
+	return ok
+}

@@ -1,0 +1,149 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Upkeep: how often the queue is looked after, and when room is made.
+const (
+	upkeepPeriod = time.Second
+	prunePeriod  = time.Minute
+	highWater    = 0.90 // of MaxBytes: room is made
+	lowWater     = 0.75 // of MaxBytes: room enough
+)
+
+// maintain looks after the queue until it is closed: it forgets what was
+// delivered long ago, makes room, and keeps the figures that Stats gives.
+// tick, where it is given, is called once a period.
+func (q *Queue) maintain(tick func(position)) {
+	ctx := q.closing
+	q.look(ctx, tick)
+	q.done.Go(func() {
+		ticker := time.NewTicker(upkeepPeriod)
+		defer ticker.Stop()
+		pruned := time.Now().Add(-prunePeriod)
+		for {
+			if time.Since(pruned) >= prunePeriod {
+				pruned = time.Now()
+				q.prune(ctx)
+			}
+			select {
+			case <-ticker.C:
+				q.look(ctx, tick)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// look takes the queue's figures, and makes room before there is none left.
+func (q *Queue) look(ctx context.Context, tick func(position)) {
+	ctx, cancel := context.WithTimeout(ctx, q.o.AckTimeout)
+	defer cancel()
+	s, p, err := q.status(ctx)
+	if err != nil {
+		return // the next look may do; a publish says what is wrong
+	}
+	q.counters.dead.Store(int64(s.Dead))
+	q.takeSnapshot(s)
+	if tick != nil {
+		tick(p)
+	}
+	if float64(s.Bytes) > highWater*float64(s.MaxBytes) {
+		q.makeRoom(ctx)
+	}
+}
+
+// prune forgets what was delivered longer ago than Keep.
+func (q *Queue) prune(ctx context.Context) {
+	s, p, err := q.status(ctx)
+	if err != nil || s.Kept == 0 {
+		return
+	}
+	until, err := q.firstSince(ctx, p, time.Now().Add(-q.o.Keep))
+	if err != nil || until <= p.first {
+		return
+	}
+	if err := q.purge(ctx, until); err != nil && ctx.Err() == nil {
+		q.o.Logf("can't remove events delivered more than %s ago: %v", q.o.Keep, err)
+	}
+}
+
+// firstSince returns the sequence of the first settled event that was stored
+// at or after a time; the one after them all, where none was.
+func (q *Queue) firstSince(ctx context.Context, p position, at time.Time) (uint64, error) {
+	low, high := p.first, p.floor+1
+	for low < high {
+		middle := low + (high-low)/2
+		e, err := q.entryFrom(ctx, middle)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			high = middle
+		case err != nil:
+			return 0, err
+		case e.Stored.Before(at):
+			low = e.Sequence + 1
+		default:
+			high = middle
+		}
+	}
+	return min(low, p.floor+1), nil
+}
+
+// makeRoom removes delivered events, oldest first, until a quarter of the
+// room is free. It reports whether it could remove any.
+func (q *Queue) makeRoom(ctx context.Context) bool {
+	q.room.Lock()
+	defer q.room.Unlock()
+	s, p, err := q.status(ctx)
+	if err != nil {
+		return false
+	}
+	limit := uint64(lowWater * float64(s.MaxBytes))
+	if s.Bytes <= limit {
+		return true // somebody else was faster
+	}
+	if p.floor < p.first {
+		return q.removePassed(ctx, p)
+	}
+	// Events are of a size, more or less, so their share is near enough.
+	share := float64(s.Bytes-limit) / float64(s.Bytes)
+	until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
+	if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
+		if ctx.Err() == nil {
+			q.o.Logf("can't remove delivered events to make room: %v", err)
+		}
+		return false
+	}
+	return true
+}
+
+// removePassed removes events that were delivered past one that failed. It
+// needs the forwarder, which knows which these are.
+func (q *Queue) removePassed(ctx context.Context, p position) bool {
+	f := q.forwarder.Load()
+	if f == nil || f.o.Concurrency == 1 {
+		return false
+	}
+	open := f.tracker.open()
+	// A worker that has an event in hand may not have told the tracker yet:
+	// the store's word of what was handed out is older than the tracker's.
+	removed := false
+	for seq := p.floor + 1; seq <= p.delivered && ctx.Err() == nil; seq++ {
+		if _, ok := open[seq]; ok || !f.tracker.isSettled(seq) {
+			continue
+		}
+		removed = q.events.DeleteMsg(ctx, seq) == nil || removed
+	}
+	return removed
+}
+
+// purge removes all before a sequence.
+func (q *Queue) purge(ctx context.Context, before uint64) error {
+	return q.events.Purge(ctx, jetstream.WithPurgeSequence(before))
+}
