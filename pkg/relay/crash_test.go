@@ -1,5 +1,348 @@
 package relay_test
 
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// kills is how often TestKill kills the process: -relay.kills=100 for the
+// long run.
+var kills = flag.Int("relay.kills", 10, "how often the crash test kills the process")
+
+// childEnv, when set, makes the test binary the process that is killed.
 const childEnv = "RELAY_TEST_CHILD"
 
-func crashChild() int { return 0 }
+// child is what the process that is killed is told.
+type child struct {
+	Dir         string
+	URL         string
+	Round       int
+	Workers     int // each publishes Events
+	Events      int
+	Concurrency int
+	Sync        bool
+	MaxBytes    int64
+	MinFree     int64
+}
+
+// crashChild stores and forwards events until it is killed, or its standard
+// input ends. It prints the id of each event that the store promised to keep,
+// and of each that was refused.
+func crashChild() int {
+	var c child
+	if err := json.Unmarshal([]byte(os.Getenv(childEnv)), &c); err != nil {
+		return childError(err)
+	}
+	s, err := relay.Open(context.Background(), relay.StoreOptions{
+		Dir: c.Dir, Sync: c.Sync, AckWait: 300 * time.Millisecond, MaxBytes: c.MaxBytes, MinFree: c.MinFree,
+		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
+	})
+	if err != nil {
+		return childError(err)
+	}
+	var f *relay.Forwarder
+	if c.URL != "" {
+		o := quick(c.URL)
+		o.Concurrency = c.Concurrency
+		if f, err = s.Forward(o); err != nil {
+			return childError(err)
+		}
+	}
+	fmt.Println("ready")
+	var out sync.Mutex
+	var workers sync.WaitGroup
+	for w := range c.Workers {
+		workers.Go(func() {
+			for n := range c.Events {
+				id := fmt.Sprintf("r%d-w%d-n%d", c.Round, w, n)
+				outcome, err := s.Publish(context.Background(), event(id))
+				out.Lock()
+				fmt.Println(outcome, id)
+				if err != nil {
+					fmt.Fprintln(os.Stderr, "child:", err)
+				}
+				out.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	fmt.Println("published")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if f != nil {
+		if err := f.Stop(context.Background()); err != nil {
+			return childError(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		return childError(err)
+	}
+	return 0
+}
+
+func childError(err error) int {
+	fmt.Fprintln(os.Stderr, "child:", err)
+	return 1
+}
+
+// process is a running child.
+type process struct {
+	cmd       *exec.Cmd
+	stdin     io.Closer
+	ready     chan struct{}
+	published chan struct{}
+	read      chan struct{} // closed when its output has ended
+
+	mu       sync.Mutex
+	promised []string
+	refused  map[relay.Outcome]int
+}
+
+func startChild(t *testing.T, c child) *process {
+	t.Helper()
+	raw, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{
+		cmd: exec.Command(os.Args[0]), refused: map[relay.Outcome]int{},
+		ready: make(chan struct{}), published: make(chan struct{}), read: make(chan struct{}),
+	}
+	p.cmd.Env = append(os.Environ(), childEnv+"="+string(raw))
+	p.cmd.Stderr = t.Output()
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.listen(stdout)
+	return p
+}
+
+func (p *process) listen(out io.Reader) {
+	defer close(p.read)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		outcome, id, _ := strings.Cut(lines.Text(), " ")
+		switch relay.Outcome(outcome) {
+		case "ready":
+			close(p.ready)
+		case "published":
+			close(p.published)
+		case relay.Stored, relay.Duplicate:
+			p.mu.Lock()
+			p.promised = append(p.promised, id)
+			p.mu.Unlock()
+		default:
+			p.mu.Lock()
+			p.refused[relay.Outcome(outcome)]++
+			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.read
+	_ = p.cmd.Wait() // it says that it was killed
+}
+
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	_ = p.stdin.Close() // a child that is gone is told by Wait
+	<-p.read
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the child: %v", err)
+	}
+}
+
+func (p *process) wait(t *testing.T, c chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-p.read:
+		t.Fatalf("the child ended before it was %s", what)
+	case <-time.After(patience):
+		t.Fatalf("the child was not %s in time", what)
+	}
+}
+
+// delivery is one event that the application took.
+type delivery struct {
+	id string
+	at time.Time
+}
+
+// moody is an application that fails, and comes back.
+type moody struct {
+	mu    sync.Mutex
+	down  bool
+	taken []delivery
+	first map[string]time.Time
+}
+
+func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the process was killed while it sent
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down || rand.N(50) == 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	d := delivery{idOf(body), time.Now()}
+	m.taken = append(m.taken, d)
+	if _, ok := m.first[d.id]; !ok {
+		m.first[d.id] = d.at
+	}
+}
+
+func (m *moody) set(down bool) {
+	m.mu.Lock()
+	m.down = down
+	m.mu.Unlock()
+}
+
+func (m *moody) missing(want []string) (missing []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range want {
+		if _, ok := m.first[id]; !ok {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}
+
+// span is the time that a kill took.
+type span struct{ begin, end time.Time }
+
+func TestKill(t *testing.T) {
+	for _, test := range []struct {
+		name               string
+		concurrency, kills int
+	}{
+		{"in order", 1, *kills},
+		{"without order", 8, *kills/4 + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) { testKill(t, test.concurrency, test.kills) })
+	}
+}
+
+func testKill(t *testing.T, concurrency, kills int) {
+	dir := t.TempDir()
+	app := &moody{first: map[string]time.Time{}}
+	server := newServer(t, app)
+	c := child{Dir: dir, URL: server, Workers: 8, Events: 75, Concurrency: concurrency}
+	var promised []string
+	var killed []span
+	for c.Round = range kills {
+		c.Sync = c.Round%3 == 2
+		p := startChild(t, c)
+		p.wait(t, p.ready, "ready")
+		app.set(rand.N(3) == 0)
+		pause(rand.N(200 * time.Millisecond))
+		app.set(rand.N(3) == 0)
+		pause(rand.N(400 * time.Millisecond))
+		begin := time.Now()
+		p.kill(t)
+		killed = append(killed, span{begin, time.Now()})
+		promised = append(promised, p.promised...)
+	}
+	app.set(false)
+	c.Workers, c.Sync = 0, false
+	p := startChild(t, c)
+	eventually(t, "all promised events are delivered", func() bool { return len(app.missing(promised)) == 0 })
+	p.end(t)
+
+	stored := storedIDs(t, dir)
+	checkRepeats(t, app.taken, killed)
+	if concurrency == 1 {
+		checkOrder(t, stored, app.taken)
+	}
+	t.Logf("%d events promised, %d stored, %d deliveries, %d kills", len(promised), len(stored), len(app.taken), kills)
+}
+
+// pause lets the child run: when it is killed is up to chance.
+func pause(d time.Duration) { <-time.After(d) }
+
+func storedIDs(t *testing.T, dir string) []string {
+	t.Helper()
+	s := openStore(t, relay.StoreOptions{Dir: dir})
+	defer closeStore(t, s)
+	return append(listed(t, s, relay.Delivered), listed(t, s, relay.Waiting)...)
+}
+
+// checkOrder compares the order of first deliveries with that of the store.
+func checkOrder(t *testing.T, stored []string, taken []delivery) {
+	t.Helper()
+	var first []string
+	seen := map[string]bool{}
+	for _, d := range taken {
+		if !seen[d.id] {
+			seen[d.id] = true
+			first = append(first, d.id)
+		}
+	}
+	if diff := cmp.Diff(stored[:min(len(first), len(stored))], first); diff != "" {
+		t.Errorf("not in stored order: %s", diff)
+	}
+}
+
+// checkRepeats allows an event to come again only after a kill, and only where
+// it had come within about a second before that kill.
+func checkRepeats(t *testing.T, taken []delivery, killed []span) {
+	t.Helper()
+	const (
+		before = 1500 * time.Millisecond
+		// The application may take a request whose sender is dead.
+		after = 200 * time.Millisecond
+	)
+	last := map[string]time.Time{}
+	repeats, longest := 0, time.Duration(0)
+	for _, d := range taken {
+		at, seen := last[d.id]
+		last[d.id] = d.at
+		if !seen {
+			continue
+		}
+		repeats++
+		between := slices.IndexFunc(killed, func(k span) bool { return k.end.Add(after).After(at) && k.begin.Before(d.at) })
+		if between < 0 {
+			t.Errorf("%s came twice without a kill, %s apart", d.id, d.at.Sub(at))
+			continue
+		}
+		ago := killed[between].begin.Sub(at)
+		longest = max(longest, ago)
+		if ago > before {
+			t.Errorf("%s came again though it had come %s before the kill", d.id, ago)
+		}
+	}
+	t.Logf("%d repeats, at most %s before a kill", repeats, longest)
+}

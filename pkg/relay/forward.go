@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -89,7 +90,8 @@ type Forwarder struct {
 	abort context.CancelFunc
 	done  chan struct{}
 
-	tracker tracker
+	tracker  tracker
+	returned atomic.Int64 // events given back untried at the end
 }
 
 // Forward begins to hand events on. A queue of this process can have one
@@ -162,6 +164,7 @@ func (f *Forwarder) start() error {
 	}
 	go func() {
 		workers.Wait()
+		f.flush()
 		_ = status.Unsubscribe() // fails only where the connection is gone
 		f.target.close()
 		close(f.done)
@@ -186,7 +189,27 @@ func (f *Forwarder) Stop(ctx context.Context) error {
 	}
 }
 
+// flush waits until the store has heard of all that was settled: its server
+// takes acknowledgements from a queue, which it drops when it ends.
+func (f *Forwarder) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	for {
+		info, err := f.cons.Info(ctx)
+		if err != nil || info.NumAckPending <= len(f.tracker.open())+int(f.returned.Load()) {
+			return
+		}
+		select {
+		case <-time.After(flushPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 const (
+	flushPause  = 2 * time.Millisecond
+	flushTime   = 500 * time.Millisecond
 	pullWait    = 30 * time.Second
 	outagePause = 100 * time.Millisecond
 )
@@ -246,6 +269,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	a := f.target.send(f.work, msg.Headers(), e.Body)
 	if a.err != nil && f.work.Err() != nil {
 		f.tracker.release(e.Sequence)
+		f.returned.Add(1)
 		_ = msg.Nak() // at shutdown; without it, AckWait does the same
 		return
 	}

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 func TestMain(m *testing.M) {
@@ -69,8 +71,16 @@ func event(id string) relay.Event {
 			"X-Men-Algorithm": {"MEN-HMAC-SHA256-Payload"},
 			"X-Men-Signature": {"5f"},
 		},
-		Body: fmt.Appendf(nil, `{"id":%q,"type":"device-status-changed","data":{"id":"d","status":"accepted"}}`, id),
+		Body: fmt.Appendf(nil, `{"id":%s,"type":"device-status-changed","data":{"id":"d","status":"accepted"}}`, quoted(id)),
 	}
+}
+
+func quoted(text string) []byte {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 func publish(t *testing.T, s *relay.Store, ids ...string) {
@@ -102,6 +112,14 @@ func newApplication(t *testing.T, answer func(id string, attempt int) int) *appl
 	return a
 }
 
+// newServer runs a handler on loopback, and returns its URL.
+func newServer(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	id := idOf(body)
@@ -123,9 +141,11 @@ func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func idOf(body []byte) string {
-	_, rest, _ := strings.Cut(string(body), `"id":"`)
-	id, _, _ := strings.Cut(rest, `"`)
-	return id
+	e, err := webhook.ParseEvent(body)
+	if err != nil {
+		return err.Error()
+	}
+	return e.ID
 }
 
 func (a *application) took() []string {
