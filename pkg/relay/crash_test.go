@@ -68,6 +68,7 @@ func crashChild() int {
 	fmt.Println("ready")
 	var out sync.Mutex
 	var workers sync.WaitGroup
+	var refused sync.Once
 	for w := range c.Workers {
 		workers.Go(func() {
 			for n := range c.Events {
@@ -76,7 +77,7 @@ func crashChild() int {
 				out.Lock()
 				fmt.Println(outcome, id)
 				if err != nil {
-					fmt.Fprintln(os.Stderr, "child:", err)
+					refused.Do(func() { fmt.Fprintln(os.Stderr, "child:", err) })
 				}
 				out.Unlock()
 			}

@@ -147,13 +147,18 @@ func (f *Forwarder) start() error {
 	if f.o.Concurrency > 1 {
 		pending = f.o.Concurrency * parked
 	}
-	config := f.q.cons.CachedInfo().Config
-	config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
-	cons, err := f.q.events.UpdateConsumer(ctx, config)
+	f.cons = f.q.cons
+	info, err := f.cons.Info(ctx)
 	if err != nil {
 		return err
 	}
-	f.cons = cons
+	// Only a change is written: on a full disk it could not be.
+	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
+		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
+		if f.cons, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
+			return err
+		}
+	}
 	status, err := f.q.serveStatus(f)
 	if err != nil {
 		return err

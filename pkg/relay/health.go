@@ -82,17 +82,18 @@ func (s *Store) restart(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
-	if err := s.announce(false); err != nil {
-		s.o.Logf("%v", err)
-	}
+	s.announce(false)
 	if state, err := s.Status(ctx); err == nil {
 		s.o.Logf("the store in %s runs again; %d events wait", s.o.Dir, state.Waiting)
 	}
 }
 
 // tick writes down how far the queue is, for the day when the server's own
-// word is lost.
+// word is lost, and says again how it is reached where that failed.
 func (s *Store) tick(p position) {
+	if !s.announced.Load() {
+		s.announce(false)
+	}
 	now := cursor{Last: p.last, Floor: p.floor}
 	if now == s.written {
 		return

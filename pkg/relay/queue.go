@@ -114,8 +114,8 @@ func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error
 	return q, nil
 }
 
-// newQueue opens the queue without its upkeep. Where the consumer is missing,
-// it begins after the sequence resume.
+// newQueue opens the queue without its upkeep. All up to resume is known to be
+// forwarded.
 func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64) (*Queue, error) {
 	js, err := jetstream.New(nc,
 		jetstream.WithPublishAsyncMaxPending(inFlight),
@@ -136,8 +136,10 @@ func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64)
 	return q, nil
 }
 
-func (q *Queue) streamName(kind string) string {
-	return strings.ToUpper(strings.ReplaceAll(q.o.Prefix, ".", "_")) + "_" + kind
+func (q *Queue) streamName(kind string) string { return streamName(q.o.Prefix, kind) }
+
+func streamName(prefix, kind string) string {
+	return strings.ToUpper(strings.ReplaceAll(prefix, ".", "_")) + "_" + kind
 }
 
 func (q *Queue) subject(kind, token string) string { return q.o.Prefix + "." + kind + "." + token }
@@ -200,19 +202,32 @@ func (q *Queue) openStream(ctx context.Context, want jetstream.StreamConfig) (je
 }
 
 // openConsumer opens the durable consumer that remembers what was forwarded.
+// resume is a sequence up to which all is known to be forwarded, even where
+// the consumer is missing or has forgotten it.
 func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
+	last := q.events.CachedInfo().State.LastSeq
+	resume = min(resume, last)
 	cons, err := q.events.Consumer(ctx, consumerName)
 	if err == nil {
-		last := q.events.CachedInfo().State.LastSeq
-		if floor := cons.CachedInfo().AckFloor.Stream; floor > last {
-			// The stream lost its end and gives its sequences out again:
+		info := cons.CachedInfo()
+		floor := info.AckFloor.Stream
+		switch {
+		case info.Delivered.Stream > last:
+			// The stream lost its end, and gives its sequences out again:
 			// this consumer would take new events for forwarded ones.
-			q.o.Logf("the queue ends at %d, but %d were forwarded: forwarding begins after %d", last, floor, last)
-			if err := q.events.DeleteConsumer(ctx, consumerName); err != nil {
-				return fmt.Errorf("open the queue: %w", err)
-			}
-			resume, err = last, jetstream.ErrConsumerNotFound
+			q.o.Logf("the queue ends at %d, but %d were taken: forwarding goes on after %d",
+				last, info.Delivered.Stream, min(floor, last))
+			resume = max(resume, min(floor, last))
+		case floor < resume:
+			q.o.Logf("the queue knows of %d forwarded events, but %d were: forwarding goes on after %d", floor, resume, resume)
+		default:
+			q.cons = cons
+			return nil
 		}
+		if err := q.events.DeleteConsumer(ctx, consumerName); err != nil {
+			return fmt.Errorf("open the queue: %w", err)
+		}
+		err = jetstream.ErrConsumerNotFound
 	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		config := q.consumerConfig(1)

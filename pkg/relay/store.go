@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // DefaultMinFree is how much of the disk is left alone.
@@ -67,12 +68,13 @@ type Store struct {
 	lock     *flock.Flock // nil where another process has it
 	recovery Recovery
 
-	broken   atomic.Bool // a write failed: the server starts anew
-	mend     chan struct{}
-	checked  atomic.Int64 // when the free space was looked at, in Unix nanoseconds
-	diskFull atomic.Bool
-	written  cursor
-	ended    sync.Once
+	broken    atomic.Bool // a write failed: the server starts anew
+	mend      chan struct{}
+	checked   atomic.Int64 // when the free space was looked at, in Unix nanoseconds
+	diskFull  atomic.Bool
+	written   cursor
+	ended     sync.Once
+	announced atomic.Bool // others know how to reach the server
 }
 
 // Open opens the store in a folder for storing and forwarding, and recovers
@@ -107,18 +109,7 @@ func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
 func (s *Store) run(ctx context.Context, brief bool) error {
 	_, s.recovery.Unclean = readJSON[contact](s.o.Dir, contactFile)
 	before, known := readJSON[cursor](s.o.Dir, cursorFile)
-	if err := s.server.start(); err != nil {
-		return err
-	}
-	s.recovery.Found = s.server.log.started()
-	nc, err := s.server.connect()
-	if err != nil {
-		return err
-	}
-	o := s.o.queue()
-	o.bind = brief
-	if s.Queue, err = newQueue(ctx, nc, o, before.Floor); err != nil {
-		nc.Close()
+	if err := s.openServer(ctx, brief, before.Floor); err != nil {
 		return err
 	}
 	if err := s.report(ctx, before, known); err != nil {
@@ -129,13 +120,43 @@ func (s *Store) run(ctx context.Context, brief bool) error {
 			return err
 		}
 	}
-	if err := s.announce(brief); err != nil {
-		return err
-	}
+	s.announce(brief)
 	s.barrier = s.ready
 	s.maintain(s.tick)
 	s.done.Go(s.mender)
 	return nil
+}
+
+// openServer starts the server and opens its queue.
+func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error {
+	o := s.o.queue()
+	o.bind = brief
+	for again := false; ; again = true {
+		if err := s.server.start(); err != nil {
+			return err
+		}
+		s.recovery.Found = append(s.recovery.Found, s.server.log.started()...)
+		nc, err := s.server.connect()
+		if err != nil {
+			return err
+		}
+		s.Queue, err = newQueue(ctx, nc, o, resume)
+		if err == nil {
+			return nil
+		}
+		nc.Close()
+		var api *jetstream.APIError
+		if again || !errors.As(err, &api) || api.ErrorCode != jetstream.JSErrCodeConsumerCreate {
+			return err
+		}
+		// The server can neither read the consumer's state nor replace it.
+		// The cursor knows enough to go on.
+		s.o.Logf("what was forwarded can't be read: forwarding goes on after %d", resume)
+		s.server.stop()
+		if err := os.RemoveAll(filepath.Join(filepath.Dir(s.blocks(o.Prefix, "EVENTS")), "obs", consumerName)); err != nil {
+			return err
+		}
+	}
 }
 
 // report finds out, and says, what was found.
@@ -164,23 +185,25 @@ func (s *Store) syncing() error {
 	if err := syncTree(s.o.Dir); err != nil {
 		return fmt.Errorf("bring the store onto the disk: %w", err)
 	}
-	s.durable = newSyncer(s.blocks("EVENTS")).wait
-	s.durableDead = newSyncer(s.blocks("DEAD")).wait
+	s.durable = newSyncer(s.blocks(s.Queue.o.Prefix, "EVENTS")).wait
+	s.durableDead = newSyncer(s.blocks(s.Queue.o.Prefix, "DEAD")).wait
 	return nil
 }
 
 // blocks is the folder of a stream's files. $G is the server's only account.
-func (s *Store) blocks(kind string) string {
-	return filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", s.streamName(kind), "msgs")
+func (s *Store) blocks(prefix, kind string) string {
+	return filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", streamName(prefix, kind), "msgs")
 }
 
-// announce writes down how the server is reached.
-func (s *Store) announce(brief bool) error {
+// announce writes down how the server is reached. On a full disk that may
+// fail, and forwarding goes on nevertheless: it is what makes room.
+func (s *Store) announce(brief bool) {
 	c := contact{URL: "nats://" + s.server.address(), Password: s.server.password, PID: os.Getpid(), Brief: brief}
-	if err := writeJSON(s.o.Dir, contactFile, c); err != nil {
-		return fmt.Errorf("say how to reach the store: %w", err)
+	err := writeJSON(s.o.Dir, contactFile, c)
+	if err != nil {
+		s.o.Logf("other processes can't reach the store in %s: %v", s.o.Dir, err)
 	}
-	return nil
+	s.announced.Store(err == nil)
 }
 
 // Recovery returns what Open found.
