@@ -151,6 +151,9 @@ func TestDeadLetterSurvivesRestart(t *testing.T) {
 	closeStore(t, s)
 	time.Sleep(150 * time.Millisecond) // Keep has to pass
 	s = openStore(t, relay.StoreOptions{Dir: dir, Keep: 100 * time.Millisecond})
+	eventually(t, "the line has forgotten it", func() bool { return len(listed(t, s, relay.Delivered)) == 0 })
+	closeStore(t, s)
+	s = openStore(t, relay.StoreOptions{Dir: dir, Keep: 100 * time.Millisecond})
 	if outcome, err := s.Publish(t.Context(), event("a")); outcome != relay.Duplicate {
 		t.Errorf("%s, %v", outcome, err)
 	}

@@ -92,6 +92,7 @@ type Queue struct {
 	barrier func() error
 
 	room      sync.Mutex // held while room is made
+	full      time.Time  // when none could be made the last time; under room
 	forwarder atomic.Pointer[Forwarder]
 	counters  counters
 	snapshot  atomic.Pointer[Stats]
@@ -154,7 +155,7 @@ func (q *Queue) openStreams(ctx context.Context) error {
 		Storage:     jetstream.FileStorage,
 		Discard:     jetstream.DiscardNew,
 		MaxBytes:    q.o.MaxBytes,
-		Duplicates:  q.o.Keep,
+		Duplicates:  minWindow,
 		Replicas:    q.o.Replicas,
 		AllowDirect: true,
 	})
@@ -189,9 +190,8 @@ func (q *Queue) openStream(ctx context.Context, want jetstream.StreamConfig) (je
 			return nil, fmt.Errorf("the stream %s does not fit: it needs limits retention on file storage, and has %s on %s",
 				want.Name, have.Retention, have.Storage)
 		}
-		if !q.o.bind && (have.MaxBytes != want.MaxBytes || have.Duplicates < want.Duplicates || have.Discard != want.Discard) {
+		if !q.o.bind && (have.MaxBytes != want.MaxBytes || have.Discard != want.Discard) {
 			have.MaxBytes, have.Discard = want.MaxBytes, want.Discard
-			have.Duplicates = max(have.Duplicates, want.Duplicates)
 			stream, err = q.js.UpdateStream(ctx, have)
 		}
 	}

@@ -141,6 +141,15 @@ func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error
 			return err
 		}
 		s.Queue, err = newQueue(ctx, nc, o, resume)
+		if err == nil && !brief && !again {
+			// It may have been closed for longer than ids were to be known.
+			var late bool
+			if late, err = s.adjustWindow(ctx); err == nil && late {
+				nc.Close()
+				s.server.stop()
+				continue
+			}
+		}
 		if err == nil {
 			return nil
 		}

@@ -14,7 +14,14 @@ const (
 	prunePeriod  = time.Minute
 	highWater    = 0.90 // of MaxBytes: room is made
 	lowWater     = 0.75 // of MaxBytes: room enough
+	// fullPeriod is how long the queue is taken for full once no room could
+	// be made, so that refusing is cheap while events pour in.
+	fullPeriod = 100 * time.Millisecond
 )
+
+// minWindow is the shortest time for which the stream knows ids. The upkeep
+// has to come by before it is over.
+const minWindow = 10 * prunePeriod
 
 // maintain looks after the queue until it is closed: it forgets what was
 // delivered long ago, makes room, and keeps the figures that Stats gives.
@@ -30,6 +37,9 @@ func (q *Queue) maintain(tick func(position)) {
 			if time.Since(pruned) >= prunePeriod {
 				pruned = time.Now()
 				q.prune(ctx)
+				if _, err := q.adjustWindow(ctx); err != nil && ctx.Err() == nil {
+					q.o.Logf("can't change how long the stream knows ids: %v", err)
+				}
 			}
 			select {
 			case <-ticker.C:
@@ -74,6 +84,29 @@ func (q *Queue) prune(ctx context.Context) {
 	}
 }
 
+// adjustWindow makes the stream know the ids of all that it keeps, and not of
+// much more: each takes some 160 bytes of memory, kept or not. It reports
+// whether the window was too short already: ids were forgotten then, which
+// only a restart of the server brings back.
+func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
+	info, err := q.events.Info(ctx)
+	if err != nil {
+		return false, readError(err)
+	}
+	var age time.Duration
+	if info.State.Msgs > 0 {
+		age = time.Since(info.State.FirstTime)
+	}
+	config := info.Config
+	window, want := config.Duplicates, age+age/4+minWindow
+	if age+2*prunePeriod <= window && want*2 >= window {
+		return false, nil
+	}
+	config.Duplicates = want
+	_, err = q.js.UpdateStream(ctx, config)
+	return age >= window, err
+}
+
 // firstSince returns the sequence of the first settled event that was stored
 // at or after a time; the one after them all, where none was.
 func (q *Queue) firstSince(ctx context.Context, p position, at time.Time) (uint64, error) {
@@ -100,6 +133,18 @@ func (q *Queue) firstSince(ctx context.Context, p position, at time.Time) (uint6
 func (q *Queue) makeRoom(ctx context.Context) bool {
 	q.room.Lock()
 	defer q.room.Unlock()
+	if time.Since(q.full) < fullPeriod {
+		return false
+	}
+	made := q.removeDelivered(ctx)
+	if !made {
+		q.full = time.Now()
+	}
+	return made
+}
+
+// removeDelivered does makeRoom's work.
+func (q *Queue) removeDelivered(ctx context.Context) bool {
 	s, p, err := q.status(ctx)
 	if err != nil {
 		return false

@@ -1,0 +1,201 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// A wait must not be ended by an fsync that began before it, and those who
+// wait together share one.
+func TestSyncerSharesAndNeverAnswersEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSyncer("")
+		var mu sync.Mutex
+		var began []time.Time
+		fail := errors.New("the disk is gone")
+		var next error
+		s.sync = func() error {
+			mu.Lock()
+			began = append(began, time.Now())
+			err := next
+			mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			return err
+		}
+		var waits sync.WaitGroup
+		for i := range 100 {
+			waits.Go(func() {
+				time.Sleep(time.Duration(i) * 300 * time.Microsecond)
+				start := time.Now()
+				if err := s.wait(t.Context()); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				covered := false
+				for _, b := range began {
+					covered = covered || (!b.Before(start) && !b.Add(10*time.Millisecond).After(time.Now()))
+				}
+				if !covered {
+					t.Error("answered before an fsync that covers it")
+				}
+			})
+		}
+		waits.Wait()
+		if len(began) > 6 {
+			t.Errorf("%d fsyncs for 100 events in 30 ms", len(began))
+		}
+		mu.Lock()
+		next = fail
+		mu.Unlock()
+		if err := s.wait(t.Context()); !errors.Is(err, fail) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := s.wait(ctx); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(time.Second) // the last fsync ends by itself
+	})
+}
+
+func TestTrackerForgetsTheOldest(t *testing.T) {
+	var tr tracker
+	for seq := range uint64(remembered + 10) {
+		if got := tr.begin(seq); got != fresh {
+			t.Fatalf("%d: %v", seq, got)
+		}
+		if got := tr.begin(seq); got != underWay {
+			t.Fatalf("%d: %v", seq, got)
+		}
+		tr.settle(seq)
+		if got := tr.begin(seq); got != settled {
+			t.Fatalf("%d: %v", seq, got)
+		}
+	}
+	if len(tr.recent) != remembered || tr.begin(5) != fresh || tr.begin(15) != settled {
+		t.Errorf("%d are remembered", len(tr.recent))
+	}
+}
+
+func testEvent(id string) Event {
+	return Event{ID: id, Type: "device-decommissioned", Body: []byte(id)}
+}
+
+func mustPublish(t *testing.T, q *Queue, id string, want Outcome) {
+	t.Helper()
+	if got, err := q.Publish(t.Context(), testEvent(id)); got != want {
+		t.Errorf("%s: %s, %v", id, got, err)
+	}
+}
+
+// What waits longer than the stream was to know ids is a duplicate also after
+// the store was closed for long.
+func TestIDsOutliveTheirWindow(t *testing.T) {
+	o := StoreOptions{Dir: t.TempDir(), Logf: t.Logf}
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPublish(t, s.Queue, "a", Stored)
+	info, err := s.events.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := info.Config
+	config.Duplicates = 100 * time.Millisecond
+	if _, err := s.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(config.Duplicates + 50*time.Millisecond) // the window has to pass
+	if s, err = Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	mustPublish(t, s.Queue, "a", Duplicate)
+	mustPublish(t, s.Queue, "b", Stored)
+}
+
+// The same queue behind a connection to a server of somebody else's.
+func TestQueueOnAnotherServer(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer srv.WaitForShutdown()
+	defer srv.Shutdown()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("not ready")
+	}
+	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	first, err := NewQueue(t.Context(), nc, QueueOptions{Prefix: "acme.mender", AckTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := NewQueue(t.Context(), nc, QueueOptions{Prefix: "acme.mender"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	sub, err := nc.SubscribeSync("acme.mender.events.device-decommissioned")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPublish(t, first, "a", Stored)
+	mustPublish(t, second, "a", Duplicate)
+	m, err := sub.NextMsg(5 * time.Second)
+	if err != nil || string(m.Data) != "a" || m.Header.Get("Nats-Msg-Id") != "a" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if s, err := second.Status(t.Context()); err != nil || s.Waiting != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	srv.Shutdown()
+	start := time.Now()
+	mustPublish(t, first, "b", Unavailable)
+	if took := time.Since(start); took > 1500*time.Millisecond {
+		t.Errorf("took %s to refuse", took)
+	}
+}
+
+func TestSafeTokens(t *testing.T) {
+	for in, want := range map[string]string{
+		"6f1b2c3d-0000-4000-8000-000000000000": "6f1b2c3d-0000-4000-8000-000000000000",
+		"a.b":                                  hashedPrefix, "a b": hashedPrefix, "*": hashedPrefix, ">": hashedPrefix,
+		"ü": hashedPrefix, "": hashedPrefix, "a\n": hashedPrefix, fmt.Sprintf("%0129d", 1): hashedPrefix,
+		fmt.Sprintf("%0128d", 1): fmt.Sprintf("%0128d", 1),
+	} {
+		got := key(in)
+		if want == hashedPrefix {
+			if len(got) != len(hashedPrefix)+64 || got[:len(hashedPrefix)] != hashedPrefix {
+				t.Errorf("%q: %s", in, got)
+			}
+		} else if got != want {
+			t.Errorf("%q: %s", in, got)
+		}
+	}
+}
