@@ -211,6 +211,15 @@ func (a *app) settings() (*config.Settings, error) {
 	return set, nil
 }
 
+// connect reads the settings and builds the API client.
+func (a *app) connect() (*mender.Client, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	return a.client(set)
+}
+
 // client builds the API client from the settings. Without a token the server
 // would refuse every call, so nothing is sent.
 func (a *app) client(set *config.Settings) (*mender.Client, error) {

@@ -50,10 +50,9 @@ sent and how each delivery went, and receive the events yourself with their
 signatures checked.
 
 New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this machine.`,
-		SilenceUsage:               true,
-		SilenceErrors:              true,
-		SuggestionsMinimumDistance: 2,
-		Args:                       unknownCommand,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -85,8 +84,8 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 		}
 	}
 	add(groupIntegrations, newCreateCmd(a), newListCmd(a), newInspectCmd(a), newUpdateCmd(a), newDeleteCmd(a))
-	add(groupActivity, newActivityCmd(a))
-	add(groupReceiving, newListenCmd(a), newTriggerCmd(a), newVerifyCmd(a))
+	add(groupActivity, newActivityCmd(a), newRedeliverCmd(a))
+	add(groupReceiving, newListenCmd(a), newQueueCmd(a), newTriggerCmd(a), newVerifyCmd(a))
 	add(groupLocal, newSandboxCmd(a), newDemoCmd(a), newVersionCmd(a))
 	return root
 }
@@ -98,6 +97,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	err := usagef("unknown command %q for %s", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // Cobra sets it only where it looks for commands itself
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		return hinted(err, "did you mean `%s %s`?", cmd.CommandPath(), similar[0])
 	}

@@ -38,6 +38,8 @@ func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*h
 type Delivery struct {
 	// StatusCode is the HTTP status, or 0 where no HTTP answer came.
 	StatusCode int
+	// Header is the answer's, or nil where no HTTP answer came.
+	Header http.Header
 	// Err is nil for a success. Its text is what Mender's log would say; a
 	// URL in it is whole, so a token in a query stands there in clear.
 	Err error
@@ -140,7 +142,7 @@ func (s *Sender) Do(req *http.Request) Delivery {
 		return d
 	}
 	_ = resp.Body.Close() // Mender does not read it either
-	d.StatusCode = resp.StatusCode
+	d.StatusCode, d.Header = resp.StatusCode, resp.Header
 	if resp.StatusCode >= 300 {
 		d.Err = &StatusError{StatusCode: resp.StatusCode}
 	}

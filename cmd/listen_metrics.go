@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// listenMetrics are what --metrics serves.
+type listenMetrics struct {
+	set   *metrics.Set
+	stats atomic.Pointer[func() relay.Stats]
+}
+
+func newListenMetrics() *listenMetrics { return &listenMetrics{set: metrics.NewSet()} }
+
+// received counts an answer.
+func (m *listenMetrics) received(v webhook.Verdict, status int, took time.Duration) {
+	m.set.GetOrCreateCounter(fmt.Sprintf(`mender_webhooks_received_total{verdict=%q,status="%d"}`, v, status)).Inc()
+	m.set.GetOrCreateHistogram(`mender_webhooks_answer_duration_seconds`).Update(took.Seconds())
+}
+
+// forwarded counts a step on the way to the application.
+func (m *listenMetrics) forwarded(step relay.Step) {
+	switch {
+	case step.Kind == relay.StepDead:
+		m.set.GetOrCreateCounter(`mender_webhooks_died_total`).Inc()
+		return
+	case step.Err != nil:
+		m.set.GetOrCreateCounter(`mender_webhooks_forward_attempts_total{result="failed"}`).Inc()
+	default:
+		m.set.GetOrCreateCounter(`mender_webhooks_forward_attempts_total{result="delivered"}`).Inc()
+	}
+	m.set.GetOrCreateHistogram(`mender_webhooks_forward_duration_seconds`).Update(step.Duration.Seconds())
+}
+
+// watch adds what the queue holds.
+func (m *listenMetrics) watch(stats func() relay.Stats) {
+	m.stats.Store(&stats)
+	gauge := func(name string, value func(relay.Stats) float64) {
+		m.set.GetOrCreateGauge("mender_webhooks_"+name, func() float64 { return value(stats()) })
+	}
+	gauge("waiting", func(s relay.Stats) float64 { return float64(s.Waiting) })
+	gauge("oldest_waiting_seconds", func(s relay.Stats) float64 { return s.OldestAge.Seconds() })
+	gauge("dead", func(s relay.Stats) float64 { return float64(s.Dead) })
+	gauge("queue_bytes", func(s relay.Stats) float64 { return float64(s.Bytes) })
+	gauge("queue_max_bytes", func(s relay.Stats) float64 { return float64(s.MaxBytes) })
+	gauge("stored_total", func(s relay.Stats) float64 { return float64(s.Stored) })
+	gauge("duplicates_total", func(s relay.Stats) float64 { return float64(s.Duplicates) })
+	gauge("refused_total", func(s relay.Stats) float64 { return float64(s.Refused) })
+}
+
+// serveMetrics serves --metrics, if it was given, until the returned function
+// is called.
+func (l *listener) serveMetrics(ctx context.Context) (stop func(), err error) {
+	if l.options.metrics == "" {
+		return func() {}, nil
+	}
+	nl, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.options.metrics)
+	if err != nil {
+		return nil, hinted(failf(exitFailed, "--metrics: listen on %s: %w", l.options.metrics, err), "choose another address")
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		l.metrics.set.WritePrometheus(w)
+		fmt.Fprintf(w, "mender_webhooks_connections %d\n", l.server.Conns())
+		fmt.Fprintf(w, "mender_webhooks_lines_dropped_total %d\n", l.rc.Dropped()+l.lines.dropped.Load())
+		metrics.WriteProcessMetrics(w)
+	})
+	// healthz: the process lives. readyz: it can take events in.
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := l.sink.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(nl) // it ends when stop closes it
+	}()
+	l.app.say("metrics on http://%s/metrics", nl.Addr())
+	return func() {
+		_ = srv.Close() // nothing that matters is under way
+		<-served
+	}, nil
+}

@@ -1,0 +1,118 @@
+package cmd
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// headerDuplicate tells a sender that knows of it, such as redeliver, that an
+// event was here before.
+const headerDuplicate = "X-Mender-Webhooks-Duplicate"
+
+// relayOptions are the flags of handing events on.
+type relayOptions struct {
+	forwardTo      string
+	forwardTimeout time.Duration
+	store          string
+	sync           bool
+	keep           time.Duration
+	maxBytes       byteSize
+	maxAge         time.Duration
+	deadOn         []int
+	maxAttempts    int
+	concurrency    int
+	recover        bool
+}
+
+func (o *relayOptions) register(f *pflag.FlagSet) {
+	o.maxBytes = byteSize(relay.DefaultMaxBytes)
+	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "for one attempt to hand an event on (default 9s without --store, 30s with it)")
+	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
+	f.BoolVar(&o.sync, "sync", false, "with --store: bring each event onto the disk before it is answered, for power cuts")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "with --store: how long delivered events stay, against repeats")
+	f.Var(&o.maxBytes, "max-bytes", "with --store: how much may wait, such as 512MiB")
+	f.DurationVar(&o.maxAge, "max-age", 0, "with --store: give up what waits longer (default: never)")
+	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "with --store: the `STATUSES` by which the application refuses an event for good")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "with --store: give up after so many attempts (default: never)")
+	f.IntVar(&o.concurrency, "concurrency", 1, "with --store: how many events to hand on at once; only with 1 they stay in order")
+	f.BoolVar(&o.recover, "recover", false, "with --store: first fetch what Mender's log says failed since the last event that came")
+}
+
+// wanted reports whether events go anywhere.
+func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.store != "" }
+
+func (o *relayOptions) check() error {
+	switch {
+	case o.concurrency < 1 || o.maxAttempts < 0 || o.maxAge < 0 || o.keep < 0 || o.maxBytes < 1 || o.forwardTimeout < 0:
+		return usagef("--concurrency is 1 at least, and --max-attempts, --max-age, --keep, --max-bytes and --forward-timeout can't be negative")
+	case o.store == "" && (o.sync || o.recover || o.maxAge > 0 || o.maxAttempts > 0 || o.concurrency > 1):
+		return usagef("--sync, --recover, --max-age, --max-attempts and --concurrency are for --store")
+	}
+	if o.forwardTo == "" {
+		return nil
+	}
+	if _, err := receiver.ParseTarget(o.forwardTo); err != nil {
+		return usagef("--forward-to: %w", err)
+	}
+	return nil
+}
+
+// sink is what an accepted event goes into.
+type sink interface {
+	accept(context.Context, *receiver.Request) receiver.Answer
+	// start begins what happens in the background.
+	start(context.Context) error
+	// ready says why events can't be taken in at present.
+	ready(context.Context) error
+	// close finishes what is under way, or breaks it off when ctx ends.
+	close(ctx context.Context) error
+}
+
+func (l *listener) openSink(ctx context.Context) (sink, error) {
+	o := l.options.relay
+	var target *url.URL
+	if o.forwardTo != "" {
+		var err error
+		if target, err = receiver.ParseTarget(o.forwardTo); err != nil {
+			return nil, usagef("--forward-to: %w", err)
+		}
+	}
+	switch {
+	case o.store != "":
+		return l.openStore(ctx, target)
+	case target != nil:
+		return &direct{receiver.NewForwarder(receiver.ForwarderOptions{Target: target, Timeout: o.forwardTimeout})}, nil
+	}
+	return nowhere{}, nil
+}
+
+// nowhere is for events that are only shown.
+type nowhere struct{}
+
+func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { return receiver.Answer{} }
+func (nowhere) start(context.Context) error                               { return nil }
+func (nowhere) ready(context.Context) error                               { return nil }
+func (nowhere) close(context.Context) error                               { return nil }
+
+// direct hands events on while Mender waits.
+type direct struct{ forwarder *receiver.Forwarder }
+
+func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
+	return d.forwarder.Accept(ctx, r)
+}
+func (d *direct) start(context.Context) error { return nil }
+func (d *direct) ready(context.Context) error { return nil }
+func (d *direct) close(context.Context) error { d.forwarder.Close(); return nil }
+
+// unavailable is what Mender is told when an event could not be stored.
+func unavailable(err error) receiver.Answer {
+	return receiver.Answer{Status: http.StatusServiceUnavailable, Body: []byte(err.Error() + "\n")}
+}

@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+func recordColumns() []output.Column {
+	return []output.Column{
+		{Name: "TIME", Min: 19}, {Name: "STATUS", Min: 6, Color: answerColor}, {Name: "VERDICT", Min: 9, Color: verdictColor},
+		{Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true}, {Name: "NOTE", Shrink: true},
+	}
+}
+
+func answerColor(cell string) output.Color {
+	if len(cell) > 0 && cell[0] == '2' {
+		return output.Green
+	}
+	return output.Red
+}
+
+func verdictColor(cell string) output.Color {
+	switch webhook.Verdict(cell) {
+	case webhook.Valid:
+		return output.Green
+	case webhook.Unchecked:
+		return output.Yellow
+	}
+	return output.Red
+}
+
+func recordRow(r receiver.Record, utc bool) []string {
+	event := webhook.Event{Type: webhook.EventType(r.Type), Data: r.Data}
+	device := event.DeviceID()
+	note := string(r.Reason)
+	if status := event.DeviceStatus(); status != "" {
+		note = joinNotes(string(status), note)
+	}
+	if r.Duplicate {
+		note = joinNotes(note, "duplicate")
+	}
+	if r.Forward != nil {
+		note = joinNotes(note, fmt.Sprintf("forwarded: %d in %.1f ms", r.Forward.Status, r.Forward.DurationMS))
+		if r.Forward.Error != "" {
+			note = joinNotes(note, output.MaskText(r.Forward.Error))
+		}
+	}
+	return []string{
+		output.Time(r.ReceivedAt, utc), fmt.Sprintf("%d", r.Status), string(r.Verdict),
+		shorten(r.ID), r.Type, device, note,
+	}
+}
+
+func joinNotes(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + ", " + b
+}
