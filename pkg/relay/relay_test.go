@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -367,5 +368,28 @@ func TestSlowApplicationGetsAnEventOnce(t *testing.T) {
 	eventually(t, "both are delivered", func() bool { return len(app.took()) == 2 })
 	if app.triesOf("a") != 1 || app.triesOf("b") != 1 {
 		t.Errorf("tried %d and %d times", app.triesOf("a"), app.triesOf("b"))
+	}
+}
+
+// Only a kill repeats: what was delivered just before a clean stop is known.
+func TestCleanRestartRepeatsNothing(t *testing.T) {
+	dir := t.TempDir()
+	app := newApplication(t, nil)
+	for round := range 5 {
+		s := openStore(t, relay.StoreOptions{Dir: dir})
+		publish(t, s, ids(fmt.Sprintf("r%d-", round), 50)...)
+		f := forward(t, s, quick(app.URL))
+		eventually(t, "some are delivered", func() bool { return len(app.took()) > round*40+20 })
+		if err := f.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closeStore(t, s)
+	}
+	s := openStore(t, relay.StoreOptions{Dir: dir})
+	forward(t, s, quick(app.URL))
+	eventually(t, "all are delivered", func() bool { return len(app.took()) >= 250 })
+	taken := app.took()
+	if got := len(slices.Compact(slices.Sorted(slices.Values(taken)))); got != len(taken) {
+		t.Errorf("%d of %d deliveries were repeats", len(taken)-got, len(taken))
 	}
 }
