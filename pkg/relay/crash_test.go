@@ -65,7 +65,7 @@ func crashChild() int {
 			return childError(err)
 		}
 	}
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	var out sync.Mutex
 	var workers sync.WaitGroup
 	var refused sync.Once
@@ -75,7 +75,7 @@ func crashChild() int {
 				id := fmt.Sprintf("r%d-w%d-n%d", c.Round, w, n)
 				outcome, err := s.Publish(context.Background(), event(id))
 				out.Lock()
-				fmt.Println(outcome, id)
+				fmt.Fprintln(os.Stdout, outcome, id)
 				if err != nil {
 					refused.Do(func() { fmt.Fprintln(os.Stderr, "child:", err) })
 				}
@@ -84,7 +84,7 @@ func crashChild() int {
 		})
 	}
 	workers.Wait()
-	fmt.Println("published")
+	fmt.Fprintln(os.Stdout, "published")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if f != nil {
 		if err := f.Stop(context.Background()); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
 // The files of a store's folder, besides the server's own.
@@ -93,12 +95,5 @@ func writeJSON(dir, name string, value any) error {
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(dir, name+".tmp")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.WriteFile(temp, raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, filepath.Join(dir, name))
+	return privatefile.Write(filepath.Join(dir, name), raw)
 }

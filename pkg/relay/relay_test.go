@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		os.Exit(crashChild())
+		os.Exit(crashChild()) //nolint:forbidigo // this is the main of the process that is killed
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -280,10 +280,10 @@ func (s *Store) close() error {
 			cancel()
 			_ = f.Stop(ended) // the error says that it was broken off
 		}
-		if s.server != nil {
-			s.look(context.Background(), s.tick)
-		}
 		s.Queue.Close()
+		if s.server != nil {
+			s.look(context.Background(), s.tick) // the last word
+		}
 		closeConn(s.nc)
 	}
 	if s.server == nil {
