@@ -44,14 +44,38 @@ const reportTimeout = time.Second
 
 func (q *Queue) reportSubject() string { return q.o.Prefix + ".relay." + q.streamName("EVENTS") }
 
+// order is what a forwarder is asked to do with an event that is between
+// attempts, by its sequence. None is a question for its state.
+type order struct {
+	Settle uint64 `json:"settle,omitempty"` // it was dropped: go on with the next
+	Hurry  uint64 `json:"hurry,omitempty"`  // make the next attempt now
+}
+
 // serveStatus answers those who ask what the forwarder does.
 func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 	return q.nc.Subscribe(q.reportSubject(), func(m *nats.Msg) {
+		var o order
+		if len(m.Data) > 0 && json.Unmarshal(m.Data, &o) != nil {
+			return // not from one of ours
+		}
+		f.obey(o)
 		raw, err := json.Marshal(f.report())
 		if err == nil {
 			_ = m.Respond(raw) // who asked has gone
 		}
 	})
+}
+
+// obey goes around the client, which answers a message once: these were given
+// back with a pause.
+func (f *Forwarder) obey(o order) {
+	if msg, ok := f.tracker.pausing(o.Settle); ok {
+		f.tracker.settle(o.Settle)
+		_ = f.q.nc.Publish(msg.Reply(), []byte("+ACK")) // where it is lost, it comes again, and the tracker knows it
+	}
+	if msg, ok := f.tracker.pausing(o.Hurry); ok {
+		_ = f.q.nc.Publish(msg.Reply(), []byte("-NAK")) // without it, the pause ends in its own time
+	}
 }
 
 func (f *Forwarder) report() report {
@@ -64,10 +88,14 @@ func (f *Forwarder) report() report {
 }
 
 // ask returns what the forwarder says, or nil where there is none.
-func (q *Queue) ask(ctx context.Context) *report {
+func (q *Queue) ask(ctx context.Context, o order) *report {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	m, err := q.nc.RequestWithContext(ctx, q.reportSubject(), nil)
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return nil
+	}
+	m, err := q.nc.RequestWithContext(ctx, q.reportSubject(), raw)
 	if err != nil {
 		return nil
 	}
@@ -84,7 +112,7 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("ask for the queue's state: %w", err)
 	}
-	if r := q.ask(ctx); r != nil {
+	if r := q.ask(ctx, order{}); r != nil {
 		s.Forwarding, s.InFlight, s.Blocked, s.URL = true, r.InFlight, r.Blocked, r.URL
 	}
 	return s, nil
@@ -183,7 +211,7 @@ func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 
 // unsettled are the events that the forwarder has, nil where there is none.
 func (q *Queue) unsettled(ctx context.Context) map[uint64]struct{} {
-	r := q.ask(ctx)
+	r := q.ask(ctx, order{})
 	if r == nil {
 		return nil
 	}
@@ -322,17 +350,34 @@ func (q *Queue) Stored(ctx context.Context, id string) (Event, error) {
 	return Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body}, nil
 }
 
-// Retry puts dead letters back, at the end of the line. It goes on after an
-// event that fails, and returns all errors; those of events that are no dead
-// letters wrap ErrNotFound.
+// Retry puts dead letters back, at the end of the line, and makes the next
+// attempt of an event that failed at once. It goes on after an event that
+// fails, and returns all errors; those of events that are not kept, or were
+// delivered already, wrap ErrNotFound.
 func (q *Queue) Retry(ctx context.Context, ids ...string) error {
 	var failed []error
 	for _, id := range ids {
-		if err := q.revive(ctx, key(id)); err != nil {
+		if err := q.retry(ctx, key(id)); err != nil {
 			failed = append(failed, fmt.Errorf("retry event %q: %w", id, err))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+func (q *Queue) retry(ctx context.Context, id string) error {
+	err := q.revive(ctx, id)
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	e, err := q.show(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case e.State == Delivered:
+		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
+	}
+	q.ask(ctx, order{Hurry: e.Sequence}) // where nobody forwards, it is tried first thing
+	return nil
 }
 
 // Drop removes events for good: dead letters, or events that wait. One whose
@@ -362,5 +407,6 @@ func (q *Queue) drop(ctx context.Context, id string) error {
 	if err := q.events.DeleteMsg(ctx, e.Sequence); err != nil {
 		return readError(err)
 	}
+	q.ask(ctx, order{Settle: e.Sequence})
 	return nil
 }

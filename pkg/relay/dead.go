@@ -18,7 +18,7 @@ func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
 	if err := f.q.addDead(f.work, msg, e, why); err != nil {
 		pause := f.pause(e, attempt{})
 		f.q.o.Logf("event %q can't be made a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
-		f.tracker.fail(e, why, time.Now().Add(pause))
+		f.tracker.fail(msg, e, why, time.Now().Add(pause))
 		_ = msg.NakWithDelay(pause) // without it, AckWait does the same
 		return
 	}

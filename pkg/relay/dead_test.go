@@ -267,3 +267,50 @@ func TestWhoOnlyLooksIsWaitedFor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What blocks the line can be dropped, or tried again, without waiting for
+// the end of its pause.
+func TestBlockedEventIsDroppedOrTriedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, relay.StoreOptions{Dir: dir})
+	app := newApplication(t, func(id string, n int) int {
+		if id == "bad" || id == "late" && n == 1 {
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	})
+	o := quick(app.URL)
+	o.MinPause, o.MaxPause = time.Hour, time.Hour
+	forward(t, s, o)
+	publish(t, s, "bad", "late", "good")
+	blocked := func(id string) func() bool {
+		return func() bool {
+			status, err := s.Status(t.Context())
+			return err == nil && status.Blocked != nil && status.Blocked.ID == id
+		}
+	}
+	admin, err := relay.Attach(t.Context(), dir, t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, admin)
+	eventually(t, "it blocks", blocked("bad"))
+	if err := admin.Drop(t.Context(), "bad"); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the next one blocks", blocked("late"))
+	if err := admin.Retry(t.Context(), "late"); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "all others are delivered", func() bool { return len(app.took()) == 2 })
+	if diff := cmp.Diff([]string{"late", "good"}, app.took()); diff != "" {
+		t.Error(diff)
+	}
+	if err := admin.Retry(t.Context(), "good"); !errors.Is(err, relay.ErrNotFound) {
+		t.Errorf("a delivered event was retried: %v", err)
+	}
+	status, err := s.Status(t.Context())
+	if err != nil || status.Blocked != nil {
+		t.Errorf("%+v, %v", status.Blocked, err)
+	}
+}

@@ -294,7 +294,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 		return
 	}
 	step.Pause = f.pause(e, a)
-	f.tracker.fail(e, a.err, time.Now().Add(step.Pause))
+	f.tracker.fail(msg, e, a.err, time.Now().Add(step.Pause))
 	_ = msg.NakWithDelay(step.Pause) // without it, AckWait does the same, too soon
 	f.o.Observe(step)
 }

@@ -3,6 +3,8 @@ package relay
 import (
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Blocked is an event that failed, and waits for its next attempt. With a
@@ -15,6 +17,8 @@ type Blocked struct {
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"` // the first failure that this process saw
 	Next     time.Time `json:"next"`  // the next attempt
+
+	msg jetstream.Msg
 }
 
 // tracker knows what this process does with which event, so that one that
@@ -79,7 +83,7 @@ func (t *tracker) settle(seq uint64) {
 }
 
 // fail notes that an event has to wait for its next attempt.
-func (t *tracker) fail(e Entry, why error, next time.Time) {
+func (t *tracker) fail(msg jetstream.Msg, e Entry, why error, next time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.busy, e.Sequence)
@@ -88,7 +92,7 @@ func (t *tracker) fail(e Entry, why error, next time.Time) {
 		b.Since = time.Now()
 	}
 	b.ID, b.Type, b.Sequence = e.ID, e.Type, e.Sequence
-	b.Attempts, b.Reason, b.Next = e.Attempts, why.Error(), next
+	b.msg, b.Attempts, b.Reason, b.Next = msg, e.Attempts, why.Error(), next
 	t.failed[e.Sequence] = b
 }
 
@@ -125,4 +129,15 @@ func (t *tracker) isSettled(seq uint64) bool {
 	defer t.mu.Unlock()
 	_, ok := t.recent[seq]
 	return ok
+}
+
+// pausing returns an event that waits for its next attempt.
+func (t *tracker) pausing(seq uint64) (jetstream.Msg, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, ok := t.failed[seq]
+	if _, busy := t.busy[seq]; busy {
+		return nil, false
+	}
+	return b.msg, ok
 }
