@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -14,23 +14,50 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// listenMetrics are what --metrics serves.
+// listenMetrics are what --metrics serves. A nil one counts nothing.
 type listenMetrics struct {
-	set   *metrics.Set
-	stats atomic.Pointer[func() relay.Stats]
+	set     *metrics.Set
+	answers *metrics.Histogram
+	forward *metrics.Histogram
+	// counters by answer, since looking them up by name costs as much as
+	// checking a signature.
+	counters sync.Map // answer to *metrics.Counter
 }
 
-func newListenMetrics() *listenMetrics { return &listenMetrics{set: metrics.NewSet()} }
+type answer struct {
+	verdict webhook.Verdict
+	status  int
+}
+
+func newListenMetrics() *listenMetrics {
+	set := metrics.NewSet()
+	return &listenMetrics{
+		set:     set,
+		answers: set.NewHistogram(`mender_webhooks_answer_duration_seconds`),
+		forward: set.NewHistogram(`mender_webhooks_forward_duration_seconds`),
+	}
+}
 
 // received counts an answer.
 func (m *listenMetrics) received(v webhook.Verdict, status int, took time.Duration) {
-	m.set.GetOrCreateCounter(fmt.Sprintf(`mender_webhooks_received_total{verdict=%q,status="%d"}`, v, status)).Inc()
-	m.set.GetOrCreateHistogram(`mender_webhooks_answer_duration_seconds`).Update(took.Seconds())
+	if m == nil {
+		return
+	}
+	key := answer{v, status}
+	counter, known := m.counters.Load(key)
+	if !known {
+		counter, _ = m.counters.LoadOrStore(key, m.set.GetOrCreateCounter(
+			fmt.Sprintf(`mender_webhooks_received_total{verdict=%q,status="%d"}`, v, status)))
+	}
+	counter.(*metrics.Counter).Inc()
+	m.answers.Update(took.Seconds())
 }
 
 // forwarded counts a step on the way to the application.
 func (m *listenMetrics) forwarded(step relay.Step) {
 	switch {
+	case m == nil:
+		return
 	case step.Kind == relay.StepDead:
 		m.set.GetOrCreateCounter(`mender_webhooks_died_total`).Inc()
 		return
@@ -39,12 +66,14 @@ func (m *listenMetrics) forwarded(step relay.Step) {
 	default:
 		m.set.GetOrCreateCounter(`mender_webhooks_forward_attempts_total{result="delivered"}`).Inc()
 	}
-	m.set.GetOrCreateHistogram(`mender_webhooks_forward_duration_seconds`).Update(step.Duration.Seconds())
+	m.forward.Update(step.Duration.Seconds())
 }
 
 // watch adds what the queue holds.
 func (m *listenMetrics) watch(stats func() relay.Stats) {
-	m.stats.Store(&stats)
+	if m == nil {
+		return
+	}
 	gauge := func(name string, value func(relay.Stats) float64) {
 		m.set.GetOrCreateGauge("mender_webhooks_"+name, func() float64 { return value(stats()) })
 	}

@@ -44,7 +44,9 @@ func (l *listener) open(ctx context.Context) (err error) {
 		return err
 	}
 	l.lines = newLines(l.printer, recordColumns(), func(err error) { l.stop(err) })
-	l.metrics = newListenMetrics()
+	if o.metrics != "" {
+		l.metrics = newListenMetrics()
+	}
 	if l.sink, err = l.openSink(ctx); err != nil {
 		return errors.Join(err, l.lines.close())
 	}

@@ -37,6 +37,7 @@ const patience = 30 * time.Second
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mender-webhooks": func() { os.Exit(run()) },
+		"bare-handler":    bareHandler,
 	})
 }
 
@@ -75,6 +76,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"device":     cmdDevice,
 		"readenv":    cmdReadenv,
 		"mode":       cmdMode,
+		"metrics":    cmdMetrics,
 		"eventually": cmdEventually,
 		"cmpfields":  cmdCmpfields,
 		"signed":     cmdSigned,
@@ -404,6 +406,25 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	text := fmt.Sprintf("profile: %[1]s\nprofiles:\n  %[1]s:\n    server: %[2]s\n    token: %[3]s\n",
 		args[0], ts.Getenv("MENDER_SERVER_URL"), ts.Getenv("MENDER_SERVER_ACCESS_TOKEN"))
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600))
+}
+
+// metrics NAME PATH REGEXP waits until listen's --metrics address answers so.
+func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	j := ts.Value(jobsKey{}).(*jobs).byName[args[0]]
+	m, err := j.err.find(regexp.MustCompile(`metrics on (http://\S+)/metrics`), j.ended)
+	ts.Check(err)
+	want, text := regexp.MustCompile(args[2]), ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		resp, err := http.Get(m[1] + args[1])
+		ts.Check(err)
+		body, err := io.ReadAll(resp.Body)
+		ts.Check(errors.Join(err, resp.Body.Close()))
+		if text = string(body); want.MatchString(text) {
+			return
+		}
+	}
+	ts.Fatalf("no %q in\n%s", args[2], text)
 }
 
 // mode OCTAL FILE checks a file's permissions.
