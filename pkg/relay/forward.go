@@ -140,13 +140,19 @@ func (o *ForwardOptions) check() error {
 // others pass, where order was given up.
 const parked = 4
 
+// ackPending is how many events the stream hands out before it hears what
+// became of them. With 1, the next comes when the one before is settled.
+func ackPending(concurrency int) int {
+	if concurrency == 1 {
+		return 1
+	}
+	return concurrency * parked
+}
+
 func (f *Forwarder) start() error {
 	ctx, cancel := context.WithTimeout(f.work, f.q.o.AckTimeout)
 	defer cancel()
-	pending := 1 // the stream hands out the next event when this one is settled
-	if f.o.Concurrency > 1 {
-		pending = f.o.Concurrency * parked
-	}
+	pending := ackPending(f.o.Concurrency)
 	f.cons = f.q.cons
 	info, err := f.cons.Info(ctx)
 	if err != nil {

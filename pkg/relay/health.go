@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -73,19 +74,48 @@ func (s *Store) mender() {
 	}
 }
 
+// restart starts the server anew, and looks whether it still knows what was
+// forwarded: that too may have met the full disk.
 func (s *Store) restart(ctx context.Context) {
 	s.broken.Store(false) // what the start says counts again
-	if err := s.server.start(); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
+	defer cancel()
+	if err := s.startAgain(ctx); err != nil {
 		s.broken.Store(true)
 		s.o.Logf("the store did not start anew: %v", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
-	defer cancel()
 	s.announce(false)
 	if state, err := s.Status(ctx); err == nil {
 		s.o.Logf("the store in %s runs again; %d events wait", s.o.Dir, state.Waiting)
 	}
+}
+
+func (s *Store) startAgain(ctx context.Context) error {
+	if err := s.server.start(); err != nil {
+		return err
+	}
+	if err := s.connected(ctx); err != nil {
+		return err
+	}
+	known, _ := readJSON[cursor](s.o.Dir, cursorFile)
+	err := s.openConsumer(ctx, known.Floor)
+	if isConsumerLost(err) {
+		err = errors.Join(err, s.forgetConsumer(s.Queue.o.Prefix, known.Floor)) // the next start makes a new one
+	}
+	return err
+}
+
+// connected waits until this process's connection is back.
+func (s *Store) connected(ctx context.Context) error {
+	for !s.nc.IsConnected() {
+		select {
+		case <-time.After(reconnectPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // tick writes down how far the queue is, for the day when the server's own

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -197,5 +202,73 @@ func TestSafeTokens(t *testing.T) {
 		} else if got != want {
 			t.Errorf("%q: %s", in, got)
 		}
+	}
+}
+
+// A full disk may also cost the consumer its state: the server that starts
+// anew goes on where the cursor says.
+func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
+	got := make(chan string, 100)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body)
+	}))
+	defer app.Close()
+	s, err := Open(t.Context(), StoreOptions{Dir: t.TempDir(), Logf: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	f, err := s.Forward(ForwardOptions{URL: app.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		mustPublish(t, s.Queue, id, Stored)
+		if id != <-got {
+			t.Error("not in order")
+		}
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if known, _ := readJSON[cursor](s.o.Dir, cursorFile); known.Floor == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the cursor was not written")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.broken.Store(true)
+	s.server.stop()
+	state := filepath.Join(filepath.Dir(s.blocks(DefaultPrefix, "EVENTS")), "obs", consumerName, "o.dat")
+	if err := os.WriteFile(state, []byte("not a state"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.tracker.mu.Lock()
+	clear(f.tracker.recent) // as if it were too long ago
+	f.tracker.mu.Unlock()
+	s.mend <- struct{}{}
+	for {
+		outcome, err := s.Publish(t.Context(), testEvent("c"))
+		if outcome == Stored {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server did not start anew: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	select {
+	case id := <-got:
+		if id != "c" {
+			t.Errorf("%s came again", id)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing came any more")
 	}
 }

@@ -205,7 +205,11 @@ func (q *Queue) openStream(ctx context.Context, want jetstream.StreamConfig) (je
 // resume is a sequence up to which all is known to be forwarded, even where
 // the consumer is missing or has forgotten it.
 func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
-	last := q.events.CachedInfo().State.LastSeq
+	stream, err := q.events.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", err)
+	}
+	last := stream.State.LastSeq
 	resume = min(resume, last)
 	cons, err := q.events.Consumer(ctx, consumerName)
 	if err == nil {
@@ -221,7 +225,7 @@ func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
 		case floor < resume:
 			q.o.Logf("the queue knows of %d forwarded events, but %d were: forwarding goes on after %d", floor, resume, resume)
 		default:
-			q.cons = cons
+			q.setConsumer(cons)
 			return nil
 		}
 		if err := q.events.DeleteConsumer(ctx, consumerName); err != nil {
@@ -230,7 +234,7 @@ func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
 		err = jetstream.ErrConsumerNotFound
 	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		config := q.consumerConfig(1)
+		config := q.consumerConfig()
 		if resume > 0 {
 			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
 		}
@@ -239,11 +243,23 @@ func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", err)
 	}
-	q.cons = cons
+	q.setConsumer(cons)
 	return nil
 }
 
-func (q *Queue) consumerConfig(maxAckPending int) jetstream.ConsumerConfig {
+// setConsumer keeps the first handle, which is good for a consumer that
+// replaces the first one too: it goes by the name.
+func (q *Queue) setConsumer(cons jetstream.Consumer) {
+	if q.cons == nil {
+		q.cons = cons
+	}
+}
+
+func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
+	concurrency := 1
+	if f := q.forwarder.Load(); f != nil {
+		concurrency = f.o.Concurrency
+	}
 	return jetstream.ConsumerConfig{
 		Durable:       consumerName,
 		Description:   "what was forwarded",
@@ -251,7 +267,7 @@ func (q *Queue) consumerConfig(maxAckPending int) jetstream.ConsumerConfig {
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       q.o.AckWait,
 		MaxDeliver:    -1,
-		MaxAckPending: maxAckPending,
+		MaxAckPending: ackPending(concurrency),
 		Replicas:      q.o.Replicas,
 	}
 }

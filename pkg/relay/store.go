@@ -154,18 +154,28 @@ func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error
 			return nil
 		}
 		nc.Close()
-		var api *jetstream.APIError
-		if again || !errors.As(err, &api) || api.ErrorCode != jetstream.JSErrCodeConsumerCreate {
+		if again || !isConsumerLost(err) {
 			return err
 		}
-		// The server can neither read the consumer's state nor replace it.
-		// The cursor knows enough to go on.
-		s.o.Logf("what was forwarded can't be read: forwarding goes on after %d", resume)
-		s.server.stop()
-		if err := os.RemoveAll(filepath.Join(filepath.Dir(s.blocks(o.Prefix, "EVENTS")), "obs", consumerName)); err != nil {
+		if err := s.forgetConsumer(o.Prefix, resume); err != nil {
 			return err
 		}
 	}
+}
+
+// isConsumerLost reports whether the server can neither read the consumer's
+// state nor replace it.
+func isConsumerLost(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeConsumerCreate
+}
+
+// forgetConsumer stops the server and removes what it can't read. The cursor
+// knows enough to go on.
+func (s *Store) forgetConsumer(prefix string, resume uint64) error {
+	s.o.Logf("what was forwarded can't be read: forwarding goes on after %d", resume)
+	s.server.stop()
+	return os.RemoveAll(filepath.Join(filepath.Dir(s.blocks(prefix, "EVENTS")), "obs", consumerName))
 }
 
 // report finds out, and says, what was found.
