@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// answerTime is how long writing an answer may take once it is decided.
-const answerTime = 10 * time.Second
-
 // fault returns the status that an event is answered with in Accept's place
 // (300 or more), or instead of Accept's own success (under 300); 0 is none.
 func (rc *Receiver) fault() int {
@@ -29,13 +26,10 @@ func (rc *Receiver) fault() int {
 
 // delay waits for Options.Delay, or until the sender goes away, or until the
 // Server stops.
-func (rc *Receiver) delay(w http.ResponseWriter, r *http.Request) {
+func (rc *Receiver) delay(r *http.Request) {
 	if rc.o.Delay == 0 {
 		return
 	}
-	// The Server's own limit on writing knows nothing of the delay. A writer
-	// without deadlines has none that could cut it short.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(rc.o.Delay + answerTime))
 	timer := time.NewTimer(rc.o.Delay)
 	defer timer.Stop()
 	select {

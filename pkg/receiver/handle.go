@@ -36,11 +36,12 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, ok = rc.verify(req)
 	}
 	if ok {
-		answer = rc.take(w, r, req)
+		answer = rc.take(r, req)
 		if answer.Status < 300 && !answer.Duplicate {
 			conn.prove()
 		}
 	}
+	conn.limitWriting(len(answer.Body) > 0)
 	write(w, answer)
 	rc.tell(r, req, answer)
 }
@@ -80,7 +81,7 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 }
 
 // take hands the event on, and plays the faults asked for.
-func (rc *Receiver) take(w http.ResponseWriter, r *http.Request, req *Request) Answer {
+func (rc *Receiver) take(r *http.Request, req *Request) Answer {
 	status := rc.fault()
 	answer := Answer{Status: status}
 	checked := req.Verification.Verdict == webhook.Valid || rc.o.AllowUnchecked
@@ -98,7 +99,7 @@ func (rc *Receiver) take(w http.ResponseWriter, r *http.Request, req *Request) A
 	}
 	known := rc.seen.look(req.ID, answer.Status < 300)
 	answer.Duplicate = answer.Duplicate || known
-	rc.delay(w, r)
+	rc.delay(r)
 	return answer
 }
 

@@ -17,10 +17,10 @@ import (
 const (
 	DefaultMaxConns          = 1024
 	DefaultMaxHeaderBytes    = 16 << 10
-	DefaultReadHeaderTimeout = 5 * time.Second
+	DefaultReadHeaderTimeout = 10 * time.Second
 	// DefaultReadTimeout is for a whole request. Mender has given up by then.
 	DefaultReadTimeout = 10 * time.Second
-	// DefaultWriteTimeout is from a request's headers to its answer's end.
+	// DefaultWriteTimeout is for writing an answer that has a body.
 	DefaultWriteTimeout = 30 * time.Second
 	// DefaultIdleTimeout is longer than the 90 s for which Mender keeps a
 	// connection it may use again: else an event could be sent into the
@@ -86,7 +86,7 @@ func NewServer(o ServerOptions) *Server {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	s := &Server{o: o, conns: &conns{max: o.MaxConns, all: map[net.Conn]*conn{}}}
+	s := &Server{o: o, conns: &conns{max: o.MaxConns, writeTimeout: o.WriteTimeout, all: map[net.Conn]*conn{}}}
 	s.now, s.end = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           o.Handler,
@@ -94,7 +94,6 @@ func NewServer(o ServerOptions) *Server {
 		MaxHeaderBytes:    o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeaderTimeout,
 		ReadTimeout:       o.ReadTimeout,
-		WriteTimeout:      o.WriteTimeout,
 		IdleTimeout:       o.IdleTimeout,
 		ErrorLog:          o.ErrorLog,
 		Protocols:         protocols,
