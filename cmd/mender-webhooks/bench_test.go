@@ -85,9 +85,9 @@ func bareHandler() {
 // contender is one of the programs, and how it did.
 type contender struct {
 	command *exec.Cmd
-	conns []net.Conn
-	spent time.Duration
-	took  [benchConnections][]time.Duration
+	conns   []net.Conn
+	spent   time.Duration
+	took    [benchConnections][]time.Duration
 }
 
 func startServer(b *testing.B, name string, ready *regexp.Regexp, args ...string) *contender {
