@@ -1,13 +1,9 @@
 package cmd
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -16,6 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
 // Streams is what a run of the program reads from and writes to. Only an
@@ -34,6 +31,7 @@ type app struct {
 	now      func() time.Time
 	flags    globalFlags
 	cached   *config.Settings
+	secrets  *secret.Store
 
 	// settingFlags are those that pkg/config registered on the root command.
 	settingFlags *pflag.FlagSet
@@ -152,55 +150,18 @@ func (a *app) warn(format string, args ...any) {
 	}
 }
 
-// confirm asks before something that can't be taken back. Where nobody can be
-// asked, it takes a flag.
-func (a *app) confirm(ctx context.Context, question string) error {
-	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return hinted(usagef("this needs a yes, and there is no terminal to ask on"), "say --yes")
-	}
-	fmt.Fprintf(a.err, "%s [y/N] ", output.Safe(question))
-	line, err := a.readLine(ctx)
-	if err != nil {
-		return err
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return nil
-	}
-	return failf(exitFailed, "not confirmed; nothing was changed")
-}
-
-// readLine waits for a line or for the end of ctx. The read that ctx cuts off
-// stays behind until the process ends, which is next.
-func (a *app) readLine(ctx context.Context) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		line, err := bufio.NewReader(a.in).ReadString('\n')
-		answers <- answer{line, err}
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(a.err)
-		return "", ctx.Err()
-	case got := <-answers:
-		if got.err != nil && !errors.Is(got.err, io.EOF) {
-			return "", fmt.Errorf("read the answer: %w", got.err)
-		}
-		return got.line, nil
-	}
-}
-
-// settings reads flags, environment and files, once. wrong values are usage
-// errors, and nothing has been sent then.
+// settings reads flags, environment and files, and the store of secrets for
+// the token, once. Wrong values are usage errors, and nothing has been sent
+// then.
 func (a *app) settings() (*config.Settings, error) {
 	if a.cached != nil {
 		return a.cached, nil
 	}
-	set, err := config.Load(config.Input{Flags: a.settingFlags, LookupEnv: a.env, Stdin: a.in})
+	local, err := a.load(config.Input{NoToken: true})
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.load(config.Input{StoredToken: a.storedToken(local)})
 	if err != nil {
 		return nil, err
 	}
@@ -220,21 +181,42 @@ func (a *app) connect() (*mender.Client, error) {
 	return a.client(set)
 }
 
+// localSettings is for commands that send nothing to Mender: the token is not
+// looked for.
+func (a *app) localSettings() (*config.Settings, error) {
+	if a.cached != nil {
+		return a.cached, nil
+	}
+	return a.load(config.Input{NoToken: true})
+}
+
+func (a *app) load(in config.Input) (*config.Settings, error) {
+	in.Flags, in.LookupEnv, in.Stdin = a.settingFlags, a.env, a.in
+	return config.Load(in)
+}
+
 // client builds the API client from the settings. Without a token the server
 // would refuse every call, so nothing is sent.
 func (a *app) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
 		return nil, hinted(failf(exitAccess, "not logged in to %s: there is no access token", set.Server),
-			"make a personal access token in Mender's web UI (My profile), and set %s; `mender-webhooks sandbox` needs no server at all", config.EnvToken)
+			"`mender-webhooks login` asks for email and password; a pipeline sets %s to a personal access token; `mender-webhooks sandbox` needs no server at all", config.EnvToken)
 	}
+	a.warnExpiry(set.Token)
+	return a.newClient(set, set.Token.Value)
+}
+
+// newClient builds an API client with a token, or with none, for logging in.
+func (a *app) newClient(set *config.Settings, token string) (*mender.Client, error) {
 	opts := mender.Options{
 		Server:     set.Server,
-		Token:      set.Token.Value,
+		Token:      token,
 		UserAgent:  "mender-webhooks/" + version(),
 		Timeout:    set.RequestTimeout,
 		CACertFile: set.CACertFile,
 		SkipVerify: set.SkipVerify,
 		AllowHTTP:  set.AllowHTTP,
+		Now:        a.now,
 	}
 	if a.flags.debug {
 		opts.Debug = a.err

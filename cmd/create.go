@@ -9,7 +9,6 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // maxDescription is Mender's limit, in bytes.
@@ -34,8 +33,11 @@ The new integration's id is printed on stdout, alone.
 
 An organization can have one integration, of whatever provider. Without a
 secret, deliveries are unsigned and anyone can forge them; leaving it out
-therefore needs --no-secret.`,
-		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret --secret-out hook.secret
+therefore needs --no-secret. The secret is kept on this machine, in the system's
+keyring or a file that you alone can read, where listen, trigger and verify find
+it; --no-store does without.`,
+		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
+  mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
   mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
   MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
 		Args: args(0, 0, "no arguments, only flags"),
@@ -78,14 +80,14 @@ func runCreate(ctx context.Context, a *app, o createOptions) error {
 	}
 	if secret.IsZero() && !o.secret.none {
 		return hinted(usagef("create needs a secret: without one, anyone can forge deliveries"),
-			"--generate-secret --secret-out FILE makes one; --no-secret does without")
+			"--generate-secret makes one, and keeps it on this machine; --no-secret does without")
 	}
 	client, err := a.client(set)
 	if err != nil {
 		return err
 	}
 	a.warnAboutReceiver(ctx, o.url)
-	if err := o.secret.keep(a, secret); err != nil {
+	if err := o.secret.keep(ctx, a, set, secret); err != nil {
 		return err
 	}
 	id, err := client.CreateIntegration(ctx, mender.NewIntegration{
@@ -95,15 +97,25 @@ func runCreate(ctx context.Context, a *app, o createOptions) error {
 		Scopes:      o.scopes,
 	})
 	if err != nil {
-		return explainConflict(ctx, client, o.secret.afterFailure(a, err))
+		err = o.secret.afterFailure(err)
+		if errors.Is(err, mender.ErrOutcomeUnknown) {
+			err = o.secret.keepUnconfirmed(ctx, a, set, secret, err)
+		}
+		return explainConflict(ctx, client, err)
 	}
-	return finishCreate(ctx, a, p, client, o, id, secret)
+	saved, err := o.secret.keepCreated(ctx, a, set, id, secret)
+	if err != nil {
+		// The id is what matters: scripts need it to clean up.
+		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
+		return err
+	}
+	o.secret.tell(a, secret, saved)
+	return finishCreate(ctx, a, p, client, o, id)
 }
 
 // finishCreate reads the integration back, since the server drops what it
 // does not know without a word.
-func finishCreate(ctx context.Context, a *app, p *output.Printer, client *mender.Client, o createOptions, id string, secret webhook.Secret) error {
-	o.secret.tell(a, secret)
+func finishCreate(ctx context.Context, a *app, p *output.Printer, client *mender.Client, o createOptions, id string) error {
 	created, err := client.Integration(ctx, id)
 	if err != nil {
 		// The id is what matters: scripts need it to clean up.

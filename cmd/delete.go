@@ -6,18 +6,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
+type deleteOptions struct{ yes, noStore bool }
+
 func newDeleteCmd(a *app) *cobra.Command {
-	yes := false
+	o := deleteOptions{}
 	cmd := &cobra.Command{
 		Use:     "delete [ID...]",
 		Aliases: []string{"rm"},
 		Short:   "Remove integrations",
 		Long: `Remove integrations. From then on Mender sends nothing and logs nothing; events
-that are in the log already stay there.
+that are in the log already stay there. A secret kept on this machine is forgotten.
 
 It asks on a terminal, and needs --yes elsewhere. An ID is an id, the beginning
 of one, or the webhook's URL. Without any, the organization's only webhook is
@@ -26,23 +29,24 @@ meant, on a terminal only.`,
 		Args:              args(0, -1, "ids"),
 		ValidArgsFunction: a.completeIntegrations,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runDelete(cmd.Context(), a, args, yes)
+			return runDelete(cmd.Context(), a, args, o)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave the secrets kept on this machine alone")
 	return cmd
 }
 
-func runDelete(ctx context.Context, a *app, args []string, yes bool) error {
+func runDelete(ctx context.Context, a *app, args []string, o deleteOptions) error {
 	p, err := a.idPrinter()
 	if err != nil {
 		return err
 	}
 	interactive := isTerminal(a.in) && isTerminal(a.err)
 	switch {
-	case len(args) == 0 && (yes || !interactive):
+	case len(args) == 0 && (o.yes || !interactive):
 		return hinted(usagef("delete needs the id of what to remove"), "`mender-webhooks list` shows it")
-	case !yes && !interactive:
+	case !o.yes && !interactive:
 		return hinted(usagef("delete needs a yes, and there is no terminal to ask on"), "say --yes")
 	case len(args) == 0:
 		args = []string{""}
@@ -59,14 +63,18 @@ func runDelete(ctx context.Context, a *app, args []string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if !yes {
+	if !o.yes {
 		for _, i := range doomed {
 			if err := a.confirm(ctx, fmt.Sprintf("Delete %s %s (%s)?", i.Provider, i.ID, target(i))); err != nil {
 				return err
 			}
 		}
 	}
+	if err := a.canForget(set, o.noStore); err != nil {
+		return err
+	}
 	var done output.View
+	var unforgotten error
 	deleted := []map[string]string{}
 	for _, i := range doomed {
 		if err := client.DeleteIntegration(ctx, i.ID); err != nil {
@@ -74,9 +82,27 @@ func runDelete(ctx context.Context, a *app, args []string, yes bool) error {
 		}
 		deleted = append(deleted, map[string]string{"id": i.ID})
 		done.Names = append(done.Names, i.ID)
+		if !o.noStore {
+			unforgotten = also(unforgotten, a.forgetSecret(ctx, set, i.ID))
+		}
 	}
 	done.Value = deleted
-	return p.Print(done)
+	if unforgotten != nil {
+		unforgotten = hinted(unforgotten, "the integration is deleted all the same; `mender-webhooks secret forget` forgets its secret")
+	}
+	return also(p.Print(done), unforgotten)
+}
+
+// canForget reads the store before anything is deleted.
+func (a *app) canForget(set *config.Settings, noStore bool) error {
+	if noStore {
+		return nil
+	}
+	_, err := a.kept(set)
+	if err != nil {
+		return hinted(fmt.Errorf("nothing was deleted: %w", err), "--no-store leaves the secrets kept on this machine alone")
+	}
+	return nil
 }
 
 // findAll finds every integration before any is touched: a typo in the last

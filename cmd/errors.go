@@ -9,6 +9,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
 // The exit codes, as `mender-webhooks help exit-codes` tells them.
@@ -53,6 +54,17 @@ func hinted(err error, format string, args ...any) error {
 	return &cliError{err: err, hint: fmt.Sprintf(format, args...)}
 }
 
+// also is two errors in one line, either of which may be nil.
+func also(err, more error) error {
+	switch {
+	case err == nil:
+		return more
+	case more == nil:
+		return err
+	}
+	return fmt.Errorf("%w; and %w", err, more)
+}
+
 // silentError ends the program with a code and nothing on stderr, where the
 // output has said it all, or a child has.
 type silentError int
@@ -86,6 +98,10 @@ func classify(err error) failure {
 	var wrong *config.UsageError
 	if f.Hint == "" && errors.As(err, &wrong) {
 		f.Hint = wrong.Hint
+	}
+	var broken *secret.Error
+	if f.Hint == "" && errors.As(err, &broken) {
+		f.Hint = broken.Hint
 	}
 	if f.Hint == "" {
 		f.Hint = standardHint(err)
@@ -130,8 +146,6 @@ func standardHint(err error) string {
 		return "look with `mender-webhooks list` before trying again"
 	case errors.Is(err, mender.ErrInsecure):
 		return "use https, or say --allow-http if you know that nobody listens in between"
-	case errors.Is(err, mender.ErrForbidden):
-		return "the token's role may not do this: setting up integrations needs the Admin permission (roles come with Mender Enterprise)"
 	case errors.Is(err, mender.ErrRateLimited):
 		return "the server limits how often it is asked; wait a little and try again"
 	case errors.Is(err, mender.ErrBadAnswer):
@@ -141,19 +155,32 @@ func standardHint(err error) string {
 }
 
 // tokenHint says what is wrong with a token that the server refused, as far
-// as the token itself tells.
+// as the token itself tells, and how to get another one.
 func (a *app) tokenHint() string {
 	if a.cached == nil || a.cached.Token.Value == "" {
 		return ""
 	}
-	claims, err := mender.ParseClaims(a.cached.Token.Value)
+	t := a.cached.Token
+	claims, err := mender.ParseClaims(t.Value)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("the token is not one of Mender's (it came from %s)", a.cached.Token.From)
+		return fmt.Sprintf("the token (from %s) is not one of Mender's; %s", t.From, renewal(t))
 	case claims.Expired(a.now()):
-		return fmt.Sprintf("the token expired on %s (it came from %s); make a new one", output.Time(claims.ExpiresAt, true), a.cached.Token.From)
+		return fmt.Sprintf("the token (from %s) expired on %s; %s", t.From, output.Time(claims.ExpiresAt, true), renewal(t))
 	}
-	return fmt.Sprintf("the token (from %s) is not the server's, was revoked, or was pushed out by newer sessions; make a new one", a.cached.Token.From)
+	return fmt.Sprintf("the token (from %s) is another server's, or was revoked, or was pushed out by newer sessions; %s", t.From, renewal(t))
+}
+
+// roleHint says what a role lacks, and which plan the organization has.
+func (a *app) roleHint() string {
+	plan := ""
+	if a.cached != nil {
+		if claims, err := mender.ParseClaims(a.cached.Token.Value); err == nil && claims.Plan != "" {
+			plan = "; this organization's is " + claims.Plan
+		}
+	}
+	return "the user's role lacks the right: setting up integrations needs the Admin permission. " +
+		"Roles come with the Enterprise plan" + plan + "; whoever administers the organization gives them"
 }
 
 // report tells the user of an error and returns the exit code.
@@ -168,8 +195,12 @@ func (a *app) report(err error) int {
 		return exitOK // the reader has what it wanted
 	}
 	f := classify(err)
-	if f.Hint == "" && errors.Is(err, mender.ErrUnauthorized) {
+	switch {
+	case f.Hint != "":
+	case errors.Is(err, mender.ErrUnauthorized):
 		f.Hint = a.tokenHint()
+	case errors.Is(err, mender.ErrForbidden):
+		f.Hint = a.roleHint()
 	}
 	if a.flags.output == string(output.JSON) {
 		enc := json.NewEncoder(a.err)

@@ -42,10 +42,11 @@ func newListenCmd(a *app) *cobra.Command {
 a line, elsewhere a JSON object a line.
 
 A request whose signature matches a secret is answered 204; one that is
-unsigned or signed otherwise 401. Without a secret, nothing can be checked and
+unsigned or signed otherwise 401. The secret is the one that is given, else the
+one that create keeps on this machine. Without any, nothing can be checked and
 everything is "unchecked". Several secrets can be given, so that one can be
-changed without losing events, and secret files are read again when they
-change.
+changed without losing events, and secret files and the kept secrets are read
+again when they change.
 
 With --forward-to alone, for development, each event is passed on to your
 application at once, byte for byte, and Mender is answered what it answered.

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -21,6 +23,7 @@ type newSecretFlags struct {
 	out       string
 	show      bool
 	none      bool
+	noStore   bool
 }
 
 func (s *newSecretFlags) register(f *pflag.FlagSet) {
@@ -29,6 +32,7 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.out, "secret-out", "", "write the generated secret to a new `FILE` (mode 0600)")
 	f.BoolVar(&s.show, "show-secret", false, "show the generated secret, on a terminal only")
 	f.BoolVar(&s.none, "no-secret", false, "leave the deliveries unsigned")
+	f.BoolVar(&s.noStore, "no-store", false, "do not keep the secret on this machine")
 }
 
 // resolve returns the secret to set, or none. It writes nothing yet.
@@ -49,15 +53,21 @@ func (s *newSecretFlags) resolve(a *app) (webhook.Secret, error) {
 		return webhook.Secret{}, usagef("--secret-out and --show-secret are for --generate-secret")
 	case s.show && !isTerminal(a.err):
 		return webhook.Secret{}, hinted(usagef("--show-secret needs a terminal: elsewhere the secret would end up in a log"), "use --secret-out FILE")
-	case s.generated && s.out == "" && !s.show:
-		return webhook.Secret{}, hinted(usagef("nobody would know the generated secret"), "add --secret-out FILE, or --show-secret on a terminal")
+	case s.generated && s.noStore && s.out == "" && !s.show:
+		return webhook.Secret{}, hinted(usagef("nobody would know the generated secret"), "leave --no-store out, or add --secret-out FILE, or --show-secret on a terminal")
 	}
 	return found.Secret, nil
 }
 
-// keep writes a generated secret where it was asked for, before anything is
-// sent: a secret that can't be kept must not be set. It never overwrites.
-func (s *newSecretFlags) keep(_ *app, secret webhook.Secret) error {
+// keep writes a generated secret where it was asked for, and makes sure of the
+// store, before anything is sent: a secret that can't be kept must not be set.
+// It never overwrites a file.
+func (s *newSecretFlags) keep(ctx context.Context, a *app, set *config.Settings, hook webhook.Secret) error {
+	if s.stores(hook) {
+		if err := a.checkStore(ctx, set); err != nil {
+			return hinted(err, "%s", s.storeHint(err))
+		}
+	}
 	if s.out == "" {
 		return nil
 	}
@@ -68,7 +78,7 @@ func (s *newSecretFlags) keep(_ *app, secret webhook.Secret) error {
 	if err != nil {
 		return usagef("--secret-out: %w", err)
 	}
-	_, err = fmt.Fprintln(f, secret.Hex())
+	_, err = fmt.Fprintln(f, hook.Hex())
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		_ = os.Remove(s.out)
 		return usagef("--secret-out: %w", err)
@@ -76,26 +86,57 @@ func (s *newSecretFlags) keep(_ *app, secret webhook.Secret) error {
 	return nil
 }
 
+// stores reports whether the secret goes into the store.
+func (s *newSecretFlags) stores(hook webhook.Secret) bool { return !s.noStore && !hook.IsZero() }
+
+func (s *newSecretFlags) origin() secret.Origin {
+	if s.generated {
+		return secret.Generated
+	}
+	return secret.Given
+}
+
+// storeHint is the next step where the store fails.
+func (s *newSecretFlags) storeHint(err error) string {
+	hint := "--no-store does without the store"
+	if s.generated && s.out == "" {
+		hint += ", with --secret-out FILE for the generated secret"
+	}
+	var broken *secret.Error
+	if errors.As(err, &broken) && broken.Hint != "" {
+		hint = broken.Hint + "; or " + hint
+	}
+	return hint
+}
+
 // afterFailure takes back what keep wrote where the server certainly did not
 // take the secret. Otherwise the file may be the only copy of a secret in use.
-func (s *newSecretFlags) afterFailure(_ *app, err error) error {
+func (s *newSecretFlags) afterFailure(err error) error {
 	if s.out == "" {
 		return err
 	}
-	var api *mender.Error
-	if errors.As(err, &api) && api.StatusCode >= 400 && api.StatusCode < 500 {
+	if certainlyRefused(err) {
 		_ = os.Remove(s.out)
 		return err
 	}
 	return hinted(err, "the server may have taken the new secret all the same: it is kept in %s; look with `mender-webhooks list`", s.out)
 }
 
-// tell shows the generated secret where it was asked for.
-func (s *newSecretFlags) tell(a *app, secret webhook.Secret) {
+// certainlyRefused reports whether the server said no.
+func certainlyRefused(err error) bool {
+	var api *mender.Error
+	return errors.As(err, &api) && api.StatusCode >= 400 && api.StatusCode < 500
+}
+
+// tell shows the generated secret where it was asked for, and says where it is.
+func (s *newSecretFlags) tell(a *app, hook webhook.Secret, saved *secret.Saved) {
 	if s.generated && s.show {
-		fmt.Fprintf(a.err, "secret: %s\n", secret.Hex())
+		fmt.Fprintf(a.err, "secret: %s\n", hook.Hex())
 	}
 	if s.out != "" {
-		a.say("the secret is in %s (fingerprint %s)", s.out, secret.Fingerprint())
+		a.say("the secret is in %s (fingerprint %s)", s.out, hook.Fingerprint())
+	}
+	if saved != nil {
+		a.say("the secret (fingerprint %s) is kept in %s", hook.Fingerprint(), saved)
 	}
 }

@@ -165,7 +165,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *app, ids []string) (it
 	if err != nil {
 		return nil, err
 	}
-	secret, err := o.secret.one(a)
+	secret, err := o.secret.one(ctx, a)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ const (
 	groupIntegrations = "integrations"
 	groupActivity     = "activity"
 	groupReceiving    = "receiving"
+	groupAccess       = "access"
 	groupLocal        = "local"
 )
 
@@ -61,6 +62,7 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 		&cobra.Group{ID: groupIntegrations, Title: "Integrations:"},
 		&cobra.Group{ID: groupActivity, Title: "Activity:"},
 		&cobra.Group{ID: groupReceiving, Title: "Receiving:"},
+		&cobra.Group{ID: groupAccess, Title: "Access:"},
 		&cobra.Group{ID: groupLocal, Title: "On this machine:"},
 	)
 	root.SetHelpCommandGroupID(groupLocal)
@@ -86,6 +88,7 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	add(groupIntegrations, newCreateCmd(a), newListCmd(a), newInspectCmd(a), newUpdateCmd(a), newDeleteCmd(a))
 	add(groupActivity, newActivityCmd(a), newRedeliverCmd(a))
 	add(groupReceiving, newListenCmd(a), newQueueCmd(a), newTriggerCmd(a), newVerifyCmd(a))
+	add(groupAccess, newLoginCmd(a), newLogoutCmd(a), newWhoamiCmd(a), newTokenCmd(a), newConfigCmd(a), newSecretCmd(a))
 	add(groupLocal, newSandboxCmd(a), newDemoCmd(a), newVersionCmd(a))
 	return root
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -28,28 +29,59 @@ func (s *secretFlags) input(a *app) config.Input {
 	return config.Input{Flags: s.flags, LookupEnv: a.env, Stdin: a.in}
 }
 
-// one returns the one secret to sign with, or none.
-func (s *secretFlags) one(a *app) (webhook.Secret, error) {
+// given returns the one secret that flags or the environment give, or none.
+func (s *secretFlags) given(a *app) (webhook.Secret, error) {
 	found, err := config.ResolveSecret(s.input(a))
 	return found.Secret, err
 }
 
-// all returns every secret to check against, or none.
-func (s *secretFlags) all(a *app) ([]webhook.Secret, error) {
+// one returns the one secret to sign with, or none: that which is given, else
+// that which is kept on this machine.
+func (s *secretFlags) one(ctx context.Context, a *app) (webhook.Secret, error) {
+	secret, err := s.given(a)
+	if err != nil || !secret.IsZero() {
+		return secret, err
+	}
+	return a.keptToSign(ctx)
+}
+
+// all returns every secret to check against, or none: those that are given,
+// else those that are kept for the server.
+func (s *secretFlags) all(ctx context.Context, a *app) ([]webhook.Secret, error) {
 	found, err := config.ResolveSecrets(s.input(a))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		set, err := a.localSettings()
+		if err != nil {
+			return nil, err
+		}
+		secrets, infos, err := a.keptForServer(ctx, set)
+		a.sayKept(secrets, infos)
+		return secrets, err
+	}
 	secrets := make([]webhook.Secret, len(found))
 	for i, f := range found {
 		secrets[i] = f.Secret
 	}
-	return secrets, err
+	return secrets, nil
 }
 
-// reloading is all for a receiver that runs on: files are read again when
-// they change, so that a secret can be changed without losing events.
+// reloading is all for a receiver that runs on: files and the store are read
+// again when they change, so that a secret can be changed without losing
+// events.
 func (s *secretFlags) reloading(a *app) (func() []webhook.Secret, error) {
 	found, err := config.ResolveSecrets(s.input(a))
 	if err != nil {
 		return nil, err
+	}
+	if len(found) == 0 {
+		kept, err := a.liveKept()
+		if err != nil {
+			return nil, err
+		}
+		return kept.Secrets, nil
 	}
 	var fixed []webhook.Secret
 	var files []string

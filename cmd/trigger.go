@@ -42,7 +42,9 @@ device-inventory-changed; any other needs --data. With --count it is a load
 generator, and prints a summary with the rate and the latencies. The faults
 (--tamper, --unsigned, --duplicate, --shuffle) are those a receiver must bear.
 
-Exit code 1 means that a delivery failed.`,
+Without --secret-file and MENDER_WEBHOOK_SECRET it signs with the secret that is
+kept on this machine for the server's webhook, if there is one. Exit code 1
+means that a delivery failed.`,
 		Example: `  mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --status rejected
   mender-webhooks trigger device-provisioned --to http://127.0.0.1:8090/ --secret-file hook.secret --tamper
   mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --count 10000 --concurrency 16`,
@@ -85,11 +87,11 @@ func runTrigger(ctx context.Context, a *app, o triggerOptions, typ webhook.Event
 	if o.count < 1 || o.concurrency < 1 {
 		return usagef("--count and --concurrency are 1 at least")
 	}
-	set, err := a.settings()
+	set, err := a.localSettings()
 	if err != nil {
 		return err
 	}
-	secret, err := o.signingSecret(a)
+	secret, err := o.signingSecret(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -109,12 +111,12 @@ func runTrigger(ctx context.Context, a *app, o triggerOptions, typ webhook.Event
 	return triggerMany(ctx, p, l)
 }
 
-// signingSecret is none for --unsigned, and where none was given.
-func (o triggerOptions) signingSecret(a *app) (webhook.Secret, error) {
+// signingSecret is none for --unsigned, and where none is given or kept.
+func (o triggerOptions) signingSecret(ctx context.Context, a *app) (webhook.Secret, error) {
 	if o.unsigned {
 		return webhook.Secret{}, nil
 	}
-	secret, err := o.secret.one(a)
+	secret, err := o.secret.one(ctx, a)
 	if err == nil && secret.IsZero() && o.tamper {
 		return secret, usagef("--tamper needs a secret: without a signature nothing can be seen of it")
 	}

@@ -5,8 +5,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 type updateOptions struct {
@@ -22,7 +24,8 @@ func newUpdateCmd(a *app) *cobra.Command {
 		Long: `Give a webhook a new URL, a new secret, or both. The server replaces URL and
 secret together and never tells the secret: a new URL alone would take the
 secret away without a word. Where one is set, --url therefore needs the secret
-again, or --no-secret.
+again, or --no-secret; a secret that is kept on this machine is found by itself,
+and a new one is kept there (--no-store does without).
 
 Nothing else of an integration can be changed on the server: a new description
 or scope means delete and create.
@@ -30,7 +33,7 @@ or scope means delete and create.
 ID is an id, the beginning of one, or the webhook's URL; without it the
 organization's only webhook is meant.`,
 		Example: `  mender-webhooks update --url https://example.com/new --secret-file hook.secret
-  mender-webhooks update --generate-secret --secret-out new.secret
+  mender-webhooks update --generate-secret
   mender-webhooks update --url https://example.com/new --no-secret`,
 		Args:              args(0, 1, "at most one id"),
 		ValidArgsFunction: a.completeIntegrations,
@@ -77,23 +80,44 @@ func runUpdate(ctx context.Context, a *app, o updateOptions, arg string) error {
 	if i.Provider != mender.ProviderWebhook || i.Credentials.HTTP == nil {
 		return usagef("integration %s is of provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
 	}
-	if i.Credentials.HasSecret() && secret.IsZero() && !o.secret.none {
-		return hinted(usagef("a new URL alone would take the webhook's secret away: the server replaces both together, and does not tell the old one"),
-			"give the secret again (--secret-file FILE), a new one (--generate-secret), or --no-secret")
+	again := i.Credentials.HasSecret() && secret.IsZero() && !o.secret.none
+	if again {
+		if secret, err = o.secretAgain(ctx, a, set, i.ID); err != nil {
+			return err
+		}
 	}
 	if o.url == "" {
 		o.url = i.Credentials.HTTP.URL
 	} else {
 		a.warnAboutReceiver(ctx, o.url)
 	}
-	if err := o.secret.keep(a, secret); err != nil {
+	change, err := o.secret.keepUpdated(ctx, a, set, i.ID, secret, again)
+	if err != nil {
 		return err
 	}
 	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {
-		return o.secret.afterFailure(a, err)
+		return change.undo(ctx, o.secret.afterFailure(err))
 	}
-	o.secret.tell(a, secret)
-	return finishUpdate(ctx, a, p, client, i.ID)
+	kept := change.finish(ctx)
+	o.secret.tell(a, secret, change.saved)
+	return also(finishUpdate(ctx, a, p, client, i.ID), kept)
+}
+
+// secretAgain is the secret to send along with a new URL: the server replaces
+// both together.
+func (o updateOptions) secretAgain(ctx context.Context, a *app, set *config.Settings, id string) (webhook.Secret, error) {
+	if !o.secret.noStore {
+		kept, err := a.keptSecret(ctx, set, id)
+		if err != nil {
+			return webhook.Secret{}, err
+		}
+		if !kept.IsZero() {
+			a.say("the secret stays the one kept on this machine (fingerprint %s)", kept.Fingerprint())
+			return kept, nil
+		}
+	}
+	return webhook.Secret{}, hinted(usagef("a new URL alone would take the webhook's secret away: the server replaces both together, and does not tell the old one"),
+		"give the secret again (--secret-file FILE), a new one (--generate-secret), or --no-secret")
 }
 
 func finishUpdate(ctx context.Context, a *app, p *output.Printer, client *mender.Client, id string) error {

@@ -27,8 +27,9 @@ func newVerifyCmd(a *app) *cobra.Command {
 stdin), against the signature it came with, and say why it does not match.
 
 The signature is given as the value of X-Men-Signature, or as whole header
-lines, such as a log or curl would show them. Exit code 1 means that it is not
-valid.`,
+lines, such as a log or curl would show them. Without --secret-file and
+MENDER_WEBHOOK_SECRET, the secrets kept on this machine for the server count.
+Exit code 1 means that it is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
   mender-webhooks verify -o json < body.json --signature c307cc8f… | jq -r .verdict`,
@@ -52,7 +53,7 @@ type verifyResult struct {
 	Bytes   int             `json:"bytes"`
 }
 
-func runVerify(_ context.Context, a *app, o verifyOptions, file string) error {
+func runVerify(ctx context.Context, a *app, o verifyOptions, file string) error {
 	p, err := a.printer()
 	if err != nil {
 		return err
@@ -67,12 +68,12 @@ func runVerify(_ context.Context, a *app, o verifyOptions, file string) error {
 	if file == "-" && o.secrets.fromStdin() {
 		return usagef("stdin can't be both the payload and the secret")
 	}
-	secrets, err := o.secrets.all(a)
+	secrets, err := o.secrets.all(ctx, a)
 	if err != nil {
 		return err
 	}
 	if len(secrets) == 0 {
-		return hinted(usagef("verify needs a secret"), "give --secret-file FILE, or MENDER_WEBHOOK_SECRET")
+		return hinted(usagef("verify needs a secret"), "give --secret-file FILE, or MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows what is kept on this machine")
 	}
 	body, err := a.readInput(file, webhook.MaxBody)
 	if err != nil {

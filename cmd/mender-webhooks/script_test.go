@@ -53,6 +53,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TZ", "UTC")
+			// No keyring: the file is used, and no bus is started.
+			env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(env.WorkDir, "no-bus"))
 			env.Setenv("EXPIRED", expiredToken())
 			env.Values[jobsKey{}] = &jobs{byName: map[string]*job{}}
 			return nil
@@ -157,7 +159,7 @@ func startJob(ts *testscript.TestScript, name string, args ...string) *job {
 	}
 	j := &job{cmd: exec.Command(program, args...), out: newWatched(), err: newWatched(), ended: make(chan struct{})}
 	j.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
+	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK", "DBUS_SESSION_BUS_ADDRESS",
 		"MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET", "SYSTEMROOT"} {
 		if v := ts.Getenv(name); v != "" {
 			j.cmd.Env = append(j.cmd.Env, name+"="+v)

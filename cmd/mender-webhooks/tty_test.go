@@ -51,6 +51,7 @@ func newTerminal(t *testing.T) *terminal {
 	home := t.TempDir()
 	return &terminal{t: t, program: program, env: []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_CACHE_HOME=" + home, "XDG_DATA_HOME=" + home,
+		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + home + "/no-bus", // no keyring
 		"PATH=" + os.Getenv("PATH"), "TERM=xterm", "MENDER_SERVER_URL=" + server.URL, "MENDER_SERVER_ACCESS_TOKEN=" + box.AdminToken(),
 	}}
 }

@@ -1,0 +1,244 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+type loginOptions struct {
+	username      string
+	code          string
+	passwordStdin bool
+	tokenStdin    bool
+}
+
+func newLoginCmd(a *app) *cobra.Command {
+	o := loginOptions{}
+	cmd := &cobra.Command{
+		Use:   "login",
+		Short: "Log in to a Mender server, and keep the token",
+		Long: `Log in with email and password, and with the two-factor code where the account
+has one; or hand over a personal access token with --token-stdin, which is the
+way for single sign-on too. The token is checked and then kept in the system's
+keyring, or, where there is none to use or with --no-keyring, in a file that
+you alone can read. There is one token for each server and profile.
+
+The server, an authority (--ca-cert) and the email that were given by hand are
+written into the profile, so that later commands need them no more.
+
+Mender keeps ten sessions of a user: one more ends the oldest. A pipeline that
+runs often therefore better uses a personal access token: see ` + "`token create`.",
+		Example: `  mender-webhooks login
+  mender-webhooks login --server mender.example.com --profile lab
+  mender-webhooks login --username admin@example.com --password-stdin < password
+  mender-webhooks login --token-stdin < personal-access-token`,
+		Args: args(0, 0, "no arguments, only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runLogin(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.username, "username", "", "the user's `email` address")
+	f.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from stdin")
+	f.StringVar(&o.code, "2fa-code", "", "the two-factor `code`, for accounts that have one")
+	f.BoolVar(&o.tokenStdin, "token-stdin", false, "read a personal access token from stdin, in place of email and password")
+	return cmd
+}
+
+func (o loginOptions) check() error {
+	switch {
+	case o.tokenStdin && (o.passwordStdin || o.username != "" || o.code != ""):
+		return usagef("--token-stdin goes without --username, --password-stdin and --2fa-code: the token says whose it is")
+	}
+	return nil
+}
+
+func runLogin(ctx context.Context, a *app, o loginOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	set, err := a.load(config.Input{NoToken: true, NewProfile: true})
+	if err != nil {
+		return err
+	}
+	if err := a.checkStore(ctx, set); err != nil {
+		return err
+	}
+	client, err := a.newClient(set, "")
+	if err != nil {
+		return err
+	}
+	entry := secret.Entry{Info: secret.Info{Key: tokenKey(set), Origin: secret.Login}}
+	who := ""
+	if o.tokenStdin {
+		entry.Origin = secret.Given
+		entry.Value, who, err = a.takeToken(ctx, client)
+	} else {
+		entry.Value, who, err = a.startSession(ctx, client, o, set.Username)
+	}
+	if err != nil {
+		return err
+	}
+	saved, err := a.store(set).Set(ctx, entry)
+	if err != nil {
+		if entry.Origin == secret.Login {
+			// A session that nobody has the token of would push out another.
+			_ = client.WithToken(entry.Value).Logout(context.WithoutCancel(ctx))
+		}
+		return err
+	}
+	a.say("logged in to %s as %s%s", set.Server, who, untilText(entry.Value))
+	a.say("the token is kept in %s", saved)
+	if entry.Origin == secret.Given {
+		who = ""
+	}
+	a.rememberLogin(ctx, set, who)
+	return a.warnOutranked(entry.Value)
+}
+
+// untilText says until when a token holds.
+func untilText(token string) string {
+	claims, err := mender.ParseClaims(token)
+	if err != nil || claims.ExpiresAt.IsZero() {
+		return ""
+	}
+	return ", until " + output.Time(claims.ExpiresAt, false)
+}
+
+// takeToken reads a personal access token, and asks the server whose it is.
+func (a *app) takeToken(ctx context.Context, client *mender.Client) (token, who string, err error) {
+	token, err = a.readSecretInput(ctx, "Personal access token")
+	if err != nil {
+		return "", "", err
+	}
+	token = strings.TrimSpace(token)
+	claims, err := mender.ParseClaims(token)
+	if err != nil {
+		return "", "", usagef("what was given is %w", err)
+	}
+	me, err := client.WithToken(token).Me(ctx)
+	if errors.Is(err, mender.ErrUnauthorized) {
+		hint := "it is another server's, or was revoked: is --server the right one? A new one is made in Mender's web UI, under My profile"
+		if claims.Expired(a.now()) {
+			hint = "it expired on " + output.Time(claims.ExpiresAt, true) + "; a new one is made in Mender's web UI, under My profile"
+		}
+		return "", "", hinted(err, "%s", hint)
+	}
+	return token, me.Email, err
+}
+
+// startSession logs in with email and password, and with the two-factor code
+// once the server asks for it.
+func (a *app) startSession(ctx context.Context, client *mender.Client, o loginOptions, suggested string) (token, who string, err error) {
+	r := mender.LoginRequest{Email: o.username, TwoFactorCode: o.code}
+	switch {
+	case r.Email != "":
+	case a.interactive() && !o.passwordStdin:
+		if r.Email, err = a.ask(ctx, "Email", suggested); err != nil {
+			return "", "", err
+		}
+	case suggested != "":
+		r.Email = suggested
+	default:
+		return "", "", hinted(usagef("login needs an email address, and there is no terminal to ask on"),
+			"give --username EMAIL and --password-stdin; or --token-stdin for a personal access token")
+	}
+	switch {
+	case o.passwordStdin:
+		r.Password, err = a.readSecretInput(ctx, "Password")
+	case a.interactive():
+		r.Password, err = a.askSecret(ctx, "Password")
+	default:
+		err = hinted(usagef("login needs a password, and there is no terminal to ask on"), "give it with --password-stdin")
+	}
+	if err != nil {
+		return "", "", err
+	}
+	token, err = client.Login(ctx, r)
+	if wantsCode(err) && r.TwoFactorCode == "" && a.interactive() {
+		if r.TwoFactorCode, err = a.askSecret(ctx, "Two-factor code"); err != nil {
+			return "", "", err
+		}
+		r.TwoFactorCode = strings.TrimSpace(r.TwoFactorCode)
+		token, err = client.Login(ctx, r)
+	}
+	return token, r.Email, explainLogin(err, r.TwoFactorCode != "")
+}
+
+// wantsCode reports whether a login was refused for want of a two-factor
+// code. Mender's web UI tells it by the same letters.
+func wantsCode(err error) bool {
+	var api *mender.Error
+	return errors.Is(err, mender.ErrUnauthorized) && errors.As(err, &api) && strings.Contains(strings.ToLower(api.Message), "2fa")
+}
+
+func explainLogin(err error, withCode bool) error {
+	switch {
+	case !errors.Is(err, mender.ErrUnauthorized):
+		return err
+	case wantsCode(err):
+		return hinted(err, "the account has two-factor authentication: give the code with --2fa-code")
+	case withCode:
+		return hinted(err, "the email, the password or the two-factor code is wrong; a code holds for half a minute or so")
+	}
+	return hinted(err, "the email or the password is wrong. Who comes through single sign-on has no password: "+
+		"make a personal access token in Mender's web UI (My profile), and give it to `mender-webhooks login --token-stdin`")
+}
+
+// rememberLogin writes into the profile what the user gave by hand, so that
+// later commands find it. What the environment gave is not written, and what
+// the profile says already is not changed.
+func (a *app) rememberLogin(ctx context.Context, set *config.Settings, email string) {
+	file := config.NewFile(set.ConfigFile)
+	for _, v := range set.Values() {
+		if v.Source != config.SourceFlag || (v.Key != "server" && v.Key != "ca-cert") {
+			continue
+		}
+		if v.Key == "ca-cert" {
+			if path, err := filepath.Abs(v.Text); err == nil {
+				v.Text = path
+			}
+		}
+		has, err := file.Get(set.Profile, v.Key)
+		switch {
+		case errors.Is(err, config.ErrNotSet):
+			a.rememberSetting(ctx, file, set.Profile, v.Key, v.Text)
+		case err == nil && has != v.Text && v.Key == "server":
+			a.warn("profile %s goes on naming the server %s: give --server %s to later commands too, or log in under a profile of its own with --profile NAME",
+				set.Profile, has, v.Text)
+		}
+	}
+	if email == "" || email == set.Username {
+		return
+	}
+	a.rememberSetting(ctx, file, set.Profile, "username", email)
+}
+
+func (a *app) rememberSetting(ctx context.Context, file config.File, profile, key, value string) {
+	if err := file.Set(ctx, profile, key, value); err != nil {
+		a.warn("the profile %s could not be given its %s, so give it to later commands too: %v", profile, key, err)
+	}
+}
+
+// warnOutranked says that commands will go on using another token than the
+// one that was just kept.
+func (a *app) warnOutranked(token string) error {
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	if set.Token.Value != token {
+		a.warn("commands go on using the token from %s, which comes before it", set.Token.From)
+	}
+	return nil
+}

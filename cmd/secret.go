@@ -1,0 +1,316 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+func newSecretCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret",
+		Short: "The webhook secrets kept on this machine",
+		Long: `Show, set and forget the webhook secrets that are kept on this machine, in the
+system's keyring or in a file that you alone can read. create and update keep
+what they set; listen, trigger and verify find it. Mender itself never tells a
+secret: what is forgotten here, and kept nowhere else, can only be replaced.
+
+Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
+		Args: unknownCommand,
+		RunE: needsSubcommand,
+	}
+	cmd.AddCommand(newSecretListCmd(a), newSecretShowCmd(a), newSecretSetCmd(a), newSecretForgetCmd(a))
+	return cmd
+}
+
+func newSecretListCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List which secrets are kept, not the secrets",
+		Long:    "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
+		Example: "  mender-webhooks secret list",
+		Args:    args(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			return runSecretList(a)
+		},
+	}
+}
+
+func runSecretList(a *app) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.localSettings()
+	if err != nil {
+		return err
+	}
+	infos := []secret.Info{}
+	if set.SecretsFile != "" {
+		if infos, err = a.store(set).List(secret.Webhook); err != nil {
+			return err
+		}
+	}
+	view := output.View{Value: infos, Table: output.TableView{Columns: []output.Column{
+		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "KEPT IN"},
+	}}}
+	for _, i := range infos {
+		view.Names = append(view.Names, i.Name)
+		view.Table.Rows = append(view.Table.Rows, []string{i.Name, i.Server, output.Time(i.Stored, false), string(i.Origin), string(i.Place)})
+	}
+	if len(infos) == 0 {
+		a.say("no webhook secrets are kept on this machine")
+	}
+	return p.Print(view)
+}
+
+func newSecretShowCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [ID]",
+		Short: "Print a webhook's secret",
+		Long: `Print the secret that is kept for a webhook of the server in use, in hexadecimal
+and alone on stdout, so that it can be piped to where the receiver reads it.
+Without an ID the only one that is kept for the server is meant. The server is
+not asked.`,
+		Example: `  mender-webhooks secret show | ssh receiver 'umask 077; cat > hook.secret'
+  mender-webhooks secret show 3bb0e41e`,
+		Args:              args(0, 1, "at most one id"),
+		ValidArgsFunction: a.completeKept,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretShow(cmd.Context(), a, firstOf(args))
+		},
+	}
+}
+
+// shownSecret is the object of secret show -o json.
+type shownSecret struct {
+	Server      string        `json:"server"`
+	ID          string        `json:"id"`
+	Secret      string        `json:"secret"`
+	Old         []string      `json:"old,omitempty"`
+	Fingerprint string        `json:"fingerprint"`
+	Origin      secret.Origin `json:"origin,omitempty"`
+	Stored      time.Time     `json:"stored"`
+	Place       secret.Place  `json:"place"`
+}
+
+func runSecretShow(ctx context.Context, a *app, arg string) error {
+	p, err := a.idPrinter()
+	if err != nil {
+		return err
+	}
+	set, err := a.localSettings()
+	if err != nil {
+		return err
+	}
+	info, err := a.findKept(set, arg)
+	if err != nil {
+		return err
+	}
+	e, err := a.store(set).Get(ctx, info.Key)
+	if err != nil {
+		return err
+	}
+	secrets, err := secretsOf(e)
+	if err != nil {
+		return err
+	}
+	a.say("the secret of webhook %s on %s (fingerprint %s)", e.Name, e.Server, secrets[0].Fingerprint())
+	return p.Print(output.View{Names: []string{e.Value}, Value: shownSecret{
+		Server: e.Server, ID: e.Name, Secret: e.Value, Old: e.Old, Fingerprint: secrets[0].Fingerprint(),
+		Origin: e.Origin, Stored: e.Stored, Place: e.Place,
+	}})
+}
+
+// findKept finds the secret that is meant by an id or its beginning; without
+// any, the only one kept for the server.
+func (a *app) findKept(set *config.Settings, arg string) (secret.Info, error) {
+	here, err := a.kept(set)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	var found []secret.Info
+	for _, info := range here {
+		if info.Name == arg {
+			return info, nil
+		}
+		if strings.HasPrefix(info.Name, strings.ToLower(arg)) {
+			found = append(found, info)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return secret.Info{}, hinted(usagef("%d secrets are meant by %q", len(found), arg), "give one of %s", keptNames(found))
+	case arg == "":
+		return secret.Info{}, hinted(failf(exitNotFound, "no webhook secret is kept here for %s", set.Server),
+			"`mender-webhooks secret list` shows those of all servers; --server or --profile chooses one")
+	}
+	return secret.Info{}, hinted(failf(exitNotFound, "no secret is kept here for %q on %s", arg, set.Server), "`mender-webhooks secret list` shows what is kept")
+}
+
+func keptNames(infos []secret.Info) string {
+	names := make([]string, len(infos))
+	for n, i := range infos {
+		names[n] = i.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (a *app) completeKept(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if set, err := a.localSettings(); err == nil {
+		here, _ := a.kept(set) // nothing to complete where it can't be read
+		for _, info := range here {
+			names = append(names, cobra.CompletionWithDesc(info.Name, info.Server))
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func newSecretSetCmd(a *app) *cobra.Command {
+	flags := secretFlags{}
+	cmd := &cobra.Command{
+		Use:   "set [ID]",
+		Short: "Keep a webhook's secret that was set elsewhere",
+		Long: `Keep the secret of a webhook that was set up elsewhere, in the web UI or on
+another machine, so that it is found here. The secret comes from --secret-file,
+from MENDER_WEBHOOK_SECRET, or is asked for on a terminal.
+
+With a whole ID the server is not asked; otherwise ID is the beginning of one,
+the webhook's URL, or left out for the only webhook.`,
+		Example: `  mender-webhooks secret set --secret-file hook.secret
+  ssh admin mender-webhooks secret show | mender-webhooks secret set --secret-file -`,
+		Args:              args(0, 1, "at most one id"),
+		ValidArgsFunction: a.completeIntegrations,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretSet(cmd.Context(), a, flags, firstOf(args))
+		},
+	}
+	cmd.Flags().SortFlags = false
+	flags.register(cmd.Flags())
+	return cmd
+}
+
+var wholeID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func runSecretSet(ctx context.Context, a *app, flags secretFlags, arg string) error {
+	p, err := a.idPrinter()
+	if err != nil {
+		return err
+	}
+	s, err := flags.given(a)
+	if err != nil {
+		return err
+	}
+	if s.IsZero() {
+		if s, err = a.askWebhookSecret(ctx); err != nil {
+			return err
+		}
+	}
+	set, err := a.localSettings()
+	if err != nil {
+		return err
+	}
+	id := strings.ToLower(arg)
+	if !wholeID.MatchString(id) {
+		if set, err = a.settings(); err != nil {
+			return err
+		}
+		client, err := a.client(set)
+		if err != nil {
+			return err
+		}
+		i, err := findIntegration(ctx, client, arg)
+		if err != nil {
+			return err
+		}
+		id = i.ID
+	}
+	saved, err := a.store(set).Set(ctx, secret.Entry{Info: secret.Info{Key: webhookKey(set, id), Origin: secret.Given}, Value: s.Hex()})
+	if err != nil {
+		return err
+	}
+	a.say("the secret of webhook %s (fingerprint %s) is kept in %s", id, s.Fingerprint(), saved)
+	return p.Print(output.View{Value: map[string]string{"id": id, "server": set.Server}, Names: []string{id}})
+}
+
+func (a *app) askWebhookSecret(ctx context.Context) (webhook.Secret, error) {
+	if !a.interactive() {
+		return webhook.Secret{}, hinted(usagef("secret set needs the secret, and there is no terminal to ask on"), "give --secret-file FILE (- is stdin)")
+	}
+	text, err := a.askSecret(ctx, "Secret (hexadecimal)")
+	if err != nil {
+		return webhook.Secret{}, err
+	}
+	s, err := webhook.ParseSecret(strings.TrimSpace(text))
+	if err != nil {
+		return webhook.Secret{}, usagef("what was typed can't be used: %w", err)
+	}
+	return s, nil
+}
+
+func newSecretForgetCmd(a *app) *cobra.Command {
+	yes, old := false, false
+	cmd := &cobra.Command{
+		Use:   "forget [ID]",
+		Short: "Forget a webhook's secret",
+		Long: `Forget the secret that is kept for a webhook of the server in use. It may be the
+only copy, so it asks on a terminal, and needs --yes elsewhere. With --old only
+the secrets before the newest one are forgotten, which ends a change of
+secrets; that is not asked for.`,
+		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
+		Args:              args(0, 1, "at most one id"),
+		ValidArgsFunction: a.completeKept,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretForget(cmd.Context(), a, firstOf(args), yes, old)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&old, "old", false, "forget the former secrets only")
+	return cmd
+}
+
+func runSecretForget(ctx context.Context, a *app, arg string, yes, old bool) error {
+	if !yes && !old && !a.interactive() {
+		return hinted(usagef("secret forget needs a yes, and there is no terminal to ask on"), "say --yes")
+	}
+	set, err := a.localSettings()
+	if err != nil {
+		return err
+	}
+	info, err := a.findKept(set, arg)
+	if err != nil {
+		return err
+	}
+	if old {
+		if err := a.store(set).ForgetOld(ctx, info.Key); err != nil {
+			return err
+		}
+		a.say("the newest secret of webhook %s alone is kept", info.Name)
+		return nil
+	}
+	if !yes {
+		question := fmt.Sprintf("Forget the secret of webhook %s on %s? Mender can't tell it again.", info.Name, info.Server)
+		if err := a.confirm(ctx, question); err != nil {
+			return err
+		}
+	}
+	if err := a.store(set).Delete(ctx, info.Key); err != nil && !errors.Is(err, secret.ErrNotFound) {
+		return err
+	}
+	a.say("the secret of webhook %s is forgotten", info.Name)
+	return nil
+}
