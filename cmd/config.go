@@ -24,8 +24,9 @@ used side by side: --profile or MENDER_PROFILE chooses one for a command, and
 The settings of a profile:
 
 ` + settingsHelp(),
-		Args: unknownCommand,
-		RunE: needsSubcommand,
+		SuggestionsMinimumDistance: 2,
+		Args:                       unknownCommand,
+		RunE:                       needsSubcommand,
 	}
 	cmd.AddCommand(newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a), newConfigUseCmd(a), newConfigPathCmd(a))
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -87,8 +88,6 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the %s from the terminal: %w", strings.ToLower(question), err)
 	}
-	fmt.Fprintf(a.err, "%s: ", output.Safe(question))
-	defer fmt.Fprintln(a.err) // the Enter was not shown either
 	type answer struct {
 		text []byte
 		err  error
@@ -98,6 +97,9 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 		text, err := term.ReadPassword(fd)
 		answers <- answer{text, err}
 	}()
+	waitHidden(fd, state)
+	fmt.Fprintf(a.err, "%s: ", output.Safe(question))
+	defer fmt.Fprintln(a.err) // the Enter was not shown either
 	select {
 	case <-ctx.Done():
 		_ = term.Restore(fd, state) // the reading goroutine ends with the process, which is next
@@ -110,6 +112,18 @@ func (a *app) askSecret(ctx context.Context, question string) (string, error) {
 			return "", fmt.Errorf("read the %s from the terminal: %w", strings.ToLower(question), got.err)
 		}
 		return string(got.text), nil
+	}
+}
+
+// waitHidden waits until the terminal no longer shows what is typed, so that
+// nothing is shown of what follows the question at once. The wait is bounded,
+// since some terminals never did.
+func waitHidden(fd int, before *term.State) {
+	for range 100 {
+		if now, err := term.GetState(fd); err != nil || *now != *before {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

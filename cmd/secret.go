@@ -26,8 +26,9 @@ what they set; listen, trigger and verify find it. Mender itself never tells a
 secret: what is forgotten here, and kept nowhere else, can only be replaced.
 
 Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
-		Args: unknownCommand,
-		RunE: needsSubcommand,
+		SuggestionsMinimumDistance: 2,
+		Args:                       unknownCommand,
+		RunE:                       needsSubcommand,
 	}
 	cmd.AddCommand(newSecretListCmd(a), newSecretShowCmd(a), newSecretSetCmd(a), newSecretForgetCmd(a))
 	return cmd

@@ -21,8 +21,9 @@ func newTokenCmd(a *app) *cobra.Command {
 		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
 Unlike a session they are not pushed out by other logins, which makes them the
 tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
-		Args: unknownCommand,
-		RunE: needsSubcommand,
+		SuggestionsMinimumDistance: 2,
+		Args:                       unknownCommand,
+		RunE:                       needsSubcommand,
 	}
 	cmd.AddCommand(newTokenCreateCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
 	return cmd

@@ -84,6 +84,9 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"signed":     cmdSigned,
 		"login":      cmdLogin,
 		"config":     cmdConfig,
+		"terminal":   cmdTerminal,
+		"menderCLI":  cmdMenderCLI,
+		"unset":      cmdUnset,
 	}
 }
 
@@ -147,24 +150,11 @@ func (w *watched) find(re *regexp.Regexp, ended <-chan struct{}) ([]string, erro
 }
 
 func startJob(ts *testscript.TestScript, name string, args ...string) *job {
-	program := ""
-	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if p := filepath.Join(dir, "mender-webhooks"); fileExists(p) {
-			program = p
-			break
-		}
-	}
-	if program == "" {
-		ts.Fatalf("the program is not in PATH")
-	}
+	program, err := exec.LookPath("mender-webhooks") // testscript has put it into PATH
+	ts.Check(err)
 	j := &job{cmd: exec.Command(program, args...), out: newWatched(), err: newWatched(), ended: make(chan struct{})}
 	j.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK", "DBUS_SESSION_BUS_ADDRESS",
-		"MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET", "SYSTEMROOT"} {
-		if v := ts.Getenv(name); v != "" {
-			j.cmd.Env = append(j.cmd.Env, name+"="+v)
-		}
-	}
+	j.cmd.Env = environmentOf(ts)
 	j.cmd.Stdout, j.cmd.Stderr = j.out, j.err
 	ts.Check(j.cmd.Start())
 	go func() {
@@ -178,9 +168,16 @@ func startJob(ts *testscript.TestScript, name string, args ...string) *job {
 	return j
 }
 
-func fileExists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
+// environmentOf is the script's environment, as far as the program reads it.
+func environmentOf(ts *testscript.TestScript) []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
+		"DBUS_SESSION_BUS_ADDRESS", "MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET", "SYSTEMROOT"} {
+		if v := ts.Getenv(name); v != "" && !slices.Contains(strings.Fields(ts.Getenv("UNSET")), name) {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
 }
 
 // sandbox [FLAGS] starts `mender-webhooks sandbox` on a free port and sets
@@ -259,7 +256,13 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	want, args := args[0], args[1:]
+	for name := range strings.FieldsSeq(ts.Getenv("UNSET")) {
+		args = slices.Insert(args, 0, "-u", name)
+	}
 	program, given := "mender-webhooks", args
+	for len(args) > 1 && args[0] == "-u" {
+		args = args[2:]
+	}
 	for len(args) > 0 && assignment.MatchString(args[0]) {
 		args = args[1:]
 	}
@@ -427,6 +430,24 @@ func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no %q in\n%s", args[2], text)
+}
+
+// unset NAMES... takes variables out of the environment of status: testscript
+// itself can only empty them.
+func cmdUnset(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	ts.Setenv("UNSET", strings.Join(args, " "))
+}
+
+// menderCLI SERVER logs mender-cli in: it writes the files that mender-cli
+// has then, with the token of the environment.
+func cmdMenderCLI(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("HOME"), ".mender-clirc"),
+		[]byte(fmt.Sprintf(`{"server": %q, "username": "admin@example.com"}`, args[0])), 0o600))
+	dir := filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "mender")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(dir, "authtoken"), []byte(ts.Getenv("MENDER_SERVER_ACCESS_TOKEN")), 0o600))
 }
 
 // mode OCTAL FILE checks a file's permissions.
