@@ -19,8 +19,8 @@ import (
 
 // terminal CODE DIALOGUE ARGS runs mender-webhooks with a pseudo-terminal as
 // stdin and stderr, and checks its exit code. Each line of the file DIALOGUE is
-// `PATTERN => ANSWER`: when the pattern appears, the answer is typed (^C and ^D
-// as such). What the terminal showed goes to terminal.txt, stdout to
+// `PATTERN => ANSWER`: when the pattern appears, the answer is typed (^C as
+// such). What the terminal showed goes to terminal.txt, stdout to
 // terminal.out. The terminal must be left as it was found.
 func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
@@ -67,10 +67,8 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%v; the terminal showed:\n%s", err, j.out)
 		}
 		seen = len(m[0])
-		if key, ok := map[string]string{"^C": "\x03", "^D": "\x04"}[answer]; ok {
-			answer = key
-		} else {
-			answer += "\n"
+		if answer += "\n"; answer == "^C\n" {
+			answer = "\x03"
 		}
 		_, err = master.WriteString(answer)
 		ts.Check(err)
