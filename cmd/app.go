@@ -208,6 +208,17 @@ func (a *app) client(set *config.Settings) (*mender.Client, error) {
 
 // newClient builds an API client with a token, or with none, for logging in.
 func (a *app) newClient(set *config.Settings, token string) (*mender.Client, error) {
+	if set.SkipVerify {
+		a.warn("the server's certificate is not checked (--skip-verify)")
+	}
+	client, err := mender.New(a.clientOptions(set, token))
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return client, nil
+}
+
+func (a *app) clientOptions(set *config.Settings, token string) mender.Options {
 	opts := mender.Options{
 		Server:     set.Server,
 		Token:      token,
@@ -221,12 +232,5 @@ func (a *app) newClient(set *config.Settings, token string) (*mender.Client, err
 	if a.flags.debug {
 		opts.Debug = a.err
 	}
-	if set.SkipVerify {
-		a.warn("the server's certificate is not checked (--skip-verify)")
-	}
-	client, err := mender.New(opts)
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
-	return client, nil
+	return opts
 }

@@ -99,9 +99,6 @@ func runLogin(ctx context.Context, a *app, o loginOptions) error {
 	}
 	a.say("logged in to %s as %s%s", set.Server, who, untilText(entry.Value))
 	a.say("the token is kept in %s", saved)
-	if entry.Origin == secret.Given {
-		who = ""
-	}
 	a.rememberLogin(ctx, set, who)
 	return a.warnOutranked(entry.Value)
 }
@@ -218,10 +215,11 @@ func (a *app) rememberLogin(ctx context.Context, set *config.Settings, email str
 				set.Profile, has, v.Text)
 		}
 	}
-	if email == "" || email == set.Username {
-		return
+	// The email makes the profile where there is none yet: --profile could not
+	// name it later otherwise.
+	if has, err := file.Get(set.Profile, "username"); email != "" && (err != nil || has != email) {
+		a.rememberSetting(ctx, file, set.Profile, "username", email)
 	}
-	a.rememberSetting(ctx, file, set.Profile, "username", email)
 }
 
 func (a *app) rememberSetting(ctx context.Context, file config.File, profile, key, value string) {

@@ -22,6 +22,11 @@ func findIntegration(ctx context.Context, client *mender.Client, arg string) (me
 	if err != nil {
 		return mender.Integration{}, err
 	}
+	return pickIntegration(all, arg)
+}
+
+// pickIntegration is findIntegration in a list.
+func pickIntegration(all []mender.Integration, arg string) (mender.Integration, error) {
 	var found []mender.Integration
 	for _, i := range all {
 		switch {

@@ -28,6 +28,8 @@ type sandboxOptions struct {
 	state          string
 	failRate       float64
 	latency        time.Duration
+	sessionTTL     time.Duration
+	rateLimit      int
 }
 
 func newSandboxCmd(a *app) *cobra.Command {
@@ -72,6 +74,8 @@ Webhook URLs on this machine are allowed, unlike on the real server, unless
 	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, over restarts")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of management requests that fail, from 0 to 1")
 	f.DurationVar(&o.latency, "latency", 0, "how long each management request takes")
+	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "how long a login lasts (default a week)")
+	f.IntVar(&o.rateLimit, "rate-limit", 0, "answer 429 to more than `N` management requests of a user in a minute")
 	return cmd
 }
 
@@ -79,12 +83,15 @@ func runSandbox(ctx context.Context, a *app, o sandboxOptions, command []string)
 	switch {
 	case o.fleet < 0 || o.events < 0 || o.rate <= 0:
 		return usagef("--fleet and --events can't be negative, and --rate is above 0")
+	case o.sessionTTL < 0 || o.rateLimit < 0:
+		return usagef("--session-ttl and --rate-limit can't be negative")
 	case o.failRate < 0 || o.failRate > 1:
 		return usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
 	}
 	sb, err := sandbox.New(sandbox.Options{
 		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
 		StateFile: o.state, FailRate: o.failRate, Latency: o.latency,
+		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,284 @@
+package cmd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+func describeSettings(set *config.Settings) finding {
+	from := "the default"
+	for _, v := range set.Values() {
+		if v.Key == "server" && v.From != "" {
+			from = v.From
+		}
+	}
+	return good(checkSettings, "server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token)
+}
+
+// examineServer checks what lies between here and the server.
+func (d *doctor) examineServer(ctx context.Context, set *config.Settings) bool {
+	u, err := url.Parse(set.Server)
+	if err != nil {
+		d.add(bad(exitUsage, checkName, "", "the server's URL can't be read"))
+		return false
+	}
+	name := d.serverName(ctx, u)
+	d.add(name)
+	if name.Status == failed {
+		d.add(left("the server's name comes first", checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
+		return false
+	}
+	transport := d.serverTLS(ctx, set, u)
+	d.add(transport)
+	if transport.Status == failed {
+		d.add(left("the connection comes first", checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
+		return false
+	}
+	return true
+}
+
+func (d *doctor) serverName(ctx context.Context, u *url.URL) finding {
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
+		return unknown(checkName, "requests go through the proxy %s, which resolves the name %s", proxy.Host, u.Hostname())
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return good(checkName, "%s is an address", u.Hostname())
+	}
+	addresses, err := lookup(ctx, u.Hostname())
+	if err != nil {
+		return bad(exitServer, checkName, "is it spelt right? --server or MENDER_SERVER_URL says which server; behind a proxy, HTTPS_PROXY has to be set",
+			"%s", lookupProblem(u.Hostname(), err))
+	}
+	return good(checkName, "%s is %s", u.Hostname(), joinAddresses(addresses))
+}
+
+func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range addresses {
+		addresses[i] = addresses[i].Unmap()
+	}
+	return addresses, err
+}
+
+func lookupProblem(host string, err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return fmt.Sprintf("the name %s is not known here", host)
+	}
+	return fmt.Sprintf("the name %s can't be resolved: %v", host, err)
+}
+
+func joinAddresses(addresses []netip.Addr) string {
+	texts := make([]string, len(addresses))
+	for i, a := range addresses {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// serverTLS connects as the API client does, and looks at the certificate.
+func (d *doctor) serverTLS(ctx context.Context, set *config.Settings, u *url.URL) finding {
+	roots, err := rootsWith(set.CACertFile)
+	if err != nil {
+		return bad(exitUsage, checkTLS, "", "--ca-cert: %v", err)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: set.SkipVerify} //nolint:gosec // asked for by the user, and said below
+	state, _, err := head(ctx, set.Server, c, http.ProxyFromEnvironment)
+	switch {
+	case err != nil:
+		return bad(exitServer, checkTLS, tlsAdvice(err), "%v", err)
+	case u.Scheme == "http" && isLocal(u.Hostname()):
+		return good(checkTLS, "plain http, within this machine")
+	case u.Scheme == "http":
+		return doubtful(checkTLS, "use https, unless nobody listens in between", "the connection is plain http: the token crosses the network in clear")
+	case set.SkipVerify:
+		return doubtful(checkTLS, "trust the server's authority with --ca-cert instead", "the certificate is not checked (--skip-verify)")
+	}
+	return certificateFinding(checkTLS, state, d.app.now(), "renew the server's certificate")
+}
+
+// isLocal reports whether a host is this machine by its name or address.
+func isLocal(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// certificateFinding says how long the certificates of a connection last.
+func certificateFinding(check string, state *tls.ConnectionState, now time.Time, renew string) finding {
+	ends := state.PeerCertificates[0].NotAfter
+	left := ends.Sub(now)
+	text := fmt.Sprintf("%s, and the certificate lasts until %s", tls.VersionName(state.Version), output.Time(ends, true))
+	if left < certificateWarning {
+		return doubtful(check, renew, "%s, which is in %s", text, output.Duration(left))
+	}
+	return good(check, "%s", text)
+}
+
+func tlsAdvice(err error) string {
+	var unknownAuthority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &unknownAuthority):
+		return "if the server's certificate is of an authority of your own, trust it with --ca-cert FILE"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate; or set this machine's clock right"
+	case errors.As(err, &host):
+		return "use the name that the certificate was made for"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "is there a firewall in between, or a proxy to set with HTTPS_PROXY?"
+	}
+	return "is the server up, and its port right?"
+}
+
+// rootsWith are the system's authorities, and those of a file; nil means the
+// system's alone.
+func rootsWith(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a system without a store still has this one
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return roots, nil
+}
+
+// head makes a HEAD request without following redirects. The state is nil for
+// plain http.
+func head(ctx context.Context, target string, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) (*tls.ConnectionState, *http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("User-Agent", "mender-webhooks/"+version())
+	transport := &http.Transport{TLSClientConfig: c, Proxy: proxy, DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	return resp.TLS, resp, resp.Body.Close()
+}
+
+// examineAccess checks that it is Mender that answers, the clocks, the token,
+// and what it may do.
+func (d *doctor) examineAccess(ctx context.Context, set *config.Settings) (*mender.Client, bool) {
+	opts := d.app.clientOptions(set, set.Token.Value)
+	opts.Timeout, opts.Retry.Retries = min(opts.Timeout, checkTime), -1
+	client, err := mender.New(opts)
+	if err != nil {
+		d.add(bad(exitUsage, checkServer, "", "%v", err))
+		return nil, false
+	}
+	me, err := client.Me(ctx)
+	refused := errors.Is(err, mender.ErrUnauthorized) || errors.Is(err, mender.ErrForbidden)
+	if err != nil && !refused {
+		f := classify(err)
+		d.add(bad(f.Code, checkServer, f.Hint, "%s", f.Message))
+		d.add(left("the server comes first", checkClock, checkToken, checkPermission, checkIntegration)...)
+		return nil, false
+	}
+	d.add(good(checkServer, "Mender answers"), d.clock(client))
+	token := d.token(set, me, err)
+	d.add(token)
+	if token.Status == failed {
+		d.add(left("the token comes first", checkPermission, checkIntegration)...)
+		return nil, false
+	}
+	return client, true
+}
+
+// The differences between two clocks that deserve a look, and that make
+// tokens and certificates seem expired, or not yet valid.
+const (
+	skewWarning = 5 * time.Second
+	skewFailure = 5 * time.Minute
+)
+
+func (d *doctor) clock(client *mender.Client) finding {
+	skew, known := client.ClockSkew()
+	way := "ahead of"
+	if skew < 0 {
+		way = "behind"
+	}
+	text := fmt.Sprintf("the server's clock is %s %s this machine's", output.Duration(skew.Abs()), way)
+	const advice = "set the clock that is wrong, and keep it right (NTP): tokens and certificates seem expired, or not valid yet"
+	switch {
+	case !known:
+		return unknown(checkClock, "the server does not tell its time")
+	case skew.Abs() >= skewFailure:
+		return bad(exitFailed, checkClock, advice, "%s", text)
+	case skew.Abs() >= skewWarning:
+		return doubtful(checkClock, advice, "%s", text)
+	}
+	return good(checkClock, "the clocks agree, to within %s", output.Duration(max(skew.Abs(), time.Second).Round(time.Second)))
+}
+
+func (d *doctor) token(set *config.Settings, me mender.User, err error) finding {
+	switch {
+	case set.Token.Value == "":
+		return bad(exitAccess, checkToken, renewal(set.Token)+"; a pipeline sets "+config.EnvToken, "there is none for %s", set.Server)
+	case errors.Is(err, mender.ErrUnauthorized):
+		return bad(exitAccess, checkToken, d.app.tokenHint(), "the server refuses it: %v", err)
+	case err != nil:
+		return bad(exitAccess, checkToken, d.app.roleHint(), "%v", err)
+	}
+	claims, err := mender.ParseClaims(set.Token.Value)
+	switch {
+	case err != nil || claims.ExpiresAt.IsZero():
+		return good(checkToken, "it is %s's (from %s), and never expires", me.Email, set.Token.From)
+	case expiresSoon(claims, d.app.now()):
+		return doubtful(checkToken, renewal(set.Token), "it is %s's (from %s), and expires in %s", me.Email, set.Token.From,
+			output.Duration(claims.ExpiresAt.Sub(d.app.now())))
+	}
+	return good(checkToken, "it is %s's (from %s), until %s", me.Email, set.Token.From, output.Time(claims.ExpiresAt, true))
+}
+
+// permission reports what listing the integrations tells of the user's rights.
+func (d *doctor) permission(ctx context.Context, client *mender.Client, err error) finding {
+	if err != nil {
+		f := classify(err)
+		if errors.Is(err, mender.ErrForbidden) {
+			f.Hint = d.app.roleHint()
+		}
+		return bad(f.Code, checkPermission, f.Hint, "%s", f.Message)
+	}
+	me, err := client.Me(ctx)
+	switch {
+	case err != nil || len(me.Roles) == 0:
+		return good(checkPermission, "the user may list integrations; the server names no roles, so whether it may change them shows only when it tries")
+	case slices.Contains(me.Roles, roleAdmin):
+		return good(checkPermission, "the user is an administrator (%s)", roleAdmin)
+	}
+	return doubtful(checkPermission, "if create or update is refused, an administrator has to give the role", "the user may list integrations; setting them up needs the Admin permission, which is not among %s", strings.Join(me.Roles, ", "))
+}
+
+// roleAdmin is the id of Mender's role with all rights.
+const roleAdmin = "RBAC_ROLE_PERMIT_ALL"
