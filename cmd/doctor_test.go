@@ -1,0 +1,184 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+)
+
+// tlsServer answers with a certificate that lasts so long, from an authority
+// of its own.
+func tlsServer(t *testing.T, lasts time.Duration, handler http.Handler) (server *httptest.Server, authority []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-90 * 24 * time.Hour), NotAfter: time.Now().Add(lasts),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func TestDoctorReceiver(t *testing.T) {
+	t.Parallel()
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })
+	moved := http.RedirectHandler("https://elsewhere.example/?token=hunter2", http.StatusMovedPermanently)
+	const month = 30 * 24 * time.Hour
+	for name, test := range map[string]struct {
+		lasts   time.Duration
+		handler http.Handler
+		trusted bool
+		status  health
+		finding string
+		next    string
+	}{
+		"fine":        {month, ok, true, healthy, "it answers by TLS 1.3, and the certificate lasts until", ""},
+		"self-signed": {month, ok, false, failed, "Mender refuses its certificate: x509: certificate signed by unknown authority", "a public authority"},
+		"expired":     {-time.Hour, ok, true, failed, "Mender refuses its certificate: x509: certificate has expired", "renew the receiver's certificate"},
+		"ends soon":   {10*24*time.Hour + time.Hour, ok, true, warning, "which is in 10d", "renew"},
+		"redirects":   {month, moved, true, warning, "it redirects (301) to https://elsewhere.example/?token=***, and Mender does not follow", "the final URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, authority := tlsServer(t, test.lasts, test.handler)
+			d := &doctor{app: &app{now: time.Now}, publicRoots: x509.NewCertPool()}
+			if test.trusted {
+				d.publicRoots.AppendCertsFromPEM(authority)
+			}
+			u, err := url.Parse(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := d.receiver(t.Context(), u)
+			if f.Status != test.status || !strings.Contains(f.Finding, test.finding) || !strings.Contains(f.Next, test.next) {
+				t.Errorf("got %+v", f)
+			}
+		})
+	}
+}
+
+func TestDoctorAddress(t *testing.T) {
+	t.Parallel()
+	d := &doctor{app: &app{now: time.Now}}
+	for host, want := range map[string]health{
+		"203.0.113.7": healthy, "10.0.0.1": warning, "[::1]": warning, "[::ffff:192.168.0.1]": warning,
+		"169.254.169.254": warning, "localhost": warning, "receiver.invalid": unknowing,
+	} {
+		u, err := url.Parse("https://" + host + "/hook")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := d.address(t.Context(), u); f.Status != want {
+			t.Errorf("%s: got %+v, want %s", host, f, want)
+		}
+	}
+}
+
+// machine is one with a clock and an environment of its own.
+type machine struct {
+	t   *testing.T
+	now func() time.Time
+	env map[string]string
+}
+
+func (m machine) run(args ...string) (code int, out, said string) {
+	m.t.Helper()
+	var stdout, stderr bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &stdout, err: &stderr, now: m.now,
+		env: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok }}
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	code = a.report(root.ExecuteContext(context.Background()))
+	return code, stdout.String(), stderr.String()
+}
+
+// newMachine is logged in to a sandbox, whose certificate is of an authority
+// of its own.
+func newMachine(t *testing.T, o sandbox.Options) machine {
+	t.Helper()
+	sb, err := sandbox.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sb.Close() })
+	server, authority := tlsServer(t, 30*24*time.Hour, sb)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return machine{t: t, now: time.Now, env: map[string]string{
+		"HOME": t.TempDir(), "MENDER_SERVER_URL": server.URL, "MENDER_SERVER_ACCESS_TOKEN": sb.AdminToken(), "MENDER_CA_CERT": ca,
+	}}
+}
+
+func TestDoctorTransport(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, sandbox.Options{})
+	if code, out, _ := m.run("doctor"); code != exitNotFound || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
+		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
+	}
+	delete(m.env, "MENDER_CA_CERT")
+	if code, out, _ := m.run("doctor"); code != exitServer || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
+		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
+	}
+	if code, out, _ := m.run("doctor", "--skip-verify"); code != exitNotFound || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
+		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
+	}
+	// Other commands say it each time.
+	if code, _, said := m.run("list", "--skip-verify"); code != exitOK || !strings.Contains(said, "warning: the server's certificate is not checked") {
+		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
+	}
+	m.env["MENDER_CA_CERT"] = m.env["HOME"] + "/none.pem"
+	if code, out, _ := m.run("doctor"); code != exitUsage || !strings.Contains(out, "✗  tls          --ca-cert") {
+		t.Errorf("no such file: exit code %d\n%s", code, out)
+	}
+}
+
+func TestDoctorClock(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, sandbox.Options{})
+	for ahead, want := range map[time.Duration]string{
+		0:                 `✓  clock        the clocks agree, to within [12]s`,
+		time.Minute:       `!  clock        the server's clock is (1m|59s|58s) behind this machine's`,
+		-20 * time.Minute: `✗  clock        the server's clock is (20m|19m59s|19m58s) ahead of this machine's`,
+	} {
+		m.now = func() time.Time { return time.Now().Add(ahead) }
+		if _, out, _ := m.run("doctor"); !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%s ahead: no %q in\n%s", ahead, want, out)
+		}
+	}
+}

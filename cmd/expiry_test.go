@@ -1,0 +1,71 @@
+package cmd
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+)
+
+func TestExpiresSoon(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	made := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name        string
+		lasts, left time.Duration
+		want        bool
+	}{
+		{"a session of a week, new", 7 * day, 7 * day, false},
+		{"a session of a week, on its last day", 7 * day, day, true},
+		{"a session of a week, before that", 7 * day, day + time.Second, false},
+		{"a session of an hour, half over", time.Hour, time.Hour / 2, false},
+		{"a session of an hour, almost over", time.Hour, 8 * time.Minute, true},
+		{"a token of a year, a month before", 365 * day, 30 * day, false},
+		{"a token of a year, in its last week", 365 * day, 7 * day, true},
+		{"over", 7 * day, 0, false}, // that is for the server's refusal to say
+	} {
+		ends := made.Add(test.lasts)
+		if got := expiresSoon(mender.Claims{IssuedAt: made, ExpiresAt: ends}, ends.Add(-test.left)); got != test.want {
+			t.Errorf("%s: got %v", test.name, got)
+		}
+	}
+	if expiresSoon(mender.Claims{IssuedAt: made}, made) {
+		t.Error("a token that never expires does so soon")
+	}
+}
+
+// TestExpiryWarning: every command warns, in good time, and not before.
+func TestExpiryWarning(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	now := func() time.Time { return at }
+	m := newMachine(t, sandbox.Options{Now: now})
+	m.now = now
+	commands := [][]string{{"list"}, {"whoami"}, {"activity"}, {"token", "list"}}
+	for _, args := range commands {
+		if code, _, said := m.run(args...); code != exitOK || strings.Contains(said, "expires in") {
+			t.Errorf("%s: exit code %d, too early a warning:\n%s", args, code, said)
+		}
+	}
+	at = at.Add(6*24*time.Hour + 12*time.Hour)
+	for _, args := range commands {
+		code, out, said := m.run(args...)
+		if code != exitOK || !strings.Contains(said, "warning: the token (from MENDER_SERVER_ACCESS_TOKEN) expires in 1") || strings.Contains(out, "expires in") {
+			t.Errorf("%s: exit code %d, no warning:\n%s", args, code, said)
+		}
+		if _, _, said := m.run(append(args, "-q")...); said != "" {
+			t.Errorf("%s -q says %q", args, said)
+		}
+	}
+	if _, out, _ := m.run("doctor"); !strings.Contains(out, "!  token") {
+		t.Errorf("doctor:\n%s", out)
+	}
+	at = at.Add(24 * time.Hour)
+	code, _, said := m.run("list")
+	if code != exitAccess || !strings.Contains(said, "hint: the token (from MENDER_SERVER_ACCESS_TOKEN) expired on ") || !strings.Contains(said, "; make a new one") {
+		t.Errorf("expired: exit code %d\n%s", code, said)
+	}
+}
