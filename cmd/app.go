@@ -232,5 +232,13 @@ func (a *app) clientOptions(set *config.Settings, token string) mender.Options {
 	if a.flags.debug {
 		opts.Debug = a.err
 	}
+	opts.Retry.OnRetry = a.sayRetry
 	return opts
+}
+
+// sayRetry says why it takes so long; short waits are nobody's concern.
+func (a *app) sayRetry(_ int, wait time.Duration, err error) {
+	if wait >= time.Second {
+		a.say("%v; trying again in %s", err, output.Duration(wait))
+	}
 }

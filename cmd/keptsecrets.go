@@ -171,13 +171,13 @@ func (l *liveSecrets) refresh() {
 	case err != nil && err.Error() != l.failed:
 		l.failed = err.Error()
 		l.app.warn("the store of secrets changed, and can't be used: %v; the secrets read before still count", err)
-	case err == nil && !slices.Equal(secrets, *l.secrets.Load()):
+	case err != nil:
+	case len(secrets) == 0 && len(*l.secrets.Load()) > 0:
+		// A receiver that checks must not become one that takes everything.
+		l.app.warn("the secrets kept for %s were forgotten; signatures are checked against those read before", l.set.Server)
+	case !slices.Equal(secrets, *l.secrets.Load()):
 		l.failed = ""
 		l.secrets.Store(&secrets)
-		if len(secrets) == 0 {
-			l.app.warn("the secrets kept for %s were forgotten: signatures are not checked any more", l.set.Server)
-			return
-		}
 		l.app.say("the secrets kept for %s changed: signatures are checked against %s now", l.set.Server, fingerprints(secrets))
 	}
 }

@@ -77,6 +77,9 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	global.BoolVar(&a.flags.debug, "debug", false, "show requests and answers on stderr, with secrets masked")
 	config.RegisterFlags(global)
 	a.settingFlags = global
+	_ = root.RegisterFlagCompletionFunc("profile", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.profileNames(), cobra.ShellCompDirectiveNoFileComp
+	})
 	global.SortFlags = false
 
 	add := func(group string, commands ...*cobra.Command) {

@@ -497,6 +497,12 @@ func gateway(kind string) http.HandlerFunc {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			_, _ = io.WriteString(w, `[{"id":"3bb0e41e-46b7-497b-977b-9215502b73e9","provider":"webhook","credentials":{"type":"http","http":{"url":"https://a.example/"}}},`+
 				`{"id":"3bb0ffff-46b7-497b-977b-9215502b73e9","provider":"carrier-pigeon","credentials":{"type":"feather","feather":{"colour":"grey"}},"loft":7}]`)
+		case "cut":
+			if r.Method != http.MethodGet {
+				panic(http.ErrAbortHandler) // the way to cut a connection off
+			}
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			_, _ = io.WriteString(w, `[{"id":"3bb0e41e-46b7-497b-977b-9215502b73e9","provider":"webhook","credentials":{"type":"http","http":{"url":"https://a.example/","secret":"<omitted>"}}}]`)
 		case "hostile":
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			_, _ = io.WriteString(w, `[{"id":"3bb0e41e-46b7-497b-977b-9215502b73e9","provider":"webhook","credentials":{"type":"http","http":{"url":"https://a.example/"}},"description":"\u001b]0;owned\u0007\u202egnp.exe"}]`)
