@@ -123,20 +123,20 @@ func hostAt(host string, addresses []netip.Addr) string {
 func (d *doctor) receiver(ctx context.Context, u *url.URL) finding {
 	plain := *u
 	plain.User = nil // a password is not for a HEAD request
-	state, resp, err := head(ctx, plain.String(), &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.publicRoots}, nil)
+	answer, err := head(ctx, plain.String(), &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.publicRoots}, nil)
 	var invalid *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &invalid):
 		return bad(exitFailed, checkReceiver, receiverAdvice(err), "Mender refuses its certificate: %s", output.MaskText(invalid.Err.Error()))
 	case err != nil:
 		return doubtful(checkReceiver, "does it listen, and is it reachable from the internet?", "from here it can't be reached: %s", output.MaskText(err.Error()))
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+	case answer.status >= 300 && answer.status < 400:
 		return doubtful(checkReceiver, "give Mender the final URL with `mender-webhooks update --url`; --probe tells whether a POST is redirected too",
-			"it redirects (%d) to %s, and Mender does not follow", resp.StatusCode, output.MaskURL(resp.Header.Get("Location")))
+			"it redirects (%d) to %s, and Mender does not follow", answer.status, output.MaskURL(answer.location))
 	case u.Scheme == "http":
 		return doubtful(checkReceiver, "give the receiver a certificate, and the webhook an https URL", "it answers, by plain http: events cross the network in clear")
 	}
-	f := certificateFinding(checkReceiver, state, d.app.now(), "renew the receiver's certificate")
+	f := certificateFinding(checkReceiver, answer.tls, d.app.now(), "renew the receiver's certificate")
 	f.Finding = "it answers by " + f.Finding
 	return f
 }
@@ -197,9 +197,9 @@ func (d *doctor) deliveries(ctx context.Context, client *mender.Client, id strin
 	case total == 0:
 		return unknown(checkDeliveries, "none in the log of the last day: no device changed, or every delivery ran into the 10 seconds")
 	case h.failed == 0:
-		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", pluralY(total, "deliver"), output.Duration(max(0, d.app.now().Sub(h.last.Time)).Round(time.Second)))
+		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", deliveries(total), output.Duration(max(0, d.app.now().Sub(h.last.Time)).Round(time.Second)))
 	case h.lastFailure == h.last:
-		return bad(exitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", h.failed, pluralY(total, "deliver"), failureText(h.lastStatus))
+		return bad(exitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", h.failed, deliveries(total), failureText(h.lastStatus))
 	}
-	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", h.failed, pluralY(total, "deliver"), failureText(h.lastStatus))
+	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", h.failed, deliveries(total), failureText(h.lastStatus))
 }

@@ -100,7 +100,7 @@ func (d *doctor) serverTLS(ctx context.Context, set *config.Settings, u *url.URL
 		return bad(exitUsage, checkTLS, "", "--ca-cert: %v", err)
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: set.SkipVerify} //nolint:gosec // asked for by the user, and said below
-	state, _, err := head(ctx, set.Server, c, http.ProxyFromEnvironment)
+	answer, err := head(ctx, set.Server, c, http.ProxyFromEnvironment)
 	switch {
 	case err != nil:
 		return bad(exitServer, checkTLS, tlsAdvice(err), "%v", err)
@@ -111,7 +111,7 @@ func (d *doctor) serverTLS(ctx context.Context, set *config.Settings, u *url.URL
 	case set.SkipVerify:
 		return doubtful(checkTLS, "trust the server's authority with --ca-cert instead", "the certificate is not checked (--skip-verify)")
 	}
-	return certificateFinding(checkTLS, state, d.app.now(), "renew the server's certificate")
+	return certificateFinding(checkTLS, answer.tls, d.app.now(), "renew the server's certificate")
 }
 
 // isLocal reports whether a host is this machine by its name or address.
@@ -169,22 +169,28 @@ func rootsWith(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// head makes a HEAD request without following redirects. The state is nil for
-// plain http.
-func head(ctx context.Context, target string, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) (*tls.ConnectionState, *http.Response, error) {
+// reply is what a HEAD request brought.
+type reply struct {
+	tls      *tls.ConnectionState // nil for plain http
+	status   int
+	location string // where it redirects to
+}
+
+// head makes a HEAD request without following redirects.
+func head(ctx context.Context, target string, c *tls.Config, proxy func(*http.Request) (*url.URL, error)) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target, nil)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	req.Header.Set("User-Agent", "mender-webhooks/"+version())
 	transport := &http.Transport{TLSClientConfig: c, Proxy: proxy, DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
-	return resp.TLS, resp, resp.Body.Close()
+	return reply{resp.TLS, resp.StatusCode, resp.Header.Get("Location")}, resp.Body.Close()
 }
 
 // examineAccess checks that it is Mender that answers, the clocks, the token,

@@ -122,7 +122,7 @@ func (h deliveryHealth) rows() [][2]string {
 		return [][2]string{{"Last day", "no deliveries in the log"}}
 	}
 	rows := [][2]string{
-		{"Last day", fmt.Sprintf("%s, %.1f%% successful", pluralY(total, "deliver"), 100*float64(h.delivered)/float64(total))},
+		{"Last day", fmt.Sprintf("%s, %.1f%% successful", deliveries(total), 100*float64(h.delivered)/float64(total))},
 		{"Last event", fmt.Sprintf("%s, %s", output.Time(h.last.Time, false), h.last.Type)},
 	}
 	if h.lastFailure != nil {
@@ -131,11 +131,12 @@ func (h deliveryHealth) rows() [][2]string {
 	return rows
 }
 
-func pluralY(n int, stem string) string {
+// deliveries is "1 delivery", "2 deliveries".
+func deliveries(n int) string {
 	if n == 1 {
-		return "1 " + stem + "y"
+		return "1 delivery"
 	}
-	return fmt.Sprintf("%d %sies", n, stem)
+	return fmt.Sprintf("%d deliveries", n)
 }
 
 // failureText is the server's word on a failed delivery, without the tokens

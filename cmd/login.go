@@ -56,8 +56,7 @@ runs often therefore better uses a personal access token: see ` + "`token create
 }
 
 func (o loginOptions) check() error {
-	switch {
-	case o.tokenStdin && (o.passwordStdin || o.username != "" || o.code != ""):
+	if o.tokenStdin && (o.passwordStdin || o.username != "" || o.code != "") {
 		return usagef("--token-stdin goes without --username, --password-stdin and --2fa-code: the token says whose it is")
 	}
 	return nil
