@@ -115,7 +115,7 @@ the receiver. Without any ✗ it is 0.`,
 // commands, since there are many.
 const checkTime = 10 * time.Second
 
-// expiresIn is how long before a certificate's end it draws a warning.
+// certificateWarning is how long before a certificate's end it draws a warning.
 const certificateWarning = 14 * 24 * time.Hour
 
 // doctor is a round of checks.
