@@ -22,6 +22,7 @@ const (
 	exitConflict    = 5
 	exitServer      = 6
 	exitTimeout     = 7
+	exitDiffers     = 8
 	exitInterrupted = 130
 )
 

@@ -89,6 +89,7 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 		}
 	}
 	add(groupIntegrations, newCreateCmd(a), newListCmd(a), newInspectCmd(a), newUpdateCmd(a), newDeleteCmd(a))
+	add(groupIntegrations, newApplyCmd(a), newExportCmd(a))
 	add(groupActivity, newActivityCmd(a), newRedeliverCmd(a))
 	add(groupReceiving, newListenCmd(a), newQueueCmd(a), newTriggerCmd(a), newVerifyCmd(a))
 	add(groupAccess, newLoginCmd(a), newLogoutCmd(a), newWhoamiCmd(a), newTokenCmd(a), newConfigCmd(a), newSecretCmd(a), newDoctorCmd(a))

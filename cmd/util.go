@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
 func stringsOf[T ~string](values []T) []string {
@@ -113,3 +115,10 @@ func parseMoment(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, hinted(usagef("%s: %q is neither an age nor a time", flag, text),
 		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23T10:00:00Z")
 }
+
+// printError and sayAlways write lines that -q does not drop.
+func (a *app) printError(line string) {
+	a.sayAlways(a.errStyle().Red("error:") + " " + output.Safe(line))
+}
+
+func (a *app) sayAlways(line string) { fmt.Fprintln(a.err, line) }

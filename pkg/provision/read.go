@@ -1,0 +1,231 @@
+package provision
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+)
+
+// Sources are where a file's references lead to.
+type Sources struct {
+	// LookupEnv is os.LookupEnv, or a test's.
+	LookupEnv func(string) (string, bool)
+	// ReadFile is os.ReadFile, or a test's.
+	ReadFile func(string) ([]byte, error)
+	// Dir is where relative paths begin: the folder of the file, or "" for
+	// the current one.
+	Dir string
+}
+
+// Read reads a file and checks all of it, with what its variables and files
+// hold. name is for errors, which are *FileError. Nothing is expanded but
+// where env: or file: says so.
+func Read(name string, text []byte, src Sources) (*File, error) {
+	r := &reader{src: src}
+	entries := r.document(text)
+	if len(r.problems) > 0 {
+		slices.SortStableFunc(r.problems, func(a, b Problem) int {
+			if a.Line != b.Line {
+				return a.Line - b.Line
+			}
+			return a.Column - b.Column
+		})
+		return nil, &FileError{Name: name, Problems: r.problems}
+	}
+	return &File{Name: name, entries: entries}, nil
+}
+
+// reader goes through the syntax tree and collects what is wrong.
+type reader struct {
+	src      Sources
+	problems []Problem
+}
+
+func (r *reader) wrong(at position, format string, args ...any) {
+	r.problems = append(r.problems, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
+}
+
+// parse returns the one document's root, or nil after telling what is wrong.
+func (r *reader) parse(text []byte) ast.Node {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	tree, err := parser.ParseBytes(text, 0)
+	var syntax yaml.Error
+	switch {
+	case errors.As(err, &syntax):
+		at := position{}
+		if tk := syntax.GetToken(); tk != nil {
+			at = position{tk.Position.Line, tk.Position.Column}
+		}
+		r.wrong(at, "this is not YAML: %s", syntax.GetMessage())
+		return nil
+	case err != nil:
+		r.wrong(position{}, "this is not YAML")
+		return nil
+	}
+	if len(tree.Docs) > 1 {
+		at := position{}
+		if body := tree.Docs[1].Body; body != nil {
+			at = positionOf(body)
+		}
+		r.wrong(at, "a second document begins here: one file is one document")
+		return nil
+	}
+	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
+		r.wrong(position{}, "the file is empty; it begins with apiVersion: %s", APIVersion)
+		return nil
+	}
+	return tree.Docs[0].Body
+}
+
+func (r *reader) document(text []byte) []entry {
+	root := r.parse(text)
+	if root == nil {
+		return nil
+	}
+	var entries []entry
+	r.mapping(root, "the file", fields{
+		{name: "apiVersion", required: "write apiVersion: " + APIVersion, read: r.version},
+		{name: "integrations", required: "an empty list is written integrations: []", read: func(n ast.Node) {
+			entries = r.integrations(n)
+		}},
+	})
+	return entries
+}
+
+func (r *reader) version(n ast.Node) {
+	if v, ok := r.text(n, "apiVersion"); ok && v != APIVersion {
+		r.wrong(positionOf(n), "apiVersion: %q is not known here; this version reads %s", v, APIVersion)
+	}
+}
+
+func (r *reader) integrations(n ast.Node) []entry {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		r.wrong(positionOf(n), "integrations: there has to be a list, an entry beginning with -; an empty list is written []")
+		return nil
+	}
+	var entries []entry
+	for i, item := range list.Values {
+		if i == MaxIntegrations {
+			r.wrong(positionOf(item), "there is one integration too many: a Mender organization takes %d, of whatever provider", MaxIntegrations)
+		}
+		if e, ok := r.entry(item); ok {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// entry reads the provider first, since the other keys depend on it.
+func (r *reader) entry(n ast.Node) (entry, bool) {
+	e := entry{at: positionOf(n)}
+	values, ok := pairs(n)
+	if !ok {
+		r.wrong(e.at, "an integration has keys and values, beginning with provider:")
+		return e, false
+	}
+	i := slices.IndexFunc(values, func(v *ast.MappingValueNode) bool { return keyOf(v) == "provider" })
+	if i < 0 {
+		r.wrong(e.at, "the integration has no provider: it is one of %s, %s and %s",
+			mender.ProviderWebhook, mender.ProviderIoTHub, mender.ProviderIoTCore)
+		return e, false
+	}
+	name, ok := r.text(values[i].Value, "provider")
+	if !ok {
+		return e, false
+	}
+	e.provider = mender.Provider(name)
+	known := r.fieldsOf(&e)
+	if known == nil {
+		r.wrong(positionOf(values[i].Value), "provider: %q is none of %s, %s and %s", name,
+			mender.ProviderWebhook, mender.ProviderIoTHub, mender.ProviderIoTCore)
+		return e, false
+	}
+	r.mapping(n, "a "+name+" integration", append(known,
+		field{name: "provider", read: func(ast.Node) {}},
+		field{name: "description", read: func(n ast.Node) { r.description(n, &e) }},
+		field{name: "scopes", read: func(n ast.Node) { r.scopes(n, &e) }},
+	))
+	return e, true
+}
+
+// fieldsOf are the keys of a provider's own, or nil for one that is not known.
+func (r *reader) fieldsOf(e *entry) fields {
+	switch e.provider {
+	case mender.ProviderWebhook:
+		return fields{
+			{name: "url", required: "it says where Mender shall POST the events", read: func(n ast.Node) {
+				e.url = r.textOrReference(n, "url", checkURL)
+			}},
+			{name: "secret", required: "say where it is, such as { env: HOOK_SECRET }; { none: true } leaves deliveries unsigned, so that anyone can forge them", read: func(n ast.Node) {
+				e.secret = r.secret(n, "secret", checkWebhookSecret, fromEnv, fromFile, stored, generate, none)
+			}},
+		}
+	case mender.ProviderIoTHub:
+		return fields{{name: "connection_string", required: "say where it is, such as { env: IOT_HUB_CONNECTION }", read: func(n ast.Node) {
+			e.secret = r.secret(n, "connection_string", checkConnectionString, fromEnv, fromFile)
+		}}}
+	case mender.ProviderIoTCore:
+		const required = "AWS IoT Core needs it"
+		return fields{
+			{name: "access_key_id", required: required, read: func(n ast.Node) {
+				e.accessKeyID = r.textOrReference(n, "access_key_id", checkNotEmpty)
+			}},
+			{name: "secret_access_key", required: "say where it is, such as { env: AWS_SECRET_ACCESS_KEY }", read: func(n ast.Node) {
+				e.secret = r.secret(n, "secret_access_key", checkNotEmpty, fromEnv, fromFile)
+			}},
+			{name: "region", required: required, read: func(n ast.Node) { e.region = r.plain(n, "region") }},
+			{name: "device_policy_name", required: required, read: func(n ast.Node) { e.devicePolicyName = r.plain(n, "device_policy_name") }},
+		}
+	}
+	return nil
+}
+
+func (r *reader) description(n ast.Node, e *entry) {
+	text, ok := r.text(n, "description")
+	switch {
+	case !ok:
+	case len(text) > maxDescription:
+		r.wrong(positionOf(n), "description: it has %d bytes; Mender takes %d", len(text), maxDescription)
+	default:
+		e.description = &text
+	}
+}
+
+func (r *reader) scopes(n ast.Node, e *entry) {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		r.wrong(positionOf(n), "scopes: there has to be a list, such as [deviceauth, inventory]")
+		return
+	}
+	scopes := []string{}
+	for _, item := range list.Values {
+		scope, ok := r.text(item, "scopes")
+		switch {
+		case !ok:
+		case scope == "":
+			r.wrong(positionOf(item), "scopes: a scope can't be empty")
+		case slices.Contains(scopes, scope):
+			r.wrong(positionOf(item), "scopes: %q is there twice", scope)
+		default:
+			scopes = append(scopes, scope)
+		}
+	}
+	e.scopes = &scopes
+}
+
+// path is where a reference to a file leads.
+func (s Sources) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.Dir, name)
+}

@@ -1,0 +1,173 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+)
+
+// restoreTime is how long putting an integration back may take, also after
+// the run itself was interrupted.
+const restoreTime = 30 * time.Second
+
+// RecreateError says that an integration was deleted, and its successor could
+// not be created.
+type RecreateError struct {
+	// Deleted is what was there before.
+	Deleted mender.Integration
+	// Err is why the successor failed.
+	Err error
+	// Restored is the id under which the deleted one was put back, or "".
+	Restored string
+	// RestoreErr is why it was not put back.
+	RestoreErr error
+	// Now is what the server has; LookErr is why that is not known.
+	Now     []mender.Integration
+	LookErr error
+}
+
+// Error says exactly what is there now.
+func (e *RecreateError) Error() string {
+	text := fmt.Sprintf("%s %s was deleted, and could not be created anew: %v", e.Deleted.Provider, e.Deleted.ID, e.Err)
+	switch {
+	case e.Restored != "":
+		return text + fmt.Sprintf("; it was put back as it was, with the new id %s", e.Restored)
+	case e.RestoreErr != nil:
+		text += fmt.Sprintf("; it could not be put back: %v", e.RestoreErr)
+	}
+	if e.LookErr != nil {
+		return text + fmt.Sprintf("; what is there now can't be told: %v", e.LookErr)
+	}
+	return text + "; " + there(e.Now)
+}
+
+// Unwrap returns why the successor failed.
+func (e *RecreateError) Unwrap() error { return e.Err }
+
+// errSecretUnknown is why an integration is not put back.
+var errSecretUnknown = errors.New("its secret is not known here")
+
+// recreate deletes what is there and creates the entry. A secret that only
+// this machine knows is kept before either.
+func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
+	old := *s.there
+	credentials, known, err := p.knownCredentials(ctx, s.entry, old)
+	if err != nil {
+		return err
+	}
+	old.Credentials = credentials
+	if err := p.prepare(ctx, s, Pending); err != nil {
+		return err
+	}
+	if err := p.clear(ctx, s.ID); err != nil {
+		return err
+	}
+	id, err := p.o.API.CreateIntegration(ctx, s.entry.integration(s.secret.value))
+	if err != nil {
+		if id = p.arrived(ctx, s, err); id == "" {
+			return p.putBack(ctx, s, old, known, err)
+		}
+		// Whose it is can't be told for certain; its secret is made ours.
+		if err := p.o.API.ReplaceCredentials(ctx, id, s.entry.credentials(s.secret.value)); err != nil {
+			return &RecreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("something else has its place")}
+		}
+	}
+	s.NewID = id
+	return p.settle(ctx, s, id)
+}
+
+// clear deletes an integration, or finds that it is gone: after an answer that
+// leaves it open, it looks.
+func (p *Provisioner) clear(ctx context.Context, id string) error {
+	err := p.o.API.DeleteIntegration(ctx, id)
+	if err == nil || errors.Is(err, mender.ErrNotFound) {
+		return nil
+	}
+	if !errors.Is(err, mender.ErrUnreachable) {
+		return err
+	}
+	now, lookErr := p.o.API.Integrations(ctx)
+	if lookErr != nil {
+		return fmt.Errorf("%w; whether it was deleted all the same is not known", err)
+	}
+	for _, i := range now {
+		if i.ID == id {
+			return err
+		}
+	}
+	return nil
+}
+
+// arrived returns the id of an integration that is just what the entry asks
+// for, after an attempt to create it whose outcome is open.
+func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
+	if !errors.Is(err, mender.ErrOutcomeUnknown) && !errors.Is(err, mender.ErrConflict) {
+		return ""
+	}
+	now, err := p.o.API.Integrations(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, i := range now {
+		if i.Provider != s.Provider {
+			continue
+		}
+		if changes, _ := p.compare(s.entry, &i); len(changes) == 0 {
+			return i.ID
+		}
+	}
+	return ""
+}
+
+// putBack creates what was deleted, where its secret is known, and says what
+// is there now.
+func (p *Provisioner) putBack(ctx context.Context, s *Step, old mender.Integration, known bool, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
+	defer cancel()
+	e := &RecreateError{Deleted: *s.there, Err: cause, RestoreErr: errSecretUnknown}
+	if known {
+		e.Restored, e.RestoreErr = p.o.API.CreateIntegration(ctx, mender.NewIntegration{
+			Provider: old.Provider, Credentials: old.Credentials, Description: old.Description, Scopes: old.Scopes,
+		})
+	}
+	if e.Restored != "" {
+		if err := p.remember(ctx, s.ID, e.Restored, old); err != nil {
+			return errors.Join(e, &KeepError{ID: e.Restored, Err: err})
+		}
+		return e
+	}
+	e.Now, e.LookErr = p.o.API.Integrations(ctx)
+	return e
+}
+
+// remember keeps for an integration that was put back what was kept for it
+// before.
+func (p *Provisioner) remember(ctx context.Context, before, now string, old mender.Integration) error {
+	if kept, err := p.o.Secrets.Stored(ctx, before); err != nil {
+		return err
+	} else if !kept.IsZero() && before != now {
+		if err := p.o.Secrets.Keep(ctx, now, kept, false); err != nil {
+			return err
+		}
+		if err := p.o.Secrets.Forget(ctx, before); err != nil {
+			return err
+		}
+	}
+	if secret := secretOf(old.Credentials); secret != "" {
+		return p.o.Secrets.SetApplied(ctx, now, Applied(old.Provider, secret))
+	}
+	return nil
+}
+
+func secretOf(c mender.Credentials) string {
+	switch {
+	case c.HTTP != nil:
+		return c.HTTP.Secret
+	case c.AWS != nil:
+		return c.AWS.SecretAccessKey
+	}
+	return c.ConnectionString
+}
