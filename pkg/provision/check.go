@@ -16,6 +16,8 @@ import (
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
+	case strings.HasPrefix(text, "$"):
+		return errors.New("nothing is expanded here; write { env: VARIABLE } for what a variable holds")
 	case err != nil:
 		return errors.New("it is no URL") // url's words may quote a password
 	case u.Scheme != "http" && u.Scheme != "https":

@@ -37,7 +37,7 @@ func (f *File) URLs() []string {
 }
 
 // Format prints the name, whatever the verb.
-func (f *File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
+func (f File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
 
 // entry is one integration of a file.
 type entry struct {

@@ -39,7 +39,9 @@ func (r *reader) mapping(n ast.Node, what string, known fields) {
 		name := keyOf(v)
 		i := slices.IndexFunc(known, func(f field) bool { return f.name == name })
 		if i < 0 {
-			r.wrong(positionOf(v.Key), "unknown key %q%s", name, instead(name, known.names()))
+			hint, meant := instead(name, known.names())
+			r.wrong(positionOf(v.Key), "unknown key %q; %s", name, hint)
+			seen = append(seen, meant) // one mistake is told once
 			continue
 		}
 		seen = append(seen, name)
@@ -52,8 +54,8 @@ func (r *reader) mapping(n ast.Node, what string, known fields) {
 	}
 }
 
-// instead says what an unknown key was probably meant to be.
-func instead(name string, known []string) string {
+// instead says what an unknown key was probably meant to be, if anything.
+func instead(name string, known []string) (hint, meant string) {
 	plain := func(s string) string {
 		return strings.Map(func(c rune) rune {
 			if c == '_' || c == '-' || c == ' ' {
@@ -64,10 +66,10 @@ func instead(name string, known []string) string {
 	}
 	for _, k := range known {
 		if near(plain(name), plain(k)) {
-			return "; did you mean " + k + "?"
+			return "did you mean " + k + "?", k
 		}
 	}
-	return "; known here: " + strings.Join(known, ", ")
+	return "known here: " + strings.Join(known, ", "), ""
 }
 
 // near reports whether two words are two typing mistakes apart at most.

@@ -64,6 +64,12 @@ type Step struct {
 	secret secretPlan
 }
 
+// Format prints what the step does, whatever the verb: what is not exported
+// holds secrets.
+func (s Step) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "%s %s %s", s.Action, s.Provider, s.ID)
+}
+
 // Change is one field of an integration.
 type Change struct {
 	Field string `json:"field"`

@@ -149,7 +149,7 @@ func (r *reader) entry(n ast.Node) (entry, bool) {
 			mender.ProviderWebhook, mender.ProviderIoTHub, mender.ProviderIoTCore)
 		return e, false
 	}
-	r.mapping(n, "a "+name+" integration", append(known,
+	r.mapping(n, "the "+name+" integration", append(known,
 		field{name: "provider", read: func(ast.Node) {}},
 		field{name: "description", read: func(n ast.Node) { r.description(n, &e) }},
 		field{name: "scopes", read: func(n ast.Node) { r.scopes(n, &e) }},

@@ -80,8 +80,11 @@ func choices(kinds []kind) string {
 
 // fetch reads a variable or a file; blanks around the value don't count.
 func (r *reader) fetch(ref reference) (string, error) {
-	if ref.name == "" {
+	switch {
+	case ref.name == "":
 		return "", errors.New("it has no name")
+	case ref.kind == fromEnv && strings.HasPrefix(ref.name, "$"):
+		return "", errors.New("write the variable's name alone, without $")
 	}
 	if ref.kind == fromEnv {
 		text, ok := r.src.LookupEnv(ref.name)

@@ -1,0 +1,134 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// testSources are the variables and files of the tests.
+func testSources() Sources {
+	env := map[string]string{
+		"HOOK_SECRET": "00ff00ff", "HOOK_URL": "https://user:hunter2@example.com/hook",
+		"EMPTY": " ", "WORDS": "correct horse battery", "ODD": "abc",
+		"HUB":         "HostName=fleet.azure-devices.net;SharedAccessKeyName=mender;SharedAccessKey=c2VjcmV0a2V5",
+		"HUB_BAD_KEY": "HostName=fleet.azure-devices.net;SharedAccessKeyName=mender;SharedAccessKey=not+base64!",
+		"AWS_ID":      "AKIAEXAMPLE", "AWS_SECRET": "wJalrXUtnFEMI",
+	}
+	files := map[string]string{
+		"hook.secret": "# of the inventory service\n00ff00ff\n", "two.secret": "00ff00ff\n00ee00ee\n",
+	}
+	return Sources{
+		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		ReadFile: func(name string) ([]byte, error) {
+			if text, ok := files[name]; ok {
+				return []byte(text), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+// TestWrongFiles compares what is said of wrong files with golden files, which
+// are meant to be read. UPDATE_GOLDEN=1 writes them.
+func TestWrongFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/wrong/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Read(filepath.Base(name), text, testSources())
+			var wrong *FileError
+			if !errors.As(err, &wrong) {
+				t.Fatalf("Read: %v, want a *FileError", err)
+			}
+			got := strings.Join(wrong.Lines(), "\n") + "\n"
+			for _, secret := range []string{"00112233", "hunter2", "correct horse", "wJalr", "not+base64"} {
+				if strings.Contains(got, secret) {
+					t.Errorf("it shows a secret:\n%s", got)
+				}
+			}
+			golden := strings.TrimSuffix(name, ".yaml") + ".golden"
+			if os.Getenv("UPDATE_GOLDEN") != "" {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadTakes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"webhook":    "integrations:\n- provider: webhook\n  url: https://example.com/hook\n  secret: { env: HOOK_SECRET }",
+		"from file":  "integrations:\n- provider: webhook\n  url: http://example.com\n  secret:\n    file: hook.secret",
+		"url in env": "integrations:\n- provider: webhook\n  url: { env: HOOK_URL }\n  secret: { stored: true }",
+		"everything": "integrations:\n- secret: { generate: true }\n  scopes: [deviceauth, inventory]\n  description: |\n    two\n    lines\n  url: https://example.com\n  provider: webhook",
+		"iot-hub":    "integrations:\n- provider: iot-hub\n  connection_string: { env: HUB }",
+		"iot-core":   "integrations:\n- provider: iot-core\n  access_key_id: { env: AWS_ID }\n  secret_access_key: { env: AWS_SECRET }\n  region: us-east-1\n  device_policy_name: p",
+		"empty list": "integrations: []",
+		"JSON":       `integrations: [{"provider": "webhook", "url": "https://example.com", "secret": {"none": true}}]`,
+	}
+	for name, body := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, text := range []string{
+				"apiVersion: mender-webhooks/v1\n" + body + "\n",
+				"\ufeff---\n" + strings.ReplaceAll(body+"\napiVersion: mender-webhooks/v1\n", "\n", "\r\n"),
+			} {
+				f, err := Read("f.yaml", []byte(text), testSources())
+				if err != nil {
+					t.Fatalf("%v in\n%s", err, text)
+				}
+				if shown := fmt.Sprintf("%v %+v %#v", f, *f, f); strings.Contains(shown, "00ff00ff") || strings.Contains(shown, "hunter2") {
+					t.Errorf("printing the file shows a secret: %s", shown)
+				}
+			}
+		})
+	}
+}
+
+// FuzzRead looks for files that make the reader panic, or a problem that has
+// no place in the file.
+func FuzzRead(f *testing.F) {
+	files, _ := filepath.Glob("testdata/wrong/*.yaml")
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte("apiVersion: mender-webhooks/v1\nintegrations: [{provider: webhook, url: {env: HOOK_URL}, secret: {none: true}}]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := Read("f.yaml", text, testSources())
+		var wrong *FileError
+		switch {
+		case err == nil && len(file.entries) > MaxIntegrations:
+			t.Error("too many integrations")
+		case err != nil && (!errors.As(err, &wrong) || len(wrong.Problems) == 0):
+			t.Errorf("%v is no *FileError", err)
+		}
+	})
+}
