@@ -110,6 +110,7 @@ func runCreate(ctx context.Context, a *app, o createOptions) error {
 		return err
 	}
 	o.secret.tell(a, secret, saved)
+	o.secret.noteApplied(ctx, a, set, id, secret)
 	return finishCreate(ctx, a, p, client, o, id)
 }
 

@@ -77,6 +77,11 @@ func runDelete(ctx context.Context, a *app, args []string, o deleteOptions) erro
 	var unforgotten error
 	deleted := []map[string]string{}
 	for _, i := range doomed {
+		if !o.noStore {
+			if err := a.beforeChange(ctx, set, i.ID); err != nil {
+				return fmt.Errorf("%s was not deleted (%d of %d were): %w", i.ID, len(deleted), len(doomed), err)
+			}
+		}
 		if err := client.DeleteIntegration(ctx, i.ID); err != nil {
 			return fmt.Errorf("delete %s (%d of %d were deleted): %w", i.ID, len(deleted), len(doomed), err)
 		}

@@ -24,6 +24,11 @@ type newSecretFlags struct {
 	show      bool
 	none      bool
 	noStore   bool
+
+	// rotate keeps the old secret beside the new one; outBefore is what
+	// --secret-out held then.
+	rotate    bool
+	outBefore []byte
 }
 
 func (s *newSecretFlags) register(f *pflag.FlagSet) {
@@ -38,17 +43,22 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 // resolve returns the secret to set, or none. It writes nothing yet.
 func (s *newSecretFlags) resolve(a *app) (webhook.Secret, error) {
 	in := s.input(a)
-	if s.none {
-		in.LookupEnv = nil // it says: no secret, whatever the environment has
+	if s.none || s.rotate {
+		in.LookupEnv = nil // it says: no secret, or another, whatever the environment has
 	}
 	found, err := config.ResolveSecret(in)
 	if err != nil {
 		return webhook.Secret{}, err
 	}
+	if s.rotate && !s.none && found.Source == config.SourceNone {
+		found.Secret, found.Source = webhook.GenerateSecret(), config.SourceGenerated
+	}
 	s.generated = found.Source == config.SourceGenerated
 	switch {
 	case s.none && !found.Secret.IsZero():
 		return webhook.Secret{}, usagef("--no-secret does not go together with a secret")
+	case s.none && s.rotate:
+		return webhook.Secret{}, usagef("--no-secret does not go together with --rotate-secret")
 	case !s.generated && (s.out != "" || s.show):
 		return webhook.Secret{}, usagef("--secret-out and --show-secret are for --generate-secret")
 	case s.show && !isTerminal(a.err):
@@ -70,6 +80,11 @@ func (s *newSecretFlags) keep(ctx context.Context, a *app, set *config.Settings,
 	}
 	if s.out == "" {
 		return nil
+	}
+	if s.rotate {
+		if done, err := s.keepBeside(hook); done || err != nil {
+			return err
+		}
 	}
 	f, err := os.OpenFile(s.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -116,7 +131,7 @@ func (s *newSecretFlags) afterFailure(err error) error {
 		return err
 	}
 	if certainlyRefused(err) {
-		_ = os.Remove(s.out)
+		s.takeBack()
 		return err
 	}
 	return hinted(err, "the server may have taken the new secret all the same: it is kept in %s; look with `mender-webhooks list`", s.out)

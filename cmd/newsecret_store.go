@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
@@ -60,12 +59,13 @@ type secretChange struct {
 	before *secret.Entry // nil where none was kept
 	forget bool          // the webhook has no secret from now on
 	saved  *secret.Saved // nil where the store is not concerned
+	both   bool          // the old secret stays beside the new one
 }
 
 // keepUpdated writes the new secret where it was asked for before the server
 // is given it. again says that it is the one that is kept already.
 func (s *newSecretFlags) keepUpdated(ctx context.Context, a *app, set *config.Settings, id string, hook webhook.Secret, again bool) (secretChange, error) {
-	c := secretChange{app: a, set: set, key: webhookKey(set, id)}
+	c := secretChange{app: a, set: set, key: webhookKey(set, id), both: s.rotate}
 	switch {
 	case again:
 		return c, nil
@@ -98,9 +98,7 @@ func (s *newSecretFlags) keepUpdated(ctx context.Context, a *app, set *config.Se
 // unkept is the error of a store that fails before anything is sent. What keep
 // wrote to a file is taken back.
 func (s *newSecretFlags) unkept(err error) error {
-	if s.out != "" {
-		_ = os.Remove(s.out)
-	}
+	s.takeBack()
 	return hinted(fmt.Errorf("nothing was sent: %w", err), "%s", s.storeHint(err))
 }
 
@@ -133,7 +131,7 @@ func (c secretChange) finish(ctx context.Context) error {
 	switch {
 	case c.forget:
 		err = c.app.forgetSecret(ctx, c.set, c.key.Name)
-	case c.saved != nil:
+	case c.saved != nil && !c.both:
 		err = c.app.store(c.set).ForgetOld(ctx, c.key)
 	}
 	if err != nil {

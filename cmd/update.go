@@ -27,6 +27,11 @@ secret away without a word. Where one is set, --url therefore needs the secret
 again, or --no-secret; a secret that is kept on this machine is found by itself,
 and a new one is kept there (--no-store does without).
 
+--rotate-secret changes the secret without losing events: the new one is first
+written where listen reads it (the store or, with --secret-out FILE, into the
+file that has the old one), and then set on the server. listen takes both, and
+says which one matched; ` + "`secret forget --old`" + ` ends it.
+
 Nothing else of an integration can be changed on the server: a new description
 or scope means delete and create.
 
@@ -34,6 +39,8 @@ ID is an id, the beginning of one, or the webhook's URL; without it the
 organization's only webhook is meant.`,
 		Example: `  mender-webhooks update --url https://example.com/new --secret-file hook.secret
   mender-webhooks update --generate-secret
+  mender-webhooks update --rotate-secret
+  mender-webhooks update --rotate-secret --no-store --secret-out hook.secret
   mender-webhooks update --url https://example.com/new --no-secret`,
 		Args:              args(0, 1, "at most one id"),
 		ValidArgsFunction: a.completeIntegrations,
@@ -45,6 +52,7 @@ organization's only webhook is meant.`,
 	f.SortFlags = false
 	f.StringVar(&o.url, "url", "", "where Mender shall POST the events from now on")
 	o.secret.register(f)
+	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "make a new secret, and keep the old one beside it until secret forget --old")
 	return cmd
 }
 
@@ -95,11 +103,16 @@ func runUpdate(ctx context.Context, a *app, o updateOptions, arg string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.beforeChange(ctx, set, i.ID); err != nil {
+		return change.undo(ctx, o.secret.unkept(err))
+	}
 	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {
 		return change.undo(ctx, o.secret.afterFailure(err))
 	}
 	kept := change.finish(ctx)
 	o.secret.tell(a, secret, change.saved)
+	o.secret.tellOld(a, change)
+	o.secret.noteApplied(ctx, a, set, i.ID, secret)
 	return also(finishUpdate(ctx, a, p, client, i.ID), kept)
 }
 

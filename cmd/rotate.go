@@ -1,0 +1,69 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// keepBeside writes a new secret into the --secret-out file above the ones it
+// holds, so that a receiver that reads it takes all of them. A file that is
+// not there yet is left to the caller.
+func (s *newSecretFlags) keepBeside(hook webhook.Secret) (done bool, err error) {
+	before, err := os.ReadFile(s.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, usagef("--secret-out: %w", err)
+	}
+	if _, err := receiver.ParseSecrets(before); err != nil {
+		return false, hinted(usagef("--secret-out %s: it is no file of secrets: %w", s.out, err), "name the file that listen reads, or a new one")
+	}
+	if err := renameio.WriteFile(s.out, append([]byte(hook.Hex()+"\n"), before...), 0o600); err != nil {
+		return false, usagef("--secret-out: %w", err)
+	}
+	s.outBefore = before
+	return true, nil
+}
+
+// takeBack makes the --secret-out file what it was before.
+func (s *newSecretFlags) takeBack() {
+	switch {
+	case s.out == "":
+	case s.outBefore != nil:
+		_ = renameio.WriteFile(s.out, s.outBefore, 0o600) // a secret too many does no harm
+	default:
+		_ = os.Remove(s.out)
+	}
+}
+
+// tellOld says what became of the secret before.
+func (s *newSecretFlags) tellOld(a *app, c secretChange) {
+	switch {
+	case !s.rotate:
+	case s.outBefore != nil:
+		a.say("the old secret is still in %s: remove its line once deliveries are signed with the new one", s.out)
+	case c.before != nil:
+		a.say("the old secret is kept beside it; `mender-webhooks secret forget --old` ends that")
+	default:
+		a.warn("the old secret was not known here, so it is not kept beside the new one: deliveries that were on their way may be refused")
+	}
+	if _, set := a.env(config.EnvWebhookSecret); s.rotate && set {
+		a.warn("%s is set: a listener that has it does not read the store, and needs the new secret", config.EnvWebhookSecret)
+	}
+}
+
+// noteApplied lets the next `apply` know the secret that the server has.
+func (s *newSecretFlags) noteApplied(ctx context.Context, a *app, set *config.Settings, id string, hook webhook.Secret) {
+	if !s.noStore {
+		a.afterChange(ctx, set, id, hook)
+	}
+}
