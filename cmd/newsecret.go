@@ -25,10 +25,10 @@ type newSecretFlags struct {
 	none      bool
 	noStore   bool
 
-	// rotate keeps the old secret beside the new one; outBefore is what
-	// --secret-out held then.
-	rotate    bool
-	outBefore []byte
+	// rotate keeps the old secret beside the new one; outUndo
+	// takes the new one out of the --secret-out file that has the old one.
+	rotate  bool
+	outUndo func() error
 }
 
 func (s *newSecretFlags) register(f *pflag.FlagSet) {

@@ -6,10 +6,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -17,20 +14,13 @@ import (
 // holds, so that a receiver that reads it takes all of them. A file that is
 // not there yet is left to the caller.
 func (s *newSecretFlags) keepBeside(hook webhook.Secret) (done bool, err error) {
-	before, err := os.ReadFile(s.out)
-	if errors.Is(err, fs.ErrNotExist) {
+	s.outUndo, err = config.AddToSecretFile(s.out, hook)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
+	case err != nil:
+		return false, hinted(usagef("--secret-out: %w", err), "name the file of secrets that listen reads, or a new one")
 	}
-	if err != nil {
-		return false, usagef("--secret-out: %w", err)
-	}
-	if _, err := receiver.ParseSecrets(before); err != nil {
-		return false, hinted(usagef("--secret-out %s: it is no file of secrets: %w", s.out, err), "name the file that listen reads, or a new one")
-	}
-	if err := renameio.WriteFile(s.out, append([]byte(hook.Hex()+"\n"), before...), 0o600); err != nil {
-		return false, usagef("--secret-out: %w", err)
-	}
-	s.outBefore = before
 	return true, nil
 }
 
@@ -38,8 +28,8 @@ func (s *newSecretFlags) keepBeside(hook webhook.Secret) (done bool, err error) 
 func (s *newSecretFlags) takeBack() {
 	switch {
 	case s.out == "":
-	case s.outBefore != nil:
-		_ = renameio.WriteFile(s.out, s.outBefore, 0o600) // a secret too many does no harm
+	case s.outUndo != nil:
+		_ = s.outUndo() // a secret too many does no harm
 	default:
 		_ = os.Remove(s.out)
 	}
@@ -49,7 +39,7 @@ func (s *newSecretFlags) takeBack() {
 func (s *newSecretFlags) tellOld(a *app, c secretChange) {
 	switch {
 	case !s.rotate:
-	case s.outBefore != nil:
+	case s.outUndo != nil:
 		a.say("the old secret is still in %s: remove its line once deliveries are signed with the new one", s.out)
 	case c.before != nil:
 		a.say("the old secret is kept beside it; `mender-webhooks secret forget --old` ends that")
