@@ -111,6 +111,15 @@ func (c secretChange) undo(ctx context.Context, cause error) error {
 	if !certainlyRefused(cause) {
 		return hinted(cause, "the server may have taken the new secret all the same: the old and the new one are kept on this machine, and `listen` takes both; try the update again")
 	}
+	return c.putBack(ctx, cause)
+}
+
+// putBack makes the store what it was, where the server was not given the new
+// secret.
+func (c secretChange) putBack(ctx context.Context, cause error) error {
+	if c.saved == nil {
+		return cause
+	}
 	ctx = context.WithoutCancel(ctx)
 	var err error
 	if c.before != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -22,6 +23,25 @@ func (s *newSecretFlags) keepBeside(hook webhook.Secret) (done bool, err error) 
 		return false, hinted(usagef("--secret-out: %w", err), "name the file of secrets that listen reads, or a new one")
 	}
 	return true, nil
+}
+
+// rotateWait is for listeners to see the new secret before the server signs
+// with it: they look at files and store some 20 times a second.
+const rotateWait = 250 * time.Millisecond
+
+// letListenersSee waits where a secret is changed beside a listener.
+func (s *newSecretFlags) letListenersSee(ctx context.Context) error {
+	if !s.rotate {
+		return nil
+	}
+	timer := time.NewTimer(rotateWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // takeBack makes the --secret-out file what it was before.

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -103,8 +104,8 @@ func runUpdate(ctx context.Context, a *app, o updateOptions, arg string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.beforeChange(ctx, set, i.ID); err != nil {
-		return change.undo(ctx, o.secret.unkept(err))
+	if err := errors.Join(o.secret.letListenersSee(ctx), a.beforeChange(ctx, set, i.ID)); err != nil {
+		return change.putBack(ctx, o.secret.unkept(err))
 	}
 	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {
 		return change.undo(ctx, o.secret.afterFailure(err))
