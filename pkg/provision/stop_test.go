@@ -1,0 +1,227 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+)
+
+// stopping is an API whose process ends with its n-th call, counted from 1:
+// either right before it, or after the server has done it and before the
+// answer is seen. Zero never stops.
+type stopping struct {
+	API
+	at     int
+	before bool
+	calls  int
+}
+
+type stopped struct{}
+
+func (s *stopping) call(do func()) {
+	s.calls++
+	if s.calls != s.at {
+		do()
+		return
+	}
+	if !s.before {
+		do()
+	}
+	panic(stopped{})
+}
+
+func (s *stopping) Integrations(ctx context.Context) (all []mender.Integration, err error) {
+	s.call(func() { all, err = s.API.Integrations(ctx) })
+	return all, err
+}
+
+func (s *stopping) CreateIntegration(ctx context.Context, n mender.NewIntegration) (id string, err error) {
+	s.call(func() { id, err = s.API.CreateIntegration(ctx, n) })
+	return id, err
+}
+
+func (s *stopping) ReplaceCredentials(ctx context.Context, id string, c mender.Credentials) (err error) {
+	s.call(func() { err = s.API.ReplaceCredentials(ctx, id, c) })
+	return err
+}
+
+func (s *stopping) DeleteIntegration(ctx context.Context, id string) (err error) {
+	s.call(func() { err = s.API.DeleteIntegration(ctx, id) })
+	return err
+}
+
+// apply plans and applies, and reports whether the process was stopped.
+func apply(ctx context.Context, p *Provisioner, f *File) (ended bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(stopped); !ok {
+				panic(r)
+			}
+			ended = true
+		}
+	}()
+	plan, err := p.Plan(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	_, err = p.Apply(ctx, plan)
+	return false, err
+}
+
+// TestStoppedAfterAnyCall ends the process with each of its calls, runs apply
+// again, and finds that the server is as the file says, from everything to
+// everything.
+func TestStoppedAfterAnyCall(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"empty": fileEmpty, "hook": fileHook, "moved": fileMoved, "renamed": fileRenamed, "generate": fileGenerate,
+		"unsigned": fileUnsigned, "hub": fileHub, "core": fileCore,
+	}
+	for _, from := range []string{"empty", "hook", "generate", "hub"} {
+		text := files[from]
+		for to, next := range files {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				s := newServer(t, sandbox.Options{})
+				f := mustRead(t, next)
+				for at := 1; ; at++ {
+					ends := 0
+					for _, before := range []bool{true, false} {
+						s.clear(t)
+						m := newMemory()
+						if _, err := apply(t.Context(), s.provisioner(s.client, m), mustRead(t, text)); err != nil {
+							t.Fatal(err)
+						}
+						ended, err := apply(t.Context(), s.provisioner(&stopping{API: s.client, at: at, before: before}, m), f)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if ended {
+							ends++
+						}
+						converges(t, s, m, f, fmt.Sprintf("stopped at call %d (before: %v)", at, before))
+					}
+					if ends == 0 {
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// converges applies a file, and then checks that nothing is left to do, that
+// there is one integration at most, and that its secret is the one kept.
+func converges(t *testing.T, s *server, m *memory, f *File, when string) {
+	t.Helper()
+	p := s.provisioner(s.client, m)
+	if _, err := apply(t.Context(), p, f); err != nil {
+		t.Fatalf("%s: apply again: %v", when, err)
+	}
+	plan, err := p.Plan(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Changes {
+		t.Errorf("%s: after applying again there is still something to do: %+v", when, plan.Steps)
+	}
+	all := s.integrations(t)
+	if len(all) != len(f.entries) {
+		t.Fatalf("%s: there are %d integrations for %d in the file", when, len(all), len(f.entries))
+	}
+	if _, left := m.secrets[Pending]; left {
+		t.Errorf("%s: a secret is left under %s", when, Pending)
+	}
+	for id := range m.applied {
+		if len(all) == 0 || all[0].ID != id {
+			t.Errorf("%s: a fingerprint is left for %s", when, id)
+		}
+	}
+	if len(all) == 1 && f.entries[0].secret.kind == generate && m.secrets[all[0].ID].IsZero() {
+		t.Errorf("%s: the generated secret is kept nowhere", when)
+	}
+}
+
+// TestHalfAnsweredPost has the server do what is asked, and its answer get
+// lost: apply looks instead of creating twice, and needs no second run.
+func TestHalfAnsweredPost(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"hook": fileHook, "generate": fileGenerate, "hub": fileHub, "core": fileCore} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, sandbox.Options{})
+			m := newMemory()
+			api := &racing{API: s.client}
+			api.afterCreate = func(string, error) (string, error) {
+				return "", &unknownOutcome{}
+			}
+			f := mustRead(t, text)
+			if _, err := apply(t.Context(), s.provisioner(api, m), f); err != nil {
+				t.Fatal(err)
+			}
+			if api.creates != 1 {
+				t.Errorf("%d POSTs were sent", api.creates)
+			}
+			converges(t, s, m, f, "an answer was lost")
+		})
+	}
+}
+
+// unknownOutcome is what the client says of an answer that got lost.
+type unknownOutcome struct{}
+
+func (*unknownOutcome) Error() string        { return "the integration may have been created all the same" }
+func (*unknownOutcome) Is(target error) bool { return target == mender.ErrOutcomeUnknown } //nolint:errorlint // that is what Is is for
+
+// racing is an API where others are at work too.
+type racing struct {
+	API
+	creates, deletes          int
+	beforeCreate              func()
+	afterCreate               func(string, error) (string, error)
+	beforeReplace, beforeList func()
+	afterDelete               func(error) error
+}
+
+func (r *racing) Integrations(ctx context.Context) ([]mender.Integration, error) {
+	once(&r.beforeList)
+	return r.API.Integrations(ctx)
+}
+
+func (r *racing) CreateIntegration(ctx context.Context, n mender.NewIntegration) (string, error) {
+	r.creates++
+	once(&r.beforeCreate)
+	id, err := r.API.CreateIntegration(ctx, n)
+	if after := r.afterCreate; after != nil {
+		r.afterCreate = nil
+		return after(id, err)
+	}
+	return id, err
+}
+
+func (r *racing) ReplaceCredentials(ctx context.Context, id string, c mender.Credentials) error {
+	once(&r.beforeReplace)
+	return r.API.ReplaceCredentials(ctx, id, c)
+}
+
+func (r *racing) DeleteIntegration(ctx context.Context, id string) error {
+	r.deletes++
+	err := r.API.DeleteIntegration(ctx, id)
+	if r.afterDelete != nil {
+		err = r.afterDelete(err)
+	}
+	return err
+}
+
+func once(do *func()) {
+	if f := *do; f != nil {
+		*do = nil
+		f()
+	}
+}
+
+var errRefused = errors.New("refused")
