@@ -127,16 +127,17 @@ func mustRead(t *testing.T, text string) *File {
 
 // Files of the tests.
 const (
-	fileEmpty    = "integrations: []"
-	fileHook     = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {env: HOOK_SECRET}, description: a}]"
-	fileMoved    = "integrations: [{provider: webhook, url: 'https://example.com/b', secret: {file: hook.secret}, description: a}]"
-	fileRenamed  = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {env: HOOK_SECRET}, description: b}]"
-	fileGenerate = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {generate: true}, description: c}]"
-	fileStored   = "integrations: [{provider: webhook, url: 'https://example.com/s', secret: {stored: true}}]"
-	fileUnsigned = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}}]"
-	fileScoped   = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}, scopes: [deviceauth, inventory]}]"
-	fileHub      = "integrations: [{provider: iot-hub, connection_string: {env: HUB}}]"
-	fileCore     = "integrations: [{provider: iot-core, access_key_id: AKIA, secret_access_key: {env: AWS_SECRET}, region: eu-west-1, device_policy_name: p, description: d}]"
+	fileEmpty         = "integrations: []"
+	fileHook          = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {env: HOOK_SECRET}, description: a}]"
+	fileMoved         = "integrations: [{provider: webhook, url: 'https://example.com/b', secret: {file: hook.secret}, description: a}]"
+	fileRenamed       = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {env: HOOK_SECRET}, description: b}]"
+	fileGenerate      = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {generate: true}, description: c}]"
+	fileStored        = "integrations: [{provider: webhook, url: 'https://example.com/s', secret: {stored: true}}]"
+	fileStoredRenamed = "integrations: [{provider: webhook, url: 'https://example.com/s', secret: {stored: true}, description: renamed}]"
+	fileUnsigned      = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}}]"
+	fileScoped        = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}, scopes: [deviceauth, inventory]}]"
+	fileHub           = "integrations: [{provider: iot-hub, connection_string: {env: HUB}}]"
+	fileCore          = "integrations: [{provider: iot-core, access_key_id: AKIA, secret_access_key: {env: AWS_SECRET}, region: eu-west-1, device_policy_name: p, description: d}]"
 )
 
 // encode writes a document as the commands do.

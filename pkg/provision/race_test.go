@@ -47,6 +47,20 @@ func TestSomeoneWasFaster(t *testing.T) {
 			check: leftAlone("https://elsewhere.example/x?token=s3cr3t"),
 		},
 		{
+			name: "one was created that would have to be recreated", before: fileEmpty, file: fileRenamed,
+			race: func(t *testing.T, s *server, r *racing) {
+				r.beforeCreate = func() { someoneCreates(t, s, "https://example.com/a") }
+			},
+			check: leftAlone("https://example.com/a"),
+		},
+		{
+			name: "the answer to the second half of a recreation is lost", before: fileHook, file: fileRenamed,
+			race: func(_ *testing.T, _ *server, r *racing) {
+				r.afterCreate = func(string, error) (string, error) { return "", &unknownOutcome{} }
+			},
+			check: succeeded("https://example.com/a"),
+		},
+		{
 			name: "it was deleted before its credentials were changed", before: fileHook, file: fileMoved,
 			race: func(t *testing.T, s *server, r *racing) {
 				r.beforeReplace = func() { someoneDeletes(t, s) }

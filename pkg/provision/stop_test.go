@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // stopping is an API whose process ends with its n-th call, counted from 1:
@@ -79,11 +82,14 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
 		"empty": fileEmpty, "hook": fileHook, "moved": fileMoved, "renamed": fileRenamed, "generate": fileGenerate,
-		"unsigned": fileUnsigned, "hub": fileHub, "core": fileCore,
+		"unsigned": fileUnsigned, "hub": fileHub, "core": fileCore, "stored": fileStored, "stored, renamed": fileStoredRenamed,
 	}
 	for _, from := range []string{"empty", "hook", "generate", "hub"} {
 		text := files[from]
 		for to, next := range files {
+			if strings.HasPrefix(to, "stored") && from != "generate" {
+				continue // there is none
+			}
 			t.Run(from+" to "+to, func(t *testing.T) {
 				t.Parallel()
 				s := newServer(t, sandbox.Options{})
@@ -96,6 +102,7 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 						if _, err := apply(t.Context(), s.provisioner(s.client, m), mustRead(t, text)); err != nil {
 							t.Fatal(err)
 						}
+						kept := m.clone()
 						ended, err := apply(t.Context(), s.provisioner(&stopping{API: s.client, at: at, before: before}, m), f)
 						if err != nil {
 							t.Fatal(err)
@@ -103,7 +110,11 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 						if ended {
 							ends++
 						}
-						converges(t, s, m, f, fmt.Sprintf("stopped at call %d (before: %v)", at, before))
+						when := fmt.Sprintf("stopped at call %d (before: %v)", at, before)
+						converges(t, s, m, f, when)
+						if f.URLs() != nil && f.entries[0].secret.kind == stored && !maps.Equal(values(m.secrets), values(kept.secrets)) {
+							t.Errorf("%s: the stored secret is another one now", when)
+						}
 					}
 					if ends == 0 {
 						break
@@ -112,6 +123,15 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 			})
 		}
 	}
+}
+
+// values are a map's values.
+func values(m map[string]webhook.Secret) map[webhook.Secret]bool {
+	set := map[webhook.Secret]bool{}
+	for _, v := range m {
+		set[v] = true
+	}
+	return set
 }
 
 // converges applies a file, and then checks that nothing is left to do, that

@@ -1,0 +1,117 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// listing is an API that has integrations, and takes nothing.
+type listing struct {
+	API
+	all []mender.Integration
+}
+
+func (l listing) Integrations(context.Context) ([]mender.Integration, error) { return l.all, nil }
+
+// text is a plan in one line for each step.
+func text(plan *Plan) []string {
+	lines := []string{}
+	for _, s := range plan.Steps {
+		line := string(s.Action) + " " + strings.TrimSpace(string(s.Provider)+" "+s.ID)
+		for _, c := range s.Changes {
+			line += fmt.Sprintf("; %s: %s -> %s", c.Field, c.From, c.To)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	hook := mender.Integration{ID: "1", Provider: mender.ProviderWebhook, Description: "a", Credentials: mender.HTTP("https://example.com/a", mender.Omitted)}
+	open := hook
+	open.Credentials = mender.HTTP("https://example.com/a", "")
+	hub := mender.Integration{ID: "2", Provider: mender.ProviderIoTHub, Credentials: mender.Credentials{Type: mender.CredentialsSAS,
+		ConnectionString: "HostName=fleet.azure-devices.net;SharedAccessKeyName=mender;SharedAccessKey=c2Vj...<omitted>"}}
+	other := hub
+	other.Credentials.ConnectionString = strings.Replace(hub.Credentials.ConnectionString, "c2Vj", "b3Ro", 1)
+	pigeon := mender.Integration{ID: "3", Provider: "carrier-pigeon"}
+	applied := func(secret string) map[string]string {
+		return map[string]string{"1": Applied(mender.ProviderWebhook, secret)}
+	}
+	tests := []struct {
+		name    string
+		file    string
+		there   []mender.Integration
+		applied map[string]string
+		stored  string
+		o       Options
+		want    []string
+	}{
+		{"same", fileHook, []mender.Integration{hook}, applied("00FF00FF"), "", Options{}, []string{"nothing webhook 1"}},
+		{"unknown", fileHook, []mender.Integration{hook}, nil, "", Options{}, []string{"change-credentials webhook 1; secret: unknown -> variable HOOK_SECRET"}},
+		{"assumed", fileHook, []mender.Integration{hook}, nil, "", Options{AssumeSecretUnchanged: true}, []string{"nothing webhook 1"}},
+		{"assumed, but known to differ", fileHook, []mender.Integration{hook}, applied("0011"), "", Options{AssumeSecretUnchanged: true},
+			[]string{"change-credentials webhook 1; secret: set -> variable HOOK_SECRET"}},
+		{"assumed, but there is none", fileHook, []mender.Integration{open}, nil, "", Options{AssumeSecretUnchanged: true},
+			[]string{"change-credentials webhook 1; secret: none -> variable HOOK_SECRET"}},
+		{"unsigned", fileUnsigned, []mender.Integration{hook}, applied("00ff00ff"), "", Options{}, []string{"change-credentials webhook 1; secret: set -> none"}},
+		{"both unsigned", fileUnsigned, []mender.Integration{open}, nil, "", Options{}, []string{"nothing webhook 1"}},
+		{"generate where one is stored", strings.Replace(fileGenerate, "description: c", "description: a", 1), []mender.Integration{hook}, applied("0011"), "0011", Options{},
+			[]string{"nothing webhook 1"}},
+		{"generate where none is stored", strings.Replace(fileGenerate, "description: c", "description: a", 1), []mender.Integration{hook}, nil, "", Options{},
+			[]string{"change-credentials webhook 1; secret: unknown -> a generated one"}},
+		{"generate on a machine without a store", strings.Replace(fileGenerate, "description: c", "description: a", 1), []mender.Integration{hook}, nil, "",
+			Options{AssumeSecretUnchanged: true}, []string{"nothing webhook 1"}},
+		{"generate there, and another URL", strings.NewReplacer("description: c", "description: a", "/a", "/b").Replace(fileGenerate), []mender.Integration{hook}, nil, "",
+			Options{AssumeSecretUnchanged: true}, []string{"change-credentials webhook 1; url: https://example.com/a -> https://example.com/b; secret: unknown -> a generated one"}},
+		{"connection string", fileHub, []mender.Integration{hub}, nil, "", Options{}, []string{"change-credentials iot-hub 2; connection_string: unknown -> variable HUB"}},
+		{"another key", fileHub, []mender.Integration{other}, nil, "", Options{AssumeSecretUnchanged: true},
+			[]string{"change-credentials iot-hub 2; connection_string: set -> variable HUB"}},
+		{"a provider that is not known", fileUnsigned, []mender.Integration{pigeon}, nil, "", Options{},
+			[]string{"recreate webhook 3; provider: carrier-pigeon -> webhook; url:  -> https://example.com/a; secret: none -> none"}},
+		{"not in the file", fileUnsigned, []mender.Integration{pigeon, open}, nil, "", Options{}, []string{"nothing webhook 1", "nothing carrier-pigeon 3"}},
+		{"not in the file, pruned", fileUnsigned, []mender.Integration{pigeon, open}, nil, "", Options{Prune: true}, []string{"nothing webhook 1", "delete carrier-pigeon 3"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			if tt.applied != nil {
+				m.applied = tt.applied
+			}
+			if tt.stored != "" {
+				s, err := webhook.ParseSecret(tt.stored)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.secrets["1"] = s
+			}
+			tt.o.API, tt.o.Secrets = listing{all: tt.there}, m
+			plan, err := New(tt.o).Plan(t.Context(), mustRead(t, tt.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, text(plan)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStoredAndNotThere(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{API: listing{}, Secrets: newMemory()}).Plan(t.Context(), mustRead(t, fileStored))
+	var missing *StoreError
+	if !errors.As(err, &missing) || missing.Line != 2 {
+		t.Errorf("%v, want a *StoreError in line 2", err)
+	}
+}
