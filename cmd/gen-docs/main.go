@@ -1,5 +1,6 @@
 // Command gen-docs writes what is generated from the command tree: a
-// reference page and a man page for each command, and the completion scripts.
+// reference page and a man page for each command, the completion scripts, and the
+// JSON Schema of the file that apply takes.
 // Run it from the top of the repository:
 //
 //	go run ./cmd/gen-docs
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
 func main() {
@@ -34,7 +36,7 @@ func generate(root string) error {
 	// Cobra adds these two only when the program runs.
 	tree.InitDefaultHelpCmd()
 	tree.InitDefaultCompletionCmd()
-	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions} {
+	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions, schema} {
 		if err := step(tree, root); err != nil {
 			return err
 		}
@@ -50,6 +52,11 @@ func fresh(parts ...string) (string, error) {
 		return "", err
 	}
 	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// schema is the JSON Schema of the file that apply takes.
+func schema(_ *cobra.Command, root string) error {
+	return os.WriteFile(filepath.Join(root, "docs", "webhooks.schema.json"), []byte(provision.Schema()), 0o644)
 }
 
 func reference(tree *cobra.Command, root string) error {

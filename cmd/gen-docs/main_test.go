@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
 // TestCurrent fails when the committed files are not what the commands are.
@@ -39,4 +41,16 @@ func read(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// TestSchemaCurrent fails when the published schema is not the program's.
+func TestSchemaCurrent(t *testing.T) {
+	t.Parallel()
+	got, err := os.ReadFile("../../docs/webhooks.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(provision.Schema(), string(got)); diff != "" {
+		t.Errorf("docs/webhooks.schema.json is not current; run `go run ./cmd/gen-docs` (-generated +committed):\n%s", diff)
+	}
 }

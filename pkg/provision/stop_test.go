@@ -84,7 +84,7 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 		"empty": fileEmpty, "hook": fileHook, "moved": fileMoved, "renamed": fileRenamed, "generate": fileGenerate,
 		"unsigned": fileUnsigned, "hub": fileHub, "core": fileCore, "stored": fileStored, "stored, renamed": fileStoredRenamed,
 	}
-	for _, from := range []string{"empty", "hook", "generate", "hub"} {
+	for _, from := range []string{"empty", "hook", "generate"} {
 		text := files[from]
 		for to, next := range files {
 			if strings.HasPrefix(to, "stored") && from != "generate" {
