@@ -71,6 +71,16 @@ func (s *newSecretFlags) tellOld(a *app, c secretChange) {
 	}
 }
 
+// forgetApplied is before a change of credentials: see app.beforeChange.
+// Without the store, what is in it is left to itself.
+func (s *newSecretFlags) forgetApplied(ctx context.Context, a *app, set *config.Settings, id string) error {
+	err := a.beforeChange(ctx, set, id)
+	if s.noStore {
+		return nil
+	}
+	return err
+}
+
 // noteApplied lets the next `apply` know the secret that the server has.
 func (s *newSecretFlags) noteApplied(ctx context.Context, a *app, set *config.Settings, id string, hook webhook.Secret) {
 	if !s.noStore {

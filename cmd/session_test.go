@@ -74,7 +74,9 @@ func (s *session) keptValues() []string {
 	}
 	var values []string
 	for _, e := range file.Entries {
-		values = append(values, e.Value)
+		if e.Value != "" { // a fingerprint has none
+			values = append(values, e.Value)
+		}
 	}
 	return values
 }

@@ -104,7 +104,7 @@ func runUpdate(ctx context.Context, a *app, o updateOptions, arg string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(o.secret.letListenersSee(ctx), a.beforeChange(ctx, set, i.ID)); err != nil {
+	if err := errors.Join(o.secret.letListenersSee(ctx), o.secret.forgetApplied(ctx, a, set, i.ID)); err != nil {
 		return change.putBack(ctx, o.secret.unkept(err))
 	}
 	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {

@@ -136,7 +136,7 @@ func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.
 		return s, nil, err
 	}
 	secret := s.secret.changes
-	inPlace := comparable(e, there) && !slices.ContainsFunc(changes, func(c Change) bool { return !credential(c.Field) })
+	inPlace := own(e, there) && !slices.ContainsFunc(changes, func(c Change) bool { return !credential(c.Field) })
 	switch {
 	case there == nil:
 		s.Action = Create
@@ -155,13 +155,13 @@ func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.
 		// It was to stay as it is, but credentials are replaced as a whole.
 		secret = []Change{{Field: secretField(e.provider), From: secretUnknown, To: e.secret.String()}}
 	}
-	s.Changes = append(changes, secret...)
+	s.Changes = slices.Concat(changes, secret)
 	return s, warnings, err
 }
 
-// comparable reports whether what is there is the entry's own, and not one
+// own reports whether what is there is the entry's own, and not one
 // of another provider in its place.
-func comparable(e entry, there *mender.Integration) bool {
+func own(e entry, there *mender.Integration) bool {
 	return there != nil && there.Provider == e.provider
 }
 
@@ -179,7 +179,7 @@ func (p *Provisioner) compare(e entry, there *mender.Integration) (changes []Cha
 	}
 	now := mender.Integration{}
 	switch {
-	case comparable(e, there):
+	case own(e, there):
 		now = *there
 	case there != nil:
 		add("provider", string(there.Provider), string(e.provider))

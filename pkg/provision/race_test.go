@@ -56,7 +56,7 @@ func TestSomeoneWasFaster(t *testing.T) {
 		{
 			name: "the answer to the second half of a recreation is lost", before: fileHook, file: fileRenamed,
 			race: func(_ *testing.T, _ *server, r *racing) {
-				r.afterCreate = func(string, error) (string, error) { return "", &unknownOutcome{} }
+				r.afterCreate = func(string, error) (string, error) { return "", &lostAnswerError{} }
 			},
 			check: succeeded("https://example.com/a"),
 		},

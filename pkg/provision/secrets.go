@@ -60,7 +60,7 @@ func (p *Provisioner) planSecret(ctx context.Context, e entry, there *mender.Int
 		return s, err
 	}
 	to := e.secret.String()
-	if from != to || !comparable(e, there) {
+	if from != to || !own(e, there) {
 		s.changes = []Change{{Field: secretField(e.provider), From: from, To: to}}
 	}
 	return s, nil
@@ -69,7 +69,7 @@ func (p *Provisioner) planSecret(ctx context.Context, e entry, there *mender.Int
 // storedFor returns the secret stored for a webhook; for one that is still to
 // be created, that of a run that ended halfway.
 func (p *Provisioner) storedFor(ctx context.Context, e entry, there *mender.Integration) (webhook.Secret, error) {
-	if comparable(e, there) {
+	if own(e, there) {
 		if s, err := p.o.Secrets.Stored(ctx, there.ID); err != nil || !s.IsZero() {
 			return s, err
 		}
@@ -81,7 +81,7 @@ func (p *Provisioner) storedFor(ctx context.Context, e entry, there *mender.Inte
 // unknown, or "" where it has the same.
 func (p *Provisioner) serverSecret(ctx context.Context, e entry, there *mender.Integration, s secretPlan) (string, error) {
 	switch {
-	case !comparable(e, there) || !there.Credentials.HasSecret():
+	case !own(e, there) || !there.Credentials.HasSecret():
 		return secretNone, nil
 	case e.secret.kind == none:
 		return secretSet, nil
