@@ -84,7 +84,7 @@ func (l *listener) observe() func(receiver.Record) {
 		return nil
 	}
 	return func(r receiver.Record) {
-		l.lines.wait(output.Item{Value: r, Row: recordRow(r, l.options.utc), Name: r.ID})
+		l.lines.wait(output.Item{Value: r, Row: recordRow(r, l.options.utc, len(l.secrets()) > 1), Name: r.ID})
 	}
 }
 

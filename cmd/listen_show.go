@@ -32,12 +32,17 @@ func verdictColor(cell string) output.Color {
 	return output.Red
 }
 
-func recordRow(r receiver.Record, utc bool) []string {
+// recordRow says which secret matched where there are several: that tells when
+// a change of secrets is over.
+func recordRow(r receiver.Record, utc, several bool) []string {
 	event := webhook.Event{Type: webhook.EventType(r.Type), Data: r.Data}
 	device := event.DeviceID()
 	note := string(r.Reason)
 	if status := event.DeviceStatus(); status != "" {
 		note = joinNotes(string(status), note)
+	}
+	if several && r.Secret != "" {
+		note = joinNotes(note, "secret "+r.Secret)
 	}
 	if r.Duplicate {
 		note = joinNotes(note, "duplicate")

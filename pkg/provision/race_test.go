@@ -276,3 +276,24 @@ func TestNothingWithoutLeave(t *testing.T) {
 		t.Error("something was changed")
 	}
 }
+
+// TestSecretIsKeptFirst finds a generated secret in the store by the time that
+// the server gets it: otherwise nobody would know it, should the process end.
+func TestSecretIsKeptFirst(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, sandbox.Options{})
+	m := newMemory()
+	api := &racing{API: s.client}
+	kept := 0
+	check := func() { kept += len(m.secrets) }
+	for _, file := range []string{fileGenerate, strings.Replace(fileGenerate, "/a", "/b", 1), strings.Replace(fileGenerate, "description: c", "description: d", 1)} {
+		api.beforeCreate, api.beforeReplace = check, check
+		before := kept
+		if _, err := apply(t.Context(), s.provisioner(api, m), mustRead(t, file)); err != nil {
+			t.Fatal(err)
+		}
+		if kept == before {
+			t.Errorf("nothing was kept before the server got the secret of %s", file)
+		}
+	}
+}
