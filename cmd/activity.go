@@ -23,6 +23,11 @@ type activityOptions struct {
 	limit        int
 	all          bool
 	utc          bool
+
+	follow  followOptions
+	waitFor []string
+	timeout time.Duration
+	stats   bool
 }
 
 func newActivityCmd(a *app) *cobra.Command {
@@ -42,8 +47,18 @@ is logged.`,
   mender-webhooks activity 48919a10`,
 		Args: args(0, 1, "at most one event's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
+			if err := o.check(cmd.Flags().Changed, args); err != nil {
+				return err
+			}
+			switch {
+			case len(args) == 1:
 				return runActivityEvent(cmd.Context(), a, o, args[0])
+			case o.follow.on:
+				return runFollow(cmd.Context(), a, o)
+			case len(o.waitFor) > 0:
+				return runWait(cmd.Context(), a, o)
+			case o.stats:
+				return runStats(cmd.Context(), a, o)
 			}
 			return runActivity(cmd.Context(), a, o)
 		},
@@ -59,6 +74,10 @@ is logged.`,
 	f.IntVar(&o.limit, "limit", 20, "at most so many events")
 	f.BoolVar(&o.all, "all", false, "all events, without a limit")
 	f.BoolVar(&o.utc, "utc", false, "times in UTC (tables show local time)")
+	o.follow.register(f)
+	f.StringSliceVar(&o.waitFor, "wait-for", nil, "wait for an event with type=`T,device=ID,status=S` (any of them), print it, and end")
+	f.DurationVar(&o.timeout, "timeout", time.Minute, "with --wait-for: how long to wait, then end with 7 (0: for ever)")
+	f.BoolVar(&o.stats, "stats", false, "how the deliveries went: by type, status, error and over time")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(stringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("integration", a.completeIntegrations)
 	return cmd
@@ -105,8 +124,14 @@ func (o activityOptions) query(ctx context.Context, a *app, client *mender.Clien
 }
 
 // check refuses what can't be meant, before anything is sent.
-func (o activityOptions) check() error {
-	if o.limit < 1 && !o.all {
+func (o activityOptions) check(given func(flag string) bool, args []string) error {
+	if err := o.checkMode(given, args); err != nil {
+		return err
+	}
+	if err := o.follow.check(); err != nil {
+		return err
+	}
+	if o.limit < 0 || o.limit == 0 && !o.all && !o.follow.on {
 		return hinted(usagef("--limit %d: it is 1 at least", o.limit), "--all is for all events")
 	}
 	for flag, text := range map[string]string{"--since": o.since, "--until": o.until} {
@@ -128,23 +153,26 @@ func (q activityQuery) matches(e *mender.Event) bool {
 	return q.device == "" || e.DeviceID() == q.device
 }
 
+// open builds the client, and the query that the options ask for.
+func (o activityOptions) open(ctx context.Context, a *app) (*mender.Client, activityQuery, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, activityQuery{}, err
+	}
+	client, err := a.client(set)
+	if err != nil {
+		return nil, activityQuery{}, err
+	}
+	q, err := o.query(ctx, a, client)
+	return client, q, err
+}
+
 func runActivity(ctx context.Context, a *app, o activityOptions) error {
 	p, err := a.printer()
 	if err != nil {
 		return err
 	}
-	if err := o.check(); err != nil {
-		return err
-	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
-	if err != nil {
-		return err
-	}
-	q, err := o.query(ctx, a, client)
+	client, q, err := o.open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -239,60 +267,4 @@ func deliveryState(e *mender.Event) (state, problem string) {
 		state = "ok" + code
 	}
 	return state, ""
-}
-
-// runActivityEvent shows one event whole.
-func runActivityEvent(ctx context.Context, a *app, o activityOptions, id string) error {
-	p, err := a.printer()
-	if err != nil {
-		return err
-	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
-	if err != nil {
-		return err
-	}
-	e, err := findEvent(ctx, client, strings.ToLower(id))
-	if err != nil {
-		return err
-	}
-	view := output.View{Value: e, Names: []string{e.ID}}
-	delivery, problem := deliveryState(&e)
-	view.Fields = append(details([][2]string{
-		{"Event", e.ID},
-		{"Type", string(e.Type)},
-		{"Time", output.Time(e.Time, o.utc)},
-		{"Device", e.DeviceID()},
-		{"Status", string(e.DeviceStatus())},
-		{"Delivery", delivery},
-		{"Error", problem},
-	}), output.Field{Name: "Data", JSON: e.Data})
-	return p.Print(view)
-}
-
-// findEvent looks for an event by its id, or by the beginning of one: then
-// the whole log has to be read, since another event may begin so too.
-func findEvent(ctx context.Context, client *mender.Client, id string) (mender.Event, error) {
-	var found []mender.Event
-	for e, err := range client.Events(ctx, mender.EventQuery{PageSize: mender.MaxPageSize}) {
-		if err != nil {
-			return mender.Event{}, err
-		}
-		if e.ID == id {
-			return e, nil
-		}
-		if strings.HasPrefix(e.ID, id) {
-			found = append(found, e)
-		}
-		if len(found) > 1 {
-			return mender.Event{}, hinted(usagef("more than one event's id begins with %q", id), "give more of it: %s, %s, …", found[0].ID, found[1].ID)
-		}
-	}
-	if len(found) == 1 {
-		return found[0], nil
-	}
-	return mender.Event{}, hinted(failf(exitNotFound, "there is no event %q in the log", id), "Mender keeps events for a week; `mender-webhooks activity` lists them")
 }

@@ -153,6 +153,8 @@ type call struct {
 	body any
 	// user and password, where set, take the token's place.
 	user, password string
+	// once is for calls that their caller repeats by itself.
+	once bool
 	// accept are the statuses that mean success; none is 200.
 	accept []int
 	// mayCreate is what may have come to be if the answer got lost, such as

@@ -134,15 +134,21 @@ func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fet
 
 // eventPage fetches one page of the log, counted from 1.
 func (c *Client) eventPage(ctx context.Context, op string, q EventQuery, n int) (page, error) {
+	k := eventsCall(op, q, n)
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return page{}, err
+	}
+	return page{k, resp}, nil
+}
+
+// eventsCall is the call for one page of the log.
+func eventsCall(op string, q EventQuery, n int) *call {
 	k := &call{op: op, method: http.MethodGet, path: iotManager + "/events", query: url.Values{
 		"page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(q.pageSize())},
 	}}
 	if q.IntegrationID != "" {
 		k.query.Set("integration_id", q.IntegrationID)
 	}
-	resp, err := c.do(ctx, k)
-	if err != nil {
-		return page{}, err
-	}
-	return page{k, resp}, nil
+	return k
 }

@@ -72,7 +72,7 @@ func (c *Client) again(resp *resty.Response, err error) bool {
 	}
 	ctx := resp.Request.Context()
 	k := callOf(ctx)
-	if ctx.Err() != nil || !c.mayPass(k, resp, err) {
+	if ctx.Err() != nil || k.once || !c.mayPass(k, resp, err) {
 		return false
 	}
 	k.last = c.failure(ctx, k, resp, err)
