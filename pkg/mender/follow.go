@@ -97,6 +97,7 @@ func (c *Client) Follow(o FollowOptions) (*Follower, error) {
 		if err := f.restore(*o.Resume); err != nil {
 			return nil, err
 		}
+		f.contact.ever = true // it proves that the server is the right one
 	}
 	return f, nil
 }
@@ -104,7 +105,7 @@ func (c *Client) Follow(o FollowOptions) (*Follower, error) {
 // Events follows the log until ctx ends, the reader stops, or the server
 // refuses: the token (ErrUnauthorized, ErrForbidden), or the request itself.
 // Until the server has answered once, being out of reach ends it too, after a
-// few tries. The error comes as the last thing; it is ctx's own at its end.
+// few tries, unless it resumes. The error comes as the last thing; it is ctx's own at its end.
 //
 // An event counts as given when the reader comes back for the next one.
 func (f *Follower) Events(ctx context.Context) iter.Seq2[Event, error] {

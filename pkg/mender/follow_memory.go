@@ -18,7 +18,6 @@ type memory struct {
 	ids map[string]time.Time
 	// floor is the time before which everything counts as seen.
 	floor time.Time
-	most  int // ids since the map was made; maps never shrink
 }
 
 func newMemory() memory { return memory{ids: map[string]time.Time{}} }
@@ -31,7 +30,6 @@ func (m *memory) has(id string, at time.Time) bool {
 func (m *memory) add(id string, at time.Time) {
 	if !at.Before(m.floor) {
 		m.ids[id] = at
-		m.most = max(m.most, len(m.ids))
 	}
 }
 
@@ -48,32 +46,23 @@ func (m *memory) prune(horizon time.Time) int {
 		}
 	}
 	recent := len(m.ids) - len(older)
-	cutoff := horizon.Add(-spareTime)
-	if len(older) > spare+spare/8 { // not each time
-		slices.SortFunc(older, time.Time.Compare)
-		if at := older[len(older)-spare]; at.After(cutoff) {
-			cutoff = at
-		}
-	}
-	if cutoff.After(m.floor) {
-		m.floor = cutoff
-		m.forget()
+	slices.SortFunc(older, time.Time.Compare)
+	cutoff, _ := slices.BinarySearchFunc(older, horizon.Add(-spareTime), time.Time.Compare)
+	if cutoff = max(cutoff, len(older)-spare); cutoff > spare/8 { // not each time
+		m.forget(older[cutoff-1].Add(1))
 	}
 	return recent
 }
 
-// forget drops the ids before the floor.
-func (m *memory) forget() {
+// forget drops what is before a time. The map is a new one, since maps never
+// shrink.
+func (m *memory) forget(floor time.Time) {
+	m.floor = floor
+	ids := map[string]time.Time{}
 	for id, at := range m.ids {
-		if at.Before(m.floor) {
-			delete(m.ids, id)
-		}
-	}
-	if m.most > 4*len(m.ids)+2*spare {
-		ids := make(map[string]time.Time, len(m.ids))
-		for id, at := range m.ids {
+		if !at.Before(floor) {
 			ids[id] = at
 		}
-		m.ids, m.most = ids, len(ids)
 	}
+	m.ids = ids
 }
