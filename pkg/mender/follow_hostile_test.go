@@ -29,8 +29,9 @@ type hostile struct {
 	delay    time.Duration
 	keep     time.Duration
 	down     []outage
-	clock    time.Duration // how far the server's clock is off
-	requests int
+	// clock is how far the server's clock is off, from setBackAt on.
+	clock     time.Duration
+	setBackAt time.Time
 }
 
 type planned struct {
@@ -65,9 +66,24 @@ func (h *hostile) add(i int, at time.Time) {
 	if h.rnd.IntN(3) == 0 { // late
 		e.seen = at.Add(time.Duration(h.rnd.Int64N(int64(10 * time.Second))))
 	}
-	e.body = fmt.Appendf(nil, `{"id":%q,"type":"device-status-changed","data":{"id":"d","status":"accepted"},"time":%q,"delivery_statuses":[{"integration_id":%q,"success":true,"status_code":200}]}`,
-		e.id, e.at.UTC().Format("2006-01-02T15:04:05.999Z07:00"), ours)
+	e.body = eventBody(e.id, e.at)
 	h.plan = append(h.plan, e)
+}
+
+// setBack has the server's clock set back at a time.
+func (h *hostile) setBack(at time.Time, by time.Duration) {
+	h.setBackAt, h.clock = at, -by
+	for i := range h.plan {
+		if e := &h.plan[i]; !e.at.Before(at) {
+			e.at = e.at.Add(-by)
+			e.body = eventBody(e.id, e.at)
+		}
+	}
+}
+
+func eventBody(id string, at time.Time) []byte {
+	return fmt.Appendf(nil, `{"id":%q,"type":"device-status-changed","data":{"id":"d","status":"accepted"},"time":%q,"delivery_statuses":[{"integration_id":%q,"success":true,"status_code":200}]}`,
+		id, at.UTC().Format("2006-01-02T15:04:05.999Z07:00"), ours)
 }
 
 // restarts plans outages of a second to two minutes until the last event.
@@ -110,7 +126,6 @@ func (h *hostile) move(now time.Time) {
 
 func (h *hostile) RoundTrip(req *http.Request) (*http.Response, error) {
 	h.mu.Lock()
-	h.requests++
 	delay := time.Duration(h.rnd.Int64N(int64(h.delay) + 1))
 	h.mu.Unlock()
 	select {
@@ -148,7 +163,11 @@ func (h *hostile) pageOf(req *http.Request) []byte {
 }
 
 func (h *hostile) answer(req *http.Request, status int, body []byte) *http.Response {
-	header := http.Header{"Date": {time.Now().Add(h.clock).UTC().Format(http.TimeFormat)}}
+	now := time.Now()
+	if !now.Before(h.setBackAt) {
+		now = now.Add(h.clock)
+	}
+	header := http.Header{"Date": {now.UTC().Format(http.TimeFormat)}}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req}
 }
 

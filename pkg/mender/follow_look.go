@@ -29,8 +29,8 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 		if f.reached(l) {
 			break
 		}
-		if size < MaxPageSize { // there is more than was thought
-			n, size, l = 0, MaxPageSize, f.newLook()
+		if largest := f.largestPage(); size < largest { // there is more than was thought
+			n, size, l = 0, largest, f.newLook()
 		}
 	}
 	if l.first && !l.ended && f.opt.Since.IsZero() {
@@ -50,8 +50,7 @@ func (f *Follower) newLook() *look {
 	return l
 }
 
-// pageSize fits what happens in a minute on one page. It alternates a little,
-// so that the edges of pages don't fall on the same events each time.
+// pageSize fits what happens in a minute on one page.
 func (f *Follower) pageSize() int {
 	size := f.fresh + f.fresh/4 + smallestPage
 	switch {
@@ -60,11 +59,16 @@ func (f *Follower) pageSize() int {
 	case !f.begun:
 		size = MaxPageSize
 	}
-	size = min(size, MaxPageSize)
-	if f.polls%2 == 1 && size > smallestPage {
-		size -= size / 8
+	return min(size, f.largestPage())
+}
+
+// largestPage alternates, so that the edges of pages don't fall on the same
+// events in two looks.
+func (f *Follower) largestPage() int {
+	if f.polls%2 == 1 {
+		return MaxPageSize - MaxPageSize/8
 	}
-	return size
+	return MaxPageSize
 }
 
 // take goes through a page, newest first.
