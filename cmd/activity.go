@@ -107,6 +107,7 @@ func (o activityOptions) query(ctx context.Context, a *app, client *mender.Clien
 			q.types[webhook.EventType(t)] = true
 		}
 	}
+	q.PageSize = q.pageSize()
 	now := a.now()
 	if o.since != "" || o.until != "" {
 		at, err := client.ServerTime(ctx)
@@ -140,6 +141,14 @@ func (o activityOptions) check(given func(flag string) bool, args []string) erro
 		}
 	}
 	return nil
+}
+
+// pageSize fits what will be read: what is asked for, if that is all and few.
+func (q activityQuery) pageSize() int {
+	if q.limit == 0 || q.types != nil || q.device != "" || q.failed {
+		return mender.MaxPageSize
+	}
+	return min(q.limit, mender.MaxPageSize)
 }
 
 // matches applies the filters that the server does not have.
@@ -185,28 +194,42 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 	var rows [][]string
 	whole := p.Format() == output.Table && q.limit > 0
 	stream := p.Stream(activityColumns())
+	progress := a.newProgress(utc, whole)
 	shown := 0
 	for e, err := range client.Events(ctx, q.EventQuery) {
 		if err != nil {
+			progress.stop()
 			return errors.Join(err, stream.Close())
 		}
+		progress.read(&e)
 		if !q.matches(&e) {
 			continue
 		}
 		if whole {
 			rows = append(rows, activityRow(&e, utc))
-		} else if err := stream.Write(output.Item{Value: e, Row: activityRow(&e, utc), Name: e.ID}); err != nil {
+		} else if err := stream.Write(activityItem(p, &e, utc)); err != nil {
+			progress.stop()
 			return err
 		}
 		if shown++; shown == q.limit {
 			break
 		}
 	}
+	progress.stop()
 	a.sayShown(shown, q.limit)
 	if whole {
 		return p.Print(output.View{Table: output.TableView{Columns: activityColumns(), Rows: rows}})
 	}
 	return stream.Close()
+}
+
+// activityItem is an event for a stream. A row is made only where it is shown.
+func activityItem(p *output.Printer, e *mender.Event, utc bool) output.Item {
+	item := output.Item{Value: e, Name: e.ID}
+	if p.Format() == output.Table {
+		item.Row = activityRow(e, utc)
+	}
+	return item
 }
 
 func (a *app) sayShown(shown, limit int) {

@@ -84,7 +84,7 @@ func showFollowed(ctx context.Context, a *app, p *output.Printer, follower *mend
 		if err != nil {
 			return errors.Join(err, stream.Close())
 		}
-		if err := stream.Write(output.Item{Value: e, Row: activityRow(&e, utc), Name: e.ID}); err != nil {
+		if err := stream.Write(activityItem(p, &e, utc)); err != nil {
 			return err
 		}
 		if err := forward.send(ctx, a, &e); err != nil {

@@ -56,7 +56,7 @@ func runInspect(ctx context.Context, a *app, arg string) error {
 		if err != nil {
 			return err
 		}
-		view.Fields = details(append(rows, health.rows()...))
+		view.Fields = details(append(rows, health...))
 	}
 	return p.Print(view)
 }
@@ -77,56 +77,34 @@ func integrationRows(i mender.Integration) [][2]string {
 	return append(rows, [2]string{"Description", i.Description})
 }
 
-// deliveryHealth is how an integration's deliveries of the last day went.
-type deliveryHealth struct {
-	delivered, failed int
-	lastFailure       *mender.Event
-	lastStatus        mender.DeliveryStatus
-	last              *mender.Event
-}
-
-// recentDeliveries reads the log of the last day. "Day" is reckoned from the
-// newest event's neighbourhood by the server's clock, not by ours.
-func recentDeliveries(ctx context.Context, client *mender.Client, id string) (deliveryHealth, error) {
-	var h deliveryHealth
+// recentDeliveries reads the log of the last day, by the server's clock.
+func recentDeliveries(ctx context.Context, client *mender.Client, id string) ([][2]string, error) {
 	now, err := client.ServerTime(ctx)
 	if err != nil {
-		return h, err
+		return nil, err
 	}
-	for e, err := range client.Events(ctx, mender.EventQuery{IntegrationID: id, Since: now.Add(-24 * time.Hour)}) {
+	c := mender.StatsCollector{IntegrationID: id}
+	q := mender.EventQuery{IntegrationID: id, Since: now.Add(-24 * time.Hour), PageSize: mender.MaxPageSize}
+	for e, err := range client.Events(ctx, q) {
 		if err != nil {
-			return h, err
+			return nil, err
 		}
-		if h.last == nil {
-			h.last = &e
-		}
-		for _, d := range e.DeliveryStatuses {
-			switch {
-			case d.IntegrationID != id:
-			case d.Success:
-				h.delivered++
-			default:
-				h.failed++
-				if h.lastFailure == nil {
-					h.lastFailure, h.lastStatus = &e, d
-				}
-			}
-		}
+		c.Add(&e)
 	}
-	return h, nil
+	return healthRows(&c, c.Stats(q.Since, now)), nil
 }
 
-func (h deliveryHealth) rows() [][2]string {
-	total := h.delivered + h.failed
-	if total == 0 {
+// healthRows are the short form of `activity --stats`.
+func healthRows(c *mender.StatsCollector, s mender.Stats) [][2]string {
+	if s.SuccessRate == nil {
 		return [][2]string{{"Last day", "no deliveries in the log"}}
 	}
 	rows := [][2]string{
-		{"Last day", fmt.Sprintf("%s, %.1f%% successful", deliveries(total), 100*float64(h.delivered)/float64(total))},
-		{"Last event", fmt.Sprintf("%s, %s", output.Time(h.last.Time, false), h.last.Type)},
+		{"Last day", fmt.Sprintf("%s, %s successful", deliveries(s.Deliveries), percent(*s.SuccessRate))},
+		{"Last event", fmt.Sprintf("%s, %s", output.Time(c.Last.Time, false), c.Last.Type)},
 	}
-	if h.lastFailure != nil {
-		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(h.lastFailure.Time, false), failureText(h.lastStatus))})
+	if c.LastFailure != nil {
+		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(c.LastFailure.Time, false), failureText(c.Failure))})
 	}
 	return rows
 }
