@@ -104,6 +104,7 @@ func New(o Options) (*Client, error) {
 	if o.Debug != nil {
 		carrier = &debugger{next: carrier, masker: c.masker, now: o.Now, out: o.Debug}
 	}
+	carrier = &wholeBodies{next: carrier, most: maxAnswer}
 	c.http = resty.NewWithClient(&http.Client{Transport: carrier, CheckRedirect: checkRedirect, Timeout: o.Timeout}).
 		SetBaseURL(server).
 		SetHeader("User-Agent", o.UserAgent).
@@ -112,7 +113,7 @@ func New(o Options) (*Client, error) {
 		// Otherwise a POST without a body goes out chunked, which Mender
 		// takes for a body that is broken, or of the wrong type.
 		SetContentLength(true).
-		SetResponseBodyLimit(maxAnswer)
+		OnAfterResponse(withBody)
 	c.setRetries()
 	return c, nil
 }
@@ -162,6 +163,8 @@ type call struct {
 	mayCreate string
 	// secrets are what must not be seen in errors and on Debug.
 	secrets []string
+
+	answer []byte // the body of the last answer
 
 	id   string      // the request's own id
 	sent atomic.Bool // a connection has been had: it may have arrived

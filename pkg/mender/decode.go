@@ -3,7 +3,7 @@ package mender
 import (
 	"encoding/json"
 	"errors"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -22,27 +22,20 @@ func decodeEvents(page []byte) ([]Event, error) {
 			return nil, err
 		}
 	}
-	list := gjson.ParseBytes(page)
-	if !list.IsArray() {
+	list := scan{text: page}
+	if list.space(); page[list.at] != '[' {
 		return nil, errors.New("it is not a list")
 	}
 	r := reader{page: page}
 	events := make([]Event, 0, len(page)/256)
-	var err error
-	list.ForEach(func(_, v gjson.Result) bool {
-		if !v.IsObject() {
-			err = errors.New("an event is not an object")
-			return false
+	for list.at++; list.next(); {
+		if page[list.at] != '{' {
+			return nil, errors.New("an event is not an object")
 		}
-		var e Event
-		if err = r.event(v, &e); err != nil {
-			return false
+		events = append(events, Event{})
+		if err := r.event(&list, &events[len(events)-1]); err != nil {
+			return nil, err
 		}
-		events = append(events, e)
-		return true
-	})
-	if err != nil {
-		return nil, err
 	}
 	return events, nil
 }
@@ -66,28 +59,24 @@ type reader struct {
 	statuses    []DeliveryStatus
 }
 
-// raw is a value's bytes on the page.
-func (r *reader) raw(v gjson.Result) json.RawMessage {
-	to := v.Index + len(v.Raw)
-	return r.page[v.Index:to:to]
-}
-
 // event reads one event from a valid JSON object.
-func (r *reader) event(v gjson.Result, e *Event) error {
-	*e = Event{raw: r.raw(v)}
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch known := r.field(key.Str, value, e); {
+func (r *reader) event(s *scan, e *Event) error {
+	from := s.at
+	for s.at++; s.next(); {
+		name := s.key()
+		value := s.value()
+		switch known := r.field(name, value, e); {
 		case known:
-		case key.Str == "data":
-			e.Data = r.raw(value)
+		case string(name) == "data":
+			e.Data = value
 		default:
 			if e.Extra == nil {
 				e.Extra = map[string]json.RawMessage{}
 			}
-			e.Extra[strings.Clone(key.Str)] = r.raw(value)
+			e.Extra[string(name)] = value
 		}
-		return true
-	})
+	}
+	e.raw = s.text[from:s.at:s.at]
 	if e.ID == "" || e.Type == "" {
 		return errors.New("an event lacks an id or a type")
 	}
@@ -96,83 +85,83 @@ func (r *reader) event(v gjson.Result, e *Event) error {
 
 // field takes the value of a field, if it is one that is known and of the kind
 // that is expected.
-func (r *reader) field(name string, value gjson.Result, e *Event) bool {
-	switch name {
+func (r *reader) field(name, value []byte, e *Event) bool {
+	switch string(name) {
 	case "id":
-		e.ID = text(value)
-		return value.Type == gjson.String
+		e.ID = unquote(value)
+		return value[0] == '"'
 	case "type":
 		e.Type = typeOf(value)
-		return value.Type == gjson.String
+		return value[0] == '"'
 	case "time":
-		at, err := time.Parse(time.RFC3339Nano, value.Str)
+		at, err := time.Parse(time.RFC3339Nano, unquote(value))
 		if err == nil {
 			e.Time = at
 		}
 		return err == nil
 	case "delivery_statuses":
-		e.DeliveryStatuses = r.deliveries(value)
-		return value.IsArray()
+		if value[0] != '[' {
+			return false
+		}
+		e.DeliveryStatuses = r.deliveries(scan{text: value})
+		return true
 	}
 	return false
 }
 
 // deliveries reads what is said of an event's deliveries. Those of a whole
 // page are cut from few pieces of memory.
-func (r *reader) deliveries(list gjson.Result) []DeliveryStatus {
-	if !list.IsArray() {
-		return nil
-	}
+func (r *reader) deliveries(s scan) []DeliveryStatus {
 	if cap(r.statuses)-len(r.statuses) < 8 {
 		r.statuses = make([]DeliveryStatus, 0, min(len(r.page)/256+8, MaxPageSize))
 	}
 	from := len(r.statuses)
-	list.ForEach(func(_, v gjson.Result) bool {
-		r.statuses = append(r.statuses, r.delivery(v))
-		return true
-	})
+	for s.at++; s.next(); {
+		d := DeliveryStatus{}
+		if s.text[s.at] == '{' {
+			r.delivery(&s, &d)
+		} else {
+			s.value()
+		}
+		r.statuses = append(r.statuses, d)
+	}
 	to := len(r.statuses)
 	return r.statuses[from:to:to]
 }
 
-func (r *reader) delivery(v gjson.Result) (d DeliveryStatus) {
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch key.Str {
+func (r *reader) delivery(s *scan, d *DeliveryStatus) {
+	for s.at++; s.next(); {
+		name := s.key()
+		switch value := s.value(); string(name) {
 		case "integration_id":
-			if value.Str != r.integration {
-				r.integration = text(value)
+			if value[0] != '"' {
+				break
+			}
+			if string(value[1:len(value)-1]) != r.integration {
+				r.integration = unquote(value)
 			}
 			d.IntegrationID = r.integration
 		case "success":
-			d.Success = value.Bool()
+			d.Success = string(value) == "true"
 		case "status_code":
-			d.StatusCode = int(value.Int())
+			code, _ := strconv.ParseFloat(string(value), 64) // 0 for what is none
+			d.StatusCode = int(code)
 		case "error":
-			d.Error = text(value)
+			d.Error = unquote(value)
 		}
-		return true
-	})
-	return d
+	}
 }
 
-// text returns a string of its own, since gjson's share the whole page.
-func text(v gjson.Result) string {
-	if v.Type != gjson.String {
+func typeOf(value []byte) webhook.EventType {
+	if value[0] != '"' {
 		return ""
 	}
-	return strings.Clone(v.Str)
-}
-
-func typeOf(v gjson.Result) webhook.EventType {
-	switch known := webhook.EventType(v.Str); known {
-	case webhook.DeviceProvisioned:
-		return webhook.DeviceProvisioned
-	case webhook.DeviceStatusChanged:
-		return webhook.DeviceStatusChanged
-	case webhook.DeviceDecommissioned:
-		return webhook.DeviceDecommissioned
-	case webhook.DeviceInventoryChanged:
-		return webhook.DeviceInventoryChanged
+	for _, known := range [...]webhook.EventType{
+		webhook.DeviceStatusChanged, webhook.DeviceProvisioned, webhook.DeviceDecommissioned, webhook.DeviceInventoryChanged,
+	} {
+		if string(value[1:len(value)-1]) == string(known) {
+			return known
+		}
 	}
-	return webhook.EventType(text(v))
+	return webhook.EventType(unquote(value))
 }

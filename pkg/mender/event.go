@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -74,12 +72,13 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if !json.Valid(b) { // json.Unmarshal has seen to it, but anyone may call this
 		return errors.New("an event that is not JSON")
 	}
-	r := reader{page: bytes.Clone(b)}
-	v := gjson.ParseBytes(b)
-	if !v.IsObject() {
+	s := scan{text: bytes.Clone(b)}
+	if s.space(); s.text[s.at] != '{' {
 		return errors.New("an event that is not an object")
 	}
-	return r.event(v, e)
+	r := reader{page: s.text}
+	*e = Event{}
+	return r.event(&s, e)
 }
 
 // MarshalJSON returns what the server sent; for an event that was not read

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -75,13 +76,13 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, erro
 	return func(yield func(Event, error) bool) {
 		r := &reading{query: q, seen: newWindow(windowSize), yield: yield}
 		first, err := c.eventPage(ctx, "read the events", q, 1)
-		if !c.readPage(r, first, err) {
+		if !r.readPage(c.decodePage(fetched{page: first, err: err})) {
 			return
 		}
 		pages, stop := c.fetchAhead(ctx, q)
 		defer stop()
 		for f := range pages {
-			if !c.readPage(r, f.page, f.err) {
+			if !r.readPage(f) {
 				return
 			}
 		}
@@ -98,37 +99,63 @@ func (p page) empty() bool { return len(bytes.TrimSpace(p.resp.Body())) <= len("
 
 // fetched is a page, or why it did not come.
 type fetched struct {
-	page page
-	err  error
+	page   page
+	events []Event
+	err    error
+}
+
+// decodePage reads what was fetched.
+func (c *Client) decodePage(f fetched) fetched {
+	if f.err != nil {
+		return f
+	}
+	var err error
+	if f.events, err = decodeEvents(f.page.resp.Body()); err != nil {
+		f.err = c.badAnswer(f.page.call, f.page.resp, err)
+	}
+	return f
 }
 
 // fetchAhead fetches pages from the second on until one is empty, an error
 // comes, or stop is called, which returns once all is quiet. It keeps at most
-// a few that nobody has taken.
+// a few that nobody has taken: one just fetched, one being decoded, and one
+// that waits for the reader.
 func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	out := make(chan fetched, ahead-1) // and one in hand
-	left := make(chan struct{})        // the reader is gone: nobody takes out, not even an error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer close(out)
+	raw, out := make(chan fetched), make(chan fetched, ahead-2)
+	left := make(chan struct{}) // the reader is gone: nobody takes out, not even an error
+	var stages sync.WaitGroup
+	stages.Go(func() {
+		defer close(raw)
 		for n := 2; ; n++ {
 			p, err := c.eventPage(ctx, "read the events", q, n)
-			select {
-			case out <- fetched{p, err}:
-			case <-left:
-				return
-			}
-			if err != nil || p.empty() {
+			if !pass(raw, fetched{page: p, err: err}, left) || err != nil || p.empty() {
 				return
 			}
 		}
-	}()
+	})
+	stages.Go(func() {
+		defer close(out)
+		for f := range raw {
+			if !pass(out, c.decodePage(f), left) {
+				return
+			}
+		}
+	})
 	return out, func() {
 		cancel()
 		close(left)
-		<-done
+		stages.Wait()
+	}
+}
+
+// pass hands a page on, and reports whether it was taken.
+func pass(to chan<- fetched, f fetched, left <-chan struct{}) bool {
+	select {
+	case to <- f:
+		return true
+	case <-left:
+		return false
 	}
 }
 

@@ -18,19 +18,21 @@ type reading struct {
 
 // readPage gives the reader what is new on a page, and reports whether there
 // is more to read.
-func (c *Client) readPage(r *reading, p page, err error) bool {
-	var events []Event
-	if err == nil {
-		if events, err = decodeEvents(p.resp.Body()); err != nil {
-			err = c.badAnswer(p.call, p.resp, err)
-		}
-	}
-	if err != nil {
-		r.yield(Event{}, err)
+func (r *reading) readPage(f fetched) bool {
+	if f.err != nil {
+		r.yield(Event{}, f.err)
 		return false
 	}
-	more := len(events) >= r.query.pageSize()
-	return r.take(append(r.held, events...), more) && more
+	more := len(f.events) >= r.query.pageSize()
+	return r.take(joined(r.held, f.events), more) && more
+}
+
+// joined puts what was held before a page.
+func joined(held, page []Event) []Event {
+	if len(held) == 0 {
+		return page
+	}
+	return append(held, page...)
 }
 
 // take goes through the events of a page, and reports whether to go on.

@@ -9,10 +9,19 @@ import (
 
 const indent = "  "
 
+// rawJSON is a value that came as JSON, and goes as the same; Raw may be
+// changed by nobody. It saves encoding it anew.
+type rawJSON interface{ Raw() json.RawMessage }
+
 // marshal gives the JSON of a value on one line, safe for a terminal: field
 // names, their order, unknown fields and the text of numbers are what the
 // value's own MarshalJSON gives.
 func marshal(v any) ([]byte, error) {
+	if r, ok := v.(rawJSON); ok {
+		if raw := r.Raw(); len(raw) > 0 && plainJSON(raw) {
+			return raw, nil
+		}
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode the output as JSON: %w", err)
@@ -57,12 +66,12 @@ func rewrite(text []byte) []byte {
 }
 
 func plainJSON(text []byte) bool {
-	for i, c := range text {
-		if c < ' ' || c > '~' || (c == '\\' && i+1 < len(text) && text[i+1] == 'u') {
+	for _, c := range text {
+		if c-' ' > '~'-' ' { // which catches what is below ' ', too
 			return false
 		}
 	}
-	return true
+	return !bytes.Contains(text, []byte(`\u`))
 }
 
 func unescapeHTML(escape []byte) []byte {

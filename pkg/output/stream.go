@@ -13,8 +13,9 @@ type Item struct {
 	Name  string
 }
 
-// Stream writes items one by one, each at once: nothing waits in a buffer,
-// unless a jq expression is to see all of them together (JSON).
+// Stream writes items one by one. With Endless or on a terminal each is written
+// at once; otherwise some 64 KiB may wait until they are worth a write.
+// Where a jq expression is to see all of them together (JSON), all wait.
 //
 // JSON is an array, opened by the first item and closed by Close. YAML is a
 // sequence. A table's columns have their Min width, and what a terminal has
@@ -28,6 +29,7 @@ type Stream struct {
 	widths  []int
 	count   int
 	pending bytes.Buffer // the array so far, for jq
+	waiting []byte       // output that has not been written
 	failed  error
 	closed  bool
 }
@@ -81,7 +83,7 @@ func (s *Stream) item(item Item) error {
 	case Table:
 		return s.row(item.Row)
 	case Name:
-		return s.p.write(names(item.Name))
+		return s.write(names(item.Name), "")
 	case None:
 		return nil
 	}
@@ -93,12 +95,12 @@ func (s *Stream) item(item Item) error {
 	case s.p.opt.Format == JSONL && s.p.jq != nil:
 		return s.p.filtered(text)
 	case s.p.opt.Format == JSONL:
-		return s.p.write(append(s.p.style.colored(text), '\n'))
+		return s.write(s.p.style.colored(text), "\n")
 	case s.p.opt.Format == YAML:
 		if text, err = toYAML(append(append([]byte{'['}, text...), ']')); err != nil {
 			return err
 		}
-		return s.p.write(text)
+		return s.write(text, "")
 	default:
 		return s.element(text)
 	}
@@ -115,7 +117,7 @@ func (s *Stream) element(text []byte) error {
 		s.pending.Write(text)
 		return nil
 	}
-	return s.p.write(append([]byte(begin+indent), s.p.style.colored(pretty(text, indent))...))
+	return s.write(append([]byte(begin+indent), s.p.style.colored(pretty(text, indent))...), "")
 }
 
 func (s *Stream) row(row []string) error {
@@ -124,7 +126,7 @@ func (s *Stream) row(row []string) error {
 		out = append(out, s.line(s.p.header(s.columns))...)
 	}
 	cells := safeRow(row, len(s.columns))
-	return s.p.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...))
+	return s.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...), "")
 }
 
 // line pads by itself, since tablewriter's own streams cut what is longer
@@ -140,6 +142,23 @@ func (s *Stream) line(cells []string) string {
 	return strings.TrimRight(b.String(), " ") + "\n"
 }
 
+// enough is how much is worth a write where nobody waits for each item.
+const enough = 64 << 10
+
+func (s *Stream) write(text []byte, end string) error {
+	s.waiting = append(append(s.waiting, text...), end...)
+	if len(s.waiting) < enough && !s.p.opt.Endless && !s.p.opt.Terminal {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *Stream) flush() error {
+	text := s.waiting
+	s.waiting = s.waiting[:0]
+	return s.p.write(text)
+}
+
 // Close ends what has been begun: the array of JSON is closed, an empty one is
 // written where there was no item. It may be called again.
 func (s *Stream) Close() error {
@@ -148,6 +167,9 @@ func (s *Stream) Close() error {
 		return s.failed
 	}
 	s.closed = true
+	if err := s.flush(); err != nil {
+		return err
+	}
 	switch {
 	case s.p.opt.Format == JSON && s.p.jq != nil:
 		if s.count == 0 {
