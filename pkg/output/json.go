@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -65,9 +66,21 @@ func rewrite(text []byte) []byte {
 	return out
 }
 
+// plainJSON reports whether a text can go out as it is: all of it is printable
+// ASCII, and it holds no \u escape. It looks at eight bytes at once, since the
+// whole log goes through here.
 func plainJSON(text []byte) bool {
-	for _, c := range text {
-		if c-' ' > '~'-' ' { // which catches what is below ' ', too
+	const ones = 0x0101010101010101
+	rest := text
+	for ; len(rest) >= 8; rest = rest[8:] {
+		w := binary.LittleEndian.Uint64(rest)
+		// A high bit stays where a byte is over 0x7e, or below 0x20.
+		if (w|(w+ones)|(w-ones*0x20))&(ones*0x80) != 0 {
+			return false
+		}
+	}
+	for _, c := range rest {
+		if c < ' ' || c > '~' {
 			return false
 		}
 	}

@@ -108,3 +108,36 @@ func FuzzYAML(f *testing.F) {
 		}
 	})
 }
+
+func TestPlainJSON(t *testing.T) {
+	for _, at := range []int{0, 5, 7, 8, 15, 16, 17} {
+		for c := range 256 {
+			text := []byte("\"0123456789abcdef\"")
+			text[at] = byte(c)
+			if got, want := plainJSON(text), c >= ' ' && c <= '~'; got != want {
+				t.Errorf("%#x at %d: %v", c, at, got)
+			}
+		}
+	}
+	if plainJSON([]byte(`"a long text with an \u001b in it"`)) {
+		t.Error("an escape is taken for plain")
+	}
+}
+
+type cameAsJSON string
+
+func (c cameAsJSON) Raw() json.RawMessage { return json.RawMessage(c) }
+
+func (c cameAsJSON) MarshalJSON() ([]byte, error) { return []byte(c), nil }
+
+func TestRawJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a": 1}`:               `{"a": 1}`,
+		"{\n\"a\":\"\u202e\"\n}": `{"a":"\u202e"}`,
+	} {
+		got, err := marshal(cameAsJSON(in))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", in, got, err)
+		}
+	}
+}

@@ -143,7 +143,7 @@ func TestClosedPipe(t *testing.T) {
 			if err := r.Close(); err != nil {
 				t.Fatal(err)
 			}
-			p, err := New(w, Options{Format: format})
+			p, err := New(w, Options{Format: format, Endless: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,5 +211,60 @@ func TestShortAndLongRows(t *testing.T) {
 	}
 	if want := "A  B\n1\n1  2\n\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+// counted counts writes, and fails once it is told to.
+type counted struct {
+	bytes.Buffer
+	writes int
+	fail   error
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes++
+	if c.fail != nil {
+		return 0, c.fail
+	}
+	return c.Buffer.Write(p)
+}
+
+func TestStreamWaits(t *testing.T) {
+	for name, test := range map[string]struct {
+		options Options
+		writes  func(int) bool
+	}{
+		"for more":         {Options{Format: Name}, func(n int) bool { return n > 1 && n < 10 }},
+		"not if endless":   {Options{Format: Name, Endless: true}, func(n int) bool { return n == 20_000 }},
+		"not if looked at": {Options{Format: Name, Terminal: true}, func(n int) bool { return n == 20_000 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &counted{}
+			p, err := New(w, test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := p.Stream(nil)
+			for range 20_000 {
+				if err := s.Write(Item{Name: "twelve bytes"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil || w.Len() != 13*20_000 || !test.writes(w.writes) {
+				t.Errorf("%d bytes in %d writes, %v", w.Len(), w.writes, err)
+			}
+		})
+	}
+	w := &counted{fail: io.ErrClosedPipe}
+	p, err := New(w, Options{Format: Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Stream(nil)
+	if err := s.Write(Item{Name: "x"}); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); !IsClosedPipe(err) {
+		t.Errorf("Close: %v", err)
 	}
 }
