@@ -3,8 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,13 +36,24 @@ func newActivityCmd(a *app) *cobra.Command {
 		Long: `Show the events in Mender's log, newest first, and how the delivery of each
 went. With an id, or the beginning of one, show that event whole.
 
+With --follow, show the last events and then each new one as it comes, until
+Ctrl-C; --resume keeps the place over restarts. With --wait-for, wait for an
+event and end with 7 if it does not come in time. With --stats, show how the
+deliveries went in numbers. --forward-to sends followed events on to an
+application on this machine: rebuilt from the log, signed with a secret of its
+own, and marked X-Mender-Webhooks-Rebuilt.
+
 Mender keeps events for a week. What it can't show: a delivery that ran into
 the server's 10 seconds never reaches the log, and with no integration nothing
 is logged.`,
 		Example: `  mender-webhooks activity
   mender-webhooks activity --failed --since 2h
   mender-webhooks activity --device 769e5a83-259c-4506-ab05-9c2564f196fd --all -o jsonl
-  mender-webhooks activity 48919a10`,
+  mender-webhooks activity 48919a10
+  mender-webhooks activity --follow --resume place.json -o jsonl >> record.jsonl
+  mender-webhooks activity --wait-for type=device-status-changed,status=accepted --timeout 5m
+  mender-webhooks activity --follow --forward-to 3000 --forward-secret-file app.secret
+  mender-webhooks activity --stats --since 24h`,
 		Args: args(0, 1, "at most one event's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd.Flags().Changed, args); err != nil {
@@ -193,7 +202,8 @@ func runActivity(ctx context.Context, a *app, o activityOptions) error {
 func printActivity(ctx context.Context, a *app, p *output.Printer, client *mender.Client, q activityQuery, utc bool) error {
 	var rows [][]string
 	whole := p.Format() == output.Table && q.limit > 0
-	stream := p.Stream(activityColumns())
+	table := a.eventTable(utc)
+	stream := p.Stream(table.columns())
 	progress := a.newProgress(utc, whole)
 	shown := 0
 	for e, err := range client.Events(ctx, q.EventQuery) {
@@ -206,8 +216,8 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 			continue
 		}
 		if whole {
-			rows = append(rows, activityRow(&e, utc))
-		} else if err := stream.Write(activityItem(p, &e, utc)); err != nil {
+			rows = append(rows, table.row(&e))
+		} else if err := stream.Write(table.item(p, &e)); err != nil {
 			progress.stop()
 			return err
 		}
@@ -218,18 +228,9 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 	progress.stop()
 	a.sayShown(shown, q.limit)
 	if whole {
-		return p.Print(output.View{Table: output.TableView{Columns: activityColumns(), Rows: rows}})
+		return p.Print(output.View{Table: output.TableView{Columns: table.columns(), Rows: rows}})
 	}
 	return stream.Close()
-}
-
-// activityItem is an event for a stream. A row is made only where it is shown.
-func activityItem(p *output.Printer, e *mender.Event, utc bool) output.Item {
-	item := output.Item{Value: e, Name: e.ID}
-	if p.Format() == output.Table {
-		item.Row = activityRow(e, utc)
-	}
-	return item
 }
 
 func (a *app) sayShown(shown, limit int) {
@@ -239,55 +240,4 @@ func (a *app) sayShown(shown, limit int) {
 	case limit:
 		a.say("the newest %s; --limit shows more, --all all of them", plural(shown, "event"))
 	}
-}
-
-func activityColumns() []output.Column {
-	return []output.Column{
-		{Name: "TIME", Min: 19}, {Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true},
-		{Name: "STATUS", Min: 14}, {Name: "DELIVERY", Min: 10, Color: deliveryColor}, {Name: "ERROR", Shrink: true},
-	}
-}
-
-// shortID is how much of an event's id a table shows: enough to name it by.
-const shortID = 8
-
-func shorten(id string) string {
-	if len(id) > shortID {
-		return id[:shortID]
-	}
-	return id
-}
-
-func deliveryColor(cell string) output.Color {
-	switch {
-	case strings.HasPrefix(cell, "ok"):
-		return output.Green
-	case cell == "-":
-		return output.Dim
-	}
-	return output.Red
-}
-
-func activityRow(e *mender.Event, utc bool) []string {
-	delivery, problem := deliveryState(e)
-	return []string{
-		output.Time(e.Time, utc), shorten(e.ID), string(e.Type), e.DeviceID(), string(e.DeviceStatus()), delivery, problem,
-	}
-}
-
-// deliveryState sums up an event's deliveries; there is one, since Mender
-// allows one integration, but there may be none.
-func deliveryState(e *mender.Event) (state, problem string) {
-	state = "-"
-	for _, d := range e.DeliveryStatuses {
-		code := ""
-		if d.StatusCode != 0 {
-			code = fmt.Sprintf(" %d", d.StatusCode)
-		}
-		if !d.Success {
-			return "failed" + code, failureText(d)
-		}
-		state = "ok" + code
-	}
-	return state, ""
 }

@@ -79,12 +79,13 @@ func runFollow(ctx context.Context, a *app, o activityOptions) error {
 
 // showFollowed prints events as they come.
 func showFollowed(ctx context.Context, a *app, p *output.Printer, follower *mender.Follower, forward *forwarder, utc bool) error {
-	stream := p.Stream(activityColumns())
+	table := a.eventTable(utc)
+	stream := p.Stream(table.columns())
 	for e, err := range follower.Events(ctx) {
 		if err != nil {
 			return errors.Join(err, stream.Close())
 		}
-		if err := stream.Write(activityItem(p, &e, utc)); err != nil {
+		if err := stream.Write(table.item(p, &e)); err != nil {
 			return err
 		}
 		if err := forward.send(ctx, a, &e); err != nil {

@@ -77,9 +77,10 @@ func runWait(ctx context.Context, a *app, o activityOptions) error {
 		return err
 	}
 	a.say("it came after %s", output.Duration(time.Since(begun)))
+	table := a.eventTable(o.utc)
 	return p.Print(output.View{
 		Value: e, Names: []string{e.ID},
-		Table: output.TableView{Columns: activityColumns(), Rows: [][]string{activityRow(&e, o.utc)}},
+		Table: output.TableView{Columns: table.columns(), Rows: [][]string{table.row(&e)}},
 	})
 }
 
@@ -90,6 +91,14 @@ func waitForEvent(ctx context.Context, a *app, o activityOptions, wanted awaited
 	}
 	opt := o.followed(a, q)
 	opt.Want = func(e *mender.Event) bool { return q.matches(e) && wanted.matches(e) }
+	waiting := false
+	opt.Checkpoint = func(mender.FollowState) error { // what is there has been looked at
+		if !waiting {
+			waiting = true
+			a.say("waiting for an event with %s", strings.Join(o.waitFor, ", "))
+		}
+		return nil
+	}
 	follower, err := client.Follow(opt)
 	if err != nil {
 		return mender.Event{}, err

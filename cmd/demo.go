@@ -257,8 +257,8 @@ func (d *demo) activity(ctx context.Context) error {
 	if err := d.step("6. The same deliveries in Mender's own log", "mender-webhooks activity"); err != nil {
 		return err
 	}
-	columns := activityColumns()
-	view := output.View{Table: output.TableView{Columns: columns}}
+	table := d.a.eventTable(false)
+	view := output.View{Table: output.TableView{Columns: table.columns()}}
 	for e, err := range d.client.Events(ctx, mender.EventQuery{}) {
 		if err != nil {
 			return err
@@ -266,7 +266,7 @@ func (d *demo) activity(ctx context.Context) error {
 		if e.Failed() {
 			return fmt.Errorf("the server logged event %s as failed", e.ID)
 		}
-		view.Table.Rows = append(view.Table.Rows, activityRow(&e, false))
+		view.Table.Rows = append(view.Table.Rows, table.row(&e))
 	}
 	if n := len(view.Table.Rows); n != 4 {
 		return fmt.Errorf("the server logged %s, where 4 were due", plural(n, "event"))

@@ -181,7 +181,7 @@ func environmentOf(ts *testscript.TestScript) []string {
 }
 
 // sandbox [FLAGS] starts `mender-webhooks sandbox` on a free port and sets
-// MENDER_SERVER_URL and MENDER_SERVER_ACCESS_TOKEN.
+// MENDER_SERVER_URL, MENDER_SERVER_ACCESS_TOKEN and SANDBOXADDR.
 func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	j := startJob(ts, "sandbox", append([]string{"sandbox", "--addr", "127.0.0.1:0"}, args...)...)
@@ -190,6 +190,7 @@ func cmdSandbox(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("sandbox: %v\n%s", err, j.err)
 	}
 	ts.Setenv("MENDER_SERVER_URL", m[1])
+	ts.Setenv("SANDBOXADDR", strings.TrimPrefix(m[1], "http://"))
 	ts.Setenv("MENDER_SERVER_ACCESS_TOKEN", m[2])
 }
 

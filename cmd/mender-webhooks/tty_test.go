@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -28,7 +29,12 @@ type terminal struct {
 
 func newTerminal(t *testing.T) *terminal {
 	t.Helper()
-	box, err := sandbox.New(sandbox.Options{})
+	return newTerminalOn(t, sandbox.Options{})
+}
+
+func newTerminalOn(t *testing.T, o sandbox.Options) *terminal {
+	t.Helper()
+	box, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,3 +165,26 @@ func TestColourAndWidthOfATerminal(t *testing.T) {
 		t.Errorf("NO_COLOR: %q", screen)
 	}
 }
+
+func TestActivityOnATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminalOn(t, sandbox.Options{History: 300, Latency: 1500 * time.Millisecond})
+	screen, code := x.run("", "", "activity", "--failed", "--limit", "3", "--no-color")
+	if code != 0 {
+		t.Fatal(screen)
+	}
+	x.want(screen, "\r\x1b[Kwaiting for the server\r\x1b[K", "…")
+	_, table, _ := strings.Cut(screen, "TIME")
+	for line := range strings.Lines("TIME" + table) {
+		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
+	screen, _ = x.run("", "", "activity", "--stats")
+	x.want(screen, "█", "\x1b[31m")
+	id := regexp.MustCompile(`(?m)^[0-9a-f-]{36}`).FindString(first(x.run("", "", "activity", "--limit", "1", "-o", "name", "-q")))
+	screen, _ = x.run("", "", "activity", id)
+	x.want(screen, "\x1b[34m\"id\"\x1b[0m", "Delivery:")
+}
+
+func first(screen string, _ int) string { return screen }

@@ -91,7 +91,7 @@ func TestStreamWritesAtOnce(t *testing.T) {
 	} {
 		t.Run(string(format), func(t *testing.T) {
 			var got writes
-			p, err := New(&got, Options{Format: format})
+			p, err := New(&got, Options{Format: format, Endless: true})
 			if err != nil {
 				t.Fatal(err)
 			}
