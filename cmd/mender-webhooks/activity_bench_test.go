@@ -99,6 +99,9 @@ func runActivityAll(b *testing.B, server, token string) int64 {
 	if err := cmd.Run(); err != nil {
 		b.Fatalf("%v\n%s", err, stderr.String())
 	}
+	if info, err := out.Stat(); err != nil || info.Size() < benchEvents*200 { // bytes each, at the very least
+		b.Fatalf("not all events came: %v, %v", info.Size(), err)
+	}
 	return residentMemory(cmd.ProcessState)
 }
 

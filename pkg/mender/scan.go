@@ -41,7 +41,7 @@ func (s *scan) key() []byte {
 	s.space()
 	s.at++ // the colon
 	s.space()
-	if bytes.IndexByte(name, '\\') < 0 {
+	if bytes.IndexByte(name, '\\') < 0 && isASCII(name) {
 		return name[1 : len(name)-1]
 	}
 	return []byte(unquote(name))
