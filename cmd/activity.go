@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -56,7 +57,7 @@ is logged.`,
   mender-webhooks activity --stats --since 24h`,
 		Args: args(0, 1, "at most one event's id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(cmd.Flags().Changed, args); err != nil {
+			if err := cmp.Or(o.checkMode(cmd.Flags().Changed, args), o.follow.check(), o.check()); err != nil {
 				return err
 			}
 			switch {
@@ -134,13 +135,7 @@ func (o activityOptions) query(ctx context.Context, a *app, client *mender.Clien
 }
 
 // check refuses what can't be meant, before anything is sent.
-func (o activityOptions) check(given func(flag string) bool, args []string) error {
-	if err := o.checkMode(given, args); err != nil {
-		return err
-	}
-	if err := o.follow.check(); err != nil {
-		return err
-	}
+func (o activityOptions) check() error {
 	if o.limit < 0 || o.limit == 0 && !o.all && !o.follow.on {
 		return hinted(usagef("--limit %d: it is 1 at least", o.limit), "--all is for all events")
 	}

@@ -17,12 +17,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// headerRebuilt marks a request whose event was rebuilt from Mender's log:
-// it did not come from Mender.
-const (
-	headerRebuilt = "X-Mender-Webhooks-Rebuilt"
-	rebuiltFrom   = "activity-log"
-)
+// rebuiltFrom is the value of headerRebuilt.
+const rebuiltFrom = "from-log"
 
 type forwardOptions struct{ to, secretFile string }
 

@@ -118,7 +118,7 @@ func publishRebuilt(ctx context.Context, queue *relay.Queue, e mender.Event, sec
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set(headerRebuilt, "from-log")
+	req.Header.Set(headerRebuilt, rebuiltFrom)
 	outcome, err := queue.Publish(ctx, relay.Event{ID: e.ID, Type: string(e.Type), Body: body, Header: req.Header})
 	if errors.Is(err, relay.ErrFull) {
 		return outcome, hinted(err, "--max-bytes allows more")

@@ -183,7 +183,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *app, ids []string) (it
 			body, err := rebuild(e)
 			if !yield(again{
 				id: e.ID, typ: string(e.Type), body: body, secret: secret,
-				header: http.Header{headerRebuilt: {"from-log"}},
+				header: http.Header{headerRebuilt: {rebuiltFrom}},
 			}, err) {
 				return
 			}

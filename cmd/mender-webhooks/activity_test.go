@@ -47,7 +47,7 @@ func TestForwardTo(t *testing.T) {
 		if v := webhook.Verify(r.Header, body, secret); v.Verdict != webhook.Valid {
 			t.Errorf("the signature: %v", v)
 		}
-		if got := r.Header.Get("X-Mender-Webhooks-Rebuilt"); got != "activity-log" {
+		if got := r.Header.Get("X-Mender-Webhooks-Rebuilt"); got != "from-log" {
 			t.Errorf("it is marked %q", got)
 		}
 		var event map[string]any
