@@ -19,8 +19,8 @@ import (
 )
 
 var (
-	followSeeds = flag.Int("follow.seeds", 4, "how many random seeds TestFollowHostile tries")
-	followMany  = flag.Int("follow.many", 100_000, "how many events TestFollowMemory goes through")
+	followSeeds = flag.Int("follow.seeds", 2, "how many random seeds TestFollowHostile tries")
+	followMany  = flag.Int("follow.many", 40_000, "how many events TestFollowMemory goes through")
 	followSeed  = flag.Uint64("follow.seed", 0, "the one seed that TestFollowHostile tries again")
 )
 
@@ -219,7 +219,7 @@ func TestFollowBegins(t *testing.T) {
 // TestFollowLooksTwice: events that share a millisecond change places across
 // the edge of a page, far from what is looked at again and again.
 func TestFollowLooksTwice(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(4) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			h := newHostile(seed, 4000, 500*time.Millisecond)
