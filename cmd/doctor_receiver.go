@@ -188,18 +188,17 @@ func (d *doctor) probeURL(ctx context.Context, i mender.Integration, secret webh
 func (d *doctor) deliveries(ctx context.Context, client *mender.Client, id string) finding {
 	ctx, cancel := context.WithTimeout(ctx, 3*checkTime)
 	defer cancel()
-	h, err := recentDeliveries(ctx, client, id)
-	total := h.delivered + h.failed
+	c, s, err := recentDeliveries(ctx, client, id)
 	switch {
 	case err != nil:
 		f := classify(err)
 		return bad(f.Code, checkDeliveries, f.Hint, "%s", f.Message)
-	case total == 0:
+	case s.Deliveries == 0:
 		return unknown(checkDeliveries, "none in the log of the last day: no device changed, or every delivery ran into the 10 seconds")
-	case h.failed == 0:
-		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", deliveries(total), output.Duration(max(0, d.app.now().Sub(h.last.Time)).Round(time.Second)))
-	case h.lastFailure == h.last:
-		return bad(exitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", h.failed, deliveries(total), failureText(h.lastStatus))
+	case s.Failures == 0:
+		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", deliveries(s.Deliveries), output.Duration(max(0, d.app.now().Sub(c.Last.Time)).Round(time.Second)))
+	case c.LastFailure == c.Last:
+		return bad(exitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", s.Failures, deliveries(s.Deliveries), failureText(c.Failure))
 	}
-	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", h.failed, deliveries(total), failureText(h.lastStatus))
+	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", s.Failures, deliveries(s.Deliveries), failureText(c.Failure))
 }

@@ -52,11 +52,11 @@ func runInspect(ctx context.Context, a *app, arg string) error {
 	view := output.View{Value: i, Names: []string{i.ID}}
 	if p.Format() == output.Table {
 		rows := integrationRows(i)
-		health, err := recentDeliveries(ctx, client, i.ID)
+		c, stats, err := recentDeliveries(ctx, client, i.ID)
 		if err != nil {
 			return err
 		}
-		view.Fields = details(append(rows, health...))
+		view.Fields = details(append(rows, healthRows(c, stats)...))
 	}
 	return p.Print(view)
 }
@@ -78,20 +78,20 @@ func integrationRows(i mender.Integration) [][2]string {
 }
 
 // recentDeliveries reads the log of the last day, by the server's clock.
-func recentDeliveries(ctx context.Context, client *mender.Client, id string) ([][2]string, error) {
+func recentDeliveries(ctx context.Context, client *mender.Client, id string) (*mender.StatsCollector, mender.Stats, error) {
 	now, err := client.ServerTime(ctx)
 	if err != nil {
-		return nil, err
+		return nil, mender.Stats{}, err
 	}
-	c := mender.StatsCollector{IntegrationID: id}
+	c := &mender.StatsCollector{IntegrationID: id}
 	q := mender.EventQuery{IntegrationID: id, Since: now.Add(-24 * time.Hour), PageSize: mender.MaxPageSize}
 	for e, err := range client.Events(ctx, q) {
 		if err != nil {
-			return nil, err
+			return nil, mender.Stats{}, err
 		}
 		c.Add(&e)
 	}
-	return healthRows(&c, c.Stats(q.Since, now)), nil
+	return c, c.Stats(q.Since, now), nil
 }
 
 // healthRows are the short form of `activity --stats`.
