@@ -404,8 +404,8 @@ func (q *Queue) drop(ctx context.Context, id string) error {
 	case e.State == Delivered:
 		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
 	}
-	if err := q.events.DeleteMsg(ctx, e.Sequence); err != nil {
-		return readError(err)
+	if err := remove(ctx, q.events, e.Sequence); err != nil {
+		return err
 	}
 	q.ask(ctx, order{Settle: e.Sequence})
 	return nil

@@ -127,9 +127,21 @@ func (q *Queue) revive(ctx context.Context, id string) error {
 	return q.removeDead(ctx, raw.Sequence)
 }
 
+// removeDead removes a dead letter. One that is gone already, since the event
+// died again meanwhile and its new letter took the place, is as good.
 func (q *Queue) removeDead(ctx context.Context, seq uint64) error {
-	if err := q.dead.DeleteMsg(ctx, seq); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return readError(err)
+	return remove(ctx, q.dead, seq)
+}
+
+// remove removes a message, if it is there. What the server says of one that
+// is not varies, so it is asked again.
+func remove(ctx context.Context, stream jetstream.Stream, seq uint64) error {
+	err := stream.DeleteMsg(ctx, seq)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, missing := stream.GetMsg(ctx, seq); errors.Is(missing, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return readError(err)
 }
