@@ -120,6 +120,7 @@ func (l *listener) serve(ctx context.Context, listeners []net.Listener) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	go l.watchSecrets(serving)
 	serveErr := l.server.Serve(serving, listeners...)
 	switch cause := context.Cause(ctx); {
 	case serveErr != nil:

@@ -25,9 +25,28 @@ func (s *newSecretFlags) keepBeside(hook webhook.Secret) (done bool, err error) 
 	return true, nil
 }
 
-// rotateWait is for listeners to see the new secret before the server signs
-// with it: they look at files and store some 20 times a second.
-const rotateWait = 250 * time.Millisecond
+// A listener looks at its files and store every secretWatch by itself, and
+// rotateWait lets it see a new secret before the server signs with it. The
+// first of many requests at once would be too late: those beside it would not
+// wait for it to read.
+const (
+	secretWatch = 100 * time.Millisecond
+	rotateWait  = 3 * secretWatch
+)
+
+// watchSecrets has the secrets read again when they change, until ctx ends.
+func (l *listener) watchSecrets(ctx context.Context) {
+	ticks := time.NewTicker(secretWatch)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			l.secrets()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // letListenersSee waits where a secret is changed beside a listener.
 func (s *newSecretFlags) letListenersSee(ctx context.Context) error {
