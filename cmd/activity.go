@@ -168,11 +168,7 @@ func (q activityQuery) matches(e *mender.Event) bool {
 
 // open builds the client, and the query that the options ask for.
 func (o activityOptions) open(ctx context.Context, a *app) (*mender.Client, activityQuery, error) {
-	set, err := a.settings()
-	if err != nil {
-		return nil, activityQuery{}, err
-	}
-	client, err := a.client(set)
+	client, err := a.connect()
 	if err != nil {
 		return nil, activityQuery{}, err
 	}

@@ -14,11 +14,7 @@ func runActivityEvent(ctx context.Context, a *app, o activityOptions, id string)
 	if err != nil {
 		return err
 	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
+	client, err := a.connect()
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,7 @@ func runInspect(ctx context.Context, a *app, arg string) error {
 	if err != nil {
 		return err
 	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
+	client, err := a.connect()
 	if err != nil {
 		return err
 	}

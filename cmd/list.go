@@ -31,11 +31,7 @@ func runList(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
+	client, err := a.connect()
 	if err != nil {
 		return err
 	}

@@ -55,11 +55,7 @@ func runTokenCreate(ctx context.Context, a *app, name, expires string) error {
 	if name == "" {
 		return usagef("the token's name is empty")
 	}
-	set, err := a.settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(set)
+	client, err := a.connect()
 	if err != nil {
 		return err
 	}
