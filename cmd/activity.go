@@ -195,7 +195,7 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 	whole := p.Format() == output.Table && q.limit > 0
 	table := a.eventTable(utc)
 	stream := p.Stream(table.columns())
-	progress := a.newProgress(utc, whole)
+	progress := a.newReading(utc, whole)
 	shown := 0
 	for e, err := range client.Events(ctx, q.EventQuery) {
 		if err != nil {

@@ -31,7 +31,7 @@ func runStats(ctx context.Context, a *app, o activityOptions) error {
 	}
 	q.PageSize = mender.MaxPageSize
 	c := mender.StatsCollector{IntegrationID: q.IntegrationID, ErrorText: errorKind}
-	progress := a.newProgress(o.utc, true)
+	progress := a.newReading(o.utc, true)
 	for e, err := range client.Events(ctx, q.EventQuery) {
 		if err != nil {
 			progress.stop()
