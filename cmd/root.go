@@ -65,8 +65,6 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 		&cobra.Group{ID: groupAccess, Title: "Access:"},
 		&cobra.Group{ID: groupLocal, Title: "On this machine:"},
 	)
-	root.SetHelpCommandGroupID(groupLocal)
-	root.SetCompletionCommandGroupID(groupLocal)
 	root.SetFlagErrorFunc(flagError)
 
 	global := root.PersistentFlags()
@@ -94,6 +92,7 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	add(groupReceiving, newListenCmd(a), newQueueCmd(a), newTriggerCmd(a), newVerifyCmd(a))
 	add(groupAccess, newLoginCmd(a), newLogoutCmd(a), newWhoamiCmd(a), newTokenCmd(a), newConfigCmd(a), newSecretCmd(a), newDoctorCmd(a))
 	add(groupLocal, newSandboxCmd(a), newDemoCmd(a), newVersionCmd(a))
+	addHelp(root)
 	return root
 }
 
@@ -115,6 +114,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
+	if given := cmd.Flags().Args(); len(given) > 0 && cmd.HasSubCommands() {
+		return unknownCommand(cmd, given) // the flag may be one of the command that was meant
+	}
 	wrong := usagef("%s", firstLine(err.Error()))
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -125,16 +127,25 @@ func flagError(cmd *cobra.Command, err error) error {
 	return hinted(wrong, "see `%s --help`", cmd.CommandPath())
 }
 
-// similarFlag finds the flag that name was probably meant to be, the way
-// Cobra finds commands.
+// similarFlag finds the flag that name was probably meant to be.
 func similarFlag(cmd *cobra.Command, name string) string {
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
-			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+			names = append(names, f.Name)
 		}
 	})
-	if similar := names.SuggestionsFor(name); len(similar) > 0 {
+	return similarTo(name, names)
+}
+
+// similarTo finds what a word was probably meant to be, the way Cobra does
+// for commands. It is empty where nothing comes near.
+func similarTo(typed string, names []string) string {
+	all := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range names {
+		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	if similar := all.SuggestionsFor(typed); len(similar) > 0 {
 		return similar[0]
 	}
 	return ""
