@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -74,9 +75,60 @@ func manPages(tree *cobra.Command, root string) error {
 	}
 	// A fixed date, for the same reason as above.
 	date := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
-	return doc.GenManTree(tree, &doc.GenManHeader{
+	err = doc.GenManTree(tree, &doc.GenManHeader{
 		Section: "1", Source: "mender-webhooks", Manual: "mender-webhooks", Date: &date,
 	}, dir)
+	if err != nil {
+		return err
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil {
+		return err
+	}
+	for _, name := range pages {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, mend(page, date), 0o644); err != nil {
+			return err
+		}
+	}
+	return topicPages(tree, dir, date)
+}
+
+var (
+	titleDate = regexp.MustCompile(`(?m)^(\.TH "[^"]+" "1") "[^"]+"`)
+	option    = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*)\n\t`)
+)
+
+// mend makes of Cobra's page one that mandoc finds nothing wrong with: it has
+// a day, and its options are tagged paragraphs, not lines with tabs.
+func mend(page []byte, date time.Time) []byte {
+	page = titleDate.ReplaceAll(page, []byte(`$1 "`+date.Format(time.DateOnly)+`"`))
+	page = option.ReplaceAll(page, []byte(".TP\n$1\n"))
+	for bytes.Contains(page, []byte("\n\n")) {
+		page = bytes.ReplaceAll(page, []byte("\n\n"), []byte("\n"))
+	}
+	return page
+}
+
+// topicPages writes the help topics, as they are laid out for a terminal.
+func topicPages(tree *cobra.Command, dir string, date time.Time) error {
+	for _, topic := range tree.Commands() {
+		if !topic.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		name := tree.Name() + "-" + topic.Name()
+		title, text, _ := strings.Cut(topic.Long, "\n")
+		text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "\n.", "\n\\&.", "\n'", "\n\\&'").Replace(text)
+		page := fmt.Sprintf(".TH %q \"7\" %q \"mender-webhooks\" \"mender-webhooks\"\n.SH NAME\n%s \\- %s\n.SH %s\n.EX\n%s\n.EE\n.SH SEE ALSO\n\\fBmender-webhooks(1)\\fP\n",
+			strings.ToUpper(name), date.Format(time.DateOnly), name, topic.Short, title, strings.Trim(text, "\n"))
+		if err := os.WriteFile(filepath.Join(dir, name+".7"), []byte(page), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func completions(tree *cobra.Command, root string) error {
