@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
@@ -99,6 +100,23 @@ func (a *app) completeIntegrations(cmd *cobra.Command, _ []string, _ string) ([]
 	var choices []string
 	for _, i := range all {
 		choices = append(choices, cobra.CompletionWithDesc(i.ID, target(i)))
+	}
+	return choices, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeProfiles completes the names of the config file's profiles.
+func (a *app) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	path, err := config.ConfigFile(config.Input{Flags: a.settingFlags, LookupEnv: a.env})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	profiles, err := config.NewFile(path).Profiles()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var choices []string
+	for _, p := range profiles {
+		choices = append(choices, p.Name)
 	}
 	return choices, cobra.ShellCompDirectiveNoFileComp
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
 // The groups of commands in `mender-webhooks help`.
@@ -93,6 +94,8 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	add(groupAccess, newLoginCmd(a), newLogoutCmd(a), newWhoamiCmd(a), newTokenCmd(a), newConfigCmd(a), newSecretCmd(a), newDoctorCmd(a))
 	add(groupLocal, newSandboxCmd(a), newDemoCmd(a), newVersionCmd(a))
 	addHelp(root)
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(stringsOf(output.Formats()), cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	return root
 }
 
