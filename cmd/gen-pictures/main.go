@@ -1,0 +1,56 @@
+//go:build unix
+
+// Command gen-pictures makes the pictures of the README: it runs the program on
+// a terminal, against the sandbox, and draws what the terminal shows. Run it
+// from the top of the repository:
+//
+//	go run ./cmd/gen-pictures
+//
+// Times, ids of events and ports are another each time; they are replaced, each
+// by one of the same width, so that the pictures change only with the program.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	if err := generate("docs/pictures"); err != nil {
+		fmt.Fprintln(os.Stderr, "gen-pictures:", err)
+		os.Exit(1)
+	}
+}
+
+// generate builds the program, plays the scene, and writes the pictures.
+func generate(dir string) error {
+	work, err := os.MkdirTemp("", "pictures")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	program := filepath.Join(work, "mender-webhooks")
+	if out, err := exec.Command("go", "build", "-o", program, "./cmd/mender-webhooks").CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	screens, err := play(ctx, program, work)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	fixed := newFixer()
+	for _, s := range screens {
+		if err := os.WriteFile(filepath.Join(dir, s.name+".svg"), draw(s.command, fixed.fix(s.text)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
