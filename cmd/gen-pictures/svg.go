@@ -22,7 +22,7 @@ const (
 const style = `
 svg{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 rect{fill:#f6f8fa;stroke:#d0d7de}
-text{fill:#1f2328;white-space:pre}
+text{fill:#1f2328}
 .bold{font-weight:600}.dim{fill:#59636e}
 .red{fill:#c0202c}.green{fill:#116329}.yellow{fill:#7d4e00}.blue,.cyan{fill:#0550ae}
 @media(prefers-color-scheme:dark){
@@ -35,6 +35,9 @@ text{fill:#e6edf3}
 
 // sgr is a colour or a weight; other escape sequences are not drawn.
 var sgr = regexp.MustCompile(`\x1b\[([0-9;]*)([A-Za-z])`)
+
+// words are drawn each by itself: pictures know no row of spaces.
+var words = regexp.MustCompile(`\S+(?: \S+)*`)
 
 // draw is the terminal after a command, as a picture.
 func draw(command, text string) []byte {
@@ -57,12 +60,11 @@ func draw(command, text string) []byte {
 func drawLine(b *bytes.Buffer, n int, line string) {
 	column, class := 0, ""
 	run := func(text string) {
-		if trimmed := strings.TrimLeft(text, " "); trimmed != "" {
-			start := column + len(text) - len(trimmed)
-			trimmed = strings.TrimRight(trimmed, " ")
+		for _, m := range words.FindAllStringIndex(text, -1) {
+			word := text[m[0]:m[1]]
 			fmt.Fprintf(b, `<text x="%.1f" y="%d" textLength="%.1f"%s>%s</text>`+"\n",
-				margin+float64(start)*charWidth, margin+14+n*lineHeight,
-				float64(utf8.RuneCountInString(trimmed))*charWidth, class, html.EscapeString(trimmed))
+				margin+float64(column+utf8.RuneCountInString(text[:m[0]]))*charWidth, margin+14+n*lineHeight,
+				float64(utf8.RuneCountInString(word))*charWidth, class, html.EscapeString(word))
 		}
 		column += utf8.RuneCountInString(text)
 	}
