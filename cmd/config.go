@@ -24,6 +24,8 @@ used side by side: --profile or MENDER_PROFILE chooses one for a command, and
 The settings of a profile:
 
 ` + settingsHelp(),
+		Example: `  mender-webhooks config list
+  mender-webhooks config set server https://eu.hosted.mender.io --profile production`,
 		SuggestionsMinimumDistance: 2,
 		Args:                       unknownCommand,
 		RunE:                       needsSubcommand,

@@ -22,6 +22,8 @@ what they set; listen, trigger and verify find it. Mender itself never tells a
 secret: what is forgotten here, and kept nowhere else, can only be replaced.
 
 Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
+		Example: `  mender-webhooks secret list
+  mender-webhooks secret show`,
 		SuggestionsMinimumDistance: 2,
 		Args:                       unknownCommand,
 		RunE:                       needsSubcommand,

@@ -21,6 +21,8 @@ func newTokenCmd(a *app) *cobra.Command {
 		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
 Unlike a session they are not pushed out by other logins, which makes them the
 tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
+		Example: `  mender-webhooks token create ci --expires 90d
+  mender-webhooks token list`,
 		SuggestionsMinimumDistance: 2,
 		Args:                       unknownCommand,
 		RunE:                       needsSubcommand,
