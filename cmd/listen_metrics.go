@@ -6,9 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -16,12 +15,13 @@ import (
 
 // listenMetrics are what --metrics serves. A nil one counts nothing.
 type listenMetrics struct {
-	set     *metrics.Set
-	answers *metrics.Histogram
-	forward *metrics.Histogram
+	set     *metricSet
+	answers *histogram
+	forward *histogram
 	// counters by answer, since looking them up by name costs as much as
 	// checking a signature.
-	counters sync.Map // answer to *metrics.Counter
+	adding   sync.Mutex
+	counters sync.Map // answer to *atomic.Uint64
 }
 
 type answer struct {
@@ -30,11 +30,11 @@ type answer struct {
 }
 
 func newListenMetrics() *listenMetrics {
-	set := metrics.NewSet()
+	set := newMetricSet()
 	return &listenMetrics{
 		set:     set,
-		answers: set.NewHistogram(`mender_webhooks_answer_duration_seconds`),
-		forward: set.NewHistogram(`mender_webhooks_forward_duration_seconds`),
+		answers: set.histogram(`mender_webhooks_answer_duration_seconds`),
+		forward: set.histogram(`mender_webhooks_forward_duration_seconds`),
 	}
 }
 
@@ -43,14 +43,24 @@ func (m *listenMetrics) received(v webhook.Verdict, status int, took time.Durati
 	if m == nil {
 		return
 	}
-	key := answer{v, status}
+	m.count(answer{v, status}, func() string {
+		return fmt.Sprintf(`mender_webhooks_received_total{verdict=%q,status="%d"}`, v, status)
+	})
+	m.answers.observe(took)
+}
+
+// count adds one to the series that goes by key, and names it when it is new.
+func (m *listenMetrics) count(key any, name func() string) {
 	counter, known := m.counters.Load(key)
 	if !known {
-		counter, _ = m.counters.LoadOrStore(key, m.set.GetOrCreateCounter(
-			fmt.Sprintf(`mender_webhooks_received_total{verdict=%q,status="%d"}`, v, status)))
+		m.adding.Lock()
+		if counter, known = m.counters.Load(key); !known {
+			counter = m.set.counter(name())
+			m.counters.Store(key, counter)
+		}
+		m.adding.Unlock()
 	}
-	counter.(*metrics.Counter).Inc()
-	m.answers.Update(took.Seconds())
+	counter.(*atomic.Uint64).Add(1)
 }
 
 // forwarded counts a step on the way to the application.
@@ -59,15 +69,17 @@ func (m *listenMetrics) forwarded(step relay.Step) {
 	case m == nil:
 		return
 	case step.Kind == relay.StepDead:
-		m.set.GetOrCreateCounter(`mender_webhooks_died_total`).Inc()
+		m.named(`mender_webhooks_died_total`)
 		return
 	case step.Err != nil:
-		m.set.GetOrCreateCounter(`mender_webhooks_forward_attempts_total{result="failed"}`).Inc()
+		m.named(`mender_webhooks_forward_attempts_total{result="failed"}`)
 	default:
-		m.set.GetOrCreateCounter(`mender_webhooks_forward_attempts_total{result="delivered"}`).Inc()
+		m.named(`mender_webhooks_forward_attempts_total{result="delivered"}`)
 	}
-	m.forward.Update(step.Duration.Seconds())
+	m.forward.observe(step.Duration)
 }
+
+func (m *listenMetrics) named(series string) { m.count(series, func() string { return series }) }
 
 // watch adds what the queue holds.
 func (m *listenMetrics) watch(stats func() relay.Stats) {
@@ -75,7 +87,7 @@ func (m *listenMetrics) watch(stats func() relay.Stats) {
 		return
 	}
 	gauge := func(name string, value func(relay.Stats) float64) {
-		m.set.GetOrCreateGauge("mender_webhooks_"+name, func() float64 { return value(stats()) })
+		m.set.gauge("mender_webhooks_"+name, func() float64 { return value(stats()) })
 	}
 	gauge("waiting", func(s relay.Stats) float64 { return float64(s.Waiting) })
 	gauge("oldest_waiting_seconds", func(s relay.Stats) float64 { return s.OldestAge.Seconds() })
@@ -99,10 +111,10 @@ func (l *listener) serveMetrics(ctx context.Context) (stop func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		l.metrics.set.WritePrometheus(w)
+		l.metrics.set.write(w)
 		fmt.Fprintf(w, "mender_webhooks_connections %d\n", l.server.Conns())
 		fmt.Fprintf(w, "mender_webhooks_lines_dropped_total %d\n", l.rc.Dropped()+l.lines.dropped.Load())
-		metrics.WriteProcessMetrics(w)
+		writeProcess(w)
 	})
 	// healthz: the process lives. readyz: it can take events in.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
