@@ -96,7 +96,7 @@ func (p *Printer) align(header []string, rows [][]string) ([]byte, error) {
 		tablewriter.WithTrimSpace(tw.Off),
 		tablewriter.WithTrimLine(tw.Off),
 		tablewriter.WithAutoHide(tw.Off),
-		tablewriter.WithEastAsian(tw.Off), // as width measures
+		tablewriter.WithEastAsian(false), // as width measures
 	)
 	if header != nil {
 		table.Header(header)
