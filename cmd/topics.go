@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,17 @@ func topics() [][2]string {
 // of ours, and the help topics.
 func addHelp(root *cobra.Command) {
 	for _, t := range topics() {
-		page, err := docs.Topics.ReadFile(t[0] + ".md")
-		if err != nil {
-			panic(err) // it is compiled in
-		}
-		// Without a Run it is a help topic to Cobra, and no command.
-		root.AddCommand(&cobra.Command{Use: t[0], Short: t[1], Long: plainText(string(page)), DisableFlagsInUseLine: true})
+		// Without a Run it is a help topic to Cobra, and no command. Most runs
+		// never show it, so it is laid out when it is.
+		topic := &cobra.Command{Use: t[0], Short: t[1], DisableFlagsInUseLine: true}
+		topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+			page, err := docs.Topics.ReadFile(cmd.Name() + ".md")
+			if err != nil {
+				panic(err) // it is compiled in
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), plainText(string(page)))
+		})
+		root.AddCommand(topic)
 	}
 	root.SetHelpCommand(newHelpCmd())
 	root.InitDefaultCompletionCmd()

@@ -120,7 +120,12 @@ func topicPages(tree *cobra.Command, dir string, date time.Time) error {
 			continue
 		}
 		name := tree.Name() + "-" + topic.Name()
-		title, text, _ := strings.Cut(topic.Long, "\n")
+		var help bytes.Buffer
+		topic.SetOut(&help)
+		if err := topic.Help(); err != nil {
+			return err
+		}
+		title, text, _ := strings.Cut(help.String(), "\n")
 		text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "\n.", "\n\\&.", "\n'", "\n\\&'").Replace(text)
 		page := fmt.Sprintf(".TH %q \"7\" %q \"mender-webhooks\" \"mender-webhooks\"\n.SH NAME\n%s \\- %s\n.SH %s\n.EX\n%s\n.EE\n.SH SEE ALSO\n\\fBmender-webhooks(1)\\fP\n",
 			strings.ToUpper(name), date.Format(time.DateOnly), name, topic.Short, title, strings.Trim(text, "\n"))
