@@ -41,7 +41,7 @@ func (s *metricSet) gauge(name string, value func() float64) {
 
 // histogram counts durations.
 func (s *metricSet) histogram(name string) *histogram {
-	h := &histogram{counts: make([]atomic.Uint64, len(durationBuckets())+1)}
+	h := new(histogram)
 	s.add(name, func(w io.Writer) { h.write(w, name) })
 	return h
 }
@@ -55,13 +55,16 @@ func (s *metricSet) write(w io.Writer) {
 	}
 }
 
+// buckets is how many durationBuckets there are.
+const buckets = 13
+
 // durationBuckets are upper bounds in seconds, up to Mender's own limit.
-func durationBuckets() [13]float64 {
-	return [...]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
+func durationBuckets() [buckets]float64 {
+	return [buckets]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
 }
 
 type histogram struct {
-	counts []atomic.Uint64 // of the bucket alone, not of those below it
+	counts [buckets + 1]atomic.Uint64 // of the bucket alone, not of those below it
 	nanos  atomic.Int64
 }
 
@@ -78,7 +81,7 @@ func (h *histogram) write(w io.Writer, name string) {
 		total += h.counts[n].Load()
 		fmt.Fprintf(w, "%s_bucket{le=\"%v\"} %d\n", name, bound, total)
 	}
-	total += h.counts[len(durationBuckets())].Load()
+	total += h.counts[buckets].Load()
 	fmt.Fprintf(w, "%s_bucket{le=\"+Inf\"} %d\n", name, total)
 	fmt.Fprintf(w, "%s_sum %v\n%s_count %d\n", name, time.Duration(h.nanos.Load()).Seconds(), name, total)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ func TestLinks(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && strings.Contains(" .git dist bin testdata ", " "+d.Name()+" ") {
+		if d.IsDir() && slices.Contains([]string{".git", "dist", "bin", "testdata"}, d.Name()) {
 			return fs.SkipDir
 		}
 		if d.IsDir() || filepath.Ext(path) != ".md" {

@@ -32,13 +32,13 @@ func generate(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // a folder for what is temporary
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
 	program := filepath.Join(work, "mender-webhooks")
-	if out, err := exec.Command("go", "build", "-o", program, "./cmd/mender-webhooks").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/mender-webhooks").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	screens, err := play(ctx, program, work)
 	if err != nil {
 		return err
