@@ -22,7 +22,7 @@ func (a *app) eventTable(utc bool) eventTable {
 
 func (t eventTable) columns() []output.Column {
 	c := []output.Column{
-		{Name: "TIME", Min: 19}, {Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true},
+		{Name: "TIME", Min: timeWidth(t.utc)}, {Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true},
 		{Name: "STATUS", Min: 14}, {Name: "DELIVERY", Min: 10, Color: deliveryColor}, {Name: "ERROR", Shrink: true},
 	}
 	if t.narrow {
@@ -33,6 +33,7 @@ func (t eventTable) columns() []output.Column {
 
 func (t eventTable) row(e *mender.Event) []string {
 	delivery, problem := deliveryState(e)
+	problem = withoutRequest(problem)
 	at, event := output.Time(e.Time, t.utc), string(e.Type)
 	if t.narrow {
 		_, at, _ = strings.Cut(at, "-")
@@ -85,4 +86,15 @@ func deliveryState(e *mender.Event) (state, problem string) {
 		state = "ok" + code
 	}
 	return state, ""
+}
+
+// withoutRequest leaves out of an error in a table what is the same for each
+// delivery, so that there is room for the reason: Post "URL": reason.
+func withoutRequest(problem string) string {
+	if strings.HasPrefix(problem, `Post "`) {
+		if _, reason, ok := strings.Cut(problem, `": `); ok {
+			return reason
+		}
+	}
+	return problem
 }

@@ -43,7 +43,7 @@ func (l *listener) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	l.lines = newLines(l.printer, recordColumns(), func(err error) { l.stop(err) })
+	l.lines = newLines(l.printer, recordColumns(o.utc), func(err error) { l.stop(err) })
 	if o.metrics != "" {
 		l.metrics = newListenMetrics()
 	}

@@ -8,9 +8,18 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-func recordColumns() []output.Column {
+// timeWidth is how many columns output.Time takes.
+func timeWidth(utc bool) int {
+	width := len("2006-01-02 15:04:05")
+	if utc {
+		width++ // the Z
+	}
+	return width
+}
+
+func recordColumns(utc bool) []output.Column {
 	return []output.Column{
-		{Name: "TIME", Min: 19}, {Name: "STATUS", Min: 6, Color: answerColor}, {Name: "VERDICT", Min: 9, Color: verdictColor},
+		{Name: "TIME", Min: timeWidth(utc)}, {Name: "STATUS", Min: 6, Color: answerColor}, {Name: "VERDICT", Min: 9, Color: verdictColor},
 		{Name: "ID", Min: shortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true}, {Name: "NOTE", Shrink: true},
 	}
 }
