@@ -52,13 +52,15 @@ With --forward-to alone, for development, each event is passed on to your
 application at once, byte for byte, and Mender is answered what it answered.
 With --store as well, for production, each event is stored before Mender is
 answered, and handed on until the application takes it: Mender tries once and
-forgets.
+forgets. With --nats in its place, the store is a stream on a NATS JetStream
+cluster, which several listeners can share.
 
 --respond, --delay and --fail-rate make it the bad receiver that one wants to
 see in Mender's activity. It ends with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
+  mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
 		Args: args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -21,6 +21,8 @@ type relayOptions struct {
 	forwardTo      string
 	forwardTimeout time.Duration
 	store          string
+	nats           natsFlags
+	replicas       int
 	sync           bool
 	keep           time.Duration
 	maxBytes       byteSize
@@ -34,27 +36,43 @@ type relayOptions struct {
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = byteSize(relay.DefaultMaxBytes)
 	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
-	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "for one attempt to hand an event on (default 9s without --store, 30s with it)")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "for one attempt to hand an event on (default 9s, or 30s with --store or --nats)")
 	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
+	o.nats.register(f, "store events on this JetStream cluster, instead of in --store: its servers' `URLS`, parted by commas")
+	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many servers keep each event, where the stream is yet to be made")
 	f.BoolVar(&o.sync, "sync", false, "with --store: bring each event onto the disk before it is answered, for power cuts")
-	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "with --store: how long delivered events stay, against repeats")
-	f.Var(&o.maxBytes, "max-bytes", "with --store: how much may wait, such as 512MiB")
-	f.DurationVar(&o.maxAge, "max-age", 0, "with --store: give up what waits longer (default: never)")
-	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "with --store: the `STATUSES` by which the application refuses an event for good")
-	f.IntVar(&o.maxAttempts, "max-attempts", 0, "with --store: give up after so many attempts (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "with --store: how many events to hand on at once; only with 1 they stay in order")
-	f.BoolVar(&o.recover, "recover", false, "with --store: first fetch what Mender's log says failed since the last event that came")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: how long delivered events stay, against repeats")
+	f.Var(&o.maxBytes, "max-bytes", "in the store: how much may wait, such as 512MiB; a stream that exists on a cluster keeps its own limit")
+	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: give up what waits longer (default: never)")
+	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: the `STATUSES` by which the application refuses an event for good")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: give up after so many attempts (default: never)")
+	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: how many events to hand on at once; only with 1 they stay in order, over all listeners of a cluster")
+	f.BoolVar(&o.recover, "recover", false, "into the store: first fetch what Mender's log says failed since the last event that came")
 }
 
 // wanted reports whether events go anywhere.
-func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.store != "" }
+func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
+
+// stores reports whether events are stored before they are answered.
+func (o *relayOptions) stores() bool { return o.store != "" || o.nats.given() }
 
 func (o *relayOptions) check() error {
 	switch {
 	case o.concurrency < 1 || o.maxAttempts < 0 || o.maxAge < 0 || o.keep < 0 || o.maxBytes < 1 || o.forwardTimeout < 0:
 		return usagef("--concurrency is 1 at least, and --max-attempts, --max-age, --keep, --max-bytes and --forward-timeout can't be negative")
-	case o.store == "" && (o.sync || o.recover || o.maxAge > 0 || o.maxAttempts > 0 || o.concurrency > 1):
-		return usagef("--sync, --recover, --max-age, --max-attempts and --concurrency are for --store")
+	case o.store != "" && o.nats.given():
+		return usagef("events are stored in --store or on --nats, not in both")
+	case !o.stores() && (o.sync || o.recover || o.maxAge > 0 || o.maxAttempts > 0 || o.concurrency > 1):
+		return usagef("--sync, --recover, --max-age, --max-attempts and --concurrency are for --store or --nats")
+	case o.sync && o.nats.given():
+		return hinted(usagef("--sync is for --store"), "a cluster's servers sync as their own `sync_interval` says; with --replicas 3 two of them have each event before it is answered")
+	case o.replicas < 1 || o.replicas > 5:
+		return usagef("--replicas %d: a stream has 1 to 5", o.replicas)
+	case o.replicas > 1 && !o.nats.given():
+		return usagef("--replicas is for --nats")
+	}
+	if err := o.nats.check(); err != nil {
+		return err
 	}
 	if o.forwardTo == "" {
 		return nil
@@ -88,6 +106,8 @@ func (l *listener) openSink(ctx context.Context) (sink, error) {
 	switch {
 	case o.store != "":
 		return l.openStore(ctx, target)
+	case o.nats.given():
+		return l.openCluster(ctx, target)
 	case target != nil:
 		return &direct{receiver.NewForwarder(receiver.ForwarderOptions{Target: target, Timeout: o.forwardTimeout})}, nil
 	}

@@ -72,7 +72,7 @@ func (l *listener) stop(cause error) {
 
 // remember is of how many events repeats are marked. A store knows better.
 func (l *listener) remember() int {
-	if l.options.relay.store != "" || l.printer.Format() == output.None {
+	if l.options.relay.stores() || l.printer.Format() == output.None {
 		return 0
 	}
 	return 10_000

@@ -95,8 +95,7 @@ func (s *stored) start(ctx context.Context) error {
 func (s *stored) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, err := s.queue.Status(ctx)
-	return err
+	return s.queue.Ready(ctx)
 }
 
 func (s *stored) close(ctx context.Context) error {

@@ -16,7 +16,14 @@ import (
 // queueOptions say which queue is meant.
 type queueOptions struct {
 	store string
+	nats  natsFlags
 	utc   bool
+}
+
+// openQueue is a queue with what has to be closed afterwards.
+type openQueue struct {
+	*relay.Queue
+	Close func() error
 }
 
 func newQueueCmd(a *app) *cobra.Command {
@@ -28,7 +35,8 @@ func newQueueCmd(a *app) *cobra.Command {
 are in flight, were given up (dead letters), which one waits longest, and which
 one holds up the others and why.
 
-It works while listen runs on the folder, and when it does not.`,
+It works while listen runs on the folder, and when it does not; with --nats it
+shows the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
   mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
@@ -39,15 +47,24 @@ It works while listen runs on the folder, and when it does not.`,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.store, "store", "", "the `DIR` that listen was given")
+	o.nats.register(f, "in place of --store: the cluster that listen was given, its servers' `URLS`")
 	f.BoolVar(&o.utc, "utc", false, "times in UTC (tables show local time)")
 	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o))
 	return cmd
 }
 
 // attach opens the queue for looking after it.
-func (o *queueOptions) attach(ctx context.Context, a *app) (*relay.Store, error) {
-	if o.store == "" {
-		return nil, hinted(usagef("which store? --store is missing"), "give the folder that `mender-webhooks listen --store DIR` uses")
+func (o *queueOptions) attach(ctx context.Context, a *app) (*openQueue, error) {
+	switch {
+	case o.store != "" && o.nats.given():
+		return nil, usagef("give --store or --nats, not both")
+	case o.store == "" && o.nats.given():
+		return o.nats.attach(ctx, a)
+	case o.store == "":
+		return nil, hinted(usagef("which store? --store is missing"), "give the folder that `mender-webhooks listen --store DIR` uses, or with --nats its cluster")
+	}
+	if err := o.nats.check(); err != nil {
+		return nil, err
 	}
 	store, err := relay.Attach(ctx, o.store, func(format string, args ...any) { a.warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {
@@ -56,7 +73,7 @@ func (o *queueOptions) attach(ctx context.Context, a *app) (*relay.Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", o.store, err)
 	}
-	return store, nil
+	return &openQueue{Queue: store.Queue, Close: store.Close}, nil
 }
 
 func runQueue(ctx context.Context, a *app, o *queueOptions) (err error) {
@@ -80,6 +97,9 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 	inFlight := "not known: no listener forwards"
 	if s.Forwarding {
 		inFlight = fmt.Sprint(s.InFlight)
+	}
+	if s.Forwarders > 1 {
+		inFlight += fmt.Sprintf(", with %d listeners", s.Forwarders)
 	}
 	size := byteSize(s.MaxBytes)
 	used := byteSize(s.Bytes) //nolint:gosec // a size on this machine's disk

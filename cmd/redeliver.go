@@ -14,6 +14,7 @@ type redeliverOptions struct {
 	activityOptions
 	to     string
 	store  string
+	nats   natsFlags
 	dryRun bool
 	secret secretFlags
 }
@@ -28,8 +29,8 @@ func newRedeliverCmd(a *app) *cobra.Command {
 From the log an event can only be rebuilt: its id, type and data are the same,
 its bytes are not (the log has its own time, and sorts the keys). It is signed
 anew with the webhook's secret, and marked with the header
-` + headerRebuilt + `. From listen's store (--store DIR) the stored bytes are sent,
-exactly, with the signature they came with.
+` + headerRebuilt + `. From listen's store (--store DIR, or --nats URL for the one on
+a cluster) the stored bytes are sent, exactly, with the signature they came with.
 
 Without --to it goes where the webhook's URL points. A receiver that had the
 event already says so, and that is no failure. Exit code 1 means that one was
@@ -51,6 +52,7 @@ not delivered.`,
 	f.StringSliceVar(&o.types, "type", nil, "with --failed: events of a `TYPE` alone (repeatable)")
 	f.StringVar(&o.device, "device", "", "with --failed: events of one device, by `ID`")
 	f.StringVar(&o.store, "store", "", "send what listen stored in this `DIR`, byte for byte")
+	o.nats.register(f, "in place of --store: send what listen stored on this cluster, its servers' `URLS`")
 	f.StringVar(&o.to, "to", "", "send to this `URL` (default: the webhook's own)")
 	o.secret.register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be sent, and send nothing")
@@ -58,16 +60,19 @@ not delivered.`,
 	return cmd
 }
 
+// stored reports whether events are taken from listen's own store.
+func (o redeliverOptions) stored() bool { return o.store != "" || o.nats.given() }
+
 func (o redeliverOptions) checkRedeliver(ids []string) error {
 	switch {
 	case len(ids) == 0 && !o.failed:
 		return hinted(usagef("redeliver needs events' ids, or --failed"), "`mender-webhooks activity --failed` shows which ones failed")
 	case len(ids) > 0 && o.failed:
 		return usagef("give events' ids or --failed, not both")
-	case o.store != "" && o.failed:
+	case o.stored() && o.failed:
 		return hinted(usagef("--failed is for Mender's log"), "for the store's dead letters there is `mender-webhooks queue retry --all`")
-	case o.store != "" && o.to == "":
-		return usagef("with --store, say --to URL")
+	case o.stored() && o.to == "":
+		return usagef("with --store or --nats, say --to URL")
 	case o.to != "":
 		if err := checkURL("--to", o.to); err != nil {
 			return err

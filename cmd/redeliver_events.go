@@ -22,7 +22,7 @@ type again struct {
 // gather takes the events from where they are, oldest first: the order in
 // which they happened is what a receiver expects.
 func (o redeliverOptions) gather(ctx context.Context, a *app, ids []string) ([]again, error) {
-	if o.store != "" {
+	if o.stored() {
 		return o.fromStore(ctx, a, ids)
 	}
 	return o.fromLog(ctx, a, ids)
@@ -30,7 +30,7 @@ func (o redeliverOptions) gather(ctx context.Context, a *app, ids []string) ([]a
 
 // fromStore takes events as they were stored.
 func (o redeliverOptions) fromStore(ctx context.Context, a *app, ids []string) (events []again, err error) {
-	store, err := (&queueOptions{store: o.store}).attach(ctx, a)
+	store, err := (&queueOptions{store: o.store, nats: o.nats}).attach(ctx, a)
 	if err != nil {
 		return nil, err
 	}

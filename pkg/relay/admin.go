@@ -28,6 +28,7 @@ type Status struct {
 	// Forwarding says whether a forwarder answered. Without one, InFlight
 	// and Blocked are not known.
 	Forwarding bool   `json:"forwarding"`
+	Forwarders int    `json:"forwarders"`    // how many; several share a cluster's stream
 	URL        string `json:"url,omitempty"` // where to, without password and query
 }
 
@@ -37,6 +38,8 @@ type report struct {
 	Blocked  *Blocked `json:"blocked"`
 	URL      string   `json:"url"`
 	Open     []uint64 `json:"open"` // taken and not settled
+	// Concurrency is what it was told; 1 keeps the order.
+	Concurrency int `json:"concurrency"`
 }
 
 // reportTimeout is how long a forwarder is waited for.
@@ -49,6 +52,9 @@ func (q *Queue) reportSubject() string { return q.o.Prefix + ".relay." + q.strea
 type order struct {
 	Settle uint64 `json:"settle,omitempty"` // it was dropped: go on with the next
 	Hurry  uint64 `json:"hurry,omitempty"`  // make the next attempt now
+	// Settled is no order but a note, which nobody answers: another listener
+	// settled an event that may have failed here before.
+	Settled uint64 `json:"settled,omitempty"`
 }
 
 // serveStatus answers those who ask what the forwarder does.
@@ -59,6 +65,9 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 			return // not from one of ours
 		}
 		f.obey(o)
+		if m.Reply == "" {
+			return
+		}
 		raw, err := json.Marshal(f.report())
 		if err == nil {
 			_ = m.Respond(raw) // who asked has gone
@@ -69,17 +78,20 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 // obey goes around the client, which answers a message once: these were given
 // back with a pause.
 func (f *Forwarder) obey(o order) {
-	if msg, ok := f.tracker.pausing(o.Settle); ok {
-		f.tracker.settle(o.Settle)
-		_ = f.q.nc.Publish(msg.Reply(), []byte("+ACK")) // where it is lost, it comes again, and the tracker knows it
+	f.tracker.elsewhere(o.Settled)
+	if b, ok := f.tracker.pausing(o.Settle); ok {
+		f.tracker.settle(o.Settle, b.stored)
+		_ = f.q.nc.Publish(b.msg.Reply(), []byte("+ACK")) // where it is lost, it comes again, and the tracker knows it
 	}
-	if msg, ok := f.tracker.pausing(o.Hurry); ok {
-		_ = f.q.nc.Publish(msg.Reply(), []byte("-NAK")) // without it, the pause ends in its own time
+	// Once its pause is over, another listener may have it in hand: it would
+	// be given to a third.
+	if b, ok := f.tracker.pausing(o.Hurry); ok && time.Now().Before(b.Next) {
+		_ = f.q.nc.Publish(b.msg.Reply(), []byte("-NAK")) // without it, the pause ends in its own time
 	}
 }
 
 func (f *Forwarder) report() report {
-	r := report{URL: publicURL(f.o.URL)}
+	r := report{URL: publicURL(f.o.URL), Concurrency: f.o.Concurrency}
 	r.InFlight, r.Blocked = f.tracker.state()
 	for seq := range f.tracker.open() {
 		r.Open = append(r.Open, seq)
@@ -87,34 +99,13 @@ func (f *Forwarder) report() report {
 	return r
 }
 
-// ask returns what the forwarder says, or nil where there is none.
-func (q *Queue) ask(ctx context.Context, o order) *report {
-	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
-	defer cancel()
-	raw, err := json.Marshal(o)
-	if err != nil {
-		return nil
-	}
-	m, err := q.nc.RequestWithContext(ctx, q.reportSubject(), raw)
-	if err != nil {
-		return nil
-	}
-	var r report
-	if json.Unmarshal(m.Data, &r) != nil {
-		return nil
-	}
-	return &r
-}
-
 // Status asks the store, and the forwarder if there is one.
 func (q *Queue) Status(ctx context.Context) (Status, error) {
-	s, _, err := q.status(ctx)
+	s, p, err := q.status(ctx)
 	if err != nil {
 		return Status{}, fmt.Errorf("ask for the queue's state: %w", err)
 	}
-	if r := q.ask(ctx, order{}); r != nil {
-		s.Forwarding, s.InFlight, s.Blocked, s.URL = true, r.InFlight, r.Blocked, r.URL
-	}
+	s.add(q.ask(ctx, order{}), p.floor)
 	return s, nil
 }
 
@@ -122,6 +113,7 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 type position struct {
 	first, last      uint64 // what the stream keeps
 	floor, delivered uint64 // all up to floor are settled; beyond delivered none was taken
+	open             int    // of those in between, how many are not settled
 }
 
 func (q *Queue) status(ctx context.Context) (Status, position, error) {
@@ -147,6 +139,7 @@ func (q *Queue) status(ctx context.Context) (Status, position, error) {
 	p := position{
 		first: stream.State.FirstSeq, last: stream.State.LastSeq,
 		floor: cons.AckFloor.Stream, delivered: cons.Delivered.Stream,
+		open: cons.NumAckPending,
 	}
 	if s.Waiting > 0 {
 		if e, err := q.entryFrom(ctx, p.floor+1); err == nil {
@@ -194,7 +187,7 @@ func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 			q.each(ctx, q.dead, 1, "dead", newDeadEntry, yield)
 			return
 		}
-		open := q.unsettled(ctx)
+		open := q.unsettled(ctx, p)
 		start := uint64(1)
 		if state == Waiting {
 			start = p.floor + 1
@@ -207,19 +200,6 @@ func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 			return yield(e, err)
 		})
 	}
-}
-
-// unsettled are the events that the forwarder has, nil where there is none.
-func (q *Queue) unsettled(ctx context.Context) map[uint64]struct{} {
-	r := q.ask(ctx, order{})
-	if r == nil {
-		return nil
-	}
-	open := make(map[uint64]struct{}, len(r.Open))
-	for _, seq := range r.Open {
-		open[seq] = struct{}{}
-	}
-	return open
 }
 
 func (p position) stateOf(seq uint64, open map[uint64]struct{}) State {
@@ -278,12 +258,17 @@ func (q *Queue) show(ctx context.Context, id string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e.State = p.stateOf(e.Sequence, q.unsettled(ctx))
+	e.State = p.stateOf(e.Sequence, q.unsettled(ctx, p))
 	return e, nil
 }
 
 // lookUp finds an event that is no dead letter.
 func (q *Queue) lookUp(ctx context.Context, id string) (Entry, error) {
+	if !q.o.single {
+		// The question that find asks is answered safely by newer servers
+		// alone: others may keep the id.
+		return q.scan(ctx, id)
+	}
 	if seq, err := q.find(ctx, id); err == nil {
 		raw, err := q.events.GetMsg(ctx, seq)
 		if err == nil {

@@ -22,7 +22,7 @@ func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
 		_ = msg.NakWithDelay(pause) // without it, AckWait does the same
 		return
 	}
-	f.settle(msg, e.Sequence)
+	f.settle(msg, e)
 	f.o.Observe(Step{
 		Kind: StepDead, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
 		Attempt: e.Attempts, Status: status, Err: why,
@@ -63,7 +63,7 @@ func stripNats(header nats.Header) {
 // letter already: the process ended before it could say so.
 func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
 	id := messageKey(msg.Headers())
-	if id == "" || q.counters.dead.Load() == 0 {
+	if id == "" || (q.o.single && q.counters.dead.Load() == 0) {
 		return false
 	}
 	meta, err := msg.Metadata()

@@ -91,7 +91,8 @@ type Forwarder struct {
 	done  chan struct{}
 
 	tracker  tracker
-	returned atomic.Int64 // events given back untried at the end
+	acks     sync.WaitGroup // acknowledgements that the cluster has yet to confirm
+	returned atomic.Int64   // events given back untried at the end
 }
 
 // Forward begins to hand events on. A queue of this process can have one
@@ -150,19 +151,20 @@ func ackPending(concurrency int) int {
 }
 
 func (f *Forwarder) start() error {
-	ctx, cancel := context.WithTimeout(f.work, f.q.o.AckTimeout)
+	ctx, cancel := context.WithTimeout(f.work, f.q.o.apiTimeout())
 	defer cancel()
+	f.compare(ctx)
 	pending := ackPending(f.o.Concurrency)
 	f.cons = f.q.cons
 	info, err := f.cons.Info(ctx)
 	if err != nil {
-		return err
+		return readError(err)
 	}
 	// Only a change is written: on a full disk it could not be.
 	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
 		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
 		if f.cons, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
-			return err
+			return readError(err)
 		}
 	}
 	status, err := f.q.serveStatus(f)
@@ -176,6 +178,8 @@ func (f *Forwarder) start() error {
 	go func() {
 		workers.Wait()
 		f.flush()
+		f.abort()
+		f.acks.Wait()
 		_ = status.Unsubscribe() // fails only where the connection is gone
 		f.target.close()
 		close(f.done)
@@ -205,6 +209,10 @@ func (f *Forwarder) Stop(ctx context.Context) error {
 func (f *Forwarder) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
+	if !f.q.o.single {
+		f.confirmed(f.q.o.AckWait)
+		return
+	}
 	for {
 		info, err := f.cons.Info(ctx)
 		if err != nil || info.NumAckPending <= len(f.tracker.open())+int(f.returned.Load()) {
@@ -229,7 +237,7 @@ const (
 func (f *Forwarder) run() {
 	for f.take.Err() == nil {
 		ctx, cancel := context.WithTimeout(f.take, pullWait)
-		msg, err := f.cons.Next(jetstream.FetchContext(ctx))
+		msg, err := f.cons.Next(f.pull(ctx)...)
 		cancel()
 		switch {
 		case msg != nil:
@@ -245,6 +253,16 @@ func (f *Forwarder) run() {
 	}
 }
 
+// pull is how an event is asked for. A cluster's leader that goes away does
+// not say so, but is not heard any more.
+func (f *Forwarder) pull(ctx context.Context) []jetstream.FetchOpt {
+	options := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	if !f.q.o.single {
+		options = append(options, jetstream.FetchHeartbeat(min(f.q.o.AckWait/2, pullWait/10)))
+	}
+	return options
+}
+
 // handle makes an attempt with one event.
 func (f *Forwarder) handle(msg jetstream.Msg) {
 	meta, err := msg.Metadata()
@@ -252,17 +270,17 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		return // it did not come from a consumer; it can't be settled
 	}
 	seq := meta.Sequence.Stream
-	switch f.tracker.begin(seq) {
+	switch f.tracker.begin(seq, meta.Timestamp) {
 	case underWay: // the store grew impatient; it will hear of the attempt that is under way
 		return
 	case settled: // the store missed the acknowledgement
-		_ = msg.Ack()
+		f.ack(msg)
 		return
 	}
 	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
 	entry.Attempts = int(meta.NumDelivered)
 	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
-		f.settle(msg, seq)
+		f.settle(msg, entry)
 		return
 	}
 	beat := f.keepAlive(msg)
@@ -290,7 +308,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	}
 	f.q.counters.forwarded(a)
 	if a.err == nil {
-		f.settle(msg, e.Sequence)
+		f.settle(msg, e)
 		f.o.Observe(step)
 		return
 	}
@@ -305,9 +323,12 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	f.o.Observe(step)
 }
 
-func (f *Forwarder) settle(msg jetstream.Msg, seq uint64) {
-	f.tracker.settle(seq)
-	_ = msg.Ack() // where it is lost, the event comes again, and the tracker knows it
+func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {
+	f.tracker.settle(e.Sequence, e.Stored)
+	f.ack(msg)
+	if e.Attempts > 1 {
+		f.tell(e.Sequence)
+	}
 }
 
 var errTooOld = errors.New("it waited too long")

@@ -75,19 +75,23 @@ func TestSyncerSharesAndNeverAnswersEarly(t *testing.T) {
 
 func TestTrackerForgetsTheOldest(t *testing.T) {
 	var tr tracker
+	stored := time.Now()
 	for seq := range uint64(remembered + 10) {
-		if got := tr.begin(seq); got != fresh {
+		if got := tr.begin(seq, stored); got != fresh {
 			t.Fatalf("%d: %v", seq, got)
 		}
-		if got := tr.begin(seq); got != underWay {
+		if got := tr.begin(seq, stored); got != underWay {
 			t.Fatalf("%d: %v", seq, got)
 		}
-		tr.settle(seq)
-		if got := tr.begin(seq); got != settled {
+		tr.settle(seq, stored)
+		if got := tr.begin(seq, stored); got != settled {
 			t.Fatalf("%d: %v", seq, got)
 		}
 	}
-	if len(tr.recent) != remembered || tr.begin(5) != fresh || tr.begin(15) != settled {
+	if tr.begin(remembered, stored.Add(time.Second)) != fresh {
+		t.Error("an event of the same place in a stream that was made anew is taken for the old one")
+	}
+	if len(tr.recent) != remembered || tr.begin(5, stored) != fresh || tr.begin(15, stored) != settled {
 		t.Errorf("%d are remembered", len(tr.recent))
 	}
 }

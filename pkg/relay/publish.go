@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,6 +32,9 @@ var (
 	ErrTooLarge    = errors.New("the event is too large for the queue")
 )
 
+// errNoAnswer is why a publish to a cluster ends.
+var errNoAnswer = errors.New("the cluster did not acknowledge it in time")
+
 // errNoID is for a caller that did not check what it was sent.
 var errNoID = errors.New("the event has no id")
 
@@ -47,6 +51,11 @@ func (q *Queue) Publish(ctx context.Context, e Event) (Outcome, error) {
 func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 	if e.ID == "" {
 		return Unavailable, fmt.Errorf("store an event: %w", errNoID)
+	}
+	if !q.o.single {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, q.o.AckTimeout, errNoAnswer)
+		defer cancel()
 	}
 	if q.barrier != nil {
 		if err := q.barrier(); err != nil {
@@ -82,9 +91,9 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	}
 	msg := &nats.Msg{Subject: q.subject("events", typeToken(e.Type)), Header: storedHeader(e.Header), Data: e.Body}
 	msg.Header.Set(nats.MsgIdHdr, id)
-	ack, err := q.send(ctx, msg)
+	ack, err := q.sendSettled(ctx, msg)
 	if errors.Is(err, ErrFull) && q.makeRoom(ctx) {
-		ack, err = q.send(ctx, msg)
+		ack, err = q.sendSettled(ctx, msg)
 	}
 	switch {
 	case err != nil:
@@ -95,9 +104,35 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	return Stored, nil
 }
 
+// errBeingStored is about a repeat whose first copy the cluster has yet to
+// agree on: it may still come to nothing, so the repeat can't be acknowledged.
+var errBeingStored = errors.New("its first copy is still being stored")
+
+// againPause is how long such a repeat waits before it asks anew.
+const againPause = 25 * time.Millisecond
+
+// sendSettled is send, but for a repeat waits until its first copy is stored.
+func (q *Queue) sendSettled(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	for {
+		ack, err := q.send(ctx, msg)
+		switch {
+		case errors.Is(err, errBeingStored):
+		case err == nil && ack.Duplicate && ack.Sequence == 0: // as servers before 2.10 say it
+			err = fmt.Errorf("%w: %w", ErrUnavailable, errBeingStored)
+		default:
+			return ack, err
+		}
+		select {
+		case <-time.After(againPause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
 // send publishes one message, and waits for its acknowledgement.
 func (q *Queue) send(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	future, err := q.js.PublishMsgAsync(msg, jetstream.WithStallWait(stallWait))
+	future, err := q.js.PublishMsgAsync(msg, jetstream.WithStallWait(min(stallWait, q.o.AckTimeout/4)))
 	if err != nil {
 		return nil, publishError(err)
 	}
@@ -116,11 +151,15 @@ const (
 	errCodeStorage     jetstream.ErrorCode = 10047 // no storage left for the account
 	errCodeResources   jetstream.ErrorCode = 10023 // of the server
 	errCodeStoreFailed jetstream.ErrorCode = 10077 // the stream's own limits are told by its text
+	errCodeBeingStored jetstream.ErrorCode = 10158 // the id is that of a message that is not stored yet
 )
 
 func publishError(err error) error {
-	if errors.Is(err, nats.ErrMaxPayload) {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return fmt.Errorf("%w: there is no connection to it", ErrUnavailable)
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -130,6 +169,8 @@ func publishError(err error) error {
 			return fmt.Errorf("%w: %s", ErrFull, api.Description)
 		case api.ErrorCode == jetstream.JSErrCodeStreamMessageExceedsMaximum:
 			return fmt.Errorf("%w: %s", ErrTooLarge, api.Description)
+		case api.ErrorCode == errCodeBeingStored:
+			return fmt.Errorf("%w: %w", ErrUnavailable, errBeingStored)
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)

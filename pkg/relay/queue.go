@@ -24,6 +24,9 @@ const (
 
 const (
 	consumerName = "forward"
+	// eventsDescription marks a stream that was made here, and whose window of
+	// duplicates is looked after. Servers of every version keep it.
+	eventsDescription = "Mender's webhook events, waiting or delivered"
 	// inFlight bounds the publishes that wait for their acknowledgement, and
 	// so the memory they take; beyond it they are refused.
 	inFlight  = 8192
@@ -37,21 +40,27 @@ type QueueOptions struct {
 	Prefix string
 	// MaxBytes is what may wait, in bytes with headers, and also all that
 	// the events take on the disk: what was delivered makes room. The dead
-	// letters may take as much again. Where a stream exists already, it is
-	// changed to this.
+	// letters may take as much again. A stream that exists on a cluster keeps
+	// its own limit; a Store's is changed to this.
 	MaxBytes int64
 	// Keep is how long delivered events stay, against repeats.
 	Keep time.Duration
-	// AckTimeout is how long Publish waits for the stream.
+	// AckTimeout is how long Publish takes at most to hear from the stream.
 	AckTimeout time.Duration
 	// AckWait is how soon an event is taken over from a process that died.
 	AckWait time.Duration
 	// Replicas is for a stream that does not exist yet; 0 means 1.
 	Replicas int
+	// Domain is the cluster's JetStream domain, and APIPrefix the subject under
+	// which its API is exported to this account; most have neither.
+	Domain, APIPrefix string
 	// Logf is told what happened to the queue as a whole; nil drops it.
 	Logf Logf
 
-	bind bool // streams that exist are left as they are
+	// single says that the server is this module's own: the streams are too,
+	// and there is one forwarder at most.
+	single bool
+	bind   bool // streams that exist are left as they are
 }
 
 func (o QueueOptions) withDefaults() QueueOptions {
@@ -118,10 +127,7 @@ func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error
 // newQueue opens the queue without its upkeep. All up to resume is known to be
 // forwarded.
 func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64) (*Queue, error) {
-	js, err := jetstream.New(nc,
-		jetstream.WithPublishAsyncMaxPending(inFlight),
-		jetstream.WithPublishAsyncTimeout(o.AckTimeout),
-		jetstream.WithDefaultTimeout(o.AckTimeout))
+	js, err := o.jetStream(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
@@ -130,12 +136,36 @@ func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64)
 	if err := q.openStreams(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.openConsumer(ctx, resume); err != nil {
+	if o.single {
+		err = q.openConsumer(ctx, resume)
+	} else {
+		err = q.openShared(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	q.counters.dead.Store(int64(q.dead.CachedInfo().State.Msgs))
 	return q, nil
 }
+
+func (o QueueOptions) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	options := []jetstream.JetStreamOpt{
+		jetstream.WithPublishAsyncMaxPending(inFlight),
+		jetstream.WithPublishAsyncTimeout(o.AckTimeout),
+		jetstream.WithDefaultTimeout(o.apiTimeout()),
+	}
+	switch {
+	case o.Domain != "":
+		return jetstream.NewWithDomain(nc, o.Domain, options...)
+	case o.APIPrefix != "":
+		return jetstream.NewWithAPIPrefix(nc, o.APIPrefix, options...)
+	}
+	return jetstream.New(nc, options...)
+}
+
+// apiTimeout is for a question about the queue, for which nobody waits as
+// Mender does.
+func (o QueueOptions) apiTimeout() time.Duration { return max(o.AckTimeout, DefaultAckTimeout) }
 
 func (q *Queue) streamName(kind string) string { return streamName(q.o.Prefix, kind) }
 
@@ -149,7 +179,7 @@ func (q *Queue) openStreams(ctx context.Context) error {
 	var err error
 	q.events, err = q.openStream(ctx, jetstream.StreamConfig{
 		Name:        q.streamName("EVENTS"),
-		Description: "Mender's webhook events, waiting or delivered",
+		Description: eventsDescription,
 		Subjects:    []string{q.subject("events", "*")},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
@@ -177,26 +207,36 @@ func (q *Queue) openStreams(ctx context.Context) error {
 	return err
 }
 
-// openStream makes a stream, or changes what may be changed of one that
-// exists: replicas and placement are its owner's.
+// openStream makes a stream, or looks whether one that exists fits. Only that
+// of an own server is changed.
 func (q *Queue) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := q.js.Stream(ctx, want.Name)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
+	if errors.Is(err, jetstream.ErrStreamNotFound) && q.o.bind && !q.o.single {
+		return nil, fmt.Errorf("%w: %s", ErrNoStream, want.Name)
+	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = q.js.CreateStream(ctx, want)
-	case err == nil:
-		have := stream.CachedInfo().Config
-		if have.Retention != want.Retention || have.Storage != want.Storage {
-			return nil, fmt.Errorf("the stream %s does not fit: it needs limits retention on file storage, and has %s on %s",
-				want.Name, have.Retention, have.Storage)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another listener was faster
+			stream, err = q.js.Stream(ctx, want.Name)
 		}
-		if !q.o.bind && (have.MaxBytes != want.MaxBytes || have.Discard != want.Discard) {
+		if isNoRoom(err) {
+			return nil, fmt.Errorf("%w for the stream %s: %d servers with %d MiB each, as each of the two streams reserves: %w",
+				ErrNoRoom, want.Name, want.Replicas, want.MaxBytes>>20, err)
+		}
+	}
+	if err == nil {
+		have := stream.CachedInfo().Config
+		if wrong := misfits(have, want); len(wrong) > 0 {
+			return nil, fmt.Errorf("%w: stream %s: %s", ErrMisfit, want.Name, strings.Join(wrong, "; "))
+		}
+		q.note(have, want)
+		if q.o.single && !q.o.bind && (have.MaxBytes != want.MaxBytes || have.Discard != want.Discard) {
 			have.MaxBytes, have.Discard = want.MaxBytes, want.Discard
 			stream, err = q.js.UpdateStream(ctx, have)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the stream %s: %w", want.Name, err)
+		return nil, fmt.Errorf("open the stream %s: %w", want.Name, openError(err))
 	}
 	return stream, nil
 }
@@ -268,7 +308,7 @@ func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
 		AckWait:       q.o.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: ackPending(concurrency),
-		Replicas:      q.o.Replicas,
+		// As many replicas as the stream.
 	}
 }
 

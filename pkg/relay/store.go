@@ -43,6 +43,7 @@ type StoreOptions struct {
 func (o StoreOptions) queue() QueueOptions {
 	return QueueOptions{
 		MaxBytes: o.MaxBytes, Keep: o.Keep, AckTimeout: o.AckTimeout, AckWait: o.AckWait, Logf: o.Logf,
+		single: true,
 	}.withDefaults()
 }
 
@@ -285,11 +286,7 @@ func (s *Store) Close() (err error) {
 
 func (s *Store) close() error {
 	if s.Queue != nil {
-		if f := s.forwarder.Load(); f != nil {
-			ended, cancel := context.WithCancel(context.Background())
-			cancel()
-			_ = f.Stop(ended) // the error says that it was broken off
-		}
+		s.breakOff()
 		s.Queue.Close()
 		if s.server != nil {
 			s.look(context.Background(), s.tick) // the last word

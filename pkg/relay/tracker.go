@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -18,7 +19,8 @@ type Blocked struct {
 	Since    time.Time `json:"since"` // the first failure that this process saw
 	Next     time.Time `json:"next"`  // the next attempt
 
-	msg jetstream.Msg
+	msg    jetstream.Msg
+	stored time.Time
 }
 
 // tracker knows what this process does with which event, so that one that
@@ -28,8 +30,10 @@ type tracker struct {
 	mu     sync.Mutex
 	busy   map[uint64]struct{}
 	failed map[uint64]Blocked
-	// recent are the events that were settled last, oldest at next.
-	recent map[uint64]struct{}
+	// recent are the events that were settled last, oldest at next, with the
+	// time they were stored at: a stream that was made anew, or lost its end,
+	// gives its sequences out again.
+	recent map[uint64]time.Time
 	ring   []uint64
 	next   int
 }
@@ -46,17 +50,17 @@ const (
 	settled                 // it is done
 )
 
-func (t *tracker) begin(seq uint64) tracked {
+func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.busy[seq]; ok {
 		return underWay
 	}
-	if _, ok := t.recent[seq]; ok {
+	if at, ok := t.recent[seq]; ok && at.Equal(stored) {
 		return settled
 	}
 	if t.busy == nil {
-		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, map[uint64]struct{}{}
+		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, map[uint64]time.Time{}
 		t.ring = make([]uint64, remembered)
 	}
 	t.busy[seq] = struct{}{}
@@ -71,14 +75,14 @@ func (t *tracker) release(seq uint64) {
 }
 
 // settle notes that an event is done with.
-func (t *tracker) settle(seq uint64) {
+func (t *tracker) settle(seq uint64, stored time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.busy, seq)
 	delete(t.failed, seq)
 	delete(t.recent, t.ring[t.next])
 	t.ring[t.next] = seq
-	t.recent[seq] = struct{}{}
+	t.recent[seq] = stored
 	t.next = (t.next + 1) % remembered
 }
 
@@ -92,7 +96,7 @@ func (t *tracker) fail(msg jetstream.Msg, e Entry, why error, next time.Time) {
 		b.Since = time.Now()
 	}
 	b.ID, b.Type, b.Sequence = e.ID, e.Type, e.Sequence
-	b.msg, b.Attempts, b.Reason, b.Next = msg, e.Attempts, why.Error(), next
+	b.msg, b.stored, b.Attempts, b.Reason, b.Next = msg, e.Stored, e.Attempts, why.Error(), next
 	t.failed[e.Sequence] = b
 }
 
@@ -132,12 +136,28 @@ func (t *tracker) isSettled(seq uint64) bool {
 }
 
 // pausing returns an event that waits for its next attempt.
-func (t *tracker) pausing(seq uint64) (jetstream.Msg, bool) {
+func (t *tracker) pausing(seq uint64) (Blocked, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b, ok := t.failed[seq]
 	if _, busy := t.busy[seq]; busy {
-		return nil, false
+		return Blocked{}, false
 	}
-	return b.msg, ok
+	return b, ok
+}
+
+// elsewhere forgets an event that failed here, and that another listener
+// settled since.
+func (t *tracker) elsewhere(seq uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.failed, seq)
+}
+
+// passed forgets the events that failed here and were settled since, whoever
+// did that: all up to floor were.
+func (t *tracker) passed(floor uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.failed, func(seq uint64, _ Blocked) bool { return seq <= floor })
 }

@@ -53,18 +53,21 @@ func (q *Queue) maintain(tick func(position)) {
 
 // look takes the queue's figures, and makes room before there is none left.
 func (q *Queue) look(ctx context.Context, tick func(position)) {
-	ctx, cancel := context.WithTimeout(ctx, q.o.AckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, q.o.apiTimeout())
 	defer cancel()
 	s, p, err := q.status(ctx)
 	if err != nil {
 		return // the next look may do; a publish says what is wrong
+	}
+	if f := q.forwarder.Load(); f != nil {
+		f.tracker.passed(p.floor)
 	}
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
 	if tick != nil {
 		tick(p)
 	}
-	if float64(s.Bytes) > highWater*float64(s.MaxBytes) {
+	if s.MaxBytes > 0 && float64(s.Bytes) > highWater*float64(s.MaxBytes) {
 		q.makeRoom(ctx)
 	}
 }
@@ -98,6 +101,9 @@ func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 		age = time.Since(info.State.FirstTime)
 	}
 	config := info.Config
+	if config.Description != eventsDescription {
+		return false, nil // its owner's business
+	}
 	window, want := config.Duplicates, age+age/4+minWindow
 	if age+2*prunePeriod <= window && want*2 >= window {
 		return false, nil
@@ -150,7 +156,10 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 		return false
 	}
 	limit := uint64(lowWater * float64(s.MaxBytes))
-	if s.Bytes <= limit {
+	if s.MaxBytes <= 0 { // what is full is not the stream, but the account
+		limit = uint64(lowWater * float64(s.Bytes))
+	}
+	if s.Bytes <= limit && s.MaxBytes > 0 {
 		return true // somebody else was faster
 	}
 	if p.floor < p.first {

@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// natsContext is what is understood of a context of the nats command line.
+// Its own library brings a schema validator, an expression language and a
+// second JetStream client along; the file is plain JSON.
+type natsContext struct {
+	URL         string `json:"url"`
+	User        string `json:"user"`
+	Password    string `json:"password"`
+	Token       string `json:"token"`
+	Creds       string `json:"creds"`
+	NKey        string `json:"nkey"`
+	Cert        string `json:"cert"`
+	Key         string `json:"key"`
+	CA          string `json:"ca"`
+	Domain      string `json:"jetstream_domain"`
+	APIPrefix   string `json:"jetstream_api_prefix"`
+	InboxPrefix string `json:"inbox_prefix"`
+	TLSFirst    bool   `json:"tls_first"`
+
+	// What has nothing to do with connecting.
+	Description string `json:"description"`
+	ColorScheme string `json:"color_scheme"`
+	EventPrefix string `json:"jetstream_event_prefix"`
+}
+
+// readContext reads a context by its name, or its file's path.
+func readContext(name string) (natsContext, error) {
+	var c natsContext
+	path := name
+	if !strings.ContainsAny(name, `/\`) {
+		dir, err := contextDir()
+		if err != nil {
+			return c, fmt.Errorf("context %q: %w", name, err)
+		}
+		path = filepath.Join(dir, name+".json")
+	}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("there is no context %q: %s does not exist", name, path)
+	}
+	if err != nil {
+		return c, fmt.Errorf("context %q: %w", name, err)
+	}
+	var all map[string]any
+	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &c) != nil {
+		return c, fmt.Errorf("context %q: %s is not one of the nats command line's", name, path) // the JSON error may quote a password
+	}
+	known := map[string]any{}
+	if raw, err = json.Marshal(c); err == nil {
+		err = json.Unmarshal(raw, &known)
+	}
+	if err != nil {
+		return c, fmt.Errorf("context %q: %w", name, err)
+	}
+	for field, value := range all {
+		if _, ok := known[field]; !ok && value != nil && value != "" && value != false {
+			return c, fmt.Errorf("context %q: its %q is not supported here; say with flags how to connect", name, field)
+		}
+	}
+	return c, nil
+}
+
+// contextDir is where the nats command line keeps contexts, on every system.
+func contextDir() (string, error) {
+	config := os.Getenv("XDG_CONFIG_HOME")
+	if config == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		config = filepath.Join(home, ".config")
+	}
+	return filepath.Join(config, "nats", "context"), nil
+}
+
+// fill adds to the options what they leave open. As whom to connect is taken
+// whole, or not at all.
+func (c natsContext) fill(o *DialOptions) {
+	if len(o.URLs) == 0 {
+		o.URLs = strings.Split(orElse(c.URL, nats.DefaultURL), ",")
+		for i := range o.URLs {
+			o.URLs[i] = strings.TrimSpace(o.URLs[i])
+		}
+	}
+	if o.CredsFile == "" && o.NKeyFile == "" && o.User == "" && o.Token == "" {
+		switch { // in the order in which the nats command line looks
+		case c.User != "":
+			o.User, o.Password = c.User, c.Password
+		case c.Creds != "":
+			o.CredsFile = fromHome(c.Creds)
+		case c.NKey != "":
+			o.NKeyFile = fromHome(c.NKey)
+		default:
+			o.Token = c.Token
+		}
+	}
+	o.CAFile = orElse(o.CAFile, fromHome(c.CA))
+	if o.CertFile == "" && o.KeyFile == "" {
+		o.CertFile, o.KeyFile = fromHome(c.Cert), fromHome(c.Key)
+	}
+}
+
+func (c natsContext) options() []nats.Option {
+	var options []nats.Option
+	if c.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(c.InboxPrefix))
+	}
+	if c.TLSFirst {
+		options = append(options, nats.TLSHandshakeFirst())
+	}
+	return options
+}
+
+// fromHome understands ~/ as the nats command line does.
+func fromHome(path string) string {
+	rest, ok := strings.CutPrefix(path, "~/")
+	home, err := os.UserHomeDir()
+	if !ok || err != nil {
+		return path
+	}
+	return filepath.Join(home, rest)
+}
