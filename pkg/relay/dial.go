@@ -66,6 +66,7 @@ type Cluster struct {
 // Pauses of a connection to a cluster.
 const (
 	dialTimeout      = 2 * time.Second // for one server
+	attemptTimeout   = 4 * time.Second // for a connection and its streams; a question may just have got lost
 	dialPause        = 250 * time.Millisecond
 	clusterReconnect = 100 * time.Millisecond
 	// A connection that is cut without a word is given up after the third
@@ -86,7 +87,9 @@ func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	for {
-		c, err := target.dial(ctx)
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		c, err := target.dial(attempt)
+		cancel()
 		if err == nil || !errors.Is(err, ErrUnavailable) {
 			return c, err
 		}

@@ -24,8 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		os.Exit(crashChild()) //nolint:forbidigo // this is the main of the process that is killed
+	for env, main := range map[string]func() int{childEnv: crashChild, nodeEnv: nodeChild, listenerEnv: runListenerChild} {
+		if os.Getenv(env) != "" {
+			os.Exit(main()) //nolint:forbidigo // this is the main of the process that is killed
+		}
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -1,0 +1,384 @@
+package relay_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// rounds is how many faults TestCluster makes: -relay.rounds=40 for the long run.
+var rounds = flag.Int("relay.rounds", 4, "how many faults the cluster test makes")
+
+// listenerProcess is a listener that can be killed.
+type listenerProcess struct {
+	t     *testing.T
+	child listenerChild
+	mu    sync.Mutex
+	url   string
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func startListener(t *testing.T, c listenerChild) *listenerProcess {
+	t.Helper()
+	l := &listenerProcess{t: t, child: c}
+	l.start()
+	t.Cleanup(l.end)
+	return l
+}
+
+func (l *listenerProcess) start() {
+	l.t.Helper()
+	raw, err := json.Marshal(l.child)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), listenerEnv+"="+string(raw))
+	cmd.Stderr = l.t.Output()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		l.t.Fatalf("listener %s did not start: %v", l.child.Name, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.url, l.cmd, l.stdin = strings.TrimSpace(line), cmd, stdin
+}
+
+func (l *listenerProcess) kill() {
+	_ = l.cmd.Process.Kill() // one that is gone is told by the load
+	_ = l.cmd.Wait()
+}
+
+// end stops the listener in order.
+func (l *listenerProcess) end() {
+	_ = l.stdin.Close()
+	if err := l.cmd.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
+		l.t.Errorf("listener %s: %v", l.child.Name, err)
+	}
+}
+
+func (l *listenerProcess) address() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.url
+}
+
+// generator sends events to the listeners, as a load balancer would spread them.
+type generator struct {
+	listeners []*listenerProcess
+	client    *http.Client
+	count     atomic.Int64
+
+	mu       sync.Mutex
+	promised map[string]bool
+	refused  int
+	slowest  time.Duration // of the answers
+}
+
+// send offers one event. It reports whether the event was promised.
+func (l *generator) send(to *listenerProcess, id string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.address(), nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("X-Id", id)
+	start := time.Now()
+	resp, err := l.client.Do(req)
+	if err != nil {
+		return false // a listener that was killed
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowest = max(l.slowest, time.Since(start))
+	if resp.StatusCode/100 != 2 {
+		l.refused++
+		return false
+	}
+	l.promised[id] = true
+	return true
+}
+
+// run sends until ctx ends. Every fifth event comes twice, to both listeners
+// at the same time.
+func (l *generator) run(ctx context.Context, workers int) *sync.WaitGroup {
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				n := l.count.Add(1)
+				id := fmt.Sprintf("e%06d", n)
+				first := rand.N(len(l.listeners))
+				if n%5 == 0 {
+					var second sync.WaitGroup
+					second.Go(func() { l.send(l.listeners[(first+1)%len(l.listeners)], id) })
+					l.send(l.listeners[first], id)
+					second.Wait()
+				} else if !l.send(l.listeners[first], id) {
+					l.send(l.listeners[(first+1)%len(l.listeners)], id)
+				}
+				time.Sleep(time.Millisecond) // the machine is there for the cluster too
+			}
+		})
+	}
+	return &all
+}
+
+// chaos is a cluster with two listeners under load, and an application.
+type chaos struct {
+	t         *testing.T
+	nodes     *nodes
+	proxies   []*proxy
+	listeners []*listenerProcess
+	load      *generator
+	app       *application
+	queue     *relay.Cluster
+	stepDown  func(what string)
+}
+
+func newChaos(t *testing.T, program string, concurrency int) *chaos {
+	t.Helper()
+	c := &chaos{t: t, nodes: startNodes(t, program)}
+	c.app = newApplication(t, func(id string, attempt int) int {
+		if strings.HasSuffix(id, "50") && attempt == 1 {
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	})
+	c.queue = dialNodes(t, relay.DialOptions{URLs: c.nodes.urls, Replicas: 3})
+	var proxied []string
+	for _, url := range c.nodes.urls {
+		p := startProxy(t, url)
+		c.proxies, proxied = append(c.proxies, p), append(proxied, p.url)
+	}
+	c.listeners = []*listenerProcess{
+		startListener(t, listenerChild{Name: "A", URLs: c.nodes.urls, App: c.app.URL, Concurrency: concurrency}),
+		startListener(t, listenerChild{Name: "B", URLs: proxied, App: c.app.URL, Concurrency: concurrency}),
+	}
+	c.load = &generator{listeners: c.listeners, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}, promised: map[string]bool{}}
+	t.Cleanup(c.load.client.CloseIdleConnections)
+	admin := c.nodes.admin()
+	c.stepDown = func(what string) { stepDown(t, admin, what) }
+	return c
+}
+
+// fault is one thing that goes wrong, for a while.
+type fault struct {
+	name string
+	// repeats says whether events may be forwarded again.
+	repeats bool
+	make    func(c *chaos, round int)
+}
+
+func faults() []fault {
+	return []fault{
+		{"leaders step down", false, func(c *chaos, _ int) {
+			c.stepDown("STREAM.LEADER.STEPDOWN.MENDER_EVENTS")
+			time.Sleep(300 * time.Millisecond)
+			c.stepDown("CONSUMER.LEADER.STEPDOWN.MENDER_EVENTS.forward")
+			time.Sleep(300 * time.Millisecond)
+		}},
+		{"a listener is killed", true, func(c *chaos, _ int) {
+			c.listeners[0].kill()
+			time.Sleep(200 * time.Millisecond)
+			c.listeners[0].start()
+		}},
+		{"the network is cut", true, func(c *chaos, _ int) {
+			for _, p := range c.proxies {
+				p.set(true)
+			}
+			time.Sleep(3 * time.Second)
+			for _, p := range c.proxies {
+				p.set(false)
+			}
+		}},
+		{"a node is killed", true, func(c *chaos, round int) {
+			node := round % 3
+			c.nodes.kill(node)
+			time.Sleep(time.Second)
+			c.nodes.start(node)
+		}},
+	}
+}
+
+// round makes a fault under load, and waits until all that was promised is
+// delivered. It returns how many events were delivered twice meanwhile.
+func (c *chaos) round(n int, f fault) {
+	c.t.Helper()
+	before := c.repeats()
+	ctx, stop := context.WithCancel(c.t.Context())
+	running := c.load.run(ctx, 3)
+	time.Sleep(300 * time.Millisecond)
+	f.make(c, n)
+	time.Sleep(300 * time.Millisecond)
+	stop()
+	running.Wait()
+	start := time.Now()
+	missing := func() (out []string) {
+		taken := map[string]bool{}
+		for _, id := range c.app.took() {
+			taken[id] = true
+		}
+		c.load.mu.Lock()
+		defer c.load.mu.Unlock()
+		for id := range c.load.promised {
+			if !taken[id] {
+				out = append(out, id)
+			}
+		}
+		return out
+	}
+	for deadline := time.Now().Add(2 * patience); ; time.Sleep(20 * time.Millisecond) {
+		left := missing()
+		if status, err := c.queue.Status(c.t.Context()); err == nil && status.Waiting == 0 && len(left) == 0 {
+			break
+		} else if time.Now().After(deadline) {
+			c.t.Fatalf("round %d, %s: %d events are missing, such as %q; the queue: %+v, %v", n, f.name, len(left), left[:min(3, len(left))], status, err)
+		}
+	}
+	repeats := c.repeats() - before
+	c.load.mu.Lock()
+	defer c.load.mu.Unlock()
+	c.t.Logf("round %d, %s: %d events promised so far, %d refused, %d forwarded again; all there %s after",
+		n, f.name, len(c.load.promised), c.load.refused, repeats, time.Since(start).Round(time.Millisecond))
+	if repeats > 0 && !f.repeats {
+		c.t.Errorf("round %d, %s: %d events were forwarded again", n, f.name, repeats)
+	}
+	// On a loaded machine the scheduler may add something to the second.
+	if c.load.slowest > 1500*time.Millisecond {
+		c.t.Errorf("round %d, %s: an answer took %s", n, f.name, c.load.slowest)
+	}
+}
+
+// repeats is how many deliveries were not the first of their event.
+func (c *chaos) repeats() int {
+	seen := map[string]bool{}
+	taken := c.app.took()
+	for _, id := range taken {
+		seen[id] = true
+	}
+	return len(taken) - len(seen)
+}
+
+// inOrder checks the order of first deliveries against the stream's.
+func (c *chaos) inOrder() {
+	c.t.Helper()
+	var want, got []string
+	for e, err := range c.queue.List(c.t.Context(), relay.Delivered) {
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		want = append(want, e.ID)
+	}
+	seen := map[string]bool{}
+	for _, id := range c.app.took() {
+		if !seen[id] {
+			seen[id] = true
+			got = append(got, id)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.t.Errorf("the order of first deliveries is not the stored one (-stored +delivered):\n%s", diff)
+	}
+}
+
+// TestCluster plays through what can go wrong with a cluster and the listeners
+// that share it.
+func TestCluster(t *testing.T) {
+	c := newChaos(t, os.Args[0], 1)
+	for n := range *rounds {
+		all := faults()
+		c.round(n, all[n%len(all)])
+	}
+	c.inOrder()
+}
+
+// TestClusterConcurrent is TestCluster where order was given up.
+func TestClusterConcurrent(t *testing.T) {
+	if *rounds <= 4 {
+		t.Skip("only in the long run: -relay.rounds=20")
+	}
+	c := newChaos(t, os.Args[0], 4)
+	for n := range *rounds {
+		all := faults()
+		c.round(n, all[n%len(all)])
+	}
+}
+
+// stockServer is the nats-server that is installed.
+func stockServer(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("nats-server")
+	if err != nil {
+		t.Skip("no nats-server is installed")
+	}
+	version, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", version)
+	return program
+}
+
+// TestStockServer runs the same with the nats-server that is installed.
+func TestStockServer(t *testing.T) {
+	c := newChaos(t, stockServer(t), 1)
+	n := 1
+	if *rounds > 4 {
+		n = *rounds
+	}
+	// Old servers hand an event out before they agreed on having done so: when
+	// a leader steps down, it may come again.
+	for i := range n {
+		all := faults()
+		f := all[(i+1)%len(all)]
+		f.repeats = true
+		c.round(i, f)
+	}
+	c.inOrder()
+}
+
+// publishTo stores events, each as soon as the cluster takes it.
+func publishTo(t *testing.T, q *relay.Cluster, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		eventually(t, id+" is stored", func() bool {
+			outcome, err := q.Publish(t.Context(), event(id))
+			if err != nil {
+				t.Log(err)
+			}
+			return outcome == relay.Stored || outcome == relay.Duplicate
+		})
+	}
+}

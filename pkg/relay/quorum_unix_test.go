@@ -1,0 +1,91 @@
+//go:build unix
+
+package relay_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// TestNoQuorum freezes two nodes of three: nothing may be promised, not even a
+// repeat of an event that the leader has, but could not get agreed on.
+func TestNoQuorum(t *testing.T) {
+	t.Run("embedded server", func(t *testing.T) { testNoQuorum(t, os.Args[0]) })
+	t.Run("stock server", func(t *testing.T) { testNoQuorum(t, stockServer(t)) })
+}
+
+func testNoQuorum(t *testing.T, program string) {
+	t.Helper()
+	n := startNodes(t, program)
+	q := dialNodes(t, relay.DialOptions{URLs: n.urls, Replicas: 3})
+	app := newApplication(t, nil)
+	if _, err := q.Forward(quick(app.URL)); err != nil {
+		t.Fatal(err)
+	}
+	publishTo(t, q, "before")
+	eventually(t, "it is delivered", func() bool { return len(app.took()) == 1 })
+
+	admin := n.admin()
+	js, err := jetstream.New(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "MENDER_EVENTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := stream.CachedInfo().Cluster.Leader
+	// One client talks to the leader, which does not know yet.
+	var lone *relay.Cluster
+	for i, url := range n.urls {
+		if fmt.Sprintf("n%d", i) == leader {
+			lone = dialNodes(t, relay.DialOptions{URLs: []string{url}, Replicas: 3})
+		}
+	}
+	for i, cmd := range n.cmds {
+		if fmt.Sprintf("n%d", i) != leader {
+			freeze(t, cmd)
+		}
+	}
+	for range 3 {
+		for _, cluster := range []*relay.Cluster{lone, q} {
+			start := time.Now()
+			outcome, err := cluster.Publish(t.Context(), event("during"))
+			if outcome != relay.Unavailable || !errors.Is(err, relay.ErrUnavailable) {
+				t.Errorf("without a quorum: %s, %v", outcome, err)
+			}
+			if took := time.Since(start); took > 1200*time.Millisecond {
+				t.Errorf("the answer took %s: %v", took, err)
+			}
+		}
+	}
+	for _, cmd := range n.cmds {
+		_ = cmd.Process.Signal(syscall.SIGCONT) // those that were not stopped do not mind
+	}
+	eventually(t, "events are taken in again", func() bool {
+		outcome, _ := q.Publish(t.Context(), event("during"))
+		return outcome == relay.Stored || outcome == relay.Duplicate
+	})
+	publishTo(t, q, "after")
+	eventually(t, "all are delivered", func() bool { return len(app.took()) >= 3 })
+	if diff := cmp.Diff([]string{"before", "during", "after"}, app.took()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func freeze(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
