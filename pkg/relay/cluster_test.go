@@ -316,6 +316,7 @@ func (c *chaos) inOrder() {
 // TestCluster plays through what can go wrong with a cluster and the listeners
 // that share it.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := newChaos(t, os.Args[0], 1)
 	for n := range *rounds {
 		all := faults()
@@ -353,6 +354,7 @@ func stockServer(t *testing.T) string {
 
 // TestStockServer runs the same with the nats-server that is installed.
 func TestStockServer(t *testing.T) {
+	t.Parallel()
 	c := newChaos(t, stockServer(t), 1)
 	n := 1
 	if *rounds > 4 {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -106,6 +107,7 @@ type cluster struct {
 	urls    string
 	connect []nats.Option
 	queue   QueueOptions
+	up      atomic.Bool // there is a connection
 }
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
@@ -242,11 +244,15 @@ func (c *cluster) lasting(name string) []nats.Option {
 		// Without a server an event is refused at once, not kept in memory.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			c.up.Store(false)
 			if !nc.IsClosed() && err != nil {
 				logf("the connection to NATS is lost, no events are taken in: %v", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { logf("the connection to NATS is back") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			c.up.Store(true)
+			logf("the connection to NATS is back")
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrAuthorization) {
 				logf("NATS: %v", err)
@@ -256,6 +262,7 @@ func (c *cluster) lasting(name string) []nats.Option {
 }
 
 func (c *cluster) dial(ctx context.Context) (*Cluster, error) {
+	c.up.Store(true)
 	nc, err := nats.Connect(c.urls, c.connect...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", connectError(err))
@@ -265,10 +272,20 @@ func (c *cluster) dial(ctx context.Context) (*Cluster, error) {
 		nc.Close()
 		return nil, err
 	}
+	q.barrier = c.ready
 	if !c.queue.bind {
 		q.maintain(nil)
 	}
 	return &Cluster{Queue: q}, nil
+}
+
+// ready says why nothing can be stored at present. While it reconnects, the
+// connection itself keeps who asks waiting.
+func (c *cluster) ready() error {
+	if !c.up.Load() {
+		return publishError(nats.ErrReconnectBufExceeded)
+	}
+	return nil
 }
 
 // connectError parts what passes from what does not.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -186,9 +185,6 @@ func (q *Queue) Ready(ctx context.Context) error {
 		if err := q.barrier(); err != nil {
 			return err
 		}
-	}
-	if !q.nc.IsConnected() {
-		return publishError(nats.ErrReconnectBufExceeded)
 	}
 	_, err := q.events.Info(ctx)
 	return readError(err)
