@@ -55,6 +55,9 @@ shows the stream that listeners share on a cluster.`,
 
 // attach opens the queue for looking after it.
 func (o *queueOptions) attach(ctx context.Context, a *app) (*openQueue, error) {
+	if err := o.nats.check(); err != nil {
+		return nil, err
+	}
 	switch {
 	case o.store != "" && o.nats.given():
 		return nil, usagef("give --store or --nats, not both")
@@ -62,9 +65,6 @@ func (o *queueOptions) attach(ctx context.Context, a *app) (*openQueue, error) {
 		return o.nats.attach(ctx, a)
 	case o.store == "":
 		return nil, hinted(usagef("which store? --store is missing"), "give the folder that `mender-webhooks listen --store DIR` uses, or with --nats its cluster")
-	}
-	if err := o.nats.check(); err != nil {
-		return nil, err
 	}
 	store, err := relay.Attach(ctx, o.store, func(format string, args ...any) { a.warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {

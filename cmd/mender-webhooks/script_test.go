@@ -79,6 +79,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"readenv":    cmdReadenv,
 		"mode":       cmdMode,
 		"metrics":    cmdMetrics,
+		"nats":       cmdNATS,
 		"eventually": cmdEventually,
 		"cmpfields":  cmdCmpfields,
 		"signed":     cmdSigned,
@@ -172,7 +173,8 @@ func startJob(ts *testscript.TestScript, name string, args ...string) *job {
 func environmentOf(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
-		"DBUS_SESSION_BUS_ADDRESS", "MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET", "SYSTEMROOT"} {
+		"DBUS_SESSION_BUS_ADDRESS", "MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET",
+		"NATS_USER", "NATS_PASSWORD", "SYSTEMROOT"} {
 		if v := ts.Getenv(name); v != "" && !slices.Contains(strings.Fields(ts.Getenv("UNSET")), name) {
 			env = append(env, name+"="+v)
 		}

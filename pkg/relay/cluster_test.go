@@ -372,7 +372,7 @@ func TestStockServer(t *testing.T) {
 }
 
 // publishTo stores events, each as soon as the cluster takes it.
-func publishTo(t *testing.T, q *relay.Cluster, ids ...string) {
+func publishTo(t testing.TB, q *relay.Cluster, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		eventually(t, id+" is stored", func() bool {

@@ -48,7 +48,7 @@ func nodeChild() int {
 
 // nodes are a cluster of three.
 type nodes struct {
-	t       *testing.T
+	t       testing.TB
 	program string // a nats-server, or this binary
 	configs []string
 	urls    []string
@@ -57,7 +57,7 @@ type nodes struct {
 }
 
 // startNodes runs three JetStream nodes with file storage on loopback.
-func startNodes(t *testing.T, program string) *nodes {
+func startNodes(t testing.TB, program string) *nodes {
 	t.Helper()
 	n := &nodes{t: t, program: program, cmds: make([]*exec.Cmd, 3), stdins: make([]io.Closer, 3)}
 	ports := freePorts(t, 6)
@@ -85,7 +85,7 @@ cluster { name: test, listen: "127.0.0.1:%d", no_advertise: true, routes: [%s] }
 	return n
 }
 
-func freePorts(t *testing.T, count int) []int {
+func freePorts(t testing.TB, count int) []int {
 	t.Helper()
 	var ports []int
 	for range count {
@@ -139,7 +139,7 @@ func (n *nodes) admin() *nats.Conn {
 }
 
 // stepDown makes a leader resign.
-func stepDown(t *testing.T, nc *nats.Conn, what string) {
+func stepDown(t testing.TB, nc *nats.Conn, what string) {
 	t.Helper()
 	m, err := nc.Request("$JS.API."+what, nil, 5*time.Second)
 	if err != nil {
@@ -152,7 +152,7 @@ func stepDown(t *testing.T, nc *nats.Conn, what string) {
 }
 
 // dialNodes opens the queue once all nodes are there.
-func dialNodes(t *testing.T, o relay.DialOptions) *relay.Cluster {
+func dialNodes(t testing.TB, o relay.DialOptions) *relay.Cluster {
 	t.Helper()
 	var c *relay.Cluster
 	o.MaxBytes = 64 << 20
@@ -176,7 +176,7 @@ func dialNodes(t *testing.T, o relay.DialOptions) *relay.Cluster {
 }
 
 // quietLog drops what is said after the test.
-func quietLog(t *testing.T) relay.Logf {
+func quietLog(t testing.TB) relay.Logf {
 	return func(format string, args ...any) {
 		if t.Context().Err() == nil {
 			t.Logf(format, args...)
@@ -253,7 +253,7 @@ type proxy struct {
 	conns []net.Conn
 }
 
-func startProxy(t *testing.T, target string) *proxy {
+func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

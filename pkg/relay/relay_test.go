@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
@@ -116,7 +116,7 @@ func newApplication(t *testing.T, answer func(id string, attempt int) int) *appl
 }
 
 // newServer runs a handler on loopback, and returns its URL.
-func newServer(t *testing.T, h http.Handler) string {
+func newServer(t testing.TB, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// nats NAME USER PASSWORD
+//
+// Runs a NATS server with JetStream until the script ends. $NAME is its URL;
+// the context NAME says how to connect.
+func cmdNATS(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, Username: args[1], Password: args[2],
+		JetStream: true, StoreDir: ts.MkAbs("jetstream-" + args[0]), DisableJetStreamBanner: true,
+	})
+	ts.Check(err)
+	s.Start()
+	ts.Defer(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(10 * time.Second) {
+		ts.Fatalf("the NATS server did not start")
+	}
+	ts.Setenv(args[0], "nats://"+s.Addr().String())
+	dir := ts.MkAbs("config/nats/context")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	context := fmt.Sprintf(`{"url":"nats://%s","user":%q,"password":%q}`, s.Addr(), args[1], args[2])
+	ts.Check(os.WriteFile(filepath.Join(dir, args[0]+".json"), []byte(context), 0o600))
+}
