@@ -122,9 +122,12 @@ func (s *stage) listen(ctx context.Context) (string, error) {
 	return shown.wait(syscall.SIGINT)
 }
 
-// away lets an event find no receiver.
+// away lets an event find no receiver. It goes to a port where there never was
+// one: on a connection that is left of the receiver that ended, the failure
+// would be one or the other.
 func (s *stage) away(ctx context.Context) error {
-	return errors.Join(s.box.SetStatus([]string{pump}, webhook.StatusRejected), s.box.Settle(ctx))
+	err := s.run(ctx, 0, "update", "--url", "http://127.0.0.1:1/mender", "--secret-file", "hook.secret")
+	return errors.Join(err, s.box.SetStatus([]string{pump}, webhook.StatusRejected), s.box.Settle(ctx))
 }
 
 func (s *stage) run(ctx context.Context, code int, args ...string) error {
