@@ -22,8 +22,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// rounds is how many faults TestCluster makes: -relay.rounds=40 for the long run.
-var rounds = flag.Int("relay.rounds", 4, "how many faults the cluster test makes")
+// rounds is how many faults the cluster tests make. They start three servers
+// and several listeners, and take a minute and more.
+var rounds = flag.Int("relay.rounds", 0, "how many faults the cluster tests make, such as 8; without it they are skipped")
+
+func needRounds(t *testing.T) {
+	t.Helper()
+	if *rounds == 0 {
+		t.Skip("only with -relay.rounds=8 or so")
+	}
+}
 
 // listenerProcess is a listener that can be killed.
 type listenerProcess struct {
@@ -316,6 +324,7 @@ func (c *chaos) inOrder() {
 // TestCluster plays through what can go wrong with a cluster and the listeners
 // that share it.
 func TestCluster(t *testing.T) {
+	needRounds(t)
 	t.Parallel()
 	c := newChaos(t, os.Args[0], 1)
 	for n := range *rounds {
@@ -327,9 +336,7 @@ func TestCluster(t *testing.T) {
 
 // TestClusterConcurrent is TestCluster where order was given up.
 func TestClusterConcurrent(t *testing.T) {
-	if *rounds <= 4 {
-		t.Skip("only in the long run: -relay.rounds=20")
-	}
+	needRounds(t)
 	c := newChaos(t, os.Args[0], 4)
 	for n := range *rounds {
 		all := faults()
@@ -354,15 +361,12 @@ func stockServer(t *testing.T) string {
 
 // TestStockServer runs the same with the nats-server that is installed.
 func TestStockServer(t *testing.T) {
+	needRounds(t)
 	t.Parallel()
 	c := newChaos(t, stockServer(t), 1)
-	n := 1
-	if *rounds > 4 {
-		n = *rounds
-	}
 	// Old servers hand an event out before they agreed on having done so: when
 	// a leader steps down, it may come again.
-	for i := range n {
+	for i := range *rounds {
 		all := faults()
 		f := all[(i+1)%len(all)]
 		f.repeats = true
