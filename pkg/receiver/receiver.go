@@ -92,6 +92,14 @@ type Receiver struct {
 	watch  *observer
 	large  budget
 	counts [5]atomic.Uint64
+	known  atomic.Pointer[verifying]
+}
+
+// verifying is what signatures are checked with, for as long as the secrets
+// stay the same.
+type verifying struct {
+	secrets  []webhook.Secret
+	verifier *webhook.Verifier
 }
 
 // New makes a Receiver. The error says which option makes no sense. Close it

@@ -80,34 +80,7 @@ func (s Secret) Sign(body []byte) string { return hex.EncodeToString(mac(s.key()
 // Signatures are compared in constant time, and all secrets are tried, so
 // that the time taken tells nothing of which one matched.
 func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
-	signature, signed := signatureOf(header)
-	known := false
-	for _, s := range secrets {
-		known = known || !s.IsZero()
-	}
-	if !known {
-		return unchecked(header, signature, signed, body)
-	}
-	if !signed {
-		return Verification{Verdict: Unsigned}
-	}
-	if a := header.Get(HeaderAlgorithm); a != "" && a != Algorithm {
-		return Verification{Verdict: Invalid, Reason: UnknownAlgorithm}
-	}
-	got, ok := decodeSignature(signature)
-	if !ok {
-		return Verification{Verdict: Invalid, Reason: MalformedSignature}
-	}
-	result := Verification{Verdict: Invalid}
-	for _, s := range secrets {
-		if !s.IsZero() && hmac.Equal(got, mac(s.key(), body)) {
-			result = Verification{Verdict: Valid, Secret: s.Fingerprint()}
-		}
-	}
-	if result.Verdict == Invalid {
-		result.Reason = explain(got, body, secrets)
-	}
-	return result
+	return NewVerifier(secrets...).Verify(header, body)
 }
 
 // unchecked still tells a signature under the empty key, since that is a
@@ -117,7 +90,7 @@ func unchecked(header http.Header, signature string, signed bool, body []byte) V
 	if a := header.Get(HeaderAlgorithm); !signed || (a != "" && a != Algorithm) {
 		return v
 	}
-	if got, ok := decodeSignature(signature); ok && hmac.Equal(got, mac("", body)) {
+	if got, ok := decodeSignature(signature); ok && hmac.Equal(got[:], mac("", body)) {
 		v.Reason = EmptySecretUsed
 	}
 	return v
@@ -152,12 +125,12 @@ func signatureOf(header http.Header) (signature string, signed bool) {
 	return "", false
 }
 
-func decodeSignature(text string) ([]byte, bool) {
-	if len(text) != hex.EncodedLen(sha256.Size) {
-		return nil, false
+func decodeSignature(text string) (sum [sha256.Size]byte, ok bool) {
+	if len(text) != hex.EncodedLen(len(sum)) {
+		return sum, false
 	}
-	b, err := hex.DecodeString(text)
-	return b, err == nil
+	_, err := hex.Decode(sum[:], []byte(text))
+	return sum, err == nil
 }
 
 func mac(key string, body []byte) []byte {
