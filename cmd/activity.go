@@ -197,18 +197,20 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 	stream := p.Stream(table.columns())
 	progress := a.newReading(utc, whole)
 	shown := 0
-	for e, err := range client.Events(ctx, q.EventQuery) {
+	e := new(mender.Event) // one for all: the log may be long
+	for event, err := range client.Events(ctx, q.EventQuery) {
 		if err != nil {
 			progress.stop()
 			return errors.Join(err, stream.Close())
 		}
-		progress.read(&e)
-		if !q.matches(&e) {
+		*e = event
+		progress.read(e)
+		if !q.matches(e) {
 			continue
 		}
 		if whole {
-			rows = append(rows, table.row(&e))
-		} else if err := stream.Write(table.item(p, &e)); err != nil {
+			rows = append(rows, table.row(e))
+		} else if err := stream.Write(table.item(p, e)); err != nil {
 			progress.stop()
 			return err
 		}

@@ -82,7 +82,7 @@ func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, erro
 		pages, stop := c.fetchAhead(ctx, q)
 		defer stop()
 		for f := range pages {
-			if !r.readPage(f) {
+			if !r.readPage(c.decodePage(f)) {
 				return
 			}
 		}
@@ -116,28 +116,20 @@ func (c *Client) decodePage(f fetched) fetched {
 	return f
 }
 
-// fetchAhead fetches pages from the second on until one is empty, an error
-// comes, or stop is called, which returns once all is quiet. It keeps at most
-// a few that nobody has taken: one just fetched, one being decoded, and one
-// that waits for the reader.
+// fetchAhead fetches pages from the second on, a few before they are taken,
+// until one is empty, an error comes, or stop is called, which returns once
+// all is quiet. Decoding takes about as long as fetching: it is left to the
+// reader, so that the two are all that compete for the processors.
 func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	raw, out := make(chan fetched), make(chan fetched, ahead-2)
+	out := make(chan fetched, ahead-1)
 	left := make(chan struct{}) // the reader is gone: nobody takes out, not even an error
-	var stages sync.WaitGroup
-	stages.Go(func() {
-		defer close(raw)
+	var fetching sync.WaitGroup
+	fetching.Go(func() {
+		defer close(out)
 		for n := 2; ; n++ {
 			p, err := c.eventPage(ctx, "read the events", q, n)
-			if !pass(raw, fetched{page: p, err: err}, left) || err != nil || p.empty() {
-				return
-			}
-		}
-	})
-	stages.Go(func() {
-		defer close(out)
-		for f := range raw {
-			if !pass(out, c.decodePage(f), left) {
+			if !pass(out, fetched{page: p, err: err}, left) || err != nil || p.empty() {
 				return
 			}
 		}
@@ -145,7 +137,7 @@ func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fet
 	return out, func() {
 		cancel()
 		close(left)
-		stages.Wait()
+		fetching.Wait()
 	}
 }
 
