@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 )
 
@@ -57,8 +56,9 @@ var ErrFollowState = errors.New("the state to go on from is not of this log")
 // saved late is given when it is seen; one that is saved more than a minute
 // late may be missed, which Mender's 10 s for a delivery rule out.
 //
-// It needs memory for the ids of the last minute's events and a few thousand
-// more, and for what a look at the log finds that is new. This machine's clock
+// It needs memory for the ids of the last minute's events, for a few thousand
+// more, and for some ten thousand events where that many are new: of more it
+// gives the oldest first, and comes back for the others. This machine's clock
 // does not matter.
 type Follower struct {
 	client  *Client
@@ -68,6 +68,8 @@ type Follower struct {
 	begun   bool // the first look is done
 	polls   int
 	fresh   int // events in the last minute, for the size of a page
+	most    int // events that are held of a look, about
+	skip    int // where the next look begins, in events from the log's new end
 	// base is up to where the log is known for certain: reading goes back to
 	// margin before it.
 	base time.Time
@@ -91,7 +93,7 @@ func (c *Client) Follow(o FollowOptions) (*Follower, error) {
 	if o.Want == nil {
 		o.Want = func(*Event) bool { return true }
 	}
-	f := &Follower{client: c, opt: o, memory: newMemory()}
+	f := &Follower{client: c, opt: o, memory: newMemory(), most: mostHeld}
 	f.contact = contact{interval: o.Interval, notice: o.Notice}
 	if o.Resume != nil {
 		if err := f.restore(*o.Resume); err != nil {
@@ -138,6 +140,10 @@ func (f *Follower) run(ctx context.Context, give func(Event) bool) error {
 			next.Stop()
 			return err
 		}
+		if found.partial() {
+			next.Stop()
+			continue
+		}
 		select {
 		case <-next.C:
 		case <-ctx.Done():
@@ -152,6 +158,9 @@ func (f *Follower) run(ctx context.Context, give func(Event) bool) error {
 func (f *Follower) giveAll(ctx context.Context, l *look, give func(Event) bool) error {
 	l.sort()
 	for _, found := range l.news {
+		if !found.wanted {
+			continue
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -173,8 +182,10 @@ func (f *Follower) begin(l *look) {
 	if l.first {
 		f.memory.floor = l.floor
 	}
-	for id, at := range l.passed {
-		f.memory.add(id, at)
+	for _, found := range l.news {
+		if !found.wanted {
+			f.memory.add(found.event.ID, found.at)
+		}
 	}
 	f.begun = true
 }
@@ -182,8 +193,8 @@ func (f *Follower) begin(l *look) {
 // done closes a look: from now on its end is where the next one begins.
 func (f *Follower) done(l *look) {
 	newest := f.last
-	if l.newest.After(newest) {
-		newest = l.newest
+	if at := l.newestKept(); at.After(newest) {
+		newest = at
 	}
 	// While the log moved, events of the same millisecond may have changed
 	// places across the edge of a page: the next look goes there again.
@@ -191,9 +202,10 @@ func (f *Follower) done(l *look) {
 		f.base = f.last
 	}
 	f.last = newest
-	if !l.serverTime.IsZero() {
+	if !l.serverTime.IsZero() && !l.partial() {
 		f.readAt = l.serverTime
 	}
+	f.skip = l.next(f.most)
 	f.fresh = f.memory.prune(f.horizon(l.serverTime))
 	f.polls++
 }
@@ -234,31 +246,4 @@ func (f *Follower) checkpoint() error {
 		return fmt.Errorf("keep where the log was read to: %w", err)
 	}
 	return nil
-}
-
-// found is an event that is new, with the time it is remembered by.
-type found struct {
-	event Event
-	at    time.Time
-}
-
-// look is one pass over the new end of the log.
-type look struct {
-	first      bool
-	news       []found              // wanted, newest first
-	passed     map[string]time.Time // not wanted, or too old
-	here       map[string]struct{}  // ids of news
-	page       map[string]struct{}  // ids of the page before
-	newest     time.Time
-	oldest     time.Time // the last event's on the last page
-	floor      time.Time // for a first look: what is older is done with
-	serverTime time.Time
-	moved      bool // the log moved from one page to the next
-	ended      bool // the log was read to its end
-}
-
-// sort puts the new events in order, oldest first.
-func (l *look) sort() {
-	slices.Reverse(l.news)
-	slices.SortStableFunc(l.news, func(a, b found) int { return a.at.Compare(b.at) })
 }

@@ -9,16 +9,18 @@ import (
 // smallestPage is what a Follower asks for where next to nothing happens.
 const smallestPage = 20
 
-// look reads the log from its new end back to where it is known.
+// look reads the log from its new end back to where it is known, or from where
+// the look before left something.
 func (f *Follower) look(ctx context.Context) (*look, error) {
 	size := f.pageSize()
-	l := f.newLook()
-	for n := 1; ; n++ {
+	n := f.skip/size + 1
+	l := f.newLook((n - 1) * size)
+	for ; ; n++ {
 		events, serverTime, err := f.page(ctx, n, size)
 		if err != nil {
 			return nil, err
 		}
-		if n == 1 {
+		if l.read == 0 {
 			l.serverTime = serverTime
 		}
 		f.take(l, events)
@@ -30,19 +32,19 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 			break
 		}
 		if largest := f.largestPage(); size < largest { // there is more than was thought
-			n, size, l = 0, largest, f.newLook()
+			n, size, l = 0, largest, f.newLook(0)
 		}
 	}
 	if l.first && !l.ended && f.opt.Since.IsZero() {
 		l.floor = l.oldest.Add(1) // what is beyond was there before
 	}
-	f.contact.lookedAt(len(l.news))
+	f.contact.lookedAt(l.wanted)
 	f.noticeGap(l)
 	return l, nil
 }
 
-func (f *Follower) newLook() *look {
-	l := &look{passed: map[string]time.Time{}, here: map[string]struct{}{}}
+func (f *Follower) newLook(start int) *look {
+	l := &look{start: start, here: map[string]struct{}{}}
 	l.first = !f.begun && f.opt.Resume == nil
 	if l.first {
 		l.floor = f.opt.Since
@@ -56,7 +58,7 @@ func (f *Follower) pageSize() int {
 	switch {
 	case !f.begun && f.opt.Resume == nil && f.opt.Since.IsZero():
 		size = f.opt.Last + smallestPage
-	case !f.begun:
+	case !f.begun, f.skip > 0:
 		size = MaxPageSize
 	}
 	return min(size, f.largestPage())
@@ -88,25 +90,22 @@ func (f *Follower) take(l *look, events []Event) {
 			l.newest = at
 		}
 		f.note(l, e, at)
+		l.read++
 	}
 	l.oldest, l.page = at, page
+	if !l.first || !l.floor.IsZero() { // else no more than Last are held
+		l.trim(f.most)
+	}
 }
 
 // note decides what becomes of an event.
 func (f *Follower) note(l *look, e *Event, at time.Time) {
-	if _, ok := l.here[e.ID]; ok {
+	if _, ok := l.here[e.ID]; ok || f.memory.has(e.ID, at) {
 		return
 	}
-	if _, ok := l.passed[e.ID]; ok || f.memory.has(e.ID, at) {
-		return
-	}
-	old := l.first && (at.Before(l.floor) || l.floor.IsZero() && len(l.news) >= f.opt.Last)
-	if old || !f.query().wants(*e) || !f.opt.Want(e) {
-		l.passed[e.ID] = at
-		return
-	}
-	l.here[e.ID] = struct{}{}
-	l.news = append(l.news, found{*e, at})
+	old := l.first && (at.Before(l.floor) || l.floor.IsZero() && l.wanted >= f.opt.Last)
+	wanted := !old && f.query().wants(*e) && f.opt.Want(e)
+	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
 }
 
 // reached reports whether a look has gone far enough.
@@ -117,7 +116,7 @@ func (f *Follower) reached(l *look) bool {
 	case l.first && !l.floor.IsZero():
 		return l.oldest.Before(l.floor.Add(-slack))
 	case l.first:
-		return len(l.news) >= f.opt.Last && l.oldest.Before(l.newest.Add(-margin))
+		return l.wanted >= f.opt.Last && l.oldest.Before(l.newest.Add(-margin))
 	}
 	horizon := f.horizon(l.serverTime)
 	return !horizon.IsZero() && l.oldest.Before(horizon)

@@ -118,6 +118,7 @@ func followHostile(t *testing.T, seed uint64) {
 		h.keep = 10 * time.Minute
 	}
 	h.clock = time.Duration(rnd.IntN(3)-1) * time.Hour
+	most := []int{mostHeld, 700, 60}[rnd.IntN(3)]
 	now := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(1000)-500) * time.Hour) } // ours changes
 	c := h.client(Options{Now: now})
 
@@ -129,10 +130,12 @@ func followHostile(t *testing.T, seed uint64) {
 			run = time.Until(end) + time.Minute
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), run)
-		got.follow(ctx, mustFollow(t, c, FollowOptions{
+		f := mustFollow(t, c, FollowOptions{
 			Since: start, Resume: state,
 			Checkpoint: func(s FollowState) error { state = throughJSON(t, s); return nil },
-		}))
+		})
+		f.most = most
+		got.follow(ctx, f)
 		cancel()
 		time.Sleep(time.Duration(rnd.Int64N(int64(time.Minute))))
 	}
@@ -497,6 +500,46 @@ func TestFollowMemory(t *testing.T) {
 	})
 }
 
+// TestFollowCatchesUp comes back to a log that has grown by far more than what
+// is held at a time, and goes on growing.
+func TestFollowCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endless{start: time.Now(), step: 50 * time.Millisecond, took: time.Second}
+		c, err := New(Options{Server: "https://mender.example", Token: testToken, carrier: e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, before := time.Now(), heap()
+		time.Sleep(time.Duration(*followMany) * e.step)
+		n, requests := 0, 0
+		var held uint64
+		for event, err := range mustFollow(t, c, FollowOptions{Since: start}).Events(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("%08d", n); event.ID[:8] != want {
+				t.Fatalf("%s came in the place of %s", event.ID, want)
+			}
+			if n%2000 == 0 {
+				held = max(held, heap()-before)
+			}
+			if n++; n == *followMany {
+				requests = e.requests
+			}
+			if n == *followMany+10_000 { // those that came meanwhile too
+				break
+			}
+		}
+		t.Logf("%d requests for %d events, %d MiB held", requests, *followMany, held>>20)
+		if pages := *followMany / MaxPageSize; requests > 4*pages {
+			t.Errorf("%d requests for %d pages", requests, pages)
+		}
+		if held > 8<<20 {
+			t.Errorf("%d MiB were held", held>>20)
+		}
+	})
+}
+
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -507,11 +550,15 @@ func heap() uint64 {
 
 // endless is a log with an event at each step, made up when it is asked for.
 type endless struct {
-	start time.Time
-	step  time.Duration
+	start    time.Time
+	step     time.Duration
+	took     time.Duration // by a request
+	requests int
 }
 
 func (e *endless) RoundTrip(req *http.Request) (*http.Response, error) {
+	e.requests++
+	time.Sleep(e.took)
 	var page, size int
 	if _, err := fmt.Sscanf(req.URL.Query().Get("page")+" "+req.URL.Query().Get("per_page"), "%d %d", &page, &size); err != nil {
 		return nil, err
