@@ -51,7 +51,7 @@ func (s *session) run(code int, stdin string, args ...string) string {
 	var out, said bytes.Buffer
 	args = append(args, "--debug", "--no-keyring")
 	got := cmd.Run(context.Background(), args, cmd.Streams{In: strings.NewReader(stdin), Out: &out, Err: &said},
-		func(name string) (string, bool) { v, ok := s.env[name]; return v, ok })
+		func(name string) (string, bool) { v, ok := s.env[name]; return v, ok }, nil)
 	s.said.Write(said.Bytes())
 	if got != code {
 		s.t.Fatalf("%s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, said.String())

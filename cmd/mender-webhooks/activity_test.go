@@ -69,7 +69,7 @@ func TestForwardTo(t *testing.T) {
 	env := map[string]string{"MENDER_SERVER_URL": server.URL, "MENDER_SERVER_ACCESS_TOKEN": sb.AdminToken(), "HOME": dir, "XDG_CONFIG_HOME": dir}
 	code := cmd.Run(ctx, []string{"activity", "--follow", "--forward-to", app.URL, "--forward-secret-file", secretFile, "--interval", "100ms", "-o", "name"},
 		cmd.Streams{In: strings.NewReader(""), Out: &out, Err: &stderr},
-		func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+		func(name string) (string, bool) { v, ok := env[name]; return v, ok }, nil)
 	if code != 0 {
 		t.Errorf("exit code %d: %s", code, stderr.String())
 	}

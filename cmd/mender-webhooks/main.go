@@ -16,12 +16,16 @@ func main() {
 }
 
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The first signal asks the command to end; the second one ends it.
-	context.AfterFunc(ctx, stop)
+	s := cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	return cmd.Run(context.Background(), os.Args[1:], s, os.LookupEnv, catchSignals)
+}
+
+// catchSignals has the first signal ask a command to end, through its context.
+func catchSignals(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second one ends it
 	// A closed stdout comes back as an error from the write, so that the
 	// command ends in order. (Ignoring SIGPIPE would reach child processes.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return cmd.Run(ctx, os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.LookupEnv)
+	return ctx, stop
 }
