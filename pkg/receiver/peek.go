@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -11,7 +13,7 @@ import (
 // error where webhook.ParseEvent has one. It gives what ParseEvent gives, at
 // a fraction of the cost: the rest is only checked, not taken apart.
 func peek(body []byte) (id string, typ webhook.EventType, err error) {
-	if json.Valid(body) {
+	if valid(body) {
 		if id, typ, ok := scan(body); ok {
 			return id, typ, nil
 		}
@@ -19,6 +21,15 @@ func peek(body []byte) (id string, typ webhook.EventType, err error) {
 	// No event, or one that is written in an unusual way.
 	e, err := webhook.ParseEvent(body)
 	return e.ID, e.Type, err
+}
+
+// valid checks JSON: events of the usual size with gjson, which takes a third
+// of the time but goes one call deeper for each bracket.
+func valid(body []byte) bool {
+	if len(body) <= smallBody {
+		return gjson.ValidBytes(body)
+	}
+	return json.Valid(body)
 }
 
 // scan walks over the members of a valid JSON object. ok is false where it
