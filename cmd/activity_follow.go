@@ -20,7 +20,7 @@ type followOptions struct {
 
 func (o *followOptions) register(f *pflag.FlagSet) {
 	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it comes")
-	f.DurationVar(&o.interval, "interval", mender.DefaultInterval, "with --follow, --wait-for: how often to look")
+	f.DurationVar(&o.interval, "interval", mender.DefaultInterval, "with --follow, --wait-for: look once in a `DURATION`")
 	f.StringVar(&o.resume, "resume", "", "with --follow: keep in `FILE` how far it got, and go on from there")
 	o.forward.register(f)
 }

@@ -14,7 +14,7 @@ import (
 
 func newConfigCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "config",
+		Use:   "config COMMAND",
 		Short: "Show and change settings, and profiles of them",
 		Long: `Show where each setting comes from, and change the config file. A profile is a
 set of settings with a name, so that several servers or organizations can be

@@ -47,10 +47,10 @@ it; --no-store does without.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.url, "url", "", "where Mender shall POST the events")
+	f.StringVar(&o.url, "url", "", "the `URL` to which Mender shall POST the events")
 	o.secret.register(f)
-	f.StringVar(&o.description, "description", "", "a `text` for people, up to 1024 bytes")
-	f.StringSliceVar(&o.scopes, "scope", nil, "which events: deviceauth, inventory (repeatable; Enterprise servers alone keep it)")
+	f.StringVar(&o.description, "description", "", "a `TEXT` for people, up to 1024 bytes")
+	f.StringSliceVar(&o.scopes, "scope", nil, "which events: a `SCOPE` is deviceauth or inventory (repeatable; Enterprise servers alone keep it)")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 where the server dropped a scope")
 	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]string{"deviceauth", "inventory"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
@@ -42,6 +43,19 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		if !mentioned {
 			t.Errorf("%s: no example of it in its help", c.CommandPath())
 		}
+	})
+}
+
+// TestFlagsNameTheirValues holds that help says what a flag's value is in
+// capitals, and not what Go calls its type.
+func TestFlagsNameTheirValues(t *testing.T) {
+	t.Parallel()
+	eachCommand(cmd.NewRootCmd(), func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if name, _ := pflag.UnquoteUsage(f); name != strings.ToUpper(name) {
+				t.Errorf("%s: --%s %s: put a name in capitals and backquotes into what help says of it", c.CommandPath(), f.Name, name)
+			}
+		})
 	})
 }
 

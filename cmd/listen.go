@@ -80,14 +80,14 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	o.relay.register(f)
 	f.StringVar(&o.tlsCert, "tls-cert", "", "serve https with the certificate in this `FILE`, read again when it changes")
 	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in a `FILE`")
-	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "the largest body taken, in `bytes`")
+	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "the largest body taken, in `BYTES`")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on this `HOST:PORT`")
 	f.IntVar(&o.respond, "respond", 0, "answer valid events with this `STATUS`")
-	f.DurationVar(&o.delay, "delay", 0, "wait before each answer")
+	f.DurationVar(&o.delay, "delay", 0, "wait for a `DURATION` before each answer")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of valid events to answer with 500, from 0 to 1")
 	f.IntVar(&o.exitAfter, "exit-after", 0, "end after `N` valid (or unchecked) events")
-	f.DurationVar(&o.timeout, "timeout", 0, "end after so long; with --exit-after, that is exit code 7")
-	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long what is under way may take at the end")
+	f.DurationVar(&o.timeout, "timeout", 0, "end after a `DURATION`; with --exit-after, that is exit code 7")
+	f.DurationVar(&o.grace, "grace", 10*time.Second, "the `DURATION` that what is under way may take at the end")
 	f.BoolVar(&o.utc, "utc", false, "times in UTC (on a terminal they are local)")
 }
 

@@ -36,17 +36,17 @@ type relayOptions struct {
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = byteSize(relay.DefaultMaxBytes)
 	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
-	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "for one attempt to hand an event on (default 9s, or 30s with --store or --nats)")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to hand an event on, a `DURATION` (default 9s, or 30s with --store or --nats)")
 	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
 	o.nats.register(f, "store events on this JetStream cluster, instead of in --store: its servers' `URLS`, parted by commas")
-	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many servers keep each event, where the stream is yet to be made")
+	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many (`N`) servers keep each event, where the stream is yet to be made")
 	f.BoolVar(&o.sync, "sync", false, "with --store: bring each event onto the disk before it is answered, for power cuts")
-	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: how long delivered events stay, against repeats")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: the `DURATION` that delivered events stay, against repeats")
 	f.Var(&o.maxBytes, "max-bytes", "in the store: how much may wait, such as 512MiB; a stream that exists on a cluster keeps its own limit")
-	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: give up what waits longer (default: never)")
+	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: give up what waits longer than a `DURATION` (default: never)")
 	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: the `STATUSES` by which the application refuses an event for good")
-	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: give up after so many attempts (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: how many events to hand on at once; only with 1 they stay in order, over all listeners of a cluster")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: give up after `N` attempts (default: never)")
+	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: hand on `N` events at once; only with 1 they stay in order, over all listeners of a cluster")
 	f.BoolVar(&o.recover, "recover", false, "into the store: first fetch what Mender's log says failed since the last event that came")
 }
 

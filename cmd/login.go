@@ -48,9 +48,9 @@ runs often therefore better uses a personal access token: see ` + "`token create
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.username, "username", "", "the user's `email` address")
+	f.StringVar(&o.username, "username", "", "the user's `EMAIL` address")
 	f.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from stdin")
-	f.StringVar(&o.code, "2fa-code", "", "the two-factor `code`, for accounts that have one")
+	f.StringVar(&o.code, "2fa-code", "", "the two-factor `CODE`, for accounts that have one")
 	f.BoolVar(&o.tokenStdin, "token-stdin", false, "read a personal access token from stdin, in place of email and password")
 	return cmd
 }

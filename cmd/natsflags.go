@@ -39,7 +39,7 @@ func (n *natsFlags) register(f *pflag.FlagSet, usage string) {
 	f.StringVar(&n.ca, "nats-ca", "", "with --nats: trust the authority in this `FILE`")
 	f.StringVar(&n.cert, "nats-cert", "", "with --nats: a client's certificate, in a `FILE`")
 	f.StringVar(&n.key, "nats-key", "", "with --nats: the certificate's key, in a `FILE`")
-	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: how subjects and streams begin, so that several share a cluster (default \""+relay.DefaultPrefix+"\")")
+	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: the `PREFIX` with which subjects and streams begin, so that several share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 
 // given reports whether a cluster is meant.

@@ -59,7 +59,7 @@ func NewRootCmd() *cobra.Command {
 
 func newRootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "mender-webhooks",
+		Use:   "mender-webhooks COMMAND",
 		Short: "Manage Mender's webhooks, and receive their events",
 		Long: `Manage the webhook integrations of a Mender organization, see what Mender
 sent and how each delivery went, and receive the events yourself with their
@@ -81,10 +81,11 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 		&cobra.Group{ID: groupLocal, Title: "On this machine:"},
 	)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(a.printUsage)
 
 	global := root.PersistentFlags()
-	global.StringVarP(&a.flags.output, "output", "o", "", "`format` of the output: table, json, jsonl, yaml, name or none")
-	global.StringVar(&a.flags.jq, "jq", "", "filter JSON output with a jq `expression`")
+	global.StringVarP(&a.flags.output, "output", "o", "", "`FORMAT` of the output: table, json, jsonl, yaml, name or none")
+	global.StringVar(&a.flags.jq, "jq", "", "filter JSON output with a jq `EXPRESSION`")
 	global.BoolVarP(&a.flags.quiet, "quiet", "q", false, "say nothing but errors on stderr")
 	global.BoolVar(&a.flags.noColor, "no-color", false, "no colour, even on a terminal (like NO_COLOR)")
 	global.BoolVar(&a.flags.debug, "debug", false, "show requests and answers on stderr, with secrets masked")
@@ -133,6 +134,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	if given := cmd.Flags().Args(); len(given) > 0 && cmd.HasSubCommands() {
 		return unknownCommand(cmd, given) // the flag may be one of the command that was meant
+	}
+	if wrong := wrongValue(cmd, err); wrong != nil {
+		return wrong
 	}
 	wrong := usagef("%s", firstLine(err.Error()))
 	var unknown *pflag.NotExistError

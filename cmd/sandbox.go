@@ -69,12 +69,12 @@ Webhook URLs on this machine are allowed, unlike on the real server, unless
 	f.BoolVar(&o.checkAddresses, "check-addresses", false, "refuse webhook URLs on reserved addresses, as the real server does")
 	f.BoolVar(&o.scopes, "scopes", false, "play an Enterprise server: scopes, roles, a plan")
 	f.IntVar(&o.fleet, "fleet", 0, "keep `N` simulated devices changing")
-	f.Float64Var(&o.rate, "rate", 1, "with --fleet: events a second")
+	f.Float64Var(&o.rate, "rate", 1, "with --fleet: `N` events a second")
 	f.IntVar(&o.events, "events", 0, "start with a history of `N` events")
 	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, over restarts")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of management requests that fail, from 0 to 1")
-	f.DurationVar(&o.latency, "latency", 0, "how long each management request takes")
-	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "how long a login lasts (default a week)")
+	f.DurationVar(&o.latency, "latency", 0, "the `DURATION` that each management request takes")
+	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "the `DURATION` that a login lasts (default a week)")
 	f.IntVar(&o.rateLimit, "rate-limit", 0, "answer 429 to more than `N` management requests of a user in a minute")
 	return cmd
 }

@@ -14,7 +14,7 @@ import (
 
 func newSecretCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "secret",
+		Use:   "secret COMMAND",
 		Short: "The webhook secrets kept on this machine",
 		Long: `Show, set and forget the webhook secrets that are kept on this machine, in the
 system's keyring or in a file that you alone can read. create and update keep

@@ -16,7 +16,7 @@ import (
 
 func newTokenCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "token",
+		Use:   "token COMMAND",
 		Short: "Make, list and revoke personal access tokens",
 		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
 Unlike a session they are not pushed out by other logins, which makes them the

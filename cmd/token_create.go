@@ -31,7 +31,7 @@ the user may who is logged in.`,
 			return runTokenCreate(cmd.Context(), a, args[0], expires)
 		},
 	}
-	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "how long it holds: 12h, 90d, `never`; a year (365d) at most")
+	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "how long it holds, a `DURATION` such as 12h or 90d; a year (365d) at most, or never")
 	return cmd
 }
 

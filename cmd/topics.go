@@ -41,7 +41,13 @@ func addHelp(root *cobra.Command) {
 			continue
 		}
 		c.GroupID = groupLocal
-		c.Example = "  mender-webhooks completion bash --help"
+		c.Use = "completion SHELL"
+		c.Short = "Completion for a shell: bash, zsh, fish or PowerShell"
+		c.Long = `Print what a shell has to read so that the Tab key completes commands, flags and
+values: ids with their URLs, event types, statuses, profiles. The help of each
+shell says where it goes.`
+		c.Example = "  mender-webhooks completion bash --help\n  source <(mender-webhooks completion bash)"
+		c.Args, c.RunE = unknownCommand, needsSubcommand
 		for _, shell := range c.Commands() {
 			shell.Example = map[string]string{
 				"bash":       "  source <(mender-webhooks completion bash)",

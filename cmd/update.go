@@ -51,7 +51,7 @@ organization's only webhook is meant.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.url, "url", "", "where Mender shall POST the events from now on")
+	f.StringVar(&o.url, "url", "", "the `URL` to which Mender shall POST the events from now on")
 	o.secret.register(f)
 	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "make a new secret, and keep the old one beside it until secret forget --old")
 	return cmd

@@ -40,8 +40,8 @@ Exit code 1 means that it is not valid.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.signature, "signature", "", "the `hex` digits of X-Men-Signature")
-	f.StringArrayVar(&o.headers, "header", nil, "a header `line` of the delivery (repeatable)")
+	f.StringVar(&o.signature, "signature", "", "the `HEX` digits of X-Men-Signature")
+	f.StringArrayVar(&o.headers, "header", nil, "a header `LINE` of the delivery (repeatable)")
 	o.secrets.register(f)
 	return cmd
 }
