@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"net"
 	"runtime/debug"
 	"time"
 
@@ -102,9 +101,13 @@ func (o *listenOptions) check() error {
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return usagef("--tls-cert and --tls-key go together")
 	}
-	for flag, addr := range map[string]string{"--addr": o.addr, "--metrics": o.metrics} {
-		if _, _, err := net.SplitHostPort(addr); err != nil && addr != "" {
-			return hinted(usagef("%s %q is no address to listen on", flag, addr), "write it as HOST:PORT, such as 127.0.0.1:8090")
+	var err error
+	if o.addr, err = listenAddress("--addr", o.addr); err != nil {
+		return err
+	}
+	if o.metrics != "" {
+		if o.metrics, err = listenAddress("--metrics", o.metrics); err != nil {
+			return err
 		}
 	}
 	return o.relay.check()
@@ -132,6 +135,9 @@ func runListen(ctx context.Context, a *app, o listenOptions) (err error) {
 		return err
 	}
 	defer closeAll(listeners)
+	if err := checkLoop(listeners, o.relay.forwardTo); err != nil {
+		return err
+	}
 	if !checked && !o.allowUnchecked && !loopbackOnly(listeners) {
 		return hinted(usagef("refusing to listen on %s without a secret: other machines could send anything", addresses(listeners)),
 			"give --secret-file FILE, or --allow-unchecked")

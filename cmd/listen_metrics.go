@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -105,9 +104,9 @@ func (l *listener) serveMetrics(ctx context.Context) (stop func(), err error) {
 	if l.options.metrics == "" {
 		return func() {}, nil
 	}
-	nl, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.options.metrics)
+	nl, err := listenOn(ctx, "--metrics", l.options.metrics)
 	if err != nil {
-		return nil, hinted(failf(exitFailed, "--metrics: listen on %s: %w", l.options.metrics, err), "choose another address")
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {

@@ -24,9 +24,9 @@ func (o *listenOptions) listeners(ctx context.Context) ([]net.Listener, error) {
 	if len(listeners) > 0 {
 		return listeners, nil
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
+	l, err := listenOn(ctx, "--addr", o.addr)
 	if err != nil {
-		return nil, hinted(failf(exitFailed, "listen on %s: %w", o.addr, err), "is something else listening there? --addr chooses another address")
+		return nil, err
 	}
 	return []net.Listener{l}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,6 +87,9 @@ func runSandbox(ctx context.Context, a *app, o sandboxOptions, command []string)
 	case o.failRate < 0 || o.failRate > 1:
 		return usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
 	}
+	if o.addr, err = listenAddress("--addr", o.addr); err != nil {
+		return err
+	}
 	sb, err := sandbox.New(sandbox.Options{
 		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
 		StateFile: o.state, FailRate: o.failRate, Latency: o.latency,
@@ -97,9 +99,9 @@ func runSandbox(ctx context.Context, a *app, o sandboxOptions, command []string)
 		return err
 	}
 	defer func() { err = errors.Join(err, sb.Close()) }()
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
+	l, err := listenOn(ctx, "--addr", o.addr)
 	if err != nil {
-		return hinted(failf(exitFailed, "listen on %s: %w", o.addr, err), "--addr chooses another address; with port 0 a free one")
+		return err
 	}
 	server := "http://" + l.Addr().String()
 	srv := &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second}
@@ -195,6 +197,8 @@ func (a *app) runChild(ctx context.Context, command []string, server, token stri
 		return silently(exit.ExitCode())
 	case errors.As(err, &exit):
 		return failf(exitFailed, "%s: %w", command[0], err)
+	case errors.Is(err, exec.ErrNotFound):
+		return usagef("there is no program %q to run", command[0])
 	case err != nil:
 		return usagef("run %s: %w", command[0], err)
 	}
