@@ -67,14 +67,12 @@ this machine; where there is none, the secret is set anew, unless
 	return cmd
 }
 
-func (o applyOptions) check(a *app) error {
+func (o applyOptions) check() error {
 	switch {
 	case o.file == "":
 		return hinted(usagef("apply needs -f FILE"), "`mender-webhooks export` writes one for what the server has")
 	case o.exitCode && !o.dryRun:
 		return usagef("--exit-code is for --dry-run")
-	case !o.dryRun && !o.yes && (o.file == "-" || !isTerminal(a.in) || !isTerminal(a.err)):
-		return hinted(usagef("apply needs a yes, and there is no terminal to ask on"), "say --yes; --dry-run only shows the plan")
 	}
 	return nil
 }
@@ -84,12 +82,15 @@ func runApply(ctx context.Context, a *app, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.check(a); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	file, err := a.readProvisionFile(o.file)
 	if err != nil {
 		return err
+	}
+	if !o.dryRun && !o.yes && (o.file == "-" || !a.interactive()) {
+		return hinted(usagef("apply needs a yes, and there is no terminal to ask on"), "say --yes; --dry-run only shows the plan")
 	}
 	set, err := a.settings()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,12 @@ it; --no-store does without.`,
   mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
   mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
   MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
-		Args: args(0, 0, "no arguments, only flags"),
+		Args: func(cmd *cobra.Command, given []string) error {
+			if len(given) == 1 && strings.Contains(given[0], "://") {
+				return hinted(usagef("create takes the URL as a flag"), "write --url in front of it")
+			}
+			return args(0, 0, "no arguments, only flags")(cmd, given)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCreate(cmd.Context(), a, o)
 		},
@@ -62,7 +68,7 @@ func runCreate(ctx context.Context, a *app, o createOptions) error {
 		return err
 	}
 	if o.url == "" {
-		return hinted(usagef("create needs --url"), "see `mender-webhooks create --help`")
+		return hinted(usagef("create needs --url URL: where Mender shall POST the events"), "see `mender-webhooks create --help`")
 	}
 	if err := checkURL("--url", o.url); err != nil {
 		return err

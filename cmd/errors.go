@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
@@ -87,7 +91,10 @@ func classify(err error) failure {
 	f := failure{Message: err.Error(), Code: codeOf(err)}
 	var api *mender.Error
 	if errors.As(err, &api) {
-		f.Status, f.RequestID = api.StatusCode, api.RequestID
+		f.Status = api.StatusCode
+		if !neverSent(err) {
+			f.RequestID = api.RequestID
+		}
 	}
 	for e := err; f.Hint == "" && e != nil; {
 		var c *cliError
@@ -151,8 +158,35 @@ func standardHint(err error) string {
 		return "the server limits how often it is asked; wait a little and try again"
 	case errors.Is(err, mender.ErrBadAnswer):
 		return "is --server (or MENDER_SERVER_URL) really a Mender server? --debug shows what came"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "plain http is spoken there: write http:// in front of the server's address if that is right"
+	case errors.Is(err, mender.ErrCertificate):
+		return "an authority of your own is trusted with --ca-cert FILE (or MENDER_CA_CERT); `mender-webhooks doctor` looks closer"
+	case neverSent(err):
+		return "is it the right server? `mender-webhooks doctor` looks for what is in the way"
 	}
 	return ""
+}
+
+// neverSent reports whether there was no connection at all: the id of such a
+// request tells nobody anything.
+func neverSent(err error) bool {
+	var dial *net.OpError
+	return errors.Is(err, mender.ErrUnreachable) &&
+		(errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, mender.ErrCertificate))
+}
+
+// pathHint is for a server's address that was copied with the path of a page
+// or of the API.
+func (a *app) pathHint() string {
+	if a.cached == nil {
+		return ""
+	}
+	u, err := url.Parse(a.cached.Server)
+	if err != nil || strings.Trim(u.Path, "/") == "" {
+		return ""
+	}
+	return fmt.Sprintf("the server's address usually has no path: %s://%s", u.Scheme, u.Host)
 }
 
 // tokenHint says what is wrong with a token that the server refused, as far
@@ -197,6 +231,8 @@ func (a *app) report(err error) int {
 	}
 	f := classify(err)
 	switch {
+	case errors.Is(err, mender.ErrBadAnswer) && a.pathHint() != "":
+		f.Hint = a.pathHint()
 	case f.Hint != "":
 	case errors.Is(err, mender.ErrUnauthorized):
 		f.Hint = a.tokenHint()

@@ -35,7 +35,7 @@ func (l *listener) openStore(ctx context.Context, target *url.URL) (sink, error)
 		return nil, hinted(failf(exitConflict, "--store %s: %w", o.store, err), "is another `mender-webhooks listen` running on it? `mender-webhooks queue --store %s` works meanwhile", o.store)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--store %s: %w", o.store, err)
+		return nil, hinted(fmt.Errorf("--store %s: %w", o.store, err), "it has to be a folder of your own on a local disk, and is made where there is none")
 	}
 	l.sayRecovery(store.Recovery())
 	return &stored{l: l, queue: store.Queue, release: store.Close, target: target}, nil

@@ -66,8 +66,14 @@ func (s *newSecretFlags) resolve(a *app) (webhook.Secret, error) {
 	case s.generated && s.noStore && s.out == "" && !s.show:
 		return webhook.Secret{}, hinted(usagef("nobody would know the generated secret"), "leave --no-store out, or add --secret-out FILE, or --show-secret on a terminal")
 	}
+	if n := len(found.Secret.Hex()) / 2; n > 0 && n < shortSecret {
+		a.warn("a secret of %s can be guessed by trying; --generate-secret makes one of %d", plural(n, "byte"), webhook.GeneratedSecretSize)
+	}
 	return found.Secret, nil
 }
+
+// shortSecret is the number of bytes below which a secret draws a warning.
+const shortSecret = 16
 
 // keep writes a generated secret where it was asked for, and makes sure of the
 // store, before anything is sent: a secret that can't be kept must not be set.

@@ -53,7 +53,7 @@ not delivered.`,
 	f.StringVar(&o.device, "device", "", "with --failed: events of one device, by `ID`")
 	f.StringVar(&o.store, "store", "", "send what listen stored in this `DIR`, byte for byte")
 	o.nats.register(f, "in place of --store: send what listen stored on this cluster, its servers' `URLS`")
-	f.StringVar(&o.to, "to", "", "send to this `URL` (default: the webhook's own)")
+	f.StringVar(&o.to, "to", "", "send to this `URL`; 3000 and localhost:3000/hook are understood, too (default: the webhook's own)")
 	o.secret.register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be sent, and send nothing")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(stringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
@@ -63,7 +63,7 @@ not delivered.`,
 // stored reports whether events are taken from listen's own store.
 func (o redeliverOptions) stored() bool { return o.store != "" || o.nats.given() }
 
-func (o redeliverOptions) checkRedeliver(ids []string) error {
+func (o *redeliverOptions) checkRedeliver(ids []string) error {
 	switch {
 	case len(ids) == 0 && !o.failed:
 		return hinted(usagef("redeliver needs events' ids, or --failed"), "`mender-webhooks activity --failed` shows which ones failed")
@@ -74,7 +74,8 @@ func (o redeliverOptions) checkRedeliver(ids []string) error {
 	case o.stored() && o.to == "":
 		return usagef("with --store or --nats, say --to URL")
 	case o.to != "":
-		if err := checkURL("--to", o.to); err != nil {
+		var err error
+		if o.to, err = receiverURL("--to", o.to); err != nil {
 			return err
 		}
 	}

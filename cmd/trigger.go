@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,7 +60,7 @@ means that a delivery failed.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.to, "to", "", "the receiver's `URL`")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`; 8090, :8090/hook and localhost:8090 are understood")
 	f.StringVar(&o.device, "device", "", "the device's `ID` (default: a new one for each event)")
 	f.StringVar(&o.status, "status", string(webhook.StatusAccepted), "the device's new `STATUS`")
 	f.StringVar(&o.dataFile, "data", "", "a `FILE` with the event's data, as JSON (- is stdin)")
@@ -80,9 +81,9 @@ func runTrigger(ctx context.Context, a *app, o triggerOptions, typ webhook.Event
 		return err
 	}
 	if o.to == "" {
-		return hinted(usagef("trigger needs --to URL"), "`mender-webhooks listen` is a receiver to try: --to http://127.0.0.1:8090/")
+		return hinted(usagef("trigger needs --to URL"), "`mender-webhooks listen` is a receiver to try: --to 8090")
 	}
-	if err := checkURL("--to", o.to); err != nil {
+	if o.to, err = receiverURL("--to", o.to); err != nil {
 		return err
 	}
 	if o.count < 1 || o.concurrency < 1 {
@@ -130,14 +131,21 @@ func eventMaker(a *app, o triggerOptions, typ webhook.EventType) (func(n int) (w
 	if o.dataFile != "" {
 		data, err := a.readInput(o.dataFile, webhook.MaxBody)
 		if err != nil {
-			return nil, err
+			return nil, hinted(fmt.Errorf("--data: %w", err), "it takes the name of a file; - is stdin")
 		}
 		if !json.Valid(data) {
 			return nil, usagef("--data %s: it is not JSON", o.dataFile)
 		}
 		fixed = data
 	} else if _, known := payload(typ, "", "", time.Time{}); !known {
-		return nil, hinted(usagef("%q is no event type of Mender's", typ), "give its data with --data FILE, or use one of %s", joined(webhook.EventTypes()))
+		err := usagef("%q is no event type of Mender's", typ)
+		if similar := similarTo(string(typ), stringsOf(webhook.EventTypes())); similar != "" {
+			return nil, hinted(err, "did you mean %s? Any type can be sent with --data FILE", similar)
+		}
+		return nil, hinted(err, "give its data with --data FILE, or use one of %s", joined(webhook.EventTypes()))
+	}
+	if status := webhook.DeviceStatus(o.status); !slices.Contains(webhook.DeviceStatuses(), status) {
+		a.warn("%q is no status that Mender knows: they are %s", status, joined(webhook.DeviceStatuses()))
 	}
 	return func(int) (webhook.Event, error) {
 		device, at := o.device, a.now().UTC()

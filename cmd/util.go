@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
 func stringsOf[T ~string](values []T) []string {
@@ -58,6 +59,19 @@ func checkURL(flag, text string) error {
 		return usagef("%s: the URL has no host", flag)
 	}
 	return nil
+}
+
+// receiverURL makes a URL of a receiver's address, which may be short, such
+// as a port alone, for one on this machine, and checks it.
+func receiverURL(flag, text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		short, err := receiver.ParseTarget(text)
+		if err != nil {
+			return "", usagef("%s: %w", flag, err)
+		}
+		text = short.String()
+	}
+	return text, checkURL(flag, text)
 }
 
 // readInput reads a file the user named, or stdin for "-". More than limit

@@ -464,12 +464,13 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // gateway KIND starts something that is no Mender server, and sets
-// MENDER_SERVER_URL: html, 502, truncated, 500, refused, echo.
+// MENDER_SERVER_URL and GATEWAYADDR: html, 502, truncated, 500, refused, echo.
 func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Setenv("MENDER_SERVER_URL", "http://"+l.Addr().String())
+	ts.Setenv("GATEWAYADDR", l.Addr().String())
 	if args[0] == "refused" {
 		ts.Check(l.Close())
 		return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"time"
 )
 
@@ -108,6 +109,8 @@ func (s Saved) String() string {
 	switch {
 	case s.Place == Keyring:
 		return "the system's keyring"
+	case errors.Is(s.KeyringErr, exec.ErrNotFound): // the keyring's own helper is what is not there
+		return fmt.Sprintf("the file %s, which you alone can read, since there is no keyring to use", s.Path)
 	case s.KeyringErr != nil:
 		return fmt.Sprintf("the file %s, which you alone can read, since there is no keyring to use (%v)", s.Path, s.KeyringErr)
 	}

@@ -73,13 +73,14 @@ func ParseSecret(text string) (Secret, error) {
 }
 
 // ParseSecrets reads a file of secrets: one to a line; white space around it,
-// blank lines and lines that begin with # are passed over. Two lines let a
+// blank lines, lines that begin with # and the mark that Windows' editors put
+// at the start of a file are passed over. Two lines let a
 // receiver take both while a secret is changed. A text without any secret is
 // ErrSecretEmpty; the errors name a line's number and never quote it.
 func ParseSecrets(text []byte) ([]Secret, error) {
 	var secrets []Secret
 	n := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		n++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
