@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
@@ -77,48 +74,6 @@ func firstOf(args []string) string {
 		return ""
 	}
 	return args[0]
-}
-
-// completeIntegrations completes ids, with their targets. It gives up soon,
-// and silently, where the server does not answer.
-func (a *app) completeIntegrations(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	a.flags.quiet = true
-	set, err := a.settings()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	client, err := a.client(set)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	all, err := client.Integrations(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var choices []string
-	for _, i := range all {
-		choices = append(choices, cobra.CompletionWithDesc(i.ID, target(i)))
-	}
-	return choices, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeProfiles completes the names of the config file's profiles.
-func (a *app) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	path, err := config.ConfigFile(config.Input{Flags: a.settingFlags, LookupEnv: a.env})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	profiles, err := config.NewFile(path).Profiles()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var choices []string
-	for _, p := range profiles {
-		choices = append(choices, p.Name)
-	}
-	return choices, cobra.ShellCompDirectiveNoFileComp
 }
 
 // warnAboutReceiver says what Mender's server will probably not like about a

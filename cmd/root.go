@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
 // The groups of commands in `mender-webhooks help`.
@@ -42,6 +41,9 @@ func Run(ctx context.Context, args []string, s Streams, lookupEnv func(string) (
 			cmd.SetContext(caught)
 			release = stop
 		}
+	}
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		a.addCompletions(root)
 	}
 	root.SetArgs(args)
 	root.SetIn(s.In)
@@ -91,9 +93,6 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	global.BoolVar(&a.flags.debug, "debug", false, "show requests and answers on stderr, with secrets masked")
 	config.RegisterFlags(global)
 	a.settingFlags = global
-	_ = root.RegisterFlagCompletionFunc("profile", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return a.profileNames(), cobra.ShellCompDirectiveNoFileComp
-	})
 	global.SortFlags = false
 
 	add := func(group string, commands ...*cobra.Command) {
@@ -109,8 +108,6 @@ New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this ma
 	add(groupAccess, newLoginCmd(a), newLogoutCmd(a), newWhoamiCmd(a), newTokenCmd(a), newConfigCmd(a), newSecretCmd(a), newDoctorCmd(a))
 	add(groupLocal, newSandboxCmd(a), newDemoCmd(a), newVersionCmd(a))
 	addHelp(root)
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(stringsOf(output.Formats()), cobra.ShellCompDirectiveNoFileComp))
-	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	return root
 }
 

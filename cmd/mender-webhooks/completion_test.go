@@ -24,6 +24,8 @@ var completionCases = []struct{ name, typed, want string }{
 	{"status", "trigger device-status-changed --status preau", "--status preauthorized"},
 	{"profile", "list --profile lab", "list --profile laboratory"},
 	{"output format", "list -o ya", "list -o yaml"},
+	{"condition", "activity --wait-for sta", "--wait-for status="},
+	{"condition's value", "activity --wait-for type=device-dec", "--wait-for type=device-decommissioned"},
 	{"help topic", "help exit", "help exit-codes"},
 	{"integration", "inspect ID4", "inspect ID"},
 	{"integration of a flag", "activity --integration ID4", "--integration ID"},
