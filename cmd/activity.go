@@ -80,7 +80,7 @@ is logged.`,
 	f.StringSliceVar(&o.types, "type", nil, "events of a `TYPE` alone (repeatable)")
 	f.StringVar(&o.device, "device", "", "events of one device, by `ID`")
 	f.BoolVar(&o.failed, "failed", false, "events of which a delivery failed")
-	f.StringVar(&o.integration, "integration", "", "deliveries to one integration, by `ID` (also one that is gone)")
+	f.StringVar(&o.integration, "integration", "", "deliveries to one integration, by `ID` (also of one that is gone), its beginning or URL")
 	f.IntVar(&o.limit, "limit", 20, "at most `N` events")
 	f.BoolVar(&o.all, "all", false, "all events, without a limit")
 	f.BoolVar(&o.utc, "utc", false, "times in UTC (tables show local time)")
@@ -107,7 +107,6 @@ type activityQuery struct {
 // to ask the server for its time.
 func (o activityOptions) query(ctx context.Context, a *app, client *mender.Client) (activityQuery, error) {
 	q := activityQuery{device: o.device, failed: o.failed, limit: o.limit}
-	q.IntegrationID = o.integration
 	if o.all {
 		q.limit = 0
 	}
@@ -117,7 +116,12 @@ func (o activityOptions) query(ctx context.Context, a *app, client *mender.Clien
 			q.types[webhook.EventType(t)] = true
 		}
 	}
+	a.warnUnknown("--type", o.types, stringsOf(webhook.EventTypes()))
 	q.PageSize = q.pageSize()
+	var err error
+	if q.IntegrationID, err = integrationID(ctx, client, o.integration); err != nil {
+		return q, err
+	}
 	now := a.now()
 	if o.since != "" || o.until != "" {
 		at, err := client.ServerTime(ctx)
@@ -126,11 +130,12 @@ func (o activityOptions) query(ctx context.Context, a *app, client *mender.Clien
 		}
 		now = at
 	}
-	var err error
 	if q.Since, err = parseMoment("--since", o.since, now); err != nil {
 		return q, err
 	}
-	q.Until, err = parseMoment("--until", o.until, now)
+	if q.Until, err = parseMoment("--until", o.until, now); err == nil && !q.Until.IsZero() && q.Until.Before(q.Since) {
+		err = hinted(usagef("--until is before --since, and nothing is between them"), "ages count back from now: --since 2h --until 1h is the hour before the last")
+	}
 	return q, err
 }
 
@@ -219,18 +224,25 @@ func printActivity(ctx context.Context, a *app, p *output.Printer, client *mende
 		}
 	}
 	progress.stop()
-	a.sayShown(shown, q.limit)
+	a.sayShown(shown, q)
 	if whole {
 		return p.Print(output.View{Table: output.TableView{Columns: table.columns(), Rows: rows}})
 	}
 	return stream.Close()
 }
 
-func (a *app) sayShown(shown, limit int) {
-	switch shown {
-	case 0:
+// filtered reports whether the user asked for some events alone.
+func (q activityQuery) filtered() bool {
+	return len(q.types) > 0 || q.device != "" || q.failed || q.IntegrationID != "" || !q.Since.IsZero() || !q.Until.IsZero()
+}
+
+func (a *app) sayShown(shown int, q activityQuery) {
+	switch {
+	case shown == 0 && q.filtered():
+		a.say("none of the events in Mender's log is like that; it keeps them for a week")
+	case shown == 0:
 		a.say("no events; Mender logs them only while there is an integration, and for a week")
-	case limit:
+	case shown == q.limit:
 		a.say("the newest %s; --limit shows more, --all all of them", plural(shown, "event"))
 	}
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,11 @@ func parseWaitFor(pairs []string) (awaited, error) {
 	return w, nil
 }
 
+// words are the type and the status, where they are waited for.
+func (w awaited) words() []string {
+	return slices.DeleteFunc([]string{string(w.typ), string(w.status)}, func(word string) bool { return word == "" })
+}
+
 func (w awaited) matches(e *mender.Event) bool {
 	return (w.typ == "" || e.Type == w.typ) &&
 		(w.device == "" || e.DeviceID() == w.device) &&
@@ -62,6 +68,7 @@ func runWait(ctx context.Context, a *app, o activityOptions) error {
 	if err != nil {
 		return err
 	}
+	a.warnUnknown("--wait-for", wanted.words(), append(stringsOf(webhook.EventTypes()), stringsOf(webhook.DeviceStatuses())...))
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, errTimeIsUp)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -144,9 +143,7 @@ func eventMaker(a *app, o triggerOptions, typ webhook.EventType) (func(n int) (w
 		}
 		return nil, hinted(err, "give its data with --data FILE, or use one of %s", joined(webhook.EventTypes()))
 	}
-	if status := webhook.DeviceStatus(o.status); !slices.Contains(webhook.DeviceStatuses(), status) {
-		a.warn("%q is no status that Mender knows: they are %s", status, joined(webhook.DeviceStatuses()))
-	}
+	a.warnUnknown("--status", []string{o.status}, stringsOf(webhook.DeviceStatuses()))
 	return func(int) (webhook.Event, error) {
 		device, at := o.device, a.now().UTC()
 		if device == "" {
