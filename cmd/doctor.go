@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,14 +166,35 @@ func (d *doctor) verdict() (code, failures, warnings int) {
 	return code, failures, warnings
 }
 
+func (f finding) next() string {
+	if f.Next == "" {
+		return ""
+	}
+	return "→ " + f.Next
+}
+
+// beforeFinding is the width of the columns before it.
+const beforeFinding = len("x  integration  ")
+
+// view breaks long findings on a terminal, so that the columns stay columns.
 func (d *doctor) view() output.View {
+	width := d.app.outWidth() - beforeFinding
 	view := output.View{Value: d.findings, Table: output.TableView{Columns: []output.Column{
 		{Name: "", Color: markColor}, {Name: "CHECK"}, {Name: "FINDING"},
 	}}}
 	for _, f := range d.findings {
-		view.Table.Rows = append(view.Table.Rows, []string{f.Status.mark(), f.Check, f.Finding})
-		if f.Next != "" {
-			view.Table.Rows = append(view.Table.Rows, []string{"", "", "→ " + f.Next})
+		mark, check := f.Status.mark(), f.Check
+		for _, text := range []string{f.Finding, f.next()} {
+			lines := []string{text}
+			if width > 0 {
+				lines = filled(strings.Fields(text), width)
+			}
+			for _, line := range lines {
+				if line != "" {
+					view.Table.Rows = append(view.Table.Rows, []string{mark, check, line})
+					mark, check = "", ""
+				}
+			}
 		}
 		if f.Status == failed || f.Status == warning {
 			view.Names = append(view.Names, f.Check)

@@ -49,20 +49,27 @@ func runList(ctx context.Context, a *app) error {
 	return p.Print(view)
 }
 
-// integrationTable has a column for scopes only where there are any: open
-// source servers have none, and 80 columns are soon full.
+// integrationTable has columns for scopes and descriptions only where there
+// are any: 80 columns are soon full.
 func integrationTable(integrations []mender.Integration) output.TableView {
 	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
+	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
 	table := output.TableView{Columns: []output.Column{
-		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"}, {Name: "DESCRIPTION", Shrink: true},
+		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"},
 	}}
 	if scoped {
-		table.Columns = slices.Insert(table.Columns, 4, output.Column{Name: "SCOPES"})
+		table.Columns = append(table.Columns, output.Column{Name: "SCOPES"})
+	}
+	if named {
+		table.Columns = append(table.Columns, output.Column{Name: "DESCRIPTION", Shrink: true})
 	}
 	for _, i := range integrations {
-		row := []string{i.ID, string(i.Provider), target(i), secretState(i), i.Description}
+		row := []string{i.ID, string(i.Provider), target(i), secretState(i)}
 		if scoped {
-			row = slices.Insert(row, 4, strings.Join(i.Scopes, ","))
+			row = append(row, strings.Join(i.Scopes, ","))
+		}
+		if named {
+			row = append(row, i.Description)
 		}
 		table.Rows = append(table.Rows, row)
 	}

@@ -27,7 +27,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", output.Safe(question))
 	line, err := a.readLine(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
@@ -37,7 +37,8 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	return failf(exitFailed, "not confirmed; nothing was changed")
 }
 
-// readLine waits for a line or for the end of ctx. The read that ctx cuts off
+// readLine waits for a line, for the end of the input, which is io.EOF (Ctrl-D
+// at an empty line), or for the end of ctx. The read that ctx cuts off
 // stays behind until the process ends, which is next.
 func (a *app) readLine(ctx context.Context) (string, error) {
 	type answer struct {
@@ -54,7 +55,11 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 		fmt.Fprintln(a.err)
 		return "", ctx.Err()
 	case got := <-answers:
-		if got.err != nil && !errors.Is(got.err, io.EOF) {
+		switch {
+		case errors.Is(got.err, io.EOF) && got.line == "":
+			fmt.Fprintln(a.err)
+			return "", io.EOF
+		case got.err != nil && !errors.Is(got.err, io.EOF):
 			return "", fmt.Errorf("read the answer: %w", got.err)
 		}
 		return got.line, nil
@@ -63,12 +68,16 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 
 // ask asks for a line on the terminal; an empty one means suggested.
 func (a *app) ask(ctx context.Context, question, suggested string) (string, error) {
+	prompt := question
 	if suggested != "" {
-		question += " [" + suggested + "]"
+		prompt += " [" + suggested + "]"
 	}
-	fmt.Fprintf(a.err, "%s: ", output.Safe(question))
+	fmt.Fprintf(a.err, "%s: ", output.Safe(prompt))
 	line, err := a.readLine(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		suggested = "" // it is no Enter
+	case err != nil:
 		return "", err
 	}
 	if line = strings.TrimSpace(line); line == "" {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -91,7 +92,7 @@ func flagNames(flags *pflag.FlagSet) []string {
 func filled(words []string, width int) []string {
 	var lines []string
 	for _, word := range words {
-		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
+		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word)+1 <= width {
 			lines[last] += " " + word
 		} else {
 			lines = append(lines, word)

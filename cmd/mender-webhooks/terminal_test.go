@@ -19,7 +19,7 @@ import (
 
 // terminal CODE DIALOGUE ARGS runs mender-webhooks with a pseudo-terminal as
 // stdin and stderr, and checks its exit code. Each line of the file DIALOGUE is
-// `PATTERN => ANSWER`: when the pattern appears, the answer is typed (^C as
+// `PATTERN => ANSWER`: when the pattern appears, the answer is typed (^C and ^D as
 // such). What the terminal showed goes to terminal.txt, stdout to
 // terminal.out. The terminal must be left as it was found.
 func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
@@ -67,8 +67,11 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%v; the terminal showed:\n%s", err, j.out)
 		}
 		seen = len(m[0])
-		if answer += "\n"; answer == "^C\n" {
+		switch answer += "\n"; answer {
+		case "^C\n":
 			answer = "\x03"
+		case "^D\n":
+			answer = "\x04"
 		}
 		_, err = master.WriteString(answer)
 		ts.Check(err)

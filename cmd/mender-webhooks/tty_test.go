@@ -152,6 +152,9 @@ func TestColourAndWidthOfATerminal(t *testing.T) {
 	screen, _ := x.run("", "", "list")
 	x.want(screen, "\x1b[", "…")
 	plain, _ := x.run("", "", "list", "--no-color")
+	doctor, _ := x.run("", "", "doctor", "-q", "--no-color")
+	x.want(doctor, "\r\n                ") // a long finding goes on below itself
+	plain += doctor
 	if strings.Contains(plain, "\x1b") {
 		t.Errorf("colour:\n%q", plain)
 	}
