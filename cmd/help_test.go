@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func ownCommands(shell string) []string {
 	shell = strings.ReplaceAll(shell, "\\\n", " ")
 	// What is quoted may hold calls itself: eval "$(mender-webhooks …)".
 	inside := quoted.ReplaceAllStringFunc(shell, func(q string) string {
-		if strings.Contains(q, "$(") {
+		if strings.Contains(q, "$(mender-webhooks") {
 			return strings.Trim(q, `"`)
 		}
 		return "q"
@@ -102,7 +103,9 @@ func checkCommandLine(t *testing.T, where, line string) {
 			words = append(words, word)
 		}
 	}
-	found, rest, err := cmd.NewRootCmd().Find(words)
+	root := cmd.NewRootCmd()
+	root.InitDefaultHelpCmd()
+	found, rest, err := root.Find(words)
 	if err != nil {
 		t.Errorf("%s: mender-webhooks%s: %v", where, line, err)
 		return
@@ -114,6 +117,39 @@ func checkCommandLine(t *testing.T, where, line string) {
 		t.Errorf("%s: mender-webhooks%s: no command %q", where, line, args[0])
 	}
 }
+
+// TestDocsNameWhatIsThere holds that the commands of all pages are command
+// lines which the program takes, also where no test can run them.
+func TestDocsNameWhatIsThere(t *testing.T) {
+	t.Parallel()
+	pages := []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"}
+	for _, pattern := range []string{"../docs/*.md", "../docs/guides/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	commands := 0
+	for _, page := range pages {
+		text := comments.ReplaceAllString(read(t, page), "")
+		for _, m := range shellText.FindAllStringSubmatch(text, -1) {
+			for _, line := range ownCommands(strings.ReplaceAll(m[1]+m[2], "…", "x")) {
+				commands++
+				checkCommandLine(t, page, line)
+			}
+		}
+	}
+	if commands < 80 {
+		t.Errorf("only %d commands were found", commands)
+	}
+}
+
+var (
+	// The blocks of shell in a page, and the calls in its text.
+	shellText = regexp.MustCompile("(?ms)^```(?:sh|yaml)$(.*?)^```$|`(mender-webhooks [^`\\[]+)`")
+	comments  = regexp.MustCompile(`(?m)\s# .*$`)
+)
 
 // TestEnvironmentPageIsComplete compares the help topic with what the program
 // reads.
