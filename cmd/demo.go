@@ -50,6 +50,7 @@ type demo struct {
 	server    string
 	client    *mender.Client
 	secret    webhook.Secret
+	addr      string // the receiver's
 	hook      string
 	records   chan receiver.Record
 	device    string
@@ -74,7 +75,7 @@ func runDemo(ctx context.Context, a *app) (err error) {
 	}
 	// The server goes first, and lets go of its connections to the receiver.
 	defer func() { err = errors.Join(err, stopServer(), stopReceiver()) }()
-	for _, step := range []func(context.Context) error{d.create, d.live, d.forge, d.activity, d.remove} {
+	for _, step := range []func(context.Context) error{d.create, d.receive, d.live, d.forge, d.activity, d.remove} {
 		if err := step(ctx); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
 				return failf(exitTimeout, "the demo did not end within %s: %w", demoTimeout, err)
@@ -82,7 +83,11 @@ func runDemo(ctx context.Context, a *app) (err error) {
 			return err
 		}
 	}
-	return d.tell("\n%s Every step went as it should, and nothing stays behind.\n", d.a.outStyle().Green("✓"))
+	if err := d.tell("\n%s Every step went as it should, and nothing stays behind.\n", d.a.outStyle().Green("✓")); err != nil {
+		return err
+	}
+	d.a.say("To try it yourself: `mender-webhooks sandbox --fleet 10 -- bash`. With your server: `mender-webhooks login`.")
+	return nil
 }
 
 // tell prints the demo's own words.
@@ -91,9 +96,14 @@ func (d *demo) tell(format string, args ...any) error {
 	return err
 }
 
-// step is a headline and the command that a user would type.
-func (d *demo) step(headline, command string) error {
-	return d.tell("\n%s\n  %s\n", d.a.outStyle().Bold(headline), d.a.outStyle().Dim("$ "+command))
+// step is a headline and the commands that a user would type: in this order
+// they work.
+func (d *demo) step(headline string, commands ...string) error {
+	err := d.tell("\n%s\n", d.a.outStyle().Bold(headline))
+	for _, command := range commands {
+		err = errors.Join(err, d.tell("  %s\n", d.a.outStyle().Dim("$ "+command)))
+	}
+	return err
 }
 
 func (d *demo) startServer(ctx context.Context) (stop func() error, err error) {
@@ -120,7 +130,7 @@ func (d *demo) startServer(ctx context.Context) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	if err := d.step("1. A stand-in for Mender's server, on this machine alone", "mender-webhooks sandbox"); err != nil {
+	if err := d.step("1. A stand-in for Mender's server, and a shell that knows it", "mender-webhooks sandbox -- bash"); err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	return stop, d.tell("  It listens on %s.\n", d.server)
@@ -146,16 +156,22 @@ func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error)
 		cancel()
 		return errors.Join(<-served, rc.Close(context.WithoutCancel(ctx)))
 	}
-	d.hook = fmt.Sprintf("http://%s/mender", l.Addr())
-	if err := d.step("2. A receiver that checks signatures", "mender-webhooks listen --secret-file hook.secret"); err != nil {
-		return nil, errors.Join(err, stop())
+	d.addr = l.Addr().String()
+	d.hook = "http://" + d.addr + "/mender"
+	return stop, nil
+}
+
+// receive tells of the receiver, which has been there all the time.
+func (d *demo) receive(context.Context) error {
+	if err := d.step("3. A receiver that finds the secret, and checks signatures with it", "mender-webhooks listen --addr "+d.addr); err != nil {
+		return err
 	}
-	return stop, d.tell("  It listens on %s.\n", d.hook)
+	return d.tell("  It listens on %s.\n", d.hook)
 }
 
 func (d *demo) create(ctx context.Context) error {
-	err := d.step("3. A webhook from the one to the other, with a secret of its own",
-		fmt.Sprintf("mender-webhooks create --url %s --generate-secret --secret-out hook.secret", d.hook))
+	err := d.step("2. A webhook, with a secret that only this machine and the server know",
+		fmt.Sprintf("mender-webhooks create --url %s --generate-secret", d.hook))
 	if err != nil {
 		return err
 	}
@@ -171,7 +187,7 @@ func (d *demo) create(ctx context.Context) error {
 // live leads a device through its life. Each event is awaited, since Mender
 // promises no order among deliveries that are under way together.
 func (d *demo) live(ctx context.Context) error {
-	if err := d.step("4. A device's life, as the receiver sees it", "mender-webhooks listen --secret-file hook.secret"); err != nil {
+	if err := d.step("4. A device's life, as the receiver sees it"); err != nil {
 		return err
 	}
 	created := d.a.now().UTC().Truncate(time.Second)
@@ -217,8 +233,8 @@ func (d *demo) expect(ctx context.Context, verdict webhook.Verdict, status int) 
 // forge sends what an attacker could: an altered body under a signature that
 // was right for another, and a body without a signature.
 func (d *demo) forge(ctx context.Context) error {
-	if err := d.step("5. Two forged requests, and what becomes of them",
-		fmt.Sprintf("mender-webhooks trigger device-status-changed --to %s --secret-file hook.secret --tamper", d.hook)); err != nil {
+	command := "mender-webhooks trigger device-status-changed --to " + d.hook
+	if err := d.step("5. Two forged requests, and what becomes of them", command+" --tamper", command+" --unsigned"); err != nil {
 		return err
 	}
 	sender := webhook.NewSender(webhook.SenderOptions{})
