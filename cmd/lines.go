@@ -21,9 +21,9 @@ type lines struct {
 	closed bool
 }
 
-// newLines starts printing. failed is told once of an error, such as a reader
+// newLines starts printing; fit makes a row fit the columns. failed is told once of an error, such as a reader
 // that went away; after it nothing is printed.
-func newLines(p *output.Printer, columns []output.Column, failed func(error)) *lines {
+func newLines(p *output.Printer, columns []output.Column, fit func(row []string), failed func(error)) *lines {
 	l := &lines{queue: make(chan output.Item, maxLines), done: make(chan struct{})}
 	stream := p.Stream(columns)
 	go func() {
@@ -31,6 +31,9 @@ func newLines(p *output.Printer, columns []output.Column, failed func(error)) *l
 		for item := range l.queue {
 			if l.err != nil {
 				continue
+			}
+			if len(item.Row) > 0 {
+				fit(item.Row)
 			}
 			if l.err = stream.Write(item); l.err != nil {
 				failed(l.err)

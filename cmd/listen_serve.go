@@ -43,7 +43,8 @@ func (l *listener) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	l.lines = newLines(l.printer, recordColumns(o.utc), func(err error) { l.stop(err) })
+	columns, fit := recordTable(l.app.outWidth(), o.utc)
+	l.lines = newLines(l.printer, columns, fit, func(err error) { l.stop(err) })
 	if o.metrics != "" {
 		l.metrics = newListenMetrics()
 	}

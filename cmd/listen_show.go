@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
@@ -15,6 +16,21 @@ func timeWidth(utc bool) int {
 		width++ // the Z
 	}
 	return width
+}
+
+// recordTable is the columns of listen's table, and what has to be done to a
+// row so that it fits them. On a narrow terminal that is the time without the
+// day, since rows are shown as they come, and events without "device-".
+func recordTable(width int, utc bool) (columns []output.Column, fit func(row []string)) {
+	columns = recordColumns(utc)
+	if width == 0 || width >= wideEnough {
+		return columns, func([]string) {}
+	}
+	columns[0].Min, columns[4].Min, columns[5].Min = timeWidth(utc)-len("2006-01-02 "), len("inventory-changed"), shortID
+	return columns, func(row []string) {
+		_, row[0], _ = strings.Cut(row[0], " ")
+		row[4] = strings.TrimPrefix(row[4], "device-")
+	}
 }
 
 func recordColumns(utc bool) []output.Column {
@@ -57,7 +73,11 @@ func recordRow(r receiver.Record, utc, several bool) []string {
 		note = joinNotes(note, "duplicate")
 	}
 	if r.Forward != nil {
-		note = joinNotes(note, fmt.Sprintf("forwarded: %d in %.1f ms", r.Forward.Status, r.Forward.DurationMS))
+		said := fmt.Sprintf("forwarded: %d in %.1f ms", r.Forward.Status, r.Forward.DurationMS)
+		if r.Forward.Status == 0 {
+			said = "not forwarded"
+		}
+		note = joinNotes(note, said)
 		if r.Forward.Error != "" {
 			note = joinNotes(note, output.MaskText(r.Forward.Error))
 		}
