@@ -58,9 +58,11 @@ it; --no-store does without.`,
 	f.StringVar(&o.description, "description", "", "a `TEXT` for people, up to 1024 bytes")
 	f.StringSliceVar(&o.scopes, "scope", nil, "which events: a `SCOPE` is deviceauth or inventory (repeatable; Enterprise servers alone keep it)")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 where the server dropped a scope")
-	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]string{"deviceauth", "inventory"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(knownScopes(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+func knownScopes() []string { return []string{"deviceauth", "inventory"} }
 
 func runCreate(ctx context.Context, a *app, o createOptions) error {
 	p, err := a.idPrinter()
@@ -80,6 +82,7 @@ func runCreate(ctx context.Context, a *app, o createOptions) error {
 	if err != nil {
 		return err
 	}
+	a.warnUnknown("--scope", o.scopes, knownScopes())
 	secret, err := o.secret.resolve(a)
 	if err != nil {
 		return err

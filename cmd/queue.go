@@ -68,7 +68,7 @@ func (o *queueOptions) attach(ctx context.Context, a *app) (*openQueue, error) {
 	}
 	store, err := relay.Attach(ctx, o.store, func(format string, args ...any) { a.warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {
-		return nil, failf(exitNotFound, "--store %s: %w", o.store, err)
+		return nil, hinted(failf(exitNotFound, "--store: %w", err), "is it the folder that `mender-webhooks listen --store` was given?")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", o.store, err)
@@ -241,7 +241,7 @@ func runQueueShow(ctx context.Context, a *app, o *queueOptions, id string) (err 
 
 func queueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
-		return hinted(failf(exitNotFound, "%s: %w", id, err), "`mender-webhooks queue list` shows what is there")
+		return hinted(failf(exitNotFound, "%q: %w", id, relay.ErrNotFound), "`mender-webhooks queue list` shows the ids, which have to be whole")
 	}
 	return err
 }

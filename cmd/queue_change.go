@@ -73,12 +73,16 @@ func changeQueue(ctx context.Context, a *app, o *queueOptions, ids []string, all
 	var failed error
 	for _, id := range ids {
 		if err := change(store.Queue, ctx, id); err != nil {
+			if failed != nil {
+				a.warn("%v", failed) // the last one is the error that it ends with
+			}
 			failed = queueError(err, id)
-			a.warn("%s: %v", id, err)
 			continue
 		}
 		changed++
 	}
-	a.say("%s %s", plural(changed, "event"), done)
+	if changed > 0 || failed == nil {
+		a.say("%s %s", plural(changed, "event"), done)
+	}
 	return failed
 }
