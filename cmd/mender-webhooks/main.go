@@ -7,9 +7,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd"
 )
+
+// sameSignal is how long further signals count as the first one.
+const sameSignal = 200 * time.Millisecond
 
 func main() {
 	os.Exit(run())
@@ -23,7 +27,9 @@ func run() int {
 // catchSignals has the first signal ask a command to end, through its context.
 func catchSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second one ends it
+	// The second one ends it. It has to be meant: timeout(1) sends each twice, to
+	// the process and to its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	// A closed stdout comes back as an error from the write, so that the
 	// command ends in order. (Ignoring SIGPIPE would reach child processes.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
