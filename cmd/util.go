@@ -119,8 +119,8 @@ func parseAge(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// parseMoment reads an age before now, or a time in RFC 3339. An empty text
-// is the zero time.
+// parseMoment reads an age before now, a time in RFC 3339, or a day or time as
+// tables show it: local, but with a Z. An empty text is the zero time.
 func parseMoment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -128,11 +128,13 @@ func parseMoment(flag, text string, now time.Time) (time.Time, error) {
 	if age, err := parseAge(text); err == nil && age >= 0 {
 		return now.Add(-age), nil
 	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
 	}
 	return time.Time{}, hinted(usagef("%s: %q is neither an age nor a time", flag, text),
-		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23T10:00:00Z")
+		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23, 2026-11-23 10:00 or 2026-11-23T10:00:00Z")
 }
 
 // printError and sayAlways write lines that -q does not drop.
