@@ -139,7 +139,7 @@ func joinKey(profile, key string) string {
 func knownKey(name string) (Key, error) {
 	k, ok := profileKey(name)
 	if !ok {
-		return Key{}, usagef("see config --help for the settings", "there is no setting %q%s", name, didYouMean(name, ProfileKeys()))
+		return Key{}, usagef("`mender-webhooks config --help` lists the settings", "there is no setting %q%s", name, didYouMean(name, ProfileKeys()))
 	}
 	return k, nil
 }

@@ -143,7 +143,7 @@ func (l *loader) chooseProfile() error {
 
 func (l *loader) profilesHint() string {
 	if len(l.doc.names) == 0 {
-		return "there are no profiles yet; make one with config set, or login"
+		return "there are no profiles yet; `mender-webhooks login --profile NAME` makes one, and so does `mender-webhooks config set`"
 	}
 	return "the profiles are " + strings.Join(l.doc.names, ", ")
 }

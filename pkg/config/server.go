@@ -31,7 +31,7 @@ func NormalizeServer(text string) (string, error) {
 	case u.Hostname() == "":
 		return "", errors.New("it has no host, as in " + DefaultServer)
 	case u.User != nil:
-		return "", errors.New("it holds a user name or a password; Mender takes a token instead, see login")
+		return "", errors.New("it holds a user name or a password; Mender takes a token instead, which `mender-webhooks login` gets")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("it has a query or a fragment, which a server's URL does not")
 	}
