@@ -154,7 +154,7 @@ func standardHint(err error) string {
 		return "look with `mender-webhooks list` before trying again"
 	case errors.Is(err, mender.ErrInsecure):
 		return "use https, or say --allow-http if you know that nobody listens in between"
-	case errors.Is(err, mender.ErrRateLimited):
+	case errors.Is(err, mender.ErrRateLimited) && !errors.Is(err, context.Canceled):
 		return "the server limits how often it is asked; wait a little and try again"
 	case errors.Is(err, mender.ErrBadAnswer):
 		return "is --server (or MENDER_SERVER_URL) really a Mender server? --debug shows what came"
@@ -247,6 +247,9 @@ func (a *app) report(err error) int {
 	}
 	if f.Code == exitInterrupted {
 		f.Message = "interrupted"
+		if !errors.Is(err, mender.ErrOutcomeUnknown) {
+			f.RequestID = "" // nobody has to look for it
+		}
 	}
 	text := output.Safe(f.Message)
 	if f.RequestID != "" {
