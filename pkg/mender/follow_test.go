@@ -118,7 +118,7 @@ func followHostile(t *testing.T, seed uint64) {
 		h.keep = 10 * time.Minute
 	}
 	h.clock = time.Duration(rnd.IntN(3)-1) * time.Hour
-	most := []int{mostHeld, 1000, 500}[rnd.IntN(3)] // well over what arrives while one look is on its way
+	most := []int{mostHeld, 1000, 500}[rnd.IntN(3)]                                                   // well over what arrives while one look is on its way
 	now := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(1000)-500) * time.Hour) } // ours changes
 	c := h.client(Options{Now: now})
 
