@@ -80,6 +80,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mode":       cmdMode,
 		"metrics":    cmdMetrics,
 		"nats":       cmdNATS,
+		"address":    cmdAddress,
 		"eventually": cmdEventually,
 		"cmpfields":  cmdCmpfields,
 		"signed":     cmdSigned,

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,6 +45,9 @@ type DialOptions struct {
 	// Attach leaves streams that do not exist alone: the error then wraps
 	// ErrNoStream.
 	Attach bool
+	// Failed, where it is set, is told by Dial why an attempt came to nothing
+	// that is followed by another.
+	Failed func(error)
 	// AckTimeout is as in QueueOptions, but DefaultClusterAckTimeout long.
 	AckTimeout time.Duration
 	// The others are as in QueueOptions.
@@ -67,7 +68,7 @@ type Cluster struct {
 // Pauses of a connection to a cluster.
 const (
 	dialTimeout      = 2 * time.Second // for one server
-	attemptTimeout   = 4 * time.Second // for a connection and its streams; a question may just have got lost
+	openTimeout      = 4 * time.Second // for the streams behind a connection; a question may just have got lost
 	dialPause        = 250 * time.Millisecond
 	clusterReconnect = 100 * time.Millisecond
 	// A connection that is cut without a word is given up after the third
@@ -81,23 +82,28 @@ const (
 // cluster can't be reached, or has no quorum, it is tried again until ctx
 // ends; the error then wraps ErrUnavailable. It wraps ErrRefused where the
 // cluster does not let this client in, and ErrMisfit where a stream that
-// exists can't be used.
+// exists can't be used. Once it is open, the queue does not depend on ctx.
 func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
 	target, err := o.resolve()
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
+	var why error // what the last attempt met that was not broken off
 	for {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		c, err := target.dial(attempt)
-		cancel()
-		if err == nil || !errors.Is(err, ErrUnavailable) {
+		c, err := target.attempt(ctx)
+		switch {
+		case err == nil || !errors.Is(err, ErrUnavailable):
 			return c, err
+		case ctx.Err() == nil || why == nil:
+			why = err
+		}
+		if o.Failed != nil && ctx.Err() == nil {
+			o.Failed(why)
 		}
 		select {
 		case <-time.After(dialPause):
 		case <-ctx.Done():
-			return nil, err
+			return nil, why
 		}
 	}
 }
@@ -105,135 +111,73 @@ func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
 // cluster is where to connect to, with what nats.go has to know.
 type cluster struct {
 	urls    string
+	name    string
 	connect []nats.Option
 	queue   QueueOptions
-	up      atomic.Bool // there is a connection
 }
 
-var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+var errTooSlow = errors.New("it did not answer in time")
 
-// resolve checks the options, and reads the context.
-func (o DialOptions) resolve() (*cluster, error) {
-	q := QueueOptions{
-		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Logf: o.Logf,
-		AckTimeout: orElse(o.AckTimeout, DefaultClusterAckTimeout), bind: o.Attach,
-	}.withDefaults()
-	if !prefixForm.MatchString(q.Prefix) {
-		return nil, fmt.Errorf("%q can't begin subjects: it takes letters, digits, - and _, parted by dots", q.Prefix)
+// attempt is open, but ends when ctx does: nats.go takes its own time to
+// connect, and what it then brings is closed.
+func (c *cluster) attempt(ctx context.Context) (*Cluster, error) {
+	type result struct {
+		*Cluster
+		err error
 	}
-	c := &cluster{queue: q}
-	if o.Context != "" {
-		known, err := readContext(o.Context)
-		if err != nil {
-			return nil, err
+	results := make(chan result)
+	go func() {
+		opened, err := c.open(ctx)
+		select {
+		case results <- result{opened, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = opened.Close() // never fails
+			}
 		}
-		known.fill(&o)
-		c.queue.Domain, c.queue.APIPrefix = known.Domain, known.APIPrefix
-		c.connect = known.options()
+	}()
+	select {
+	case r := <-results:
+		return r.Cluster, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connect to NATS: %w: %w", ErrUnavailable, errTooSlow)
 	}
-	if len(o.URLs) == 0 {
-		return nil, errors.New("there is no server's URL")
-	}
-	for _, text := range o.URLs {
-		if err := checkServer(text); err != nil {
-			return nil, err
-		}
-	}
-	c.urls = strings.Join(o.URLs, ",")
-	identity, err := o.identity()
+}
+
+// open makes a connection, and opens the queue behind it.
+func (c *cluster) open(ctx context.Context) (*Cluster, error) {
+	up := new(atomic.Bool) // there is a connection
+	up.Store(true)
+	nc, err := nats.Connect(c.urls, append(slices.Clip(c.connect), c.lasting(up)...)...)
 	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", connectError(err))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errTooSlow)
+	defer cancel()
+	q, err := newQueue(ctx, nc, c.queue, 0)
+	if err != nil {
+		nc.Close()
 		return nil, err
 	}
-	c.connect = append(c.connect, identity...)
-	c.connect = append(c.connect, c.lasting(orElse(o.Name, "mender-webhooks"))...)
-	return c, nil
-}
-
-// checkServer does not repeat a URL that may hold a password.
-func checkServer(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		if bare, err := url.Parse("nats://" + text); err == nil && bare.Host != "" && !strings.Contains(text, "://") {
-			return nil
+	// While it reconnects, the connection itself keeps who asks waiting.
+	q.barrier = func() error {
+		if !up.Load() {
+			return publishError(nats.ErrReconnectBufExceeded)
 		}
-		return errors.New("a server is written as nats://HOST:PORT, or tls://HOST:PORT")
-	}
-	switch u.Scheme {
-	case "nats", "tls", "ws", "wss":
 		return nil
 	}
-	return fmt.Errorf("a server's URL begins with nats://, tls://, ws:// or wss://, not with %q", u.Scheme)
+	if !c.queue.bind {
+		q.maintain(nil)
+	}
+	return &Cluster{Queue: q}, nil
 }
 
-// identity is as whom to connect. Files are read now, so that a wrong name
-// is told at once.
-func (o DialOptions) identity() ([]nats.Option, error) {
-	var options []nats.Option
-	ways := 0
-	if o.CredsFile != "" {
-		ways++
-		if _, err := os.ReadFile(o.CredsFile); err != nil {
-			return nil, fmt.Errorf("read the credentials: %w", err)
-		}
-		options = append(options, nats.UserCredentials(o.CredsFile))
-	}
-	if o.NKeyFile != "" {
-		ways++
-		option, err := nats.NkeyOptionFromSeed(o.NKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the NKey: %w", withoutSeed(err, o.NKeyFile))
-		}
-		options = append(options, option)
-	}
-	if o.User != "" {
-		ways++
-		options = append(options, nats.UserInfo(o.User, o.Password))
-	}
-	if o.Token != "" {
-		ways++
-		options = append(options, nats.Token(o.Token))
-	}
-	if ways > 1 {
-		return nil, errors.New("of credentials, an NKey, a user and a token, give one")
-	}
-	return o.tls(options)
-}
-
-// withoutSeed keeps a seed that was given in place of a file's name out of an
-// error.
-func withoutSeed(err error, name string) error {
-	if strings.HasPrefix(name, "SU") && len(name) > 50 {
-		return errors.New("this looks like the seed itself; give the name of a file that holds it")
-	}
-	return err
-}
-
-func (o DialOptions) tls(options []nats.Option) ([]nats.Option, error) {
-	if (o.CertFile == "") != (o.KeyFile == "") {
-		return nil, errors.New("a client's certificate and its key go together")
-	}
-	for _, name := range []string{o.CAFile, o.CertFile, o.KeyFile} {
-		if name == "" {
-			continue
-		}
-		if _, err := os.ReadFile(name); err != nil {
-			return nil, err
-		}
-	}
-	if o.CAFile != "" {
-		options = append(options, nats.RootCAs(o.CAFile))
-	}
-	if o.CertFile != "" {
-		options = append(options, nats.ClientCert(o.CertFile, o.KeyFile))
-	}
-	return options, nil
-}
-
-// lasting makes a connection that comes back by itself, whatever happens.
-func (c *cluster) lasting(name string) []nats.Option {
+// lasting makes a connection that comes back by itself, whatever happens, and
+// says in up whether it is there.
+func (c *cluster) lasting(up *atomic.Bool) []nats.Option {
 	logf := c.queue.Logf
 	return []nats.Option{
-		nats.Name(name),
+		nats.Name(c.name),
 		nats.Timeout(dialTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(clusterReconnect),
@@ -244,13 +188,13 @@ func (c *cluster) lasting(name string) []nats.Option {
 		// Without a server an event is refused at once, not kept in memory.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			c.up.Store(false)
+			up.Store(false)
 			if !nc.IsClosed() && err != nil {
 				logf("the connection to NATS is lost, no events are taken in: %v", err)
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
-			c.up.Store(true)
+			up.Store(true)
 			logf("the connection to NATS is back")
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -259,33 +203,6 @@ func (c *cluster) lasting(name string) []nats.Option {
 			}
 		}),
 	}
-}
-
-func (c *cluster) dial(ctx context.Context) (*Cluster, error) {
-	c.up.Store(true)
-	nc, err := nats.Connect(c.urls, c.connect...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", connectError(err))
-	}
-	q, err := newQueue(ctx, nc, c.queue, 0)
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	q.barrier = c.ready
-	if !c.queue.bind {
-		q.maintain(nil)
-	}
-	return &Cluster{Queue: q}, nil
-}
-
-// ready says why nothing can be stored at present. While it reconnects, the
-// connection itself keeps who asks waiting.
-func (c *cluster) ready() error {
-	if !c.up.Load() {
-		return publishError(nats.ErrReconnectBufExceeded)
-	}
-	return nil
 }
 
 // connectError parts what passes from what does not.

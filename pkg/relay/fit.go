@@ -28,8 +28,14 @@ const errCodeNoPeers jetstream.ErrorCode = 10005
 
 func isNoRoom(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) &&
+	return errors.As(err, &api) && !isOffline(api) &&
 		(api.ErrorCode == errCodeNoPeers || api.ErrorCode == errCodeStorage || api.ErrorCode == errCodeResources)
+}
+
+// isOffline tells a cluster that lacks servers for the moment from one that
+// has too few.
+func isOffline(api *jetstream.APIError) bool {
+	return api.ErrorCode == errCodeNoPeers && strings.Contains(api.Description, "offline")
 }
 
 // misfits says what of a stream that exists would break a promise of the
@@ -77,7 +83,7 @@ func openError(err error) error {
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w: this account has no JetStream", ErrMisfit)
-	case errors.As(err, &api) && api.Code != 503:
+	case errors.As(err, &api) && api.Code != 503 && !isOffline(api):
 		return err
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
