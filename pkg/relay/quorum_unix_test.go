@@ -84,9 +84,16 @@ func testNoQuorum(t *testing.T, program string) {
 	}
 }
 
+// freeze returns once a process stands still. The signal alone stops a thread
+// of it, which on a busy machine may take long enough to notice for the others
+// to agree on one more event.
 func freeze(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("it was not stopped: %v, %v", status, err)
 	}
 }
