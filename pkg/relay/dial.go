@@ -148,15 +148,20 @@ func (c *cluster) attempt(ctx context.Context) (*Cluster, error) {
 func (c *cluster) open(ctx context.Context) (*Cluster, error) {
 	up := new(atomic.Bool) // there is a connection
 	up.Store(true)
-	nc, err := nats.Connect(c.urls, append(slices.Clip(c.connect), c.lasting(up)...)...)
+	ctx, deny := context.WithCancelCause(ctx)
+	defer deny(nil)
+	nc, err := nats.Connect(c.urls, append(slices.Clip(c.connect), c.lasting(up, deny)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", connectError(err))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errTooSlow)
+	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	q, err := newQueue(ctx, nc, c.queue, 0)
+	q, err := newQueue(limited, nc, c.queue, 0)
 	if err != nil {
 		nc.Close()
+		if denied := context.Cause(ctx); errors.Is(denied, ErrRefused) {
+			return nil, fmt.Errorf("open the queue: %w", denied)
+		}
 		return nil, err
 	}
 	// While it reconnects, the connection itself keeps who asks waiting.
@@ -173,8 +178,9 @@ func (c *cluster) open(ctx context.Context) (*Cluster, error) {
 }
 
 // lasting makes a connection that comes back by itself, whatever happens, and
-// says in up whether it is there.
-func (c *cluster) lasting(up *atomic.Bool) []nats.Option {
+// says in up whether it is there. deny is told of what is not permitted: a
+// question about that gets no answer.
+func (c *cluster) lasting(up *atomic.Bool, deny context.CancelCauseFunc) []nats.Option {
 	logf := c.queue.Logf
 	return []nats.Option{
 		nats.Name(c.name),
@@ -200,6 +206,7 @@ func (c *cluster) lasting(up *atomic.Bool) []nats.Option {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrAuthorization) {
 				logf("NATS: %v", err)
+				deny(fmt.Errorf("%w: %w", ErrRefused, err))
 			}
 		}),
 	}
@@ -213,7 +220,7 @@ func connectError(err error) error {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 	}
-	for _, refused := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrSecureConnRequired, nats.ErrSecureConnWanted} {
+	for _, refused := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrSecureConnRequired, nats.ErrSecureConnWanted} {
 		if errors.Is(err, refused) {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}

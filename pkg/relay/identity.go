@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 )
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
@@ -72,7 +73,7 @@ func (o DialOptions) identity() ([]nats.Option, error) {
 	ways := 0
 	if o.CredsFile != "" {
 		ways++
-		if _, err := os.ReadFile(o.CredsFile); err != nil {
+		if err := checkCreds(o.CredsFile); err != nil {
 			return nil, fmt.Errorf("read the credentials: %w", err)
 		}
 		options = append(options, nats.UserCredentials(o.CredsFile))
@@ -97,6 +98,19 @@ func (o DialOptions) identity() ([]nats.Option, error) {
 		return nil, errors.New("of credentials, an NKey, a user and a token, give one")
 	}
 	return o.tls(options)
+}
+
+func checkCreds(name string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	pair, err := nkeys.ParseDecoratedUserNKey(raw)
+	if err != nil {
+		return fmt.Errorf("%s holds none: %w", name, err)
+	}
+	pair.Wipe()
+	return nil
 }
 
 // withoutSeed keeps a seed that was given in place of a file's name out of an
