@@ -1,12 +1,10 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -89,60 +87,4 @@ func openError(err error) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// How often a consumer is asked again that seems to be ahead of its stream.
-const (
-	aheadTries = 10
-	aheadPause = 200 * time.Millisecond
-)
-
-// openShared opens the consumer that several listeners share, or makes it.
-func (q *Queue) openShared(ctx context.Context) error {
-	cons, err := q.events.Consumer(ctx, consumerName)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		cons, err = q.events.CreateConsumer(ctx, q.consumerConfig())
-		if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
-			cons, err = q.events.Consumer(ctx, consumerName)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("open the queue: %w", openError(err))
-	}
-	have, filter := cons.CachedInfo().Config, ""
-	if len(have.FilterSubjects) > 0 || (have.FilterSubject != "" && have.FilterSubject != q.subject("events", "*")) {
-		filter = "it filters subjects; "
-	}
-	if filter != "" || have.AckPolicy != jetstream.AckExplicitPolicy || have.MaxDeliver > 0 || have.HeadersOnly {
-		return fmt.Errorf("%w: consumer %s of stream %s: %sit needs explicit acknowledgement, no limit of deliveries, and whole events",
-			ErrMisfit, consumerName, q.streamName("EVENTS"), filter)
-	}
-	q.setConsumer(cons)
-	return q.mendConsumer(ctx)
-}
-
-// mendConsumer looks for a stream that lost its end, as one of a single
-// replica may, and gives its sequences out again: the consumer would take new
-// events for forwarded ones. Two answers from different servers may differ
-// for a moment; what stays so is real.
-func (q *Queue) mendConsumer(ctx context.Context) error {
-	for range aheadTries {
-		cons, err := q.cons.Info(ctx)
-		if err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
-		}
-		stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
-		if err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
-		}
-		if cons.Delivered.Stream <= stream.State.LastSeq {
-			return nil
-		}
-		select {
-		case <-time.After(aheadPause):
-		case <-ctx.Done():
-			return fmt.Errorf("open the queue: %w", context.Cause(ctx))
-		}
-	}
-	return q.openConsumer(ctx, 0)
 }
