@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // DefaultMinFree is how much of the disk is left alone.
@@ -45,19 +43,6 @@ func (o StoreOptions) queue() QueueOptions {
 		MaxBytes: o.MaxBytes, Keep: o.Keep, AckTimeout: o.AckTimeout, AckWait: o.AckWait, Logf: o.Logf,
 		single: true,
 	}.withDefaults()
-}
-
-// Recovery is what Open found in the folder.
-type Recovery struct {
-	// Unclean says that the process before this one did not close the store.
-	Unclean bool
-	// Waiting, Kept and Dead are the events that are there.
-	Waiting, Kept, Dead uint64
-	// Lost is how many of the last events are missing, as far as is known:
-	// the end of a file was torn off.
-	Lost uint64
-	// Found is what the server had to say, warnings and errors.
-	Found []string
 }
 
 // Store is a queue in a folder, with the server that runs it in this process,
@@ -164,42 +149,6 @@ func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error
 	}
 }
 
-// isConsumerLost reports whether the server can neither read the consumer's
-// state nor replace it.
-func isConsumerLost(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeConsumerCreate
-}
-
-// forgetConsumer stops the server and removes what it can't read. The cursor
-// knows enough to go on.
-func (s *Store) forgetConsumer(prefix string, resume uint64) error {
-	s.o.Logf("what was forwarded can't be read: forwarding goes on after %d", resume)
-	s.server.stop()
-	return os.RemoveAll(filepath.Join(filepath.Dir(s.blocks(prefix, "EVENTS")), "obs", consumerName))
-}
-
-// report finds out, and says, what was found.
-func (s *Store) report(ctx context.Context, before cursor, known bool) error {
-	state, p, err := s.status(ctx)
-	if err != nil {
-		return err
-	}
-	s.written = before
-	r := &s.recovery
-	r.Waiting, r.Kept, r.Dead = state.Waiting, state.Kept, state.Dead
-	if known && before.Last > p.last {
-		r.Lost = before.Last - p.last
-	}
-	switch {
-	case r.Lost > 0:
-		s.o.Logf("the store in %s lost at least its last %d events; %d wait, %d are dead", s.o.Dir, r.Lost, r.Waiting, r.Dead)
-	case r.Unclean:
-		s.o.Logf("the store in %s was not closed the last time; %d events wait, %d are dead", s.o.Dir, r.Waiting, r.Dead)
-	}
-	return nil
-}
-
 // syncing makes Publish wait for the disk.
 func (s *Store) syncing() error {
 	if err := syncTree(s.o.Dir); err != nil {
@@ -224,55 +173,6 @@ func (s *Store) announce(brief bool) {
 		s.o.Logf("other processes can't reach the store in %s: %v", s.o.Dir, err)
 	}
 	s.announced.Store(err == nil)
-}
-
-// Recovery returns what Open found.
-func (s *Store) Recovery() Recovery { return s.recovery }
-
-// attachTimeout is how long a store is waited for that starts, or that
-// somebody only looks at.
-const attachTimeout = 5 * time.Second
-
-// Attach opens the store in a folder to look after its events, whether a
-// process runs it or not. The error wraps ErrNoStore where there is none.
-func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
-	if _, err := os.Stat(filepath.Join(dir, serverDirectory)); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoStore, dir)
-	}
-	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
-	defer cancel()
-	for {
-		if c, ok := readJSON[contact](dir, contactFile); ok {
-			if s, err := attach(ctx, dir, c); err == nil {
-				return s, nil
-			}
-		}
-		s, err := open(ctx, StoreOptions{Dir: dir, Logf: logf}, true)
-		if err == nil || !errors.Is(err, ErrInUse) {
-			return s, err
-		}
-		select {
-		case <-time.After(lockPause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w, and it does not answer", err)
-		}
-	}
-}
-
-func attach(ctx context.Context, dir string, c contact) (*Store, error) {
-	nc, err := nats.Connect(c.URL, append(connOptions(c.Password), nats.Timeout(time.Second))...)
-	if err != nil {
-		return nil, err
-	}
-	o := StoreOptions{Dir: dir}
-	q := o.queue()
-	q.bind = true
-	s := &Store{o: o}
-	if s.Queue, err = newQueue(ctx, nc, q, 0); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return s, nil
 }
 
 // Close ends what this process does with the store. A forwarder that was not

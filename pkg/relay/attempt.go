@@ -1,0 +1,139 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// handle makes an attempt with one event.
+func (f *Forwarder) handle(msg jetstream.Msg) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return // it did not come from a consumer; it can't be settled
+	}
+	seq := meta.Sequence.Stream
+	switch f.tracker.begin(seq, meta.Timestamp) {
+	case underWay: // the store grew impatient; it will hear of the attempt that is under way
+		return
+	case settled: // the store missed the acknowledgement
+		f.ack(msg)
+		return
+	}
+	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
+	entry.Attempts = int(meta.NumDelivered)
+	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
+		f.settle(msg, entry)
+		return
+	}
+	beat := f.keepAlive(msg)
+	if f.tooOld(entry, 0) {
+		// It waited behind others, or nobody forwarded: not even tried.
+		entry.Attempts--
+		f.bury(msg, entry, 0, errTooOld)
+	} else {
+		f.attempt(msg, entry)
+	}
+	beat()
+}
+
+func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
+	a := f.target.send(f.work, msg.Headers(), e.Body)
+	if a.err != nil && f.work.Err() != nil {
+		f.tracker.release(e.Sequence)
+		f.returned.Add(1)
+		_ = msg.Nak() // at shutdown; without it, AckWait does the same
+		return
+	}
+	step := Step{
+		Kind: StepForwarded, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
+		Attempt: e.Attempts, Status: a.status, Duration: a.duration, Err: a.err,
+	}
+	f.q.counters.forwarded(a)
+	if a.err == nil {
+		f.settle(msg, e)
+		f.o.Observe(step)
+		return
+	}
+	if why := f.giveUp(e, a); why != nil {
+		f.o.Observe(step)
+		f.bury(msg, e, a.status, why)
+		return
+	}
+	step.Pause = f.pause(e, a)
+	f.tracker.fail(msg, e, a.err, time.Now().Add(step.Pause))
+	_ = msg.NakWithDelay(step.Pause) // without it, AckWait does the same, too soon
+	f.o.Observe(step)
+}
+
+func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {
+	f.tracker.settle(e.Sequence, e.Stored)
+	f.ack(msg)
+	if e.Attempts > 1 {
+		f.tell(e.Sequence)
+	}
+}
+
+var errTooOld = errors.New("it waited too long")
+
+func (f *Forwarder) tooOld(e Entry, ahead time.Duration) bool {
+	return f.o.MaxAge > 0 && time.Since(e.Stored)+ahead >= f.o.MaxAge
+}
+
+// giveUp says why an event that failed is not tried again.
+func (f *Forwarder) giveUp(e Entry, a attempt) error {
+	switch {
+	case slices.Contains(f.o.DeadOn, a.status):
+		return fmt.Errorf("the application refused it: %w", a.err)
+	case f.o.MaxAttempts > 0 && e.Attempts >= f.o.MaxAttempts:
+		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.err)
+	case f.tooOld(e, 0):
+		return fmt.Errorf("%w, and failed: %w", errTooOld, a.err)
+	}
+	return nil
+}
+
+// pause is how long to wait after a failure, no longer than the event may get old.
+func (f *Forwarder) pause(e Entry, a attempt) time.Duration {
+	pause := f.o.MaxPause
+	if shift := e.Attempts - 1; shift < 20 && f.o.MinPause<<shift < pause {
+		pause = f.o.MinPause << max(shift, 0)
+	}
+	pause -= rand.N(pause/2 + 1)
+	pause = max(pause, min(a.retryAfter, f.o.MaxPause))
+	if f.o.MaxAge > 0 {
+		pause = min(pause, f.o.MaxAge-time.Since(e.Stored))
+	}
+	return max(pause, time.Millisecond)
+}
+
+// keepAlive tells the store, as long as an attempt lasts, that it is under
+// way. The function it returns ends that.
+func (f *Forwarder) keepAlive(msg jetstream.Msg) (end func()) {
+	period := f.q.o.AckWait / 3
+	var mu sync.Mutex
+	var timer *time.Timer
+	ended := false
+	beat := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !ended {
+			_ = msg.InProgress() // the next one may get through
+			timer.Reset(period)
+		}
+	}
+	mu.Lock()
+	timer = time.AfterFunc(period, beat)
+	mu.Unlock()
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		timer.Stop()
+	}
+}
