@@ -110,7 +110,7 @@ func (app *flakyApplication) missing(ids []string) (missing []string) {
 
 // freeAddress is one that was free a moment ago: the listener has to come back
 // on the same one after each kill, as a service does.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mender-webhooks": func() { os.Exit(run()) },
 		"bare-handler":    bareHandler,
+		"nats-node":       natsNode,
 	})
 }
 

@@ -1,0 +1,125 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// BenchmarkListenCluster is BenchmarkListen with listen --nats: on three NATS
+// servers, each a program of its own, that share the machine with it, with one
+// and with three replicas.
+//
+//	go test -run '^$' -bench ListenCluster -benchtime 20000x ./cmd/mender-webhooks
+func BenchmarkListenCluster(b *testing.B) {
+	urls := startNATSNodes(b)
+	for _, replicas := range []int{1, 3} {
+		b.Run(fmt.Sprintf("replicas=%d", replicas), func(b *testing.B) {
+			bare := startServer(b, "bare-handler", regexp.MustCompile(`listening on http://(\S+)`))
+			ours := startServer(b, "mender-webhooks", regexp.MustCompile(`listening on http://([^\s;]+)`),
+				"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none", "--nats", urls,
+				"--replicas", fmt.Sprint(replicas), "--subject-prefix", fmt.Sprintf("r%d-%d", replicas, b.N))
+			ours.awaitSuccess(b)
+			for done := 0; done < b.N; done += benchTurn {
+				requests := signedRequests(b, min(benchTurn, b.N-done))
+				bare.send(b, requests)
+				ours.send(b, requests)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(bare.rate(), "bare/s")
+			b.ReportMetric(ours.rate(), "listen/s")
+			b.ReportMetric(ours.rate()/bare.rate(), "ratio")
+			b.ReportMetric(ours.p99(), "p99-ms")
+			_ = bare.stop(b)
+			b.ReportMetric(ours.stop(b), "listen-cpu-µs")
+		})
+	}
+}
+
+// awaitSuccess waits until events are taken in: at the start the cluster may
+// not be there yet.
+func (c *contender) awaitSuccess(b *testing.B) {
+	b.Helper()
+	in := bufio.NewReader(c.conns[0])
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := roundTrip(c.conns[0], in, signedRequests(b, 1)[0])
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Fatal(err)
+		}
+		// The answer was not read to its end.
+		_ = c.conns[0].Close()
+		if c.conns[0], err = net.Dial("tcp", c.conns[0].RemoteAddr().String()); err != nil {
+			b.Fatal(err)
+		}
+		in.Reset(c.conns[0])
+	}
+}
+
+// startNATSNodes runs a JetStream cluster of three on loopback until the
+// benchmark ends, and returns its URLs.
+func startNATSNodes(b *testing.B) string {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	program := filepath.Join(b.TempDir(), "nats-node")
+	if err := os.Symlink(self, program); err != nil {
+		b.Fatal(err)
+	}
+	var at [6]string // for clients, and for each other
+	for i := range at {
+		at[i] = freeAddress(b)
+	}
+	for i := range 3 {
+		dir := b.TempDir()
+		config := filepath.Join(dir, "nats.conf")
+		text := fmt.Sprintf(`server_name: n%d
+listen: %q
+jetstream { store_dir: %q, max_file: 8G, max_mem: 16M }
+cluster { name: bench, listen: %q, no_advertise: true, routes: ["nats://%s", "nats://%s", "nats://%s"] }
+`, i, at[i], dir, at[3+i], at[3], at[4], at[5])
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		command := exec.Command(program, config)
+		if err := command.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			_ = command.Process.Kill() // its folder goes too
+			_ = command.Wait()
+		})
+	}
+	return fmt.Sprintf("nats://%s,nats://%s,nats://%s", at[0], at[1], at[2])
+}
+
+// natsNode is a NATS server until it is killed.
+func natsNode() {
+	o, err := server.ProcessConfigFile(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	o.NoLog = true
+	s, err := server.NewServer(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	s.Start()
+	s.WaitForShutdown()
+}
