@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -16,41 +17,13 @@ import (
 // can't be reached, or has no quorum, before it answers without it.
 const clusterPatience = 2 * time.Second
 
-func (l *listener) openCluster(ctx context.Context, target *url.URL) (sink, error) {
-	r := l.options.relay
-	o, err := r.nats.dial(l.app)
-	if err != nil {
-		return nil, err
-	}
-	o.MaxBytes, o.Keep, o.Replicas = int64(r.maxBytes), r.keep, r.replicas
-	patience, cancel := context.WithTimeout(ctx, clusterPatience)
-	defer cancel()
-	c, err := relay.Dial(patience, o)
-	if errors.Is(err, relay.ErrUnavailable) {
-		return l.awaitCluster(o, target, err), nil
-	}
-	if err != nil {
-		return nil, natsError(err)
-	}
-	return l.onCluster(ctx, c, target), nil
-}
-
-// onCluster says what is on a cluster.
-func (l *listener) onCluster(ctx context.Context, c *relay.Cluster, target *url.URL) *stored {
-	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
-	defer cancel()
-	if state, err := c.Status(ctx); err == nil && (state.Waiting > 0 || state.Dead > 0) {
-		l.app.say("on the cluster: %d waiting, %d dead", state.Waiting, state.Dead)
-	}
-	return &stored{l: l, queue: c.Queue, release: c.Close, target: target}
-}
-
-// absent is a store on a cluster that is not there yet. Events are refused
-// until it is.
-type absent struct {
+// clustered is a store on a cluster, which may not be there yet: until it is,
+// events are refused.
+type clustered struct {
 	l      *listener
 	dial   relay.DialOptions
 	target *url.URL
+	opened *stored // at once; nil where the cluster has to be waited for
 
 	store   atomic.Pointer[stored] // nil until events are taken in
 	why     atomic.Pointer[error]  // there is none
@@ -58,70 +31,117 @@ type absent struct {
 	stop    context.CancelFunc // ends the waiting
 }
 
-func (l *listener) awaitCluster(o relay.DialOptions, target *url.URL, why error) *absent {
-	a := &absent{l: l, dial: o, target: target, stop: func() {}}
-	a.dial.Failed = func(err error) { a.why.Store(&err) }
-	a.why.Store(&why)
-	return a
+func (l *listener) openCluster(ctx context.Context, target *url.URL) (sink, error) {
+	r := l.options.relay
+	o, err := r.nats.dial(l.app)
+	if err != nil {
+		return nil, err
+	}
+	c := &clustered{l: l, dial: o, target: target, stop: func() {}}
+	c.dial.MaxBytes, c.dial.Keep, c.dial.Replicas = int64(r.maxBytes), r.keep, r.replicas
+	c.dial.Failed = c.missed
+	c.missed(errOpening)
+	patience, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	c.opened, err = c.open(patience)
+	if errors.Is(err, relay.ErrUnavailable) {
+		c.missed(err)
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-func (a *absent) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
-	if s := a.store.Load(); s != nil {
+var errOpening = fmt.Errorf("%w: it is being opened", relay.ErrUnavailable)
+
+// missed notes why there is no store.
+func (c *clustered) missed(err error) { c.why.Store(&err) }
+
+func (c *clustered) open(ctx context.Context) (*stored, error) {
+	queue, err := relay.Dial(ctx, c.dial)
+	if err != nil {
+		return nil, natsError(err)
+	}
+	if s := queue.Stats(); s.Waiting > 0 || s.Dead > 0 {
+		c.l.app.say("on the cluster: %d waiting, %d dead", s.Waiting, s.Dead)
+	}
+	return &stored{l: c.l, queue: queue.Queue, release: queue.Close, target: c.target}, nil
+}
+
+func (c *clustered) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
+	if s := c.store.Load(); s != nil {
 		return s.accept(ctx, r)
 	}
-	return unavailable(*a.why.Load())
+	return unavailable(*c.why.Load())
 }
 
-func (a *absent) ready(ctx context.Context) error {
-	if s := a.store.Load(); s != nil {
+func (c *clustered) ready(ctx context.Context) error {
+	if s := c.store.Load(); s != nil {
 		return s.ready(ctx)
 	}
-	return *a.why.Load()
+	return *c.why.Load()
 }
 
-// start waits for the cluster in the background. What waiting does not mend
-// ends the program.
-func (a *absent) start(ctx context.Context) error {
-	a.l.app.warn("--nats: %v; events are refused with 503 until the cluster is there", *a.why.Load())
-	ctx, a.stop = context.WithCancel(ctx)
-	a.waiting.Go(func() {
-		for ctx.Err() == nil {
-			s, err := a.open(ctx)
-			switch {
-			case err == nil:
-				a.store.Store(s)
-				a.l.app.say("the cluster is there: events are taken in")
-				return
-			case errors.Is(err, relay.ErrUnavailable):
-				a.why.Store(&err) // it is gone again
-			case ctx.Err() == nil:
-				a.l.stop(err)
-				return
-			}
+// start begins at once, or as soon as the cluster is there. What waiting does
+// not mend ends the program, now or then.
+func (c *clustered) start(ctx context.Context) error {
+	if c.opened != nil {
+		err := c.begin(ctx, c.opened)
+		if !errors.Is(err, relay.ErrUnavailable) {
+			return err
+		}
+		c.opened = nil
+		c.missed(err)
+	}
+	c.l.app.warn("%v; events are refused with 503 until the cluster is there", *c.why.Load())
+	ctx, c.stop = context.WithCancel(ctx)
+	c.waiting.Go(func() {
+		if err := c.await(ctx); err != nil && ctx.Err() == nil {
+			c.l.stop(err)
 		}
 	})
 	return nil
 }
 
-func (a *absent) open(ctx context.Context) (*stored, error) {
-	c, err := relay.Dial(ctx, a.dial)
-	if err != nil {
-		return nil, natsError(err)
+func (c *clustered) await(ctx context.Context) error {
+	for {
+		s, err := c.open(ctx)
+		if err == nil {
+			err = c.begin(ctx, s)
+		}
+		switch {
+		case err == nil:
+			c.l.app.say("the cluster is there: events are taken in")
+			return nil
+		case ctx.Err() != nil || !errors.Is(err, relay.ErrUnavailable):
+			return err
+		}
+		c.missed(err) // it is gone again
 	}
-	s := a.l.onCluster(ctx, c, a.target)
-	if err := s.start(ctx); err != nil {
-		ctx, cancel := context.WithCancel(ctx)
-		cancel() // there is nothing to finish
-		return nil, errors.Join(err, s.close(ctx))
-	}
-	return s, nil
 }
 
-func (a *absent) close(ctx context.Context) error {
-	a.stop()
-	a.waiting.Wait()
-	if s := a.store.Load(); s != nil {
-		return s.close(ctx)
+// begin takes events in from now on. Where that fails the store is closed.
+func (c *clustered) begin(ctx context.Context, s *stored) error {
+	if err := s.start(ctx); err != nil {
+		ended, cancel := context.WithCancel(ctx)
+		cancel() // there is nothing to finish
+		return errors.Join(err, s.close(ended))
 	}
+	c.store.Store(s)
 	return nil
+}
+
+func (c *clustered) close(ctx context.Context) error {
+	c.stop()
+	c.waiting.Wait()
+	s := c.store.Load()
+	if s == nil {
+		s = c.opened // never begun
+	}
+	if s == nil {
+		return nil
+	}
+	return s.close(ctx)
 }

@@ -151,18 +151,17 @@ func ackPending(concurrency int) int {
 func (f *Forwarder) start() error {
 	ctx, cancel := context.WithTimeout(f.work, f.q.o.apiTimeout())
 	defer cancel()
-	f.compare(ctx)
 	pending := ackPending(f.o.Concurrency)
 	f.cons = f.q.cons
 	info, err := f.cons.Info(ctx)
 	if err != nil {
-		return readError(err)
+		return openError(err)
 	}
 	// Only a change is written: on a full disk it could not be.
 	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
 		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
 		if f.cons, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
-			return readError(err)
+			return openError(err)
 		}
 	}
 	status, err := f.q.serveStatus(f)
@@ -170,6 +169,7 @@ func (f *Forwarder) start() error {
 		return err
 	}
 	var workers sync.WaitGroup
+	workers.Go(func() { f.compare(f.take) })
 	for range f.o.Concurrency {
 		workers.Go(f.run)
 	}
