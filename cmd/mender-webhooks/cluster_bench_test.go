@@ -12,8 +12,6 @@ import (
 	"regexp"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // BenchmarkListenCluster is BenchmarkListen with listen --nats: on three NATS
@@ -105,21 +103,4 @@ cluster { name: bench, listen: %q, no_advertise: true, routes: ["nats://%s", "na
 		})
 	}
 	return fmt.Sprintf("nats://%s,nats://%s,nats://%s", at[0], at[1], at[2])
-}
-
-// natsNode is a NATS server until it is killed.
-func natsNode() {
-	o, err := server.ProcessConfigFile(os.Args[1])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
-	}
-	o.NoLog = true
-	s, err := server.NewServer(o)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
-	}
-	s.Start()
-	s.WaitForShutdown()
 }

@@ -56,3 +56,20 @@ func cmdNATS(ts *testscript.TestScript, neg bool, args []string) {
 	context := fmt.Sprintf(`{"url":"nats://%s","user":%q,"password":%q}`, s.Addr(), args[1], args[2])
 	ts.Check(os.WriteFile(filepath.Join(dir, args[0]+".json"), []byte(context), 0o600))
 }
+
+// natsNode is a NATS server until it is killed.
+func natsNode() {
+	o, err := server.ProcessConfigFile(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	o.NoLog = true
+	s, err := server.NewServer(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	s.Start()
+	s.WaitForShutdown()
+}
