@@ -27,11 +27,10 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 	}
 	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
 	entry.Attempts = int(meta.NumDelivered)
-	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
-		f.settle(msg, entry)
+	defer f.keepAlive(msg)()
+	if entry.Attempts > 1 && f.doneElsewhere(msg, entry) {
 		return
 	}
-	beat := f.keepAlive(msg)
 	if f.tooOld(entry, 0) {
 		// It waited behind others, or nobody forwarded: not even tried.
 		entry.Attempts--
@@ -39,7 +38,6 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 	} else {
 		f.attempt(msg, entry)
 	}
-	beat()
 }
 
 func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {

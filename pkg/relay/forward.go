@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -79,6 +80,7 @@ type Step struct {
 type Forwarder struct {
 	q      *Queue
 	o      ForwardOptions
+	name   string // of this one among several, at random
 	target *target
 	cons   jetstream.Consumer
 
@@ -99,7 +101,7 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	f := &Forwarder{q: q, o: o, target: newTarget(o), done: make(chan struct{})}
+	f := &Forwarder{q: q, o: o, name: rand.Text(), target: newTarget(o), done: make(chan struct{})}
 	if !q.forwarder.CompareAndSwap(nil, f) {
 		return nil, errors.New("forward events: this queue is forwarded already")
 	}

@@ -50,6 +50,8 @@ type order struct {
 	// Settled is no order but a note, which nobody answers: another listener
 	// settled an event that may have failed here before.
 	Settled uint64 `json:"settled,omitempty"`
+	// Claim is a question that only who had the event answers.
+	Claim *claim `json:"claim,omitempty"`
 }
 
 // serveStatus answers those who ask what the forwarder does.
@@ -58,6 +60,10 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 		var o order
 		if len(m.Data) > 0 && json.Unmarshal(m.Data, &o) != nil {
 			return // not from one of ours
+		}
+		if o.Claim != nil {
+			f.hear(m, *o.Claim)
+			return
 		}
 		f.obey(o)
 		if m.Reply == "" {

@@ -50,14 +50,12 @@ const (
 	settled                 // it is done
 )
 
+// begin gives an event to the caller, unless somebody has it or had it.
 func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.busy[seq]; ok {
-		return underWay
-	}
-	if at, ok := t.recent[seq]; ok && at.Equal(stored) {
-		return settled
+	if known := t.known(seq, stored); known != fresh {
+		return known
 	}
 	if t.busy == nil {
 		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, map[uint64]time.Time{}
@@ -65,6 +63,31 @@ func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 	}
 	t.busy[seq] = struct{}{}
 	return fresh
+}
+
+// look says what begin would find.
+func (t *tracker) look(seq uint64, stored time.Time) tracked {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known(seq, stored)
+}
+
+func (t *tracker) known(seq uint64, stored time.Time) tracked {
+	if _, ok := t.busy[seq]; ok {
+		return underWay
+	}
+	if at, ok := t.recent[seq]; ok && at.Equal(stored) {
+		return settled
+	}
+	return fresh
+}
+
+// failedAt reports whether an event's last attempt here was that one.
+func (t *tracker) failedAt(seq uint64, attempt int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, ok := t.failed[seq]
+	return ok && b.Attempts == attempt
 }
 
 // release gives an event back that was not settled.
