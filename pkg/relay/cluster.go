@@ -63,6 +63,7 @@ func (c *cluster) lasting(up *atomic.Bool, deny context.CancelCauseFunc) []nats.
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(clusterReconnect),
 		nats.ReconnectJitter(clusterReconnect, clusterReconnect),
+		nats.FlusherTimeout(pingInterval), // as long as everybody waits for a network that takes nothing
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(pingsUnheard),
 		nats.IgnoreAuthErrorAbort(),
@@ -101,4 +102,25 @@ func connectError(err error) error {
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// within calls f, and returns when ctx ends at the latest: while nats.go makes
+// a connection anew, it keeps everybody waiting that asks something.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
 }

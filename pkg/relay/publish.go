@@ -41,7 +41,7 @@ var errNoID = errors.New("the event has no id")
 // Publish stores an event, and returns once the stream has it: in the file,
 // or with StoreOptions.Sync on the disk. Many calls at once share the way to
 // the store. An Unavailable event may have been stored nevertheless, and is
-// then forwarded like any other.
+// then forwarded like any other: its header and body must not change later.
 func (q *Queue) Publish(ctx context.Context, e Event) (Outcome, error) {
 	outcome, err := q.publish(ctx, e)
 	q.counters.published(outcome)
@@ -52,11 +52,20 @@ func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 	if e.ID == "" {
 		return Unavailable, fmt.Errorf("store an event: %w", errNoID)
 	}
-	if !q.o.single {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, q.o.AckTimeout, errNoAnswer)
-		defer cancel()
+	if q.o.single {
+		return q.publishNow(ctx, e)
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, q.o.AckTimeout, errNoAnswer)
+	defer cancel()
+	outcome, err := within(ctx, func() (Outcome, error) { return q.publishNow(ctx, e) })
+	if outcome == "" {
+		return Unavailable, fmt.Errorf("store event %q: %w", e.ID, err)
+	}
+	return outcome, err
+}
+
+// publishNow is publish, but may wait longer than ctx.
+func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 	if q.barrier != nil {
 		if err := q.barrier(); err != nil {
 			return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)

@@ -186,6 +186,6 @@ func (q *Queue) Ready(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := q.events.Info(ctx)
+	_, err := within(ctx, func() (*jetstream.StreamInfo, error) { return q.events.Info(ctx) })
 	return readError(err)
 }
