@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -189,6 +190,11 @@ func runActivity(ctx context.Context, a *app, o activityOptions) error {
 	client, q, err := o.open(ctx, a)
 	if err != nil {
 		return err
+	}
+	if o.all {
+		// So little is kept of each page that the collector would run for every
+		// fourth: this takes a quarter of the time, for some 20 MiB.
+		debug.SetGCPercent(400)
 	}
 	return printActivity(ctx, a, p, client, q, o.utc)
 }

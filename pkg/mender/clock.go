@@ -42,7 +42,7 @@ func (c *Client) ClockSkew() (time.Duration, bool) {
 func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
 	if !c.clock.known.Load() {
 		query := EventQuery{PageSize: 1}
-		if _, err := c.eventPage(ctx, "ask the server for its time", query, 1); err != nil {
+		if err := c.fetch(ctx, "ask the server for its time", query, 1).err; err != nil {
 			return time.Time{}, err
 		}
 	}

@@ -15,17 +15,31 @@ import (
 // encoding/json needs: the bytes are checked once, then only what is wanted is
 // looked at.
 func decodeEvents(page []byte) ([]Event, error) {
+	if err := checkPage(page); err != nil {
+		return nil, err
+	}
+	return readEvents(page)
+}
+
+// checkPage says what is wrong with a page that is no list in JSON.
+func checkPage(page []byte) error {
 	if !valid(page) {
-		// Let the standard library say what is wrong with it.
 		var raw json.RawMessage
 		if err := json.Unmarshal(page, &raw); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	list := scan{text: page}
 	if list.space(); page[list.at] != '[' {
-		return nil, errors.New("it is not a list")
+		return errors.New("it is not a list")
 	}
+	return nil
+}
+
+// readEvents takes a page apart that has been checked.
+func readEvents(page []byte) ([]Event, error) {
+	list := scan{text: page, plain: isPlain(page)}
+	list.space()
 	r := reader{page: page}
 	events := make([]Event, 0, len(page)/256)
 	for list.at++; list.next(); {
@@ -65,7 +79,7 @@ func (r *reader) event(s *scan, e *Event) error {
 	for s.at++; s.next(); {
 		name := s.key()
 		value := s.value()
-		switch known := r.field(name, value, e); {
+		switch known := r.field(s, name, value, e); {
 		case known:
 		case string(name) == "data":
 			e.Data = value
@@ -85,16 +99,16 @@ func (r *reader) event(s *scan, e *Event) error {
 
 // field takes the value of a field, if it is one that is known and of the kind
 // that is expected.
-func (r *reader) field(name, value []byte, e *Event) bool {
+func (r *reader) field(s *scan, name, value []byte, e *Event) bool {
 	switch string(name) {
 	case "id":
-		e.ID = unquote(value)
+		e.ID = s.unquote(value)
 		return value[0] == '"'
 	case "type":
-		e.Type = typeOf(value)
+		e.Type = s.eventType(value)
 		return value[0] == '"'
 	case "time":
-		at, err := time.Parse(time.RFC3339Nano, unquote(value))
+		at, err := time.Parse(time.RFC3339Nano, s.unquote(value))
 		if err == nil {
 			e.Time = at
 		}
@@ -103,7 +117,7 @@ func (r *reader) field(name, value []byte, e *Event) bool {
 		if value[0] != '[' {
 			return false
 		}
-		e.DeliveryStatuses = r.deliveries(scan{text: value})
+		e.DeliveryStatuses = r.deliveries(scan{text: value, plain: s.plain})
 		return true
 	}
 	return false
@@ -138,7 +152,7 @@ func (r *reader) delivery(s *scan, d *DeliveryStatus) {
 				break
 			}
 			if string(value[1:len(value)-1]) != r.integration {
-				r.integration = unquote(value)
+				r.integration = s.unquote(value)
 			}
 			d.IntegrationID = r.integration
 		case "success":
@@ -147,12 +161,13 @@ func (r *reader) delivery(s *scan, d *DeliveryStatus) {
 			code, _ := strconv.ParseFloat(string(value), 64) // 0 for what is none
 			d.StatusCode = int(code)
 		case "error":
-			d.Error = unquote(value)
+			d.Error = s.unquote(value)
 		}
 	}
 }
 
-func typeOf(value []byte) webhook.EventType {
+// eventType has the known types' names at hand.
+func (s *scan) eventType(value []byte) webhook.EventType {
 	if value[0] != '"' {
 		return ""
 	}
@@ -163,5 +178,5 @@ func typeOf(value []byte) webhook.EventType {
 			return known
 		}
 	}
-	return webhook.EventType(unquote(value))
+	return webhook.EventType(s.unquote(value))
 }

@@ -19,7 +19,8 @@ const (
 	// DefaultPageSize is what a query without a PageSize asks for at once.
 	DefaultPageSize = 100
 	// ahead is how many pages are fetched before the reader wants them.
-	ahead = 3
+	ahead        = 3
+	readEventsOp = "read the events"
 	// slack is how far the log may be out of order by time before an event
 	// after Since is missed.
 	slack = time.Minute
@@ -75,61 +76,55 @@ func (q EventQuery) wants(e Event) bool {
 func (c *Client) Events(ctx context.Context, q EventQuery) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r := &reading{query: q, seen: newWindow(windowSize), yield: yield}
-		first, err := c.eventPage(ctx, "read the events", q, 1)
-		if !r.readPage(c.decodePage(fetched{page: first, err: err})) {
+		if !r.readPage(c.fetch(ctx, readEventsOp, q, 1).events(c)) {
 			return
 		}
 		pages, stop := c.fetchAhead(ctx, q)
 		defer stop()
-		for f := range pages {
-			if !r.readPage(c.decodePage(f)) {
+		for p := range pages {
+			if !r.readPage(p.events(c)) {
 				return
 			}
 		}
 	}
 }
 
-// page is a page of the log as it came, not yet decoded.
+// page is a page of the log that was checked and not yet taken apart, or why
+// it did not come.
 type page struct {
 	call *call
 	resp *resty.Response
+	err  error
 }
 
 func (p page) empty() bool { return len(bytes.TrimSpace(p.resp.Body())) <= len("[]") }
 
-// fetched is a page, or why it did not come.
-type fetched struct {
-	page   page
-	events []Event
-	err    error
-}
-
-// decodePage reads what was fetched.
-func (c *Client) decodePage(f fetched) fetched {
-	if f.err != nil {
-		return f
+// events takes a page apart.
+func (p page) events(c *Client) ([]Event, error) {
+	if p.err != nil {
+		return nil, p.err
 	}
-	var err error
-	if f.events, err = decodeEvents(f.page.resp.Body()); err != nil {
-		f.err = c.badAnswer(f.page.call, f.page.resp, err)
+	events, err := readEvents(p.resp.Body())
+	if err != nil {
+		return nil, c.badAnswer(p.call, p.resp, err)
 	}
-	return f
+	return events, nil
 }
 
 // fetchAhead fetches pages from the second on, a few before they are taken,
 // until one is empty, an error comes, or stop is called, which returns once
-// all is quiet. Decoding takes about as long as fetching: it is left to the
-// reader, so that the two are all that compete for the processors.
-func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fetched, stop func()) {
+// all is quiet. Taking the pages apart is left to the reader: so both have
+// about as much to do, and no more than two processors have any use.
+func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan page, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	out := make(chan fetched, ahead-1)
+	out := make(chan page, ahead-1)
 	left := make(chan struct{}) // the reader is gone: nobody takes out, not even an error
 	var fetching sync.WaitGroup
 	fetching.Go(func() {
 		defer close(out)
 		for n := 2; ; n++ {
-			p, err := c.eventPage(ctx, "read the events", q, n)
-			if !pass(out, fetched{page: p, err: err}, left) || err != nil || p.empty() {
+			p := c.fetch(ctx, readEventsOp, q, n)
+			if !pass(out, p, left) || p.err != nil || p.empty() {
 				return
 			}
 		}
@@ -142,23 +137,26 @@ func (c *Client) fetchAhead(ctx context.Context, q EventQuery) (pages <-chan fet
 }
 
 // pass hands a page on, and reports whether it was taken.
-func pass(to chan<- fetched, f fetched, left <-chan struct{}) bool {
+func pass(to chan<- page, p page, left <-chan struct{}) bool {
 	select {
-	case to <- f:
+	case to <- p:
 		return true
 	case <-left:
 		return false
 	}
 }
 
-// eventPage fetches one page of the log, counted from 1.
-func (c *Client) eventPage(ctx context.Context, op string, q EventQuery, n int) (page, error) {
+// fetch fetches one page of the log, counted from 1, and checks it.
+func (c *Client) fetch(ctx context.Context, op string, q EventQuery, n int) page {
 	k := eventsCall(op, q, n)
 	resp, err := c.do(ctx, k)
 	if err != nil {
-		return page{}, err
+		return page{err: err}
 	}
-	return page{k, resp}, nil
+	if err := checkPage(resp.Body()); err != nil {
+		return page{err: c.badAnswer(k, resp, err)}
+	}
+	return page{call: k, resp: resp}
 }
 
 // eventsCall is the call for one page of the log.

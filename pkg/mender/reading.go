@@ -18,13 +18,13 @@ type reading struct {
 
 // readPage gives the reader what is new on a page, and reports whether there
 // is more to read.
-func (r *reading) readPage(f fetched) bool {
-	if f.err != nil {
-		r.yield(Event{}, f.err)
+func (r *reading) readPage(page []Event, err error) bool {
+	if err != nil {
+		r.yield(Event{}, err)
 		return false
 	}
-	more := len(f.events) >= r.query.pageSize()
-	return r.take(joined(r.held, f.events), more) && more
+	more := len(page) >= r.query.pageSize()
+	return r.take(joined(r.held, page), more) && more
 }
 
 // joined puts what was held before a page.

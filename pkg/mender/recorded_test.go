@@ -147,14 +147,11 @@ func perform(ctx context.Context, c *Client, x exchange) (result any, known bool
 	case "DELETE /integrations/ID":
 		err = c.DeleteIntegration(ctx, id)
 	case "GET /events":
-		var page page
 		q := EventQuery{}
 		if strings.Contains(query, "per_page=500") {
 			q.PageSize = 500
 		}
-		if page, err = c.eventPage(ctx, "read", q, 1); err == nil {
-			result, err = decodeEvents(page.resp.Body())
-		}
+		result, err = c.fetch(ctx, "read", q, 1).events(c)
 	default:
 		return nil, false, nil
 	}

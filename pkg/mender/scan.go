@@ -3,6 +3,7 @@ package mender
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // scan walks over JSON that is known to be valid, without looking at a byte
@@ -10,7 +11,14 @@ import (
 type scan struct {
 	text []byte
 	at   int
+	// plain says that the strings of text stand for themselves, as they mostly
+	// do: looked at once, and not for each of them.
+	plain bool
 }
+
+// isPlain reports whether all strings of a JSON text stand for themselves: none
+// has an escape, or bytes that encoding/json would put right.
+func isPlain(text []byte) bool { return bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) }
 
 // space goes to the next byte that means something.
 func (s *scan) space() {
@@ -41,10 +49,10 @@ func (s *scan) key() []byte {
 	s.space()
 	s.at++ // the colon
 	s.space()
-	if bytes.IndexByte(name, '\\') < 0 && isASCII(name) {
+	if s.plain || isPlain(name) {
 		return name[1 : len(name)-1]
 	}
-	return []byte(unquote(name))
+	return []byte(s.unquote(name))
 }
 
 // value goes past a value and returns it.
@@ -98,24 +106,14 @@ func (s *scan) bracketed() {
 }
 
 // unquote returns the text of a JSON string, and "" for any other value.
-func unquote(value []byte) string {
+func (s *scan) unquote(value []byte) string {
 	switch {
 	case len(value) < 2 || value[0] != '"':
 		return ""
-	case bytes.IndexByte(value, '\\') < 0 && isASCII(value):
+	case s.plain || isPlain(value):
 		return string(value[1 : len(value)-1])
 	}
 	var text string
 	_ = json.Unmarshal(value, &text) // it is valid
 	return text
-}
-
-// isASCII: what is not may be no UTF-8, which encoding/json puts right.
-func isASCII(text []byte) bool {
-	for _, c := range text {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
