@@ -81,6 +81,7 @@ func (r *reader) event(s *scan, e *Event) error {
 		value := s.value()
 		switch known := r.field(s, name, value, e); {
 		case known:
+			delete(e.Extra, string(name)) // the last of a name counts
 		case string(name) == "data":
 			e.Data = value
 		default:

@@ -101,6 +101,7 @@ func FuzzDecodeEvents(f *testing.F) {
 	}
 	f.Add([]byte(`[{"id":"\ud800","type":"\u00e9","time":1,"data":"\"","id":"2","delivery_statuses":[1,{"success":"true","status_code":1e9}]}]`))
 	f.Add([]byte("[{\"id\":\"a\\\"\\\\\",\"type\":\"b\",\"\xff\":\"]}\",\"\":-1.5e-3 ,\"delivery_statuses\":[7,null,[{}]]}]"))
+	f.Add([]byte(`[{"id":"1","type":"x","time":{},"time":"2026-01-01T00:00:00Z"}]`))
 	f.Add([]byte(` [ { "id" :"a" , "type":"b","x":{"id":[{}]} } , {"id":"c","type":"d"} ] `))
 	f.Fuzz(func(t *testing.T, page []byte) {
 		events, err := decodeEvents(page)
