@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
@@ -65,11 +66,13 @@ func runStats(ctx context.Context, a *app, o activityOptions) error {
 }
 
 // ports are those of one connection, which tell nothing about a failure.
-var ports = regexp.MustCompile(`\b(read|write) tcp \S+->(\S+): `)
+var ports = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\b(read|write) tcp \S+->(\S+): `)
+})
 
 // errorKind is the text that failures are counted by.
 func errorKind(d mender.DeliveryStatus) string {
-	return ports.ReplaceAllString(failureText(d), "$1 tcp …->$2: ")
+	return ports().ReplaceAllString(failureText(d), "$1 tcp …->$2: ")
 }
 
 func statsFields(s mender.Stats, utc bool) []output.Field {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,9 @@ the webhook's URL, or left out for the only webhook.`,
 	return cmd
 }
 
-var wholeID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var wholeID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+})
 
 func runSecretSet(ctx context.Context, a *app, flags secretFlags, arg string) error {
 	p, err := a.idPrinter()
@@ -59,7 +62,7 @@ func runSecretSet(ctx context.Context, a *app, flags secretFlags, arg string) er
 		return err
 	}
 	id := strings.ToLower(arg)
-	if !wholeID.MatchString(id) {
+	if !wholeID().MatchString(id) {
 		if set, err = a.settings(); err != nil {
 			return err
 		}

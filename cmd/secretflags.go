@@ -21,8 +21,7 @@ func (s *secretFlags) register(f *pflag.FlagSet) {
 
 // fromStdin reports whether a secret is read from stdin.
 func (s *secretFlags) fromStdin() bool {
-	files, _ := s.flags.GetStringArray(config.FlagSecretFile) // the flag is there
-	return slices.Contains(files, "-")
+	return slices.Contains(config.SecretFiles(s.flags), "-")
 }
 
 func (s *secretFlags) input(a *app) config.Input {

@@ -23,14 +23,18 @@ const (
 // RegisterSecretFlags adds --secret and --secret-file, which can be repeated
 // where the command takes several, and --generate-secret where it makes one.
 func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
-	flags.StringArray(FlagSecret, nil,
+	flags.Var(&repeated{}, FlagSecret,
 		"webhook secret, hexadecimal digits in pairs (`HEX`); other users of this machine can see it in the process list")
-	flags.StringArray(FlagSecretFile, nil,
+	flags.Var(&repeated{}, FlagSecretFile,
 		"read the webhook secret from `FILE`, or from standard input if it is - (variable "+EnvWebhookSecret+" holds the secret itself)")
 	if generate {
 		flags.Bool(FlagGenerateSecret, false, "make a new webhook secret")
 	}
 }
+
+// SecretFiles returns the names given with --secret-file; none where there is
+// no such flag.
+func SecretFiles(flags *pflag.FlagSet) []string { return flagValues(flags, FlagSecretFile) }
 
 // WebhookSecret is a webhook's secret and where it came from.
 type WebhookSecret struct {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/token"
 )
@@ -101,12 +102,14 @@ func (w *yamlWriter) element(depth int, open json.Delim) error {
 
 // plainYAML is text that no YAML parser takes for anything but a string,
 // unless it is a word that token.IsNeedQuoted knows, such as yes or null.
-var plainYAML = regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_@.+-]*(?:[ :][A-Za-z0-9/_@.+-]+)*$`)
+var plainYAML = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_@.+-]*(?:[ :][A-Za-z0-9/_@.+-]+)*$`)
+})
 
 func yamlScalar(tok json.Token) string {
 	switch t := tok.(type) {
 	case string:
-		if plainYAML.MatchString(t) && !token.IsNeedQuoted(t) {
+		if plainYAML().MatchString(t) && !token.IsNeedQuoted(t) {
 			return t
 		}
 		return yamlQuote(t)
