@@ -66,7 +66,7 @@ func runStats(ctx context.Context, a *app, o activityOptions) error {
 }
 
 // ports are those of one connection, which tell nothing about a failure.
-var ports = sync.OnceValue(func() *regexp.Regexp {
+var ports = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, and only where it is needed
 	return regexp.MustCompile(`\b(read|write) tcp \S+->(\S+): `)
 })
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -39,10 +38,6 @@ the webhook's URL, or left out for the only webhook.`,
 	return cmd
 }
 
-var wholeID = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-})
-
 func runSecretSet(ctx context.Context, a *app, flags secretFlags, arg string) error {
 	p, err := a.idPrinter()
 	if err != nil {
@@ -62,7 +57,7 @@ func runSecretSet(ctx context.Context, a *app, flags secretFlags, arg string) er
 		return err
 	}
 	id := strings.ToLower(arg)
-	if !wholeID().MatchString(id) {
+	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) {
 		if set, err = a.settings(); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (w *yamlWriter) element(depth int, open json.Delim) error {
 
 // plainYAML is text that no YAML parser takes for anything but a string,
 // unless it is a word that token.IsNeedQuoted knows, such as yes or null.
-var plainYAML = sync.OnceValue(func() *regexp.Regexp {
+var plainYAML = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, and only where it is needed
 	return regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_@.+-]*(?:[ :][A-Za-z0-9/_@.+-]+)*$`)
 })
 

@@ -7,15 +7,10 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 )
-
-var prefixForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
-})
 
 // resolve checks the options, and reads the context.
 func (o DialOptions) resolve() (*cluster, error) {
@@ -23,7 +18,7 @@ func (o DialOptions) resolve() (*cluster, error) {
 		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Logf: o.Logf,
 		AckTimeout: orElse(o.AckTimeout, DefaultClusterAckTimeout), bind: o.Attach,
 	}.withDefaults()
-	if !prefixForm().MatchString(q.Prefix) {
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(q.Prefix) {
 		return nil, fmt.Errorf("%q can't begin subjects: it takes letters, digits, - and _, parted by dots", q.Prefix)
 	}
 	c := &cluster{queue: q, name: orElse(o.Name, "mender-webhooks")}
