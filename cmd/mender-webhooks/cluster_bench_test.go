@@ -28,11 +28,7 @@ func BenchmarkListenCluster(b *testing.B) {
 				"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none", "--nats", urls,
 				"--replicas", fmt.Sprint(replicas), "--subject-prefix", fmt.Sprintf("r%d-%d", replicas, b.N))
 			ours.awaitSuccess(b)
-			for done := 0; done < b.N; done += benchTurn {
-				requests := signedRequests(b, min(benchTurn, b.N-done))
-				bare.send(b, requests)
-				ours.send(b, requests)
-			}
+			takeTurns(b, bare, ours)
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(bare.rate(), "bare/s")
 			b.ReportMetric(ours.rate(), "listen/s")

@@ -115,9 +115,10 @@ func explain(got, body []byte, secrets []Secret) Reason {
 	return WrongSecretOrAlteredBody
 }
 
+// signatureOf looks for the names as they stand above: they are canonical.
 func signatureOf(header http.Header) (signature string, signed bool) {
-	for _, name := range []string{HeaderSignature, HeaderSignaturePayload} {
-		if values := header.Values(name); len(values) > 0 {
+	for _, name := range [...]string{HeaderSignature, HeaderSignaturePayload} {
+		if values := header[name]; len(values) > 0 {
 			// Two signatures are as malformed as one of the wrong length.
 			return strings.Join(values, ","), true
 		}
