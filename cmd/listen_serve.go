@@ -51,10 +51,14 @@ func (l *listener) open(ctx context.Context) (err error) {
 	if l.sink, err = l.openSink(ctx); err != nil {
 		return errors.Join(err, l.lines.close())
 	}
+	accept := l.sink.accept
+	if l.sink == (nowhere{}) {
+		accept = nil
+	}
 	l.rc, err = receiver.New(receiver.Options{
 		Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
 		Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.remember(),
-		Accept: l.sink.accept, Observe: l.observe(), Counted: l.counted,
+		Accept: accept, Observe: l.observe(), Counted: l.counted,
 	})
 	if err != nil {
 		return errors.Join(&cliError{code: exitUsage, err: err}, l.sink.close(ctx), l.lines.close())

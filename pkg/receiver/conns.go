@@ -55,9 +55,9 @@ func (c *conn) prove() {
 }
 
 // rest says that the request is answered.
-func (c *conn) rest() {
+func (c *conn) rest(now time.Time) {
 	if c != nil {
-		c.since.Store(time.Now().UnixNano())
+		c.since.Store(now.UnixNano())
 		c.busy.Store(false)
 	}
 }

@@ -21,9 +21,9 @@ const (
 
 // ServeHTTP answers one delivery.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := &Request{Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
+	req := rc.request(r)
+	defer rc.release(req)
 	conn := connFrom(r.Context())
-	defer conn.rest()
 
 	held := 0
 	answer, ok := rc.screen(r, req)
@@ -43,7 +43,27 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn.limitWriting(len(answer.Body) > 0)
 	write(w, answer)
-	rc.tell(r, req, answer)
+	now := time.Now()
+	rc.tell(r, req, answer, now)
+	conn.rest(now)
+}
+
+// request begins a Request. Where nobody gets to see it, its memory is used
+// again.
+func (rc *Receiver) request(r *http.Request) *Request {
+	req, _ := rc.spare.Get().(*Request)
+	if req == nil {
+		req = &Request{}
+	}
+	*req = Request{Header: r.Header, Body: req.Body[:0], RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
+	return req
+}
+
+// release takes a Request back, unless somebody may have kept it.
+func (rc *Receiver) release(req *Request) {
+	if rc.o.Accept == nil && rc.watch == nil && cap(req.Body) <= smallBody {
+		rc.spare.Put(req)
+	}
 }
 
 // screen refuses what needs no look at the body.
@@ -114,10 +134,10 @@ func (rc *Receiver) take(r *http.Request, req *Request) Answer {
 }
 
 // tell counts the request, and queues its record.
-func (rc *Receiver) tell(r *http.Request, req *Request, answer Answer) {
+func (rc *Receiver) tell(r *http.Request, req *Request, answer Answer, now time.Time) {
 	rc.counts[verdictIndex(req.Verification.Verdict)].Add(1)
 	if rc.o.Counted != nil {
-		rc.o.Counted(req.Verification.Verdict, answer.Status, time.Since(req.ReceivedAt))
+		rc.o.Counted(req.Verification.Verdict, answer.Status, now.Sub(req.ReceivedAt))
 	}
 	if rc.watch != nil {
 		rc.watch.offer(newSighting(r, req, answer))

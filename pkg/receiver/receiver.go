@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,6 +94,7 @@ type Receiver struct {
 	large  budget
 	counts [5]atomic.Uint64
 	known  atomic.Pointer[verifying]
+	spare  sync.Pool // of *Request
 }
 
 // verifying is what signatures are checked with, for as long as the secrets
