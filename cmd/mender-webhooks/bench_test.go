@@ -52,27 +52,29 @@ func BenchmarkListen(b *testing.B) {
 			bare := startServer(b, "bare-handler", regexp.MustCompile(`listening on http://(\S+)`))
 			flags := append([]string{"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none"}, mode.flags(b.TempDir())...)
 			ours := startServer(b, "mender-webhooks", regexp.MustCompile(`listening on http://([^\s;]+)`), flags...)
-			takeTurns(b, bare, ours)
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(bare.rate(), "bare/s")
-			b.ReportMetric(ours.rate(), "listen/s")
-			b.ReportMetric(ours.rate()/bare.rate(), "ratio")
-			b.ReportMetric(ours.p99(), "p99-ms")
-			b.ReportMetric(bare.stop(b), "bare-cpu-µs")
-			b.ReportMetric(ours.stop(b), "listen-cpu-µs")
+			compete(b, bare, ours)
 		})
 	}
 }
 
-// takeTurns sends b.N requests to each of the two. They change places, since who
-// comes second meets what making the requests left behind, and is slower for it.
-func takeTurns(b *testing.B, first, second *contender) {
+// compete sends b.N requests to each of the two, ends them, and reports how they
+// did. They take turns, each first in every other one, since who comes second
+// meets what making the requests left behind, and is slower for it.
+func compete(b *testing.B, bare, ours *contender) {
+	first, second := bare, ours
 	for done := 0; done < b.N; done += benchTurn {
 		requests := signedRequests(b, min(benchTurn, b.N-done))
 		first.send(b, requests)
 		second.send(b, requests)
 		first, second = second, first
 	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bare.rate(), "bare/s")
+	b.ReportMetric(ours.rate(), "listen/s")
+	b.ReportMetric(ours.rate()/bare.rate(), "ratio")
+	b.ReportMetric(ours.p99(), "p99-ms")
+	b.ReportMetric(bare.stop(b), "bare-cpu-µs")
+	b.ReportMetric(ours.stop(b), "listen-cpu-µs")
 }
 
 // bareHandler is what listen is compared with.

@@ -28,14 +28,7 @@ func BenchmarkListenCluster(b *testing.B) {
 				"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none", "--nats", urls,
 				"--replicas", fmt.Sprint(replicas), "--subject-prefix", fmt.Sprintf("r%d-%d", replicas, b.N))
 			ours.awaitSuccess(b)
-			takeTurns(b, bare, ours)
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(bare.rate(), "bare/s")
-			b.ReportMetric(ours.rate(), "listen/s")
-			b.ReportMetric(ours.rate()/bare.rate(), "ratio")
-			b.ReportMetric(ours.p99(), "p99-ms")
-			_ = bare.stop(b)
-			b.ReportMetric(ours.stop(b), "listen-cpu-µs")
+			compete(b, bare, ours)
 		})
 	}
 }
