@@ -70,6 +70,8 @@ type Follower struct {
 	fresh   int // events in the last minute, for the size of a page
 	most    int // events that are held of a look, about
 	skip    int // where the next look begins, in events from the log's new end
+	// catchingUp says that the look before left newer events for this one.
+	catchingUp bool
 	// base is up to where the log is known for certain: reading goes back to
 	// margin before it.
 	base time.Time
@@ -205,7 +207,7 @@ func (f *Follower) done(l *look) {
 	if !l.serverTime.IsZero() && !l.partial() {
 		f.readAt = l.serverTime
 	}
-	f.skip = l.next(f.most)
+	f.skip, f.catchingUp = l.next(f.most), l.partial()
 	f.fresh = f.memory.prune(f.horizon(l.serverTime))
 	f.polls++
 }

@@ -116,13 +116,14 @@ func refused(e *Error) bool {
 }
 
 // noticeGap says so when events may have expired unseen. An event that is as
-// old as the last look proves that none has.
+// old as the last look proves that none has. A gap that takes several looks to
+// catch up with is told once, by the first, which begins at the log's new end.
 func (f *Follower) noticeGap(l *look) {
 	now := l.serverTime
 	if now.IsZero() {
 		now = l.newest
 	}
-	if f.readAt.IsZero() || !l.ended || now.Sub(f.readAt) <= retention {
+	if f.readAt.IsZero() || f.catchingUp || !l.ended || now.Sub(f.readAt) <= retention {
 		return
 	}
 	to := l.oldest

@@ -391,10 +391,12 @@ func TestFollowResumesAfterWeeks(t *testing.T) {
 				run := func(d time.Duration) {
 					ctx, cancel := context.WithTimeout(t.Context(), d)
 					defer cancel()
-					got.follow(ctx, mustFollow(t, c, FollowOptions{
+					f := mustFollow(t, c, FollowOptions{
 						Resume: state, Notice: func(n Notice) { notices = append(notices, n) },
 						Checkpoint: func(s FollowState) error { state = throughJSON(t, s); return nil },
-					}))
+					})
+					f.most = 100 // so that it takes many looks to catch up
+					got.follow(ctx, f)
 				}
 				run(time.Hour)
 				left := time.Now()
