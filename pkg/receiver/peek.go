@@ -62,7 +62,7 @@ func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 			case key == "id" && plain:
 				id, key = string(text), ""
 			case key == "type" && plain:
-				typ, key = eventType(text), ""
+				typ, key = webhook.EventType(text), ""
 			case key != "":
 				return "", "", false
 			}
@@ -78,16 +78,6 @@ func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 		}
 	}
 	return id, typ, id != "" && typ != ""
-}
-
-// eventType has the usual names at hand.
-func eventType(text []byte) webhook.EventType {
-	for _, known := range [...]webhook.EventType{webhook.DeviceStatusChanged, webhook.DeviceProvisioned, webhook.DeviceDecommissioned} {
-		if string(text) == string(known) {
-			return known
-		}
-	}
-	return webhook.EventType(text)
 }
 
 // keyOf tells the two keys that matter from all others.
