@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/cmd/access"
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
@@ -62,28 +64,28 @@ func TestDoctorReceiver(t *testing.T) {
 		lasts   time.Duration
 		handler http.Handler
 		trusted bool
-		status  health
+		status  access.Health
 		finding string
 		next    string
 	}{
-		"fine":        {month, ok, true, healthy, "it answers by TLS 1.3, and the certificate lasts until", ""},
-		"self-signed": {month, ok, false, failed, "Mender refuses its certificate: x509: certificate signed by unknown authority", "a public authority"},
-		"expired":     {-time.Hour, ok, true, failed, "Mender refuses its certificate: x509: certificate has expired", "renew the receiver's certificate"},
-		"ends soon":   {10*24*time.Hour + time.Hour, ok, true, warning, "which is in 10d", "renew"},
-		"redirects":   {month, moved, true, warning, "it redirects (301) to https://elsewhere.example/?token=***, and Mender does not follow", "the final URL"},
+		"fine":        {month, ok, true, access.Healthy, "it answers by TLS 1.3, and the certificate lasts until", ""},
+		"self-signed": {month, ok, false, access.Failed, "Mender refuses its certificate: x509: certificate signed by unknown authority", "a public authority"},
+		"expired":     {-time.Hour, ok, true, access.Failed, "Mender refuses its certificate: x509: certificate has expired", "renew the receiver's certificate"},
+		"ends soon":   {10*24*time.Hour + time.Hour, ok, true, access.Warning, "which is in 10d", "renew"},
+		"redirects":   {month, moved, true, access.Warning, "it redirects (301) to https://elsewhere.example/?token=***, and Mender does not follow", "the final URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, authority := tlsServer(t, test.lasts, test.handler)
-			d := &doctor{app: &app{now: time.Now}, publicRoots: x509.NewCertPool()}
+			d := &access.Doctor{App: &cli.App{Now: time.Now}, PublicRoots: x509.NewCertPool()}
 			if test.trusted {
-				d.publicRoots.AppendCertsFromPEM(authority)
+				d.PublicRoots.AppendCertsFromPEM(authority)
 			}
 			u, err := url.Parse(server.URL)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := d.receiver(t.Context(), u)
+			f := d.Receiver(t.Context(), u)
 			if f.Status != test.status || !strings.Contains(f.Finding, test.finding) || !strings.Contains(f.Next, test.next) {
 				t.Errorf("got %+v", f)
 			}
@@ -93,16 +95,16 @@ func TestDoctorReceiver(t *testing.T) {
 
 func TestDoctorAddress(t *testing.T) {
 	t.Parallel()
-	d := &doctor{app: &app{now: time.Now}}
-	for host, want := range map[string]health{
-		"203.0.113.7": healthy, "10.0.0.1": warning, "[::1]": warning, "[::ffff:192.168.0.1]": warning,
-		"169.254.169.254": warning, "localhost": warning, "receiver.invalid": unknowing,
+	d := &access.Doctor{App: &cli.App{Now: time.Now}}
+	for host, want := range map[string]access.Health{
+		"203.0.113.7": access.Healthy, "10.0.0.1": access.Warning, "[::1]": access.Warning, "[::ffff:192.168.0.1]": access.Warning,
+		"169.254.169.254": access.Warning, "localhost": access.Warning, "receiver.invalid": access.Unknowing,
 	} {
 		u, err := url.Parse("https://" + host + "/hook")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := d.address(t.Context(), u); f.Status != want {
+		if f := d.Address(t.Context(), u); f.Status != want {
 			t.Errorf("%s: got %+v, want %s", host, f, want)
 		}
 	}
@@ -118,11 +120,11 @@ type machine struct {
 func (m machine) run(args ...string) (code int, out, said string) {
 	m.t.Helper()
 	var stdout, stderr bytes.Buffer
-	a := &app{in: strings.NewReader(""), out: &stdout, err: &stderr, now: m.now,
-		env: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok }}
+	a := &cli.App{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Now: m.now,
+		Env: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok }}
 	root := newRootCmd(a)
 	root.SetArgs(args)
-	code = a.report(root.ExecuteContext(context.Background()))
+	code = a.Report(root.ExecuteContext(context.Background()))
 	return code, stdout.String(), stderr.String()
 }
 
@@ -148,22 +150,22 @@ func newMachine(t *testing.T, o sandbox.Options) machine {
 func TestDoctorTransport(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
-	if code, out, _ := m.run("doctor"); code != exitNotFound || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
+	if code, out, _ := m.run("doctor"); code != cli.ExitNotFound || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
 		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
-	if code, out, _ := m.run("doctor"); code != exitServer || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
+	if code, out, _ := m.run("doctor"); code != cli.ExitServer || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
 		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
 	}
-	if code, out, _ := m.run("doctor", "--skip-verify"); code != exitNotFound || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
+	if code, out, _ := m.run("doctor", "--skip-verify"); code != cli.ExitNotFound || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
 	// Other commands say it each time.
-	if code, _, said := m.run("list", "--skip-verify"); code != exitOK || !strings.Contains(said, "warning: the server's certificate is not checked") {
+	if code, _, said := m.run("list", "--skip-verify"); code != cli.ExitOK || !strings.Contains(said, "warning: the server's certificate is not checked") {
 		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
 	}
 	m.env["MENDER_CA_CERT"] = m.env["HOME"] + "/none.pem"
-	if code, out, _ := m.run("doctor"); code != exitUsage || !strings.Contains(out, "✗  tls          --ca-cert") {
+	if code, out, _ := m.run("doctor"); code != cli.ExitUsage || !strings.Contains(out, "✗  tls          --ca-cert") {
 		t.Errorf("no such file: exit code %d\n%s", code, out)
 	}
 }

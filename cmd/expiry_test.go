@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
@@ -28,11 +29,11 @@ func TestExpiresSoon(t *testing.T) {
 		{"over", 7 * day, 0, false}, // that is for the server's refusal to say
 	} {
 		ends := made.Add(test.lasts)
-		if got := expiresSoon(mender.Claims{IssuedAt: made, ExpiresAt: ends}, ends.Add(-test.left)); got != test.want {
+		if got := cli.ExpiresSoon(mender.Claims{IssuedAt: made, ExpiresAt: ends}, ends.Add(-test.left)); got != test.want {
 			t.Errorf("%s: got %v", test.name, got)
 		}
 	}
-	if expiresSoon(mender.Claims{IssuedAt: made}, made) {
+	if cli.ExpiresSoon(mender.Claims{IssuedAt: made}, made) {
 		t.Error("a token that never expires does so soon")
 	}
 }
@@ -46,14 +47,14 @@ func TestExpiryWarning(t *testing.T) {
 	m.now = now
 	commands := [][]string{{"list"}, {"whoami"}, {"activity"}, {"token", "list"}}
 	for _, args := range commands {
-		if code, _, said := m.run(args...); code != exitOK || strings.Contains(said, "expires in") {
+		if code, _, said := m.run(args...); code != cli.ExitOK || strings.Contains(said, "expires in") {
 			t.Errorf("%s: exit code %d, too early a warning:\n%s", args, code, said)
 		}
 	}
 	at = at.Add(6*24*time.Hour + 12*time.Hour)
 	for _, args := range commands {
 		code, out, said := m.run(args...)
-		if code != exitOK || !strings.Contains(said, "warning: the token (from MENDER_SERVER_ACCESS_TOKEN) expires in 1") || strings.Contains(out, "expires in") {
+		if code != cli.ExitOK || !strings.Contains(said, "warning: the token (from MENDER_SERVER_ACCESS_TOKEN) expires in 1") || strings.Contains(out, "expires in") {
 			t.Errorf("%s: exit code %d, no warning:\n%s", args, code, said)
 		}
 		if _, _, said := m.run(append(args, "-q")...); said != "" {
@@ -65,7 +66,7 @@ func TestExpiryWarning(t *testing.T) {
 	}
 	at = at.Add(24 * time.Hour)
 	code, _, said := m.run("list")
-	if code != exitAccess || !strings.Contains(said, "hint: the token (from MENDER_SERVER_ACCESS_TOKEN) expired on ") || !strings.Contains(said, "; make a new one") {
+	if code != cli.ExitAccess || !strings.Contains(said, "hint: the token (from MENDER_SERVER_ACCESS_TOKEN) expired on ") || !strings.Contains(said, "; make a new one") {
 		t.Errorf("expired: exit code %d\n%s", code, said)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/docs"
 )
 
@@ -47,7 +48,7 @@ func addHelp(root *cobra.Command) {
 values: ids with their URLs, event types, statuses, profiles. The help of each
 shell says where it goes.`
 		c.Example = "  mender-webhooks completion bash --help\n  source <(mender-webhooks completion bash)"
-		c.Args, c.RunE = unknownCommand, needsSubcommand
+		c.Args, c.RunE = cli.UnknownCommand, cli.NeedsSubcommand
 		for _, shell := range c.Commands() {
 			shell.Example = map[string]string{
 				"bash":       "  source <(mender-webhooks completion bash)",
@@ -91,15 +92,15 @@ func newHelpCmd() *cobra.Command {
 }
 
 func unknownTopic(root *cobra.Command, given []string) error {
-	err := usagef("there is no command or help topic %q", strings.Join(given, " "))
+	err := cli.Usagef("there is no command or help topic %q", strings.Join(given, " "))
 	var names []string
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	if similar := similarTo(given[0], names); similar != "" {
-		return hinted(err, "did you mean `%s help %s`?", root.Name(), similar)
+	if similar := cli.SimilarTo(given[0], names); similar != "" {
+		return cli.Hinted(err, "did you mean `%s help %s`?", root.Name(), similar)
 	}
-	return hinted(err, "`%s help` lists what there is", root.Name())
+	return cli.Hinted(err, "`%s help` lists what there is", root.Name())
 }
 
 // plainText lays out a page of docs for a terminal: headings in capitals,

@@ -1,0 +1,231 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+// NewConfigCmd returns the config command.
+func NewConfigCmd(a *cli.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config COMMAND",
+		Short: "Show and change settings, and profiles of them",
+		Long: `Show where each setting comes from, and change the config file. A profile is a
+set of settings with a name, so that several servers or organizations can be
+used side by side: --profile or MENDER_PROFILE chooses one for a command, and
+` + "`config use`" + ` for all that come after.
+
+The settings of a profile:
+
+` + settingsHelp(),
+		Example: `  mender-webhooks config list
+  mender-webhooks config set server https://eu.hosted.mender.io --profile production`,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cli.UnknownCommand,
+		RunE:                       cli.NeedsSubcommand,
+	}
+	cmd.AddCommand(newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a), newConfigUseCmd(a), newConfigPathCmd(a))
+	return cmd
+}
+
+// settingsHelp lists the settings that a profile can hold.
+func settingsHelp() string {
+	var b strings.Builder
+	for _, k := range config.Keys() {
+		if k.InProfile {
+			fmt.Fprintf(&b, "  %-16s %s\n", k.Name, strings.ReplaceAll(k.Doc, "`", ""))
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func newConfigListCmd(a *cli.App) *cobra.Command {
+	profiles := false
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the settings, and where each comes from",
+		Long: `List the settings in force, and where each comes from: a flag, the environment,
+the profile, mender-cli's files, or the default. With --profiles, list the
+config file's profiles instead, and which of them have a token from login.`,
+		Example: "  mender-webhooks config list\n  mender-webhooks config list --profiles",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			if profiles {
+				return runConfigProfiles(a)
+			}
+			return runConfigList(a)
+		},
+	}
+	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the profiles")
+	return cmd
+}
+
+func runConfigList(a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	view := output.View{Value: set.Values(), Table: output.TableView{Columns: []output.Column{
+		{Name: "SETTING"}, {Name: "VALUE", Shrink: true}, {Name: "SOURCE"}, {Name: "FROM", Shrink: true},
+	}}}
+	for _, v := range set.Values() {
+		view.Names = append(view.Names, v.Key)
+		view.Table.Rows = append(view.Table.Rows, []string{v.Key, v.Text, string(v.Source), v.From})
+	}
+	return p.Print(view)
+}
+
+// profileSummary is a profile of the config file, and whether login keeps a
+// token for it.
+type profileSummary struct {
+	config.Profile
+	Tokens []secret.Info `json:"tokens"`
+}
+
+func runConfigProfiles(a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
+	if err != nil {
+		return err
+	}
+	profiles, err := config.NewFile(set.ConfigFile).Profiles()
+	if err != nil {
+		return err
+	}
+	var tokens []secret.Info
+	if set.SecretsFile != "" {
+		if tokens, err = a.Store(set).List(secret.Token); err != nil {
+			return err
+		}
+	}
+	summaries := []profileSummary{}
+	view := output.View{Table: output.TableView{Columns: []output.Column{
+		{Name: ""}, {Name: "PROFILE"}, {Name: "SERVER", Shrink: true}, {Name: "USERNAME", Shrink: true}, {Name: "TOKEN"},
+	}}}
+	for _, profile := range profiles {
+		s := profileSummary{Profile: profile, Tokens: []secret.Info{}}
+		for _, t := range tokens {
+			if t.Name == profile.Name {
+				s.Tokens = append(s.Tokens, t)
+			}
+		}
+		summaries = append(summaries, s)
+		view.Names = append(view.Names, profile.Name)
+		view.Table.Rows = append(view.Table.Rows, s.row())
+	}
+	if len(profiles) == 0 {
+		a.Say("no profiles in %s; `mender-webhooks login` or `mender-webhooks config set` makes one", set.ConfigFile)
+	}
+	view.Value = summaries
+	return p.Print(view)
+}
+
+func (s profileSummary) row() []string {
+	value := func(key string) string {
+		i := slices.IndexFunc(s.Values, func(v config.Value) bool { return v.Key == key })
+		if i < 0 {
+			return "-"
+		}
+		return s.Values[i].Text
+	}
+	mark, token := "", "none"
+	if s.Current {
+		mark = "*"
+	}
+	switch {
+	case len(s.Tokens) > 0:
+		token = fmt.Sprintf("kept in the %s", s.Tokens[0].Place)
+	case value("token") != "-" || value("token-file") != "-":
+		token = "in the profile"
+	}
+	return []string{mark, s.Name, value("server"), value("username"), token}
+}
+
+func newConfigGetCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get SETTING",
+		Short: "Print the value of a setting",
+		Long: `Print the value of a setting that is in force, wherever it comes from, alone on
+stdout. A token is not told.`,
+		Example: "  mender-webhooks config get server\n  mender-webhooks config get request-timeout --profile lab",
+		Args:    cli.Args(1, 1, "the name of a setting"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return config.ProfileKeys(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			return runConfigGet(a, args[0])
+		},
+	}
+}
+
+func runConfigGet(a *cli.App, key string) error {
+	p, err := a.IDPrinter()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(config.Keys(), func(k config.Key) bool { return k.Name == key })
+	if i < 0 {
+		return unknownSetting(key)
+	}
+	if config.Keys()[i].Secret {
+		return cli.Hinted(cli.Usagef("%s is a secret, and not told", key), "`mender-webhooks config list` says where it comes from, and `mender-webhooks whoami` whose it is")
+	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return err
+	}
+	for _, v := range set.Values() {
+		if v.Key == key {
+			return p.Print(output.View{Value: v, Names: []string{v.Text}})
+		}
+	}
+	return cli.Failf(cli.ExitNotFound, "%s is not set", key)
+}
+
+func unknownSetting(key string) error {
+	err := cli.Usagef("there is no setting %q", key)
+	if near := config.Suggest(key, config.ProfileKeys()); near != "" {
+		return cli.Hinted(err, "did you mean %s?", near)
+	}
+	return cli.Hinted(err, "the settings are %s", strings.Join(config.ProfileKeys(), ", "))
+}
+
+func newConfigPathCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "path",
+		Short:   "Print the path of the config file",
+		Long:    "Print the path of the config file, whether or not it exists, and whatever is in it.",
+		Example: `  "$EDITOR" "$(mender-webhooks config path)"`,
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			p, err := a.IDPrinter()
+			if err != nil {
+				return err
+			}
+			path, err := config.ConfigFile(config.Input{Flags: a.SettingFlags, LookupEnv: a.Env})
+			if err != nil {
+				return err
+			}
+			if path == "" {
+				return cli.Hinted(cli.Failf(cli.ExitNotFound, "there is no place for a config file: no home folder is known"), "name one with --config")
+			}
+			return p.Print(output.View{Value: map[string]string{"path": path}, Names: []string{path}})
+		},
+	}
+}

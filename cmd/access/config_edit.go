@@ -1,0 +1,163 @@
+package access
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+func newConfigSetCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set SETTING VALUE",
+		Short: "Give a setting of a profile its value",
+		Long: `Write a setting into the profile in use (--profile chooses, and makes one that is
+not there). Comments in the file stay as they are, and nothing but this
+setting is written. VALUE - reads it from stdin, which a token needs: an
+argument could be seen in the process list.`,
+		Example: `  mender-webhooks config set server https://eu.hosted.mender.io
+  mender-webhooks config set ca-cert /etc/ssl/lab-ca.pem --profile lab`,
+		Args: cli.Args(2, 2, "a setting and its value"),
+		ValidArgsFunction: func(_ *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(given) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return config.ProfileKeys(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runConfigSet(cmd.Context(), a, args[0], args[1])
+		},
+	}
+}
+
+func runConfigSet(ctx context.Context, a *cli.App, key, value string) error {
+	file, profile, err := configTarget(a)
+	if err != nil {
+		return err
+	}
+	if key == "token" && value != "-" {
+		return cli.Hinted(cli.Usagef("a token does not belong on the command line: other users of the machine can see it there"),
+			"`mender-webhooks login --token-stdin` keeps it in the keyring; `mender-webhooks config set token -` reads it from stdin")
+	}
+	if value == "-" {
+		if value, err = a.ReadSecretInput(ctx, "Value"); err != nil {
+			return err
+		}
+	}
+	if err := file.Set(ctx, profile, key, value); err != nil {
+		return err
+	}
+	a.Say("set %s of profile %s in %s", key, profile, file.Path())
+	return nil
+}
+
+// configTarget is the file and the profile to change.
+func configTarget(a *cli.App) (config.File, string, error) {
+	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
+	if err != nil {
+		return config.File{}, "", err
+	}
+	return config.NewFile(set.ConfigFile), set.Profile, nil
+}
+
+func newConfigUnsetCmd(a *cli.App) *cobra.Command {
+	all := false
+	cmd := &cobra.Command{
+		Use:   "unset [SETTING]",
+		Short: "Take a setting out of a profile, or the profile itself out of the file",
+		Long: `Take a setting out of the profile in use (--profile chooses another); with --all
+the whole profile. A token that login keeps for it stays until logout.`,
+		Example: "  mender-webhooks config unset ca-cert\n  mender-webhooks config unset --all --profile lab",
+		Args: func(cmd *cobra.Command, given []string) error {
+			if all {
+				return cli.Args(0, 0, "no setting together with --all")(cmd, given)
+			}
+			return cli.Args(1, 1, "the name of a setting, or --all")(cmd, given)
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return config.ProfileKeys(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runConfigUnset(cmd.Context(), a, cli.FirstOf(args))
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "remove the profile")
+	return cmd
+}
+
+func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
+	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
+	if err != nil {
+		return err
+	}
+	file := config.NewFile(set.ConfigFile)
+	if err := file.Unset(ctx, set.Profile, key); err != nil {
+		if errors.Is(err, config.ErrNotSet) {
+			return &cli.CliError{Code: cli.ExitNotFound, Err: err, Hint: "`mender-webhooks config list --profiles` shows the profiles"}
+		}
+		return err
+	}
+	if key != "" {
+		a.Say("took %s out of profile %s in %s", key, set.Profile, file.Path())
+		return nil
+	}
+	a.Say("removed the profile %s from %s", set.Profile, file.Path())
+	if set.SecretsFile == "" {
+		return nil
+	}
+	tokens, err := a.Store(set).List(secret.Token)
+	for _, t := range tokens {
+		if t.Name == set.Profile {
+			a.Say("%s is still kept: `mender-webhooks logout --server %s --profile %s` forgets it", t.Key, t.Server, t.Name)
+		}
+	}
+	return err
+}
+
+func newConfigUseCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "use PROFILE",
+		Short:   "Choose the profile that commands use from now on",
+		Long:    "Choose the profile that commands use from now on, unless --profile or MENDER_PROFILE name another.",
+		Example: "  mender-webhooks config use lab",
+		Args:    cli.Args(1, 1, "the name of a profile"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return profileNames(a), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runConfigUse(cmd.Context(), a, args[0])
+		},
+	}
+}
+
+func runConfigUse(ctx context.Context, a *cli.App, profile string) error {
+	file, _, err := configTarget(a)
+	if err != nil {
+		return err
+	}
+	if err := file.Use(ctx, profile); err != nil {
+		return err
+	}
+	a.Say("commands use the profile %s from now on", profile)
+	if name := a.Getenv(config.EnvProfile); name != "" && name != profile {
+		a.Warn("%s names the profile %s, which comes before it", config.EnvProfile, name)
+	}
+	return nil
+}
+
+func profileNames(a *cli.App) []string {
+	file, _, err := configTarget(a)
+	if err != nil {
+		return nil
+	}
+	profiles, _ := file.Profiles() // nothing to complete where it can't be read
+	var names []string
+	for _, p := range profiles {
+		names = append(names, p.Name)
+	}
+	return names
+}

@@ -1,0 +1,111 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// examineAccess checks that it is Mender that answers, the clocks, the token,
+// and what it may do.
+func (d *Doctor) examineAccess(ctx context.Context, set *config.Settings) (*mender.Client, bool) {
+	opts := d.App.ClientOptions(set, set.Token.Value)
+	opts.Timeout, opts.Retry.Retries = min(opts.Timeout, checkTime), -1
+	client, err := mender.New(opts)
+	if err != nil {
+		d.add(bad(cli.ExitUsage, checkServer, "", "%v", err))
+		return nil, false
+	}
+	me, err := client.Me(ctx)
+	refused := errors.Is(err, mender.ErrUnauthorized) || errors.Is(err, mender.ErrForbidden)
+	if err != nil && !refused {
+		f := cli.Classify(err)
+		d.add(bad(f.Code, checkServer, f.Hint, "%s", f.Message))
+		d.add(left("the server comes first", checkClock, checkToken, checkPermission, checkIntegration)...)
+		return nil, false
+	}
+	d.add(good(checkServer, "Mender answers"), d.clock(client))
+	token := d.token(set, me, err)
+	d.add(token)
+	if token.Status == Failed {
+		d.add(left("the token comes first", checkPermission, checkIntegration)...)
+		return nil, false
+	}
+	return client, true
+}
+
+// The differences between two clocks that deserve a look, and that make
+// tokens and certificates seem expired, or not yet valid.
+const (
+	skewWarning = 5 * time.Second
+	skewFailure = 5 * time.Minute
+)
+
+func (d *Doctor) clock(client *mender.Client) finding {
+	skew, known := client.ClockSkew()
+	way := "ahead of"
+	if skew < 0 {
+		way = "behind"
+	}
+	text := fmt.Sprintf("the server's clock is %s %s this machine's", output.Duration(skew.Abs()), way)
+	const advice = "set the clock that is wrong, and keep it right (NTP): tokens and certificates seem expired, or not valid yet"
+	switch {
+	case !known:
+		return unknown(checkClock, "the server does not tell its time")
+	case skew.Abs() >= skewFailure:
+		return bad(cli.ExitFailed, checkClock, advice, "%s", text)
+	case skew.Abs() >= skewWarning:
+		return doubtful(checkClock, advice, "%s", text)
+	}
+	return good(checkClock, "the clocks agree, to within %s", output.Duration(max(skew.Abs(), time.Second).Round(time.Second)))
+}
+
+func (d *Doctor) token(set *config.Settings, me mender.User, err error) finding {
+	switch {
+	case set.Token.Value == "":
+		return bad(cli.ExitAccess, checkToken, cli.Renewal(set.Token)+"; a pipeline sets "+config.EnvToken, "there is none for %s", set.Server)
+	case errors.Is(err, mender.ErrUnauthorized):
+		return bad(cli.ExitAccess, checkToken, d.App.TokenHint(), "the server refuses it: %v", err)
+	case err != nil:
+		return bad(cli.ExitAccess, checkToken, d.App.RoleHint(), "%v", err)
+	}
+	claims, err := mender.ParseClaims(set.Token.Value)
+	switch {
+	case err != nil || claims.ExpiresAt.IsZero():
+		return good(checkToken, "it is %s's (from %s), and never expires", me.Email, set.Token.From)
+	case cli.ExpiresSoon(claims, d.App.Now()):
+		return doubtful(checkToken, cli.Renewal(set.Token), "it is %s's (from %s), and expires in %s", me.Email, set.Token.From,
+			output.Duration(claims.ExpiresAt.Sub(d.App.Now())))
+	}
+	return good(checkToken, "it is %s's (from %s), until %s", me.Email, set.Token.From, output.Time(claims.ExpiresAt, true))
+}
+
+// permission reports what listing the integrations tells of the user's rights.
+func (d *Doctor) permission(ctx context.Context, client *mender.Client, err error) finding {
+	if err != nil {
+		f := cli.Classify(err)
+		if errors.Is(err, mender.ErrForbidden) {
+			f.Hint = d.App.RoleHint()
+		}
+		return bad(f.Code, checkPermission, f.Hint, "%s", f.Message)
+	}
+	me, err := client.Me(ctx)
+	switch {
+	case err != nil || len(me.Roles) == 0:
+		return good(checkPermission, "the user may list integrations; the server names no roles, so whether it may change them shows only when it tries")
+	case slices.Contains(me.Roles, roleAdmin):
+		return good(checkPermission, "the user is an administrator (%s)", roleAdmin)
+	}
+	return doubtful(checkPermission, "if create or update is refused, an administrator has to give the role", "the user may list integrations; setting them up needs the Admin permission, which is not among %s", strings.Join(me.Roles, ", "))
+}
+
+// roleAdmin is the id of Mender's role with all rights.
+const roleAdmin = "RBAC_ROLE_PERMIT_ALL"

@@ -1,0 +1,177 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+// NewSecretCmd returns the secret command.
+func NewSecretCmd(a *cli.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret COMMAND",
+		Short: "The webhook secrets kept on this machine",
+		Long: `Show, set and forget the webhook secrets that are kept on this machine, in the
+system's keyring or in a file that you alone can read. create and update keep
+what they set; listen, trigger and verify find it. Mender itself never tells a
+secret: what is forgotten here, and kept nowhere else, can only be replaced.
+
+Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
+		Example: `  mender-webhooks secret list
+  mender-webhooks secret show`,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cli.UnknownCommand,
+		RunE:                       cli.NeedsSubcommand,
+	}
+	cmd.AddCommand(newSecretListCmd(a), newSecretShowCmd(a), newSecretSetCmd(a), newSecretForgetCmd(a))
+	return cmd
+}
+
+func newSecretListCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List which secrets are kept, not the secrets",
+		Long:    "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
+		Example: "  mender-webhooks secret list",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			return runSecretList(a)
+		},
+	}
+}
+
+func runSecretList(a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return err
+	}
+	infos := []secret.Info{}
+	if set.SecretsFile != "" {
+		if infos, err = a.Store(set).List(secret.Webhook); err != nil {
+			return err
+		}
+	}
+	view := output.View{Value: infos, Table: output.TableView{Columns: []output.Column{
+		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "KEPT IN"},
+	}}}
+	for _, i := range infos {
+		view.Names = append(view.Names, i.Name)
+		view.Table.Rows = append(view.Table.Rows, []string{i.Name, i.Server, output.Time(i.Stored, false), string(i.Origin), string(i.Place)})
+	}
+	if len(infos) == 0 {
+		a.Say("no webhook secrets are kept on this machine")
+	}
+	return p.Print(view)
+}
+
+func newSecretShowCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [ID]",
+		Short: "Print a webhook's secret",
+		Long: `Print the secret that is kept for a webhook of the server in use, in hexadecimal
+and alone on stdout, so that it can be piped to where the receiver reads it.
+Without an ID the only one that is kept for the server is meant. The server is
+not asked.`,
+		Example: `  mender-webhooks secret show | ssh receiver 'umask 077; cat > hook.secret'
+  mender-webhooks secret show 3bb0e41e`,
+		Args:              cli.Args(0, 1, "at most one id"),
+		ValidArgsFunction: completeKept(a),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretShow(cmd.Context(), a, cli.FirstOf(args))
+		},
+	}
+}
+
+// shownSecret is the object of secret show -o json.
+type shownSecret struct {
+	Server      string        `json:"server"`
+	ID          string        `json:"id"`
+	Secret      string        `json:"secret"`
+	Old         []string      `json:"old,omitempty"`
+	Fingerprint string        `json:"fingerprint"`
+	Origin      secret.Origin `json:"origin,omitempty"`
+	Stored      time.Time     `json:"stored"`
+	Place       secret.Place  `json:"place"`
+}
+
+func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
+	p, err := a.IDPrinter()
+	if err != nil {
+		return err
+	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return err
+	}
+	info, err := findKept(a, set, arg)
+	if err != nil {
+		return err
+	}
+	e, err := a.Store(set).Get(ctx, info.Key)
+	if err != nil {
+		return err
+	}
+	secrets, err := cli.SecretsOf(e)
+	if err != nil {
+		return err
+	}
+	a.Say("the secret of webhook %s on %s (fingerprint %s)", e.Name, e.Server, secrets[0].Fingerprint())
+	return p.Print(output.View{Names: []string{e.Value}, Value: shownSecret{
+		Server: e.Server, ID: e.Name, Secret: e.Value, Old: e.Old, Fingerprint: secrets[0].Fingerprint(),
+		Origin: e.Origin, Stored: e.Stored, Place: e.Place,
+	}})
+}
+
+// findKept finds the secret that is meant by an id or its beginning; without
+// any, the only one kept for the server.
+func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
+	here, err := a.Kept(set)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	var found []secret.Info
+	for _, info := range here {
+		if info.Name == arg {
+			return info, nil
+		}
+		if strings.HasPrefix(info.Name, strings.ToLower(arg)) {
+			found = append(found, info)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return secret.Info{}, cli.Hinted(cli.Usagef("%d secrets are meant by %q", len(found), arg), "give one of %s", cli.KeptNames(found))
+	case arg == "":
+		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is kept here for %s", set.Server),
+			"`mender-webhooks secret list` shows those of all servers; --server or --profile chooses one")
+	}
+	return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no secret is kept here for %q on %s", arg, set.Server), "`mender-webhooks secret list` shows what is kept")
+}
+
+// completeKept completes the ids of webhooks whose secrets are stored here.
+func completeKept(a *cli.App) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		if set, err := a.LocalSettings(); err == nil {
+			here, _ := a.Kept(set) // nothing to complete where it can't be read
+			for _, info := range here {
+				names = append(names, cobra.CompletionWithDesc(info.Name, info.Server))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,149 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+func newSecretSetCmd(a *cli.App) *cobra.Command {
+	flags := cli.SecretFlags{}
+	cmd := &cobra.Command{
+		Use:   "set [ID]",
+		Short: "Keep a webhook's secret that was set elsewhere",
+		Long: `Keep the secret of a webhook that was set up elsewhere, in the web UI or on
+another machine, so that it is found here. The secret comes from --secret-file,
+from MENDER_WEBHOOK_SECRET, or is asked for on a terminal.
+
+With a whole ID the server is not asked; otherwise ID is the beginning of one,
+the webhook's URL, or left out for the only webhook.`,
+		Example: `  mender-webhooks secret set --secret-file hook.secret
+  ssh admin mender-webhooks secret show | mender-webhooks secret set --secret-file -`,
+		Args:              cli.Args(0, 1, "at most one id"),
+		ValidArgsFunction: a.CompleteIntegrations,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretSet(cmd.Context(), a, flags, cli.FirstOf(args))
+		},
+	}
+	cmd.Flags().SortFlags = false
+	flags.Register(cmd.Flags())
+	return cmd
+}
+
+func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg string) error {
+	p, err := a.IDPrinter()
+	if err != nil {
+		return err
+	}
+	s, err := flags.Given(a)
+	if err != nil {
+		return err
+	}
+	if s.IsZero() {
+		if s, err = askWebhookSecret(ctx, a); err != nil {
+			return err
+		}
+	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return err
+	}
+	id := strings.ToLower(arg)
+	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) {
+		if set, err = a.Settings(); err != nil {
+			return err
+		}
+		client, err := a.Client(set)
+		if err != nil {
+			return err
+		}
+		i, err := cli.FindIntegration(ctx, client, arg)
+		if err != nil {
+			return err
+		}
+		id = i.ID
+	}
+	saved, err := a.Store(set).Set(ctx, secret.Entry{Info: secret.Info{Key: cli.WebhookKey(set, id), Origin: secret.Given}, Value: s.Hex()})
+	if err != nil {
+		return err
+	}
+	a.Say("the secret of webhook %s (fingerprint %s) is kept in %s", id, s.Fingerprint(), saved)
+	return p.Print(output.View{Value: map[string]string{"id": id, "server": set.Server}, Names: []string{id}})
+}
+
+func askWebhookSecret(ctx context.Context, a *cli.App) (webhook.Secret, error) {
+	if !a.Interactive() {
+		return webhook.Secret{}, cli.Hinted(cli.Usagef("secret set needs the secret, and there is no terminal to ask on"), "give --secret-file FILE (- is stdin)")
+	}
+	text, err := a.AskSecret(ctx, "Secret (hexadecimal)")
+	if err != nil {
+		return webhook.Secret{}, err
+	}
+	s, err := webhook.ParseSecret(strings.TrimSpace(text))
+	if err != nil {
+		return webhook.Secret{}, cli.Usagef("what was typed can't be used: %w", err)
+	}
+	return s, nil
+}
+
+func newSecretForgetCmd(a *cli.App) *cobra.Command {
+	yes, old := false, false
+	cmd := &cobra.Command{
+		Use:   "forget [ID]",
+		Short: "Forget a webhook's secret",
+		Long: `Forget the secret that is kept for a webhook of the server in use. It may be the
+only copy, so it asks on a terminal, and needs --yes elsewhere. With --old only
+the secrets before the newest one are forgotten, which ends a change of
+secrets; that is not asked for.`,
+		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
+		Args:              cli.Args(0, 1, "at most one id"),
+		ValidArgsFunction: completeKept(a),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSecretForget(cmd.Context(), a, cli.FirstOf(args), yes, old)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&old, "old", false, "forget the former secrets only")
+	return cmd
+}
+
+func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool) error {
+	if !yes && !old && !a.Interactive() {
+		return cli.Hinted(cli.Usagef("secret forget needs a yes, and there is no terminal to ask on"), "say --yes")
+	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return err
+	}
+	info, err := findKept(a, set, arg)
+	if err != nil {
+		return err
+	}
+	if old {
+		if err := a.Store(set).ForgetOld(ctx, info.Key); err != nil {
+			return err
+		}
+		a.Say("the newest secret of webhook %s alone is kept", info.Name)
+		return nil
+	}
+	if !yes {
+		question := fmt.Sprintf("Forget the secret of webhook %s on %s? Mender can't tell it again.", info.Name, info.Server)
+		if err := a.Confirm(ctx, question); err != nil {
+			return err
+		}
+	}
+	if err := a.Store(set).Delete(ctx, info.Key); err != nil && !errors.Is(err, secret.ErrNotFound) {
+		return err
+	}
+	a.Say("the secret of webhook %s is forgotten", info.Name)
+	return nil
+}

@@ -1,0 +1,219 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+// NewTokenCmd returns the token command.
+func NewTokenCmd(a *cli.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token COMMAND",
+		Short: "Make, list and revoke personal access tokens",
+		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
+Unlike a session they are not pushed out by other logins, which makes them the
+tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
+		Example: `  mender-webhooks token create ci --expires 90d
+  mender-webhooks token list`,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cli.UnknownCommand,
+		RunE:                       cli.NeedsSubcommand,
+	}
+	cmd.AddCommand(newTokenCreateCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
+	return cmd
+}
+
+func newTokenListCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the personal access tokens",
+		Long: `List the personal access tokens of the user who is logged in. The tokens
+themselves are shown by nobody: the server tells each only once, when it is
+made. "Last used" is exact to five minutes.`,
+		Example: "  mender-webhooks token list\n  mender-webhooks token list -o name",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runTokenList(cmd.Context(), a)
+		},
+	}
+}
+
+func runTokenList(ctx context.Context, a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return err
+	}
+	tokens, err := client.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	if tokens == nil {
+		tokens = []mender.PersonalAccessToken{}
+	}
+	view := output.View{Value: tokens, Table: output.TableView{Columns: []output.Column{
+		{Name: "ID"}, {Name: "NAME", Shrink: true}, {Name: "CREATED"}, {Name: "EXPIRES"}, {Name: "LAST USED"}, {Name: "NOTE"},
+	}}}
+	for _, t := range tokens {
+		view.Names = append(view.Names, t.ID)
+		expires := "never"
+		if !t.ExpiresAt.IsZero() {
+			expires = output.Time(t.ExpiresAt, false)
+		}
+		note := ""
+		if t.ID == inUse(set) {
+			note = "in use here"
+		}
+		view.Table.Rows = append(view.Table.Rows, []string{
+			t.ID, t.Name, output.Time(t.CreatedAt, false), expires, output.Time(t.LastUsed, false), note,
+		})
+	}
+	if len(tokens) == 0 {
+		a.Say("no personal access tokens; `mender-webhooks token create` makes one")
+	}
+	return p.Print(view)
+}
+
+// inUse is the id of the token that the command itself uses, or empty.
+func inUse(set *config.Settings) string {
+	claims, err := mender.ParseClaims(set.Token.Value)
+	if err != nil {
+		return ""
+	}
+	return claims.ID
+}
+
+func newTokenRevokeCmd(a *cli.App) *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use:   "revoke TOKEN...",
+		Short: "Revoke personal access tokens",
+		Long: `Revoke personal access tokens, by name or id. Whatever uses them is logged out
+at once, and no token can be brought back. It asks on a terminal, and needs --yes
+elsewhere.`,
+		Example: "  mender-webhooks token revoke ci --yes",
+		Args:    cli.Args(1, -1, "the names or ids of tokens"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTokenRevoke(cmd.Context(), a, args, yes)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) error {
+	p, err := a.IDPrinter()
+	if err != nil {
+		return err
+	}
+	if !yes && !a.Interactive() {
+		return cli.Hinted(cli.Usagef("token revoke needs a yes, and there is no terminal to ask on"), "say --yes")
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return err
+	}
+	doomed, err := findTokens(ctx, client, names)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		for _, t := range doomed {
+			question := fmt.Sprintf("Revoke the token %s (%s)?", t.Name, t.ID)
+			if t.ID == inUse(set) {
+				question = fmt.Sprintf("Revoke the token %s (%s), which you are using right now?", t.Name, t.ID)
+			}
+			if err := a.Confirm(ctx, question); err != nil {
+				return err
+			}
+		}
+	}
+	// The one in use goes last: with it goes the right to revoke others.
+	var done output.View
+	revoked := []map[string]string{}
+	for _, t := range usedLast(doomed, inUse(set)) {
+		if err := client.RevokeToken(ctx, t.ID); err != nil {
+			return fmt.Errorf("%s (%d of %d were revoked): %w", t.Name, len(revoked), len(doomed), err)
+		}
+		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
+		done.Names = append(done.Names, t.ID)
+		if t.ID == inUse(set) {
+			forgetRevoked(ctx, a, set)
+		}
+	}
+	done.Value = revoked
+	return p.Print(done)
+}
+
+func usedLast(tokens []mender.PersonalAccessToken, used string) []mender.PersonalAccessToken {
+	var first, last []mender.PersonalAccessToken
+	for _, t := range tokens {
+		if t.ID == used {
+			last = append(last, t)
+		} else {
+			first = append(first, t)
+		}
+	}
+	return append(first, last...)
+}
+
+// forgetRevoked forgets the token in use where login keeps it, since it is of
+// no use any more.
+func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
+	if set.Token.Source != config.SourceStored {
+		return
+	}
+	if err := a.Store(set).Delete(ctx, cli.TokenKey(set)); err != nil && !errors.Is(err, secret.ErrNotFound) {
+		a.Warn("the token is revoked, but could not be forgotten here: %v", err)
+		return
+	}
+	a.Say("that was the token kept for %s; log in again with `mender-webhooks login`", set.Server)
+}
+
+// findTokens finds every token before any is revoked, since the server takes
+// an unknown id without a word.
+func findTokens(ctx context.Context, client *mender.Client, names []string) ([]mender.PersonalAccessToken, error) {
+	all, err := client.Tokens(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []mender.PersonalAccessToken
+	seen := map[string]bool{}
+	for _, name := range names {
+		i := -1
+		for n, t := range all {
+			if t.ID == name || (t.Name == name && i < 0) {
+				i = n
+			}
+		}
+		if i < 0 {
+			return nil, cli.Hinted(cli.Failf(cli.ExitNotFound, "there is no personal access token %q", name), "`mender-webhooks token list` shows their names and ids")
+		}
+		if !seen[all[i].ID] {
+			seen[all[i].ID] = true
+			found = append(found, all[i])
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,100 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// identity is what whoami tells; it is the object of -o json.
+type identity struct {
+	User         mender.User  `json:"user"`
+	Server       string       `json:"server"`
+	Profile      string       `json:"profile"`
+	Organization string       `json:"organization,omitempty"`
+	Plan         string       `json:"plan,omitempty"`
+	Token        tokenSummary `json:"token"`
+}
+
+type tokenSummary struct {
+	Source    config.Source `json:"source"`
+	From      string        `json:"from"`
+	IssuedAt  time.Time     `json:"issued_at,omitzero"`
+	ExpiresAt time.Time     `json:"expires_at,omitzero"`
+}
+
+// NewWhoamiCmd returns the whoami command.
+func NewWhoamiCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who is logged in where, and until when",
+		Long: `Ask the server whose token this is, and show the user with its roles and the
+organization with its plan, as far as the server has any (Mender Open Source has
+not), where the token comes from, and when it expires.`,
+		Example: "  mender-webhooks whoami\n  mender-webhooks whoami --jq .user.email",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runWhoami(cmd.Context(), a)
+		},
+	}
+}
+
+func runWhoami(ctx context.Context, a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return err
+	}
+	me, err := client.Me(ctx)
+	if err != nil {
+		return err
+	}
+	id := identity{User: me, Server: set.Server, Profile: set.Profile,
+		Token: tokenSummary{Source: set.Token.Source, From: set.Token.From}}
+	if claims, err := mender.ParseClaims(set.Token.Value); err == nil {
+		id.Organization, id.Plan = claims.Tenant, claims.Plan
+		id.Token.IssuedAt, id.Token.ExpiresAt = claims.IssuedAt, claims.ExpiresAt
+	}
+	// What the server says now counts for more than what the token said when
+	// it was made; a server without plans says nothing.
+	if plan, err := client.Plan(ctx); err == nil && plan.Name != "" {
+		id.Plan = plan.Name
+	}
+	return p.Print(output.View{Value: id, Names: []string{me.Email}, Fields: cli.Details([][2]string{
+		{"User", me.Email},
+		{"User ID", me.ID},
+		{"Server", set.Server},
+		{"Organization", id.Organization},
+		{"Plan", id.Plan},
+		{"Roles", strings.Join(me.Roles, ", ")},
+		{"Profile", set.Profile},
+		{"Token", "from " + set.Token.From},
+		{"Expires", expiryText(a, id.Token.ExpiresAt)},
+	})})
+}
+
+// expiryText is for people: when, and how long that is from now.
+func expiryText(a *cli.App, at time.Time) string {
+	left := at.Sub(a.Now())
+	switch {
+	case at.IsZero():
+		return "never"
+	case left < 0:
+		return output.Time(at, false) + " (by this machine's clock it has)"
+	}
+	return output.Time(at, false) + ", in " + output.Duration(left)
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// completionLimit is how long the Tab key may take.
+const completionLimit = 2 * time.Second
+
+type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// AddCompletions adds what a command does not say of itself. It is done only
+// when the Tab key was pressed, since it goes through all flags there are.
+func (a *App) AddCompletions(root *cobra.Command) {
+	_ = root.RegisterFlagCompletionFunc("output", completeFormats)
+	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	for path, complete := range map[string]completer{
+		"activity": a.completeEvents, "redeliver": a.completeEvents, "token revoke": a.completeTokens,
+	} {
+		if c, _, err := root.Find(strings.Fields(path)); err == nil {
+			c.ValidArgsFunction = complete
+		}
+	}
+	if c, _, err := root.Find([]string{"activity"}); err == nil {
+		_ = c.RegisterFlagCompletionFunc("wait-for", completeConditions)
+	}
+	keepFromFiles(root)
+}
+
+// keepFromFiles ends the shell's habit to offer the files of the folder where
+// it knows nothing better: most values are no files.
+func keepFromFiles(c *cobra.Command) {
+	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
+	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	each := func(f *pflag.Flag) {
+		// It is an error, and of no concern, where one is registered already.
+		switch what, _ := pflag.UnquoteUsage(f); what {
+		case "", "FILE":
+		case "DIR":
+			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
+		default:
+			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
+		}
+	}
+	c.LocalNonPersistentFlags().VisitAll(each)
+	c.PersistentFlags().VisitAll(each)
+	for _, sub := range c.Commands() {
+		keepFromFiles(sub)
+	}
+}
+
+// askServer asks the server once, and gives up soon and silently.
+func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+	defer cancel()
+	a.Flags.Quiet = true
+	set, err := a.Settings()
+	if err != nil || set.Token.Value == "" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	opts := a.ClientOptions(set, set.Token.Value)
+	opts.Retry.Retries = -1
+	client, err := mender.New(opts)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return ask(ctx, client), cobra.ShellCompDirectiveNoFileComp
+}
+
+// CompleteIntegrations completes ids, with their targets.
+func (a *App) CompleteIntegrations(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
+		all, _ := client.Integrations(ctx) // none where it fails
+		for _, i := range all {
+			choices = append(choices, described(i.ID, Target(i)))
+		}
+		return choices
+	})
+}
+
+// completedEvents is how many of the newest events the Tab key offers.
+const completedEvents = 20
+
+func (a *App) completeEvents(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(given) > 0 && cmd.Name() == "activity" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
+		for e, err := range client.Events(ctx, mender.EventQuery{PageSize: completedEvents}) {
+			if err != nil || len(choices) == completedEvents {
+				break
+			}
+			choices = append(choices, described(e.ID, output.Time(e.Time, false)+" "+string(e.Type)))
+		}
+		return choices
+	})
+}
+
+func (a *App) completeTokens(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
+		all, _ := client.Tokens(ctx)
+		for _, t := range all {
+			choices = append(choices, described(t.Name, t.ID))
+		}
+		return choices
+	})
+}
+
+// described is a choice; what a server says must not end its line.
+func described(choice, what string) string {
+	return cobra.CompletionWithDesc(output.Safe(choice), output.Safe(what))
+}
+
+// completeProfiles completes the names of the config file's profiles.
+func (a *App) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	path, err := config.ConfigFile(config.Input{Flags: a.SettingFlags, LookupEnv: a.Env})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	profiles, _ := config.NewFile(path).Profiles() // none where it can't be read
+	var choices []string
+	for _, p := range profiles {
+		choices = append(choices, p.Name)
+	}
+	return choices, cobra.ShellCompDirectiveNoFileComp
+}
+
+func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	formats := output.Formats()
+	if cmd.Name() == "listen" { // a stream, and that alone
+		formats = []output.Format{output.Table, output.JSONL, output.Name, output.None}
+	}
+	return StringsOf(formats), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeConditions completes what --wait-for takes, one condition after the
+// other.
+func completeConditions(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	const more = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	before, last := "", typed
+	if comma := strings.LastIndex(typed, ","); comma >= 0 {
+		before, last = typed[:comma+1], typed[comma+1:]
+	}
+	name, _, named := strings.Cut(last, "=")
+	var values []string
+	switch {
+	case !named:
+		return []string{before + "type=", before + "status=", before + "device="}, more
+	case name == "type":
+		values = StringsOf(webhook.EventTypes())
+	case name == "status":
+		values = StringsOf(webhook.DeviceStatuses())
+	}
+	for i, value := range values {
+		values[i] = before + name + "=" + value
+	}
+	return values, more
+}

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// keptForServer returns the secrets that are kept for the settings' server,
+// those of a change that is not over included. The server is not asked: a
+// receiver that takes a secret too many is no harm, and one that can't start
+// while Mender is away is.
+func (a *App) keptForServer(ctx context.Context, set *config.Settings) ([]webhook.Secret, []secret.Info, error) {
+	here, err := a.Kept(set)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []webhook.Secret
+	for _, info := range here {
+		e, err := a.Store(set).Get(ctx, info.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		secrets, err := SecretsOf(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, secrets...)
+	}
+	return all, here, nil
+}
+
+// sayKept says which secrets were found without being told.
+func (a *App) sayKept(secrets []webhook.Secret, infos []secret.Info) {
+	if len(infos) == 0 {
+		return
+	}
+	what := "the secret"
+	if len(secrets) > 1 {
+		what = "the secrets"
+	}
+	a.Say("using %s kept on this machine for webhook %s on %s (fingerprint %s)", what, KeptNames(infos), infos[0].Server, fingerprints(secrets))
+}
+
+func fingerprints(secrets []webhook.Secret) string {
+	prints := make([]string, len(secrets))
+	for i, s := range secrets {
+		prints[i] = s.Fingerprint()
+	}
+	return strings.Join(prints, ", ")
+}
+
+// keptToSign returns the one secret to sign with, or none. Where several are
+// kept for the server, the server says which webhook there is.
+func (a *App) keptToSign(ctx context.Context) (webhook.Secret, error) {
+	set, err := a.LocalSettings()
+	if err != nil {
+		return webhook.Secret{}, err
+	}
+	here, err := a.Kept(set)
+	if err != nil || len(here) == 0 {
+		return webhook.Secret{}, err
+	}
+	info := here[0]
+	if len(here) > 1 {
+		if info, err = a.keptOfWebhook(ctx, here); err != nil {
+			return webhook.Secret{}, err
+		}
+	}
+	s, err := a.KeptSecret(ctx, set, info.Name)
+	if err == nil && !s.IsZero() {
+		a.sayKept([]webhook.Secret{s}, []secret.Info{info})
+	}
+	return s, err
+}
+
+// keptOfWebhook asks the server which of the webhooks is there.
+func (a *App) keptOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
+	hint := "give --secret-file FILE; or forget those that are out of date with `mender-webhooks secret forget`: " + KeptNames(here)
+	set, err := a.Settings()
+	if err != nil {
+		return secret.Info{}, err
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return secret.Info{}, Hinted(err, "%s", hint)
+	}
+	all, err := client.Integrations(ctx)
+	if err != nil {
+		return secret.Info{}, Hinted(err, "%s", hint)
+	}
+	for _, i := range all {
+		if n := slices.IndexFunc(here, func(info secret.Info) bool { return info.Name == i.ID }); n >= 0 {
+			return here[n], nil
+		}
+	}
+	return secret.Info{}, Hinted(Usagef("secrets of %d webhooks are kept here for %s, and none of these is there any more", len(here), here[0].Server), "%s", hint)
+}
+
+// storeCheck is how often the store is looked at under load: short, so that
+// the server can be given a new secret right after the store.
+const storeCheck = 10 * time.Millisecond
+
+// liveSecrets are the secrets kept for a server, read again when the store
+// changes, for a receiver that runs on. It is safe for concurrent use.
+type liveSecrets struct {
+	app     *App
+	set     *config.Settings
+	next    atomic.Int64 // when to look again, in nanoseconds
+	secrets atomic.Pointer[[]webhook.Secret]
+
+	mu     sync.Mutex
+	stamp  time.Time
+	failed string // the last problem that was told
+}
+
+// liveKept reads the store, and says what it found.
+func (a *App) liveKept() (*liveSecrets, error) {
+	set, err := a.LocalSettings()
+	if err != nil {
+		return nil, err
+	}
+	l := &liveSecrets{app: a, set: set}
+	l.stamp = l.changed()
+	secrets, infos, err := a.keptForServer(context.Background(), set)
+	if err != nil {
+		return nil, err
+	}
+	a.sayKept(secrets, infos)
+	l.secrets.Store(&secrets)
+	return l, nil
+}
+
+// Secrets returns what is kept now.
+func (l *liveSecrets) Secrets() []webhook.Secret {
+	now := time.Now().UnixNano()
+	if next := l.next.Load(); now >= next && l.next.CompareAndSwap(next, now+int64(storeCheck)) && l.mu.TryLock() {
+		l.refresh()
+		l.mu.Unlock()
+	}
+	return *l.secrets.Load()
+}
+
+// changed is when the store's file was last written; zero where there is none.
+func (l *liveSecrets) changed() time.Time {
+	info, err := os.Stat(l.set.SecretsFile)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// refresh reads the store if it changed. Where it can't be read, what was read
+// before still counts.
+func (l *liveSecrets) refresh() {
+	stamp := l.changed()
+	if stamp.Equal(l.stamp) {
+		return
+	}
+	l.stamp = stamp
+	secrets, _, err := l.app.keptForServer(context.Background(), l.set)
+	switch {
+	case err != nil && err.Error() != l.failed:
+		l.failed = err.Error()
+		l.app.Warn("the store of secrets changed, and can't be used: %v; the secrets read before still count", err)
+	case err != nil:
+	case len(secrets) == 0 && len(*l.secrets.Load()) > 0:
+		// A receiver that checks must not become one that takes everything.
+		l.app.Warn("the secrets kept for %s were forgotten; signatures are checked against those read before", l.set.Server)
+	case !slices.Equal(secrets, *l.secrets.Load()):
+		l.failed = ""
+		l.secrets.Store(&secrets)
+		l.app.Say("the secrets kept for %s changed: signatures are checked against %s now", l.set.Server, fingerprints(secrets))
+	}
+}
+
+// A listener looks at its files and store every secretWatch by itself, and
+// rotateWait lets it see a new secret before the server signs with it. The
+// first of many requests at once would be too late: those beside it would not
+// wait for it to read.
+const (
+	SecretWatch = 100 * time.Millisecond
+	RotateWait  = 3 * SecretWatch
+)
+
+// KeptNames lists the ids of webhooks, comma-separated.
+func KeptNames(infos []secret.Info) string {
+	names := make([]string, len(infos))
+	for n, i := range infos {
+		names[n] = i.Name
+	}
+	return strings.Join(names, ", ")
+}

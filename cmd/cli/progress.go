@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+const (
+	// progressAfter is how long something may take before it is worth a word,
+	// progressEvery how often that word changes.
+	progressAfter = time.Second
+	progressEvery = 200 * time.Millisecond
+)
+
+// progress is one line on a terminal's stderr. It is shown when something
+// takes longer than a second, and taken away at the end.
+type progress struct {
+	w    io.Writer
+	line func() string
+	end  chan struct{}
+	done sync.WaitGroup
+}
+
+// newProgress shows what line returns, which may be called at any time. It
+// returns nil, which shows nothing, where nobody looks, or where rows that come
+// one by one on the same terminal are progress enough.
+func (a *App) newProgress(atOnce bool, line func() string) *progress {
+	if a.Flags.Quiet || !IsTerminal(a.Err) || !atOnce && IsTerminal(a.Out) {
+		return nil
+	}
+	p := &progress{w: a.Err, line: line, end: make(chan struct{})}
+	p.done.Go(p.show)
+	return p
+}
+
+func (p *progress) show() {
+	timer := time.NewTimer(progressAfter)
+	defer timer.Stop()
+	shown := false
+	for {
+		select {
+		case <-timer.C:
+			fmt.Fprintf(p.w, "\r\x1b[K%s", p.line())
+			shown = true
+			timer.Reset(progressEvery)
+		case <-p.end:
+			if shown {
+				fmt.Fprint(p.w, "\r\x1b[K")
+			}
+			return
+		}
+	}
+}
+
+// Stop takes the line away.
+func (p *progress) Stop() {
+	if p != nil {
+		close(p.end)
+		p.done.Wait()
+	}
+}
+
+// reading is how far the log has been read.
+type reading struct {
+	*progress
+	count  atomic.Int64
+	oldest atomic.Int64 // in milliseconds
+}
+
+// NewReading starts a progress display for reading events.
+func (a *App) NewReading(utc, atOnce bool) *reading {
+	r := &reading{}
+	r.progress = a.newProgress(atOnce, func() string {
+		n := int(r.count.Load())
+		if n == 0 {
+			return "waiting for the server"
+		}
+		return fmt.Sprintf("read %s, back to %s", Plural(n, "event"), output.Time(time.UnixMilli(r.oldest.Load()), utc))
+	})
+	return r
+}
+
+// Read counts an event that was read.
+func (r *reading) Read(e *mender.Event) {
+	r.count.Add(1)
+	r.oldest.Store(e.Time.UnixMilli())
+}
+
+// sending is how far events have been sent, as a bar.
+type sending struct {
+	*progress
+	Sent, Failed atomic.Int64
+}
+
+// NewSending starts a progress display for sending total events.
+func (a *App) NewSending(total int) *sending {
+	s := &sending{}
+	s.progress = a.newProgress(false, func() string {
+		sent := int(s.Sent.Load())
+		bar := output.Bar(sent, total, 30, a.OutStyle().Enabled)
+		return fmt.Sprintf("%-30s %d of %s, %d failed", bar, sent, Plural(total, "event"), s.Failed.Load())
+	})
+	return s
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// SecretFlags are the ways to name webhook secrets that exist already.
+type SecretFlags struct{ Flags *pflag.FlagSet }
+
+// Register adds the flags to f.
+func (s *SecretFlags) Register(f *pflag.FlagSet) {
+	s.Flags = f
+	config.RegisterSecretFlags(f, false)
+}
+
+// FromStdin reports whether a secret is read from stdin.
+func (s *SecretFlags) FromStdin() bool {
+	return slices.Contains(config.SecretFiles(s.Flags), "-")
+}
+
+// Input names the file with the secret, if one is given.
+func (s *SecretFlags) Input(a *App) config.Input {
+	return config.Input{Flags: s.Flags, LookupEnv: a.Env, Stdin: a.In}
+}
+
+// Given returns the one secret that flags or the environment give, or none.
+func (s *SecretFlags) Given(a *App) (webhook.Secret, error) {
+	found, err := config.ResolveSecret(s.Input(a))
+	return found.Secret, err
+}
+
+// One returns the one secret to sign with, or none: that which is given, else
+// that which is kept on this machine.
+func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
+	secret, err := s.Given(a)
+	if err != nil || !secret.IsZero() {
+		return secret, err
+	}
+	return a.keptToSign(ctx)
+}
+
+// All returns every secret to check against, or none: those that are given,
+// else those that are kept for the server.
+func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error) {
+	found, err := config.ResolveSecrets(s.Input(a))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		set, err := a.LocalSettings()
+		if err != nil {
+			return nil, err
+		}
+		secrets, infos, err := a.keptForServer(ctx, set)
+		a.sayKept(secrets, infos)
+		return secrets, err
+	}
+	secrets := make([]webhook.Secret, len(found))
+	for i, f := range found {
+		secrets[i] = f.Secret
+	}
+	return secrets, nil
+}
+
+// Reloading is all for a receiver that runs on: files and the store are read
+// again when they change, so that a secret can be changed without losing
+// events.
+func (s *SecretFlags) Reloading(a *App) (func() []webhook.Secret, error) {
+	found, err := config.ResolveSecrets(s.Input(a))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		kept, err := a.liveKept()
+		if err != nil {
+			return nil, err
+		}
+		return kept.Secrets, nil
+	}
+	var fixed []webhook.Secret
+	var files []string
+	for _, f := range found {
+		switch {
+		case f.File == "":
+			fixed = append(fixed, f.Secret)
+		case !slices.Contains(files, f.File):
+			files = append(files, f.File)
+		}
+	}
+	if len(files) == 0 {
+		return func() []webhook.Secret { return fixed }, nil
+	}
+	loaded, err := receiver.LoadSecretFiles(a.sayReload, files...)
+	if err != nil {
+		return nil, Usagef("--%s: %w", config.FlagSecretFile, err)
+	}
+	if len(fixed) == 0 {
+		return loaded.Secrets, nil
+	}
+	return func() []webhook.Secret { return slices.Concat(fixed, loaded.Secrets()) }, nil
+}
+
+func (a *App) sayReload(r receiver.Reload) {
+	if r.Err != nil {
+		a.Warn("%s changed, and can't be used: %v; the secrets read before still count", r.Path, r.Err)
+		return
+	}
+	a.Say("%s changed: it holds the secrets %s now", r.Path, Joined(r.Fingerprints))
+}

@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// UnknownCommand makes a usage error of what Cobra has no type for, and keeps
+// its suggestions.
+func UnknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := Usagef("unknown command %q for %s", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // Cobra sets it only where it looks for commands itself
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		return Hinted(err, "did you mean `%s %s`?", cmd.CommandPath(), similar[0])
+	}
+	return Hinted(err, "`%s --help` lists the commands", cmd.CommandPath())
+}
+
+// FlagError turns an error of the flag parser into a usage error with a hint.
+func FlagError(cmd *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	if given := cmd.Flags().Args(); len(given) > 0 && cmd.HasSubCommands() {
+		return UnknownCommand(cmd, given) // the flag may be one of the command that was meant
+	}
+	if wrong := wrongValue(cmd, err); wrong != nil {
+		return wrong
+	}
+	wrong := Usagef("%s", firstLine(err.Error()))
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if name := similarFlag(cmd, unknown.GetSpecifiedName()); name != "" {
+			return Hinted(wrong, "did you mean --%s? `%s --help` lists the flags", name, cmd.CommandPath())
+		}
+	}
+	return Hinted(wrong, "see `%s --help`", cmd.CommandPath())
+}
+
+// similarFlag finds the flag that name was probably meant to be.
+func similarFlag(cmd *cobra.Command, name string) string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return SimilarTo(name, names)
+}
+
+// SimilarTo finds what a word was probably meant to be, the way Cobra does
+// for commands. It is empty where nothing comes near.
+func SimilarTo(typed string, names []string) string {
+	all := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range names {
+		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	if similar := all.SuggestionsFor(typed); len(similar) > 0 {
+		return similar[0]
+	}
+	return ""
+}
+
+// Args checks how many arguments there are, and says it in a sentence.
+func Args(minimum, maximum int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		switch {
+		case len(given) < minimum:
+			return Hinted(Usagef("%s needs %s", cmd.CommandPath(), what), "see `%s --help`", cmd.CommandPath())
+		case maximum >= 0 && len(given) > maximum:
+			return Hinted(Usagef("%s does not take %q: it takes %s", cmd.CommandPath(), given[maximum], what),
+				"see `%s --help`", cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// NeedsSubcommand is for commands that do nothing by themselves.
+func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return Hinted(Usagef("%s needs to be told what to do: %s", cmd.CommandPath(), strings.Join(names, ", ")),
+		"see `%s --help`", cmd.CommandPath())
+}
+
+// The width of help where nobody knows better, and on a wide terminal.
+const (
+	helpWidth  = 80
+	widestHelp = 100
+)
+
+// PrintUsage prints what comes after a command's description in its help. It
+// does so instead of Cobra since that repeats all global flags, 16 by now, in
+// the help of every command, in lines of any length: the flags that one looks
+// for are off the screen then.
+func (a *App) PrintUsage(cmd *cobra.Command) error {
+	out, width := cmd.OutOrStderr(), min(a.OutWidth(), widestHelp)
+	if width == 0 {
+		width = helpWidth
+	}
+	fmt.Fprintln(out, "Usage:")
+	if cmd.Runnable() {
+		fmt.Fprintln(out, "  "+cmd.UseLine())
+	}
+	if cmd.HasAvailableSubCommands() && cmd.Use == cmd.Name() {
+		fmt.Fprintln(out, "  "+cmd.CommandPath()+" COMMAND [flags]")
+	}
+	if len(cmd.Aliases) > 0 {
+		fmt.Fprintf(out, "\nAliases:\n  %s\n", cmd.NameAndAliases())
+	}
+	if cmd.HasExample() {
+		fmt.Fprintf(out, "\nExamples:\n%s\n", cmd.Example)
+	}
+	printCommands(out, cmd)
+	if own := cmd.LocalFlags(); own.HasAvailableFlags() {
+		fmt.Fprintf(out, "\nFlags:\n%s\n", strings.TrimRight(own.FlagUsagesWrapped(width), " \n"))
+	}
+	if cmd.HasAvailableInheritedFlags() {
+		fmt.Fprintf(out, "\nFlags of all commands, which `%s --help` explains:\n", cmd.Root().Name())
+		for _, line := range Filled(flagNames(cmd.InheritedFlags()), width-2) {
+			fmt.Fprintln(out, "  "+line)
+		}
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(out, "\n`%s COMMAND --help` has more about each command.\n", cmd.CommandPath())
+	}
+	return nil
+}
+
+func printCommands(out io.Writer, cmd *cobra.Command) {
+	list := func(title string, prefix string, wanted func(*cobra.Command) bool) {
+		chosen := slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool { return !wanted(c) })
+		if len(chosen) == 0 {
+			return
+		}
+		fmt.Fprintf(out, "\n%s\n", title)
+		for _, c := range chosen {
+			fmt.Fprintf(out, "  %s%-*s %s\n", prefix, cmd.NamePadding(), c.Name(), c.Short)
+		}
+	}
+	for _, group := range cmd.Groups() {
+		list(group.Title, "", func(c *cobra.Command) bool { return c.GroupID == group.ID && c.IsAvailableCommand() })
+	}
+	list("Commands:", "", func(c *cobra.Command) bool { return c.GroupID == "" && c.IsAvailableCommand() })
+	list("Topics:", "help ", (*cobra.Command).IsAdditionalHelpTopicCommand)
+}
+
+func flagNames(flags *pflag.FlagSet) []string {
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		switch {
+		case f.Hidden:
+		case f.Shorthand != "":
+			names = append(names, "-"+f.Shorthand+"/--"+f.Name)
+		default:
+			names = append(names, "--"+f.Name)
+		}
+	})
+	return names
+}
+
+// Filled lays out words in lines of at most width.
+func Filled(words []string, width int) []string {
+	var lines []string
+	for _, word := range words {
+		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word)+1 <= width {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// wrongValue says in a sentence what is wrong with a flag's value. It is nil
+// where err is about something else.
+func wrongValue(cmd *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return nil
+	}
+	see := "see `" + cmd.CommandPath() + " --help`"
+	given := fmt.Sprintf("--%s %q", wrong.GetFlag().Name, wrong.GetValue())
+	switch wrong.GetFlag().Value.Type() {
+	case "int", "int64":
+		return Hinted(Usagef("%s: it has to be a whole number", given), "%s", see)
+	case "intSlice":
+		return Hinted(Usagef("%s: it has to be whole numbers, with commas between them", given), "%s", see)
+	case "float64":
+		return Hinted(Usagef("%s: it has to be a number", given), "write it with a point, such as 0.5")
+	case "duration":
+		return Hinted(Usagef("%s is no length of time", given), "write 500ms, 90s, 5m or 48h")
+	case "bool":
+		return Hinted(Usagef("%s: it takes no value", given), "say --%s, or leave it out", wrong.GetFlag().Name)
+	}
+	return Hinted(Usagef("%s: %w", given, wrong.Unwrap()), "%s", see)
+}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+)
+
+// Percent never rounds a failure away.
+func Percent(share float64) string {
+	text := fmt.Sprintf("%.1f%%", 100*share)
+	if text == "100.0%" && share < 1 {
+		return "just under 100%"
+	}
+	return text
+}
+
+// ErrTimeIsUp and ErrEnough end a stream.
+var (
+	ErrTimeIsUp = errors.New("the time is up")
+	ErrEnough   = errors.New("enough events came")
+)
+
+// StringsOf converts values to strings.
+func StringsOf[T ~string](values []T) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return texts
+}
+
+// Joined lists values, comma-separated.
+func Joined[T ~string](values []T) string { return strings.Join(StringsOf(values), ", ") }
+
+// SortedKeys returns the keys of m in order.
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Milliseconds is d with three digits after the point, as -o json shows it.
+func Milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+// Plural is "1 event", "2 events".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// CheckURL refuses what no HTTP client could POST to. The error does not
+// repeat the URL's password or query.
+func CheckURL(flag, text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		var wrong *url.Error
+		if errors.As(err, &wrong) {
+			err = wrong.Err
+		}
+		return Usagef("%s: it is no URL: %w", flag, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return Hinted(Usagef("%s: the URL has to begin with https:// (or http://)", flag),
+			"Mender's server takes any other scheme without a word, and then every delivery fails")
+	case u.Hostname() == "":
+		return Usagef("%s: the URL has no host", flag)
+	}
+	return nil
+}
+
+// ReceiverURL makes a URL of a receiver's address, which may be short, such
+// as a port alone, for one on this machine, and checks it.
+func ReceiverURL(flag, text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		short, err := receiver.ParseTarget(text)
+		if err != nil {
+			return "", Usagef("%s: %w", flag, err)
+		}
+		text = short.String()
+	}
+	return text, CheckURL(flag, text)
+}
+
+// ReadInput reads a file the user named, or stdin for "-". More than limit
+// bytes are an error.
+func (a *App) ReadInput(name string, limit int64) ([]byte, error) {
+	in := a.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			var path *fs.PathError
+			if errors.As(err, &path) {
+				err = path.Err
+			}
+			return nil, Usagef("can't read %s: %w", name, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	switch {
+	case err != nil:
+		return nil, Usagef("read %s: %w", InputName(name), err)
+	case int64(len(data)) > limit:
+		return nil, Usagef("%s is larger than %d bytes", InputName(name), limit)
+	}
+	return data, nil
+}
+
+// InputName names an input in messages: stdin for "-".
+func InputName(name string) string {
+	if name == "-" {
+		return "stdin"
+	}
+	return name
+}
+
+// ParseAge reads 90s, 2h or 7d: a duration as Go writes it, or a number of
+// days.
+func ParseAge(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil {
+			return time.Duration(n * 24 * float64(time.Hour)), nil
+		}
+	}
+	return time.ParseDuration(text)
+}
+
+// ParseMoment reads an age before now, a time in RFC 3339, or a day or time as
+// tables show it: local, but with a Z. An empty text is the zero time.
+func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if age, err := ParseAge(text); err == nil && age >= 0 {
+		return now.Add(-age), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, Hinted(Usagef("%s: %q is neither an age nor a time", flag, text),
+		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23, 2026-11-23 10:00 or 2026-11-23T10:00:00Z")
+}
+
+// PrintError and sayAlways write lines that -q does not drop.
+func (a *App) PrintError(line string) {
+	a.SayAlways(a.ErrStyle().Red("error:") + " " + output.Safe(line))
+}
+
+// SayAlways prints to stderr, with -q too.
+func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }

@@ -1,0 +1,175 @@
+// Package integrations has the commands that change and show the integrations
+// of an organization: create, list, inspect, update, delete, apply and export.
+package integrations
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// maxDescription is Mender's limit, in bytes.
+const maxDescription = 1024
+
+type createOptions struct {
+	url         string
+	description string
+	scopes      []string
+	strict      bool
+	secret      newSecretFlags
+}
+
+// NewCreateCmd returns the create command.
+func NewCreateCmd(a *cli.App) *cobra.Command {
+	o := createOptions{}
+	cmd := &cobra.Command{
+		Use:   "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
+		Short: "Set up a webhook",
+		Long: `Set up a webhook: from then on Mender's server sends an event to the URL
+whenever a device is provisioned or decommissioned, or its status changes.
+The new integration's id is printed on stdout, alone.
+
+An organization can have one integration, of whatever provider. Without a
+secret, deliveries are unsigned and anyone can forge them; leaving it out
+therefore needs --no-secret. The secret is kept on this machine, in the system's
+keyring or a file that you alone can read, where listen, trigger and verify find
+it; --no-store does without.`,
+		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
+  mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
+  mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
+  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
+		Args: func(cmd *cobra.Command, given []string) error {
+			if len(given) == 1 && strings.Contains(given[0], "://") {
+				return cli.Hinted(cli.Usagef("create takes the URL as a flag"), "write --url in front of it")
+			}
+			return cli.Args(0, 0, "no arguments, only flags")(cmd, given)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runCreate(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.url, "url", "", "the `URL` to which Mender shall POST the events")
+	o.secret.register(f)
+	f.StringVar(&o.description, "description", "", "a `TEXT` for people, up to 1024 bytes")
+	f.StringSliceVar(&o.scopes, "scope", nil, "which events: a `SCOPE` is deviceauth or inventory (repeatable; Enterprise servers alone keep it)")
+	f.BoolVar(&o.strict, "strict", false, "exit with 1 where the server dropped a scope")
+	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(knownScopes(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func knownScopes() []string { return []string{"deviceauth", "inventory"} }
+
+func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
+	p, err := a.IDPrinter()
+	if err != nil {
+		return err
+	}
+	if o.url == "" {
+		return cli.Hinted(cli.Usagef("create needs --url URL: where Mender shall POST the events"), "see `mender-webhooks create --help`")
+	}
+	if err := cli.CheckURL("--url", o.url); err != nil {
+		return err
+	}
+	if n := len(o.description); n > maxDescription {
+		return cli.Usagef("--description has %d bytes; Mender takes %d", n, maxDescription)
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	a.WarnUnknown("--scope", o.scopes, knownScopes())
+	secret, err := o.secret.resolve(a)
+	if err != nil {
+		return err
+	}
+	if secret.IsZero() && !o.secret.none {
+		return cli.Hinted(cli.Usagef("create needs a secret: without one, anyone can forge deliveries"),
+			"--generate-secret makes one, and keeps it on this machine; --no-secret does without")
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return err
+	}
+	a.WarnAboutReceiver(ctx, o.url)
+	if err := o.secret.keep(ctx, a, set, secret); err != nil {
+		return err
+	}
+	id, err := client.CreateIntegration(ctx, mender.NewIntegration{
+		Provider:    mender.ProviderWebhook,
+		Credentials: mender.HTTP(o.url, secret.Hex()),
+		Description: o.description,
+		Scopes:      o.scopes,
+	})
+	if err != nil {
+		err = o.secret.afterFailure(err)
+		if errors.Is(err, mender.ErrOutcomeUnknown) {
+			err = o.secret.keepUnconfirmed(ctx, a, set, secret, err)
+		}
+		return explainConflict(ctx, client, err)
+	}
+	saved, err := o.secret.keepCreated(ctx, a, set, id, secret)
+	if err != nil {
+		// The id is what matters: scripts need it to clean up.
+		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
+		return err
+	}
+	o.secret.tell(a, secret, saved)
+	o.secret.noteApplied(ctx, a, set, id, secret)
+	return finishCreate(ctx, a, p, client, o, id)
+}
+
+// finishCreate reads the integration back, since the server drops what it
+// does not know without a word.
+func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, o createOptions, id string) error {
+	created, err := client.Integration(ctx, id)
+	if err != nil {
+		// The id is what matters: scripts need it to clean up.
+		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
+		return cli.Hinted(err, "the webhook was created all the same; its id is %s", id)
+	}
+	if err := p.Print(output.View{Value: created, Names: []string{id}}); err != nil {
+		return err
+	}
+	var dropped []string
+	for _, scope := range o.scopes {
+		if !slices.Contains(created.Scopes, scope) {
+			dropped = append(dropped, scope)
+		}
+	}
+	if len(dropped) == 0 {
+		return nil
+	}
+	a.Warn("the server did not keep the scope %s: open source servers have no scopes, and inventory needs the Professional plan or higher", cli.Joined(dropped))
+	if o.strict {
+		return cli.Failf(cli.ExitFailed, "created, but without the scope %s (--strict)", cli.Joined(dropped))
+	}
+	return nil
+}
+
+// explainConflict says which integration is in the way of a new one, since
+// the server does not.
+func explainConflict(ctx context.Context, client *mender.Client, err error) error {
+	if !errors.Is(err, mender.ErrConflict) {
+		return err
+	}
+	existing, listErr := client.Integrations(ctx)
+	if listErr != nil || len(existing) == 0 {
+		return cli.Hinted(err, "an organization can have one integration; `mender-webhooks list` shows it")
+	}
+	i := existing[0]
+	if i.Provider == mender.ProviderWebhook {
+		return cli.Hinted(err, "the organization's one integration is the webhook %s to %s: "+
+			"change it with `mender-webhooks update`, or remove it with `mender-webhooks delete %s`", i.ID, cli.Target(i), i.ID)
+	}
+	return cli.Hinted(err, "the organization's one integration is %s of provider %s: "+
+		"a webhook can take its place only after `mender-webhooks delete %s`", i.ID, i.Provider, i.ID)
+}

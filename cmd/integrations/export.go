@@ -1,0 +1,76 @@
+package integrations
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
+)
+
+// NewExportCmd returns the export command.
+func NewExportCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export",
+		Short: "Write the server's integrations as a file for apply",
+		Long: `Write what the server has as a file that ` + "`apply`" + ` takes, with secrets as
+references to fill in, since the server does not tell them: a variable or, where
+this machine has the webhook's secret, the store. A line on stderr says what to
+set.`,
+		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runExport(cmd.Context(), a)
+		},
+	}
+}
+
+func runExport(ctx context.Context, a *cli.App) error {
+	format := output.YAML
+	if a.Flags.Jq != "" {
+		format = output.JSON
+	}
+	p, err := a.Open(format, false, output.YAML, output.JSON)
+	if err != nil {
+		return err
+	}
+	set, err := a.Settings()
+	if err != nil {
+		return err
+	}
+	client, err := a.Client(set)
+	if err != nil {
+		return err
+	}
+	integrations, err := client.Integrations(ctx)
+	if err != nil {
+		return err
+	}
+	kept, err := a.Kept(set)
+	if err != nil {
+		return err
+	}
+	document, notes := provision.Export(integrations, func(id string) bool {
+		for _, info := range kept {
+			if info.Name == id {
+				return true
+			}
+		}
+		return false
+	})
+	if p.Format() == output.YAML {
+		if _, err := fmt.Fprintln(a.Out, provision.SchemaComment); err != nil {
+			return err
+		}
+	}
+	if err := p.Print(output.View{Value: document}); err != nil {
+		return err
+	}
+	for _, note := range notes {
+		a.Say("%s", note)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package integrations
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// NewInspectCmd returns the inspect command.
+func NewInspectCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "inspect [ID]",
+		Short: "Show one integration, and how its deliveries go",
+		Long: `Show one integration with its settings, and how its deliveries went in the
+last day as far as Mender's log tells: deliveries that ran into the server's
+10 seconds never get there.
+
+ID is an id, the beginning of one, or the webhook's URL; without it the
+organization's only webhook is meant. -o json prints what the API says of the
+integration, and nothing else.`,
+		Example:           "  mender-webhooks inspect\n  mender-webhooks inspect 3bb0e41e -o json\n  mender-webhooks inspect --jq .credentials.http.url",
+		Args:              cli.Args(0, 1, "at most one id"),
+		ValidArgsFunction: a.CompleteIntegrations,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runInspect(cmd.Context(), a, cli.FirstOf(args))
+		},
+	}
+}
+
+func runInspect(ctx context.Context, a *cli.App, arg string) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	client, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	i, err := cli.FindIntegration(ctx, client, arg)
+	if err != nil {
+		return err
+	}
+	view := output.View{Value: i, Names: []string{i.ID}}
+	if p.Format() == output.Table {
+		rows := integrationRows(i)
+		c, stats, err := cli.RecentDeliveries(ctx, client, i.ID)
+		if err != nil {
+			return err
+		}
+		view.Fields = cli.Details(append(rows, healthRows(c, stats)...))
+	}
+	return p.Print(view)
+}
+
+func integrationRows(i mender.Integration) [][2]string {
+	rows := [][2]string{
+		{"ID", i.ID},
+		{"Provider", string(i.Provider)},
+		{"Target", cli.Target(i)},
+		{"Secret", secretState(i)},
+	}
+	if i.Credentials.AWS != nil {
+		rows = append(rows, [2]string{"Access key", i.Credentials.AWS.AccessKeyID}, [2]string{"Device policy", i.Credentials.AWS.DevicePolicyName})
+	}
+	if len(i.Scopes) > 0 {
+		rows = append(rows, [2]string{"Scopes", strings.Join(i.Scopes, ", ")})
+	}
+	return append(rows, [2]string{"Description", i.Description})
+}
+
+// healthRows are the short form of `activity --stats`.
+func healthRows(c *mender.StatsCollector, s mender.Stats) [][2]string {
+	if s.SuccessRate == nil {
+		return [][2]string{{"Last day", "no deliveries in the log"}}
+	}
+	rows := [][2]string{
+		{"Last day", fmt.Sprintf("%s, %s successful", cli.Deliveries(s.Deliveries), cli.Percent(*s.SuccessRate))},
+		{"Last event", fmt.Sprintf("%s, %s", output.Time(c.Last.Time, false), c.Last.Type)},
+	}
+	if c.LastFailure != nil {
+		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(c.LastFailure.Time, false), cli.FailureText(c.Failure))})
+	}
+	return rows
+}

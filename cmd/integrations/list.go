@@ -1,0 +1,88 @@
+package integrations
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// NewListCmd returns the list command.
+func NewListCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List all integrations, of every provider",
+		Long: `List the organization's integrations. Mender allows one, but it may be of
+another provider than webhook; what this tool does not know is shown as it is.`,
+		Example: "  mender-webhooks list\n  mender-webhooks list -o name\n  mender-webhooks list --jq '.[].credentials.http.url'",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runList(cmd.Context(), a)
+		},
+	}
+}
+
+func runList(ctx context.Context, a *cli.App) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	client, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	integrations, err := client.Integrations(ctx)
+	if err != nil {
+		return err
+	}
+	view := output.View{Value: integrations, Table: integrationTable(integrations)}
+	for _, i := range integrations {
+		view.Names = append(view.Names, i.ID)
+	}
+	if len(integrations) == 0 {
+		a.Say("no integrations; `mender-webhooks create` sets up a webhook")
+	}
+	return p.Print(view)
+}
+
+// integrationTable has columns for scopes and descriptions only where there
+// are any: 80 columns are soon full.
+func integrationTable(integrations []mender.Integration) output.TableView {
+	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
+	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
+	table := output.TableView{Columns: []output.Column{
+		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"},
+	}}
+	if scoped {
+		table.Columns = append(table.Columns, output.Column{Name: "SCOPES"})
+	}
+	if named {
+		table.Columns = append(table.Columns, output.Column{Name: "DESCRIPTION", Shrink: true})
+	}
+	for _, i := range integrations {
+		row := []string{i.ID, string(i.Provider), cli.Target(i), secretState(i)}
+		if scoped {
+			row = append(row, strings.Join(i.Scopes, ","))
+		}
+		if named {
+			row = append(row, i.Description)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// secretState says whether a secret is set. What another provider calls its
+// secret counts too.
+func secretState(i mender.Integration) string {
+	if i.Credentials.HasSecret() {
+		return "set"
+	}
+	return "none"
+}

@@ -1,0 +1,187 @@
+// Package receiving has the commands around receiving events: listen, queue,
+// trigger and verify.
+package receiving
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+type listenOptions struct {
+	addr           string
+	path           string
+	maxBody        int64
+	allowUnchecked bool
+	tlsCert        string
+	tlsKey         string
+	respond        int
+	delay          time.Duration
+	failRate       float64
+	exitAfter      int
+	timeout        time.Duration
+	grace          time.Duration
+	metrics        string
+	utc            bool
+	secrets        cli.SecretFlags
+	relay          relayOptions
+}
+
+// NewListenCmd returns the listen command.
+func NewListenCmd(a *cli.App) *cobra.Command {
+	o := listenOptions{}
+	cmd := &cobra.Command{
+		Use:   "listen",
+		Short: "Receive webhooks, verify their signatures, and hand them on",
+		Long: `Receive webhooks, verify their signatures, and show each request: on a terminal
+a line, elsewhere a JSON object a line.
+
+A request whose signature matches a secret is answered 204; one that is
+unsigned or signed otherwise 401. The secret is the one that is given, else the
+one that create keeps on this machine. Without any, nothing can be checked and
+everything is "unchecked". Several secrets can be given, so that one can be
+changed without losing events, and secret files and the kept secrets are read
+again when they change.
+
+With --forward-to alone, for development, each event is passed on to your
+application at once, byte for byte, and Mender is answered what it answered.
+With --store as well, for production, each event is stored before Mender is
+answered, and handed on until the application takes it: Mender tries once and
+forgets. With --nats in its place, the store is a stream on a NATS JetStream
+cluster, which several listeners can share.
+
+--respond, --delay and --fail-rate make it the bad receiver that one wants to
+see in Mender's activity. It ends with 0 on Ctrl-C.`,
+		Example: `  mender-webhooks listen --secret-file hook.secret
+  mender-webhooks listen --secret-file hook.secret --forward-to 3000
+  mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
+  mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
+  mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
+		Args: cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runListen(cmd.Context(), a, o)
+		},
+	}
+	o.register(cmd.Flags())
+	return cmd
+}
+
+func (o *listenOptions) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8090", "where to listen, `HOST:PORT`; port 0 takes a free one")
+	f.StringVar(&o.path, "path", "", "the only `PATH` to take (default: every path)")
+	o.secrets.Register(f)
+	f.BoolVar(&o.allowUnchecked, "allow-unchecked", false, "without a secret: listen beyond this machine, store and forward all the same")
+	o.relay.register(f)
+	f.StringVar(&o.tlsCert, "tls-cert", "", "serve https with the certificate in this `FILE`, read again when it changes")
+	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in a `FILE`")
+	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "the largest body taken, in `BYTES`")
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on this `HOST:PORT`")
+	f.IntVar(&o.respond, "respond", 0, "answer valid events with this `STATUS`")
+	f.DurationVar(&o.delay, "delay", 0, "wait for a `DURATION` before each answer")
+	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of valid events to answer with 500, from 0 to 1")
+	f.IntVar(&o.exitAfter, "exit-after", 0, "end after `N` valid (or unchecked) events")
+	f.DurationVar(&o.timeout, "timeout", 0, "end after a `DURATION`; with --exit-after, that is exit code 7")
+	f.DurationVar(&o.grace, "grace", 10*time.Second, "the `DURATION` that what is under way may take at the end")
+	f.BoolVar(&o.utc, "utc", false, "times in UTC (on a terminal they are local)")
+}
+
+func (o *listenOptions) check() error {
+	switch {
+	case o.respond != 0 && (o.respond < 200 || o.respond > 599):
+		return cli.Usagef("--respond %d is no status to answer with: it is 200 to 599", o.respond)
+	case o.failRate < 0 || o.failRate > 1:
+		return cli.Usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
+	case o.exitAfter < 0 || o.delay < 0 || o.timeout < 0 || o.maxBody < 1 || o.grace < 0:
+		return cli.Usagef("--exit-after, --delay, --timeout, --grace and --max-body can't be negative")
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		return cli.Usagef("--tls-cert and --tls-key go together")
+	}
+	var err error
+	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
+		return err
+	}
+	if o.metrics != "" {
+		if o.metrics, err = cli.ListenAddress("--metrics", o.metrics); err != nil {
+			return err
+		}
+	}
+	return o.relay.check()
+}
+
+func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
+	p, err := a.StreamPrinter()
+	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	secrets, err := o.secrets.Reloading(a)
+	if err != nil {
+		return err
+	}
+	checked := len(secrets()) > 0
+	if !checked && !o.allowUnchecked && o.relay.wanted() {
+		return cli.Hinted(cli.Usagef("refusing to store or forward events that can't be checked: no secret is known"),
+			"give --secret-file FILE, or --allow-unchecked")
+	}
+	listeners, err := o.listeners(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	if err := cli.CheckLoop(listeners, o.relay.forwardTo); err != nil {
+		return err
+	}
+	if !checked && !o.allowUnchecked && !loopbackOnly(listeners) {
+		return cli.Hinted(cli.Usagef("refusing to listen on %s without a secret: other machines could send anything", addresses(listeners)),
+			"give --secret-file FILE, or --allow-unchecked")
+	}
+	if o.relay.store == "" {
+		// So little is kept that the collector would run many times a
+		// second for nothing: this is a tenth more events for a few MiB.
+		debug.SetGCPercent(400)
+	}
+	l := &listener{app: a, options: o, printer: p, secrets: secrets}
+	if err := l.open(ctx); err != nil {
+		return err
+	}
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+	}
+	a.Say("listening on %s://%s%s; Ctrl-C ends it", scheme, addresses(listeners), o.path)
+	if !checked {
+		a.Warn("no secret is known, so signatures are not checked; give --secret-file FILE or MENDER_WEBHOOK_SECRET")
+	}
+	return errors.Join(l.serve(ctx, listeners), l.close())
+}
+
+// reloadTLS reads the certificate, and reads it again when it changes.
+func (o *listenOptions) reloadTLS(a *cli.App) (receiver.ServerOptions, error) {
+	server := receiver.ServerOptions{Grace: o.grace}
+	if o.tlsCert == "" {
+		return server, nil
+	}
+	config, err := receiver.LoadTLS(o.tlsCert, o.tlsKey, func(r receiver.Reload) {
+		if r.Err != nil {
+			a.Warn("%s changed, and can't be used: %v; the certificate read before still counts", r.Path, r.Err)
+		} else {
+			a.Say("%s changed: its certificate is used from now on", r.Path)
+		}
+	})
+	if err != nil {
+		return server, cli.Usagef("--tls-cert: %w", err)
+	}
+	server.TLS = config
+	return server, nil
+}

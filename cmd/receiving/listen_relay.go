@@ -1,0 +1,161 @@
+package receiving
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// relayOptions are the flags of handing events on.
+type relayOptions struct {
+	forwardTo      string
+	forwardTimeout time.Duration
+	store          string
+	nats           cli.NatsFlags
+	replicas       int
+	sync           bool
+	keep           time.Duration
+	maxBytes       cli.ByteSize
+	maxAge         time.Duration
+	deadOn         []int
+	maxAttempts    int
+	concurrency    int
+	recover        bool
+}
+
+func (o *relayOptions) register(f *pflag.FlagSet) {
+	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
+	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to hand an event on, a `DURATION` (default 9s, or 30s with --store or --nats)")
+	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
+	o.nats.Register(f, "store events on this JetStream cluster, instead of in --store: its servers' `URLS`, parted by commas")
+	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many (`N`) servers keep each event, where the stream is yet to be made")
+	f.BoolVar(&o.sync, "sync", false, "with --store: bring each event onto the disk before it is answered, for power cuts")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: the `DURATION` that delivered events stay, against repeats")
+	f.Var(&o.maxBytes, "max-bytes", "in the store: how much may wait, such as 512MiB; a stream that exists on a cluster keeps its own limit")
+	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: give up what waits longer than a `DURATION` (default: never)")
+	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: the `STATUSES` by which the application refuses an event for good")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: give up after `N` attempts (default: never)")
+	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: hand on `N` events at once; only with 1 they stay in order, over all listeners of a cluster")
+	f.BoolVar(&o.recover, "recover", false, "into the store: first fetch what Mender's log says failed since the last event that came")
+}
+
+// wanted reports whether events go anywhere.
+func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
+
+// stores reports whether events are stored before they are answered.
+func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
+
+// storeOnly is the first flag given that is of no use without a store.
+func (o *relayOptions) storeOnly() string {
+	for _, f := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--sync", o.sync}, {"--recover", o.recover}, {"--max-age", o.maxAge > 0}, {"--max-attempts", o.maxAttempts > 0},
+		{"--concurrency", o.concurrency > 1}, {"--keep", o.keep != relay.DefaultKeep},
+		{"--max-bytes", o.maxBytes != relay.DefaultMaxBytes}, {"--dead-on", !slices.Equal(o.deadOn, relay.DefaultDeadOn())},
+	} {
+		if f.given {
+			return f.flag
+		}
+	}
+	return ""
+}
+
+func (o *relayOptions) check() error {
+	switch {
+	case o.concurrency < 1 || o.maxAttempts < 0 || o.maxAge < 0 || o.keep < 0 || o.maxBytes < 1 || o.forwardTimeout < 0:
+		return cli.Usagef("--concurrency is 1 at least, and --max-attempts, --max-age, --keep, --max-bytes and --forward-timeout can't be negative")
+	case o.store != "" && o.nats.Given():
+		return cli.Usagef("events are stored in --store or on --nats, not in both")
+	case !o.stores() && o.storeOnly() != "":
+		return cli.Usagef("%s is for --store or --nats, and neither is given", o.storeOnly())
+	case o.sync && o.nats.Given():
+		return cli.Hinted(cli.Usagef("--sync is for --store"), "a cluster's servers sync as their own `sync_interval` says; with --replicas 3 two of them have each event before it is answered")
+	case slices.ContainsFunc(o.deadOn, func(status int) bool { return status < 300 || status > 599 }):
+		return cli.Hinted(cli.Usagef("--dead-on: a status by which an application refuses an event is 300 to 599"), "under 300 it has taken the event")
+	case o.replicas < 1 || o.replicas > 5:
+		return cli.Usagef("--replicas %d: a stream has 1 to 5", o.replicas)
+	case o.replicas > 1 && !o.nats.Given():
+		return cli.Usagef("--replicas is for --nats")
+	}
+	if err := o.nats.Check(); err != nil {
+		return err
+	}
+	if o.forwardTo == "" {
+		return nil
+	}
+	if _, err := receiver.ParseTarget(o.forwardTo); err != nil {
+		return cli.Usagef("--forward-to: %w", err)
+	}
+	return nil
+}
+
+// sink is what an accepted event goes into.
+type sink interface {
+	accept(context.Context, *receiver.Request) receiver.Answer
+	// start begins what happens in the background.
+	start(context.Context) error
+	// ready says why events can't be taken in at present.
+	ready(context.Context) error
+	// close finishes what is under way, or breaks it off when ctx ends.
+	close(ctx context.Context) error
+}
+
+func (l *listener) openSink(ctx context.Context) (sink, error) {
+	o := l.options.relay
+	var target *url.URL
+	if o.forwardTo != "" {
+		var err error
+		if target, err = receiver.ParseTarget(o.forwardTo); err != nil {
+			return nil, cli.Usagef("--forward-to: %w", err)
+		}
+	}
+	switch {
+	case o.store != "":
+		return l.openStore(ctx, target)
+	case o.nats.Given():
+		return l.openCluster(ctx, target)
+	case target != nil:
+		return &direct{receiver.NewForwarder(receiver.ForwarderOptions{Target: target, Timeout: o.forwardTimeout})}, nil
+	}
+	return nowhere{}, nil
+}
+
+// nowhere is for events that are only shown.
+type nowhere struct{}
+
+func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { return receiver.Answer{} }
+
+func (nowhere) start(context.Context) error { return nil }
+
+func (nowhere) ready(context.Context) error { return nil }
+
+func (nowhere) close(context.Context) error { return nil }
+
+// direct hands events on while Mender waits.
+type direct struct{ forwarder *receiver.Forwarder }
+
+func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
+	return d.forwarder.Accept(ctx, r)
+}
+
+func (d *direct) start(context.Context) error { return nil }
+
+func (d *direct) ready(context.Context) error { return nil }
+
+func (d *direct) close(context.Context) error { d.forwarder.Close(); return nil }
+
+// unavailable is what Mender is told when an event could not be stored.
+func unavailable(err error) receiver.Answer {
+	return receiver.Answer{Status: http.StatusServiceUnavailable, Body: []byte(err.Error() + "\n")}
+}

@@ -1,0 +1,206 @@
+package receiving
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// NewQueueCmd returns the queue command.
+func NewQueueCmd(a *cli.App) *cobra.Command {
+	o := &cli.QueueOptions{}
+	cmd := &cobra.Command{
+		Use:   "queue",
+		Short: "What the listener's store holds: waiting, in flight, dead",
+		Long: `Show what the store of listen holds: how many events wait for the application,
+are in flight, were given up (dead letters), which one waits longest, and which
+one holds up the others and why.
+
+It works while listen runs on the folder, and when it does not; with --nats it
+shows the stream that listeners share on a cluster.`,
+		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
+  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
+  mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
+		Args: cli.UnknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runQueue(cmd.Context(), a, o)
+		},
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.Store, "store", "", "the `DIR` that listen was given")
+	o.Nats.Register(f, "in place of --store: the cluster that listen was given, its servers' `URLS`")
+	f.BoolVar(&o.Utc, "utc", false, "times in UTC (tables show local time)")
+	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o))
+	return cmd
+}
+
+func runQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions) (err error) {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	store, err := o.Attach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	status, err := store.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return p.Print(output.View{Value: status, Fields: cli.Details(queueRows(status, o.Utc, a.Now()))})
+}
+
+func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
+	inFlight := "not known: no listener forwards"
+	if s.Forwarding {
+		inFlight = fmt.Sprint(s.InFlight)
+	}
+	if s.Forwarders > 1 {
+		inFlight += fmt.Sprintf(", with %d listeners", s.Forwarders)
+	}
+	size := cli.ByteSize(s.MaxBytes)
+	used := cli.ByteSize(s.Bytes) //nolint:gosec // a size on this machine's disk
+	rows := [][2]string{
+		{"Waiting", fmt.Sprint(s.Waiting)},
+		{"In flight", inFlight},
+		{"Dead", fmt.Sprint(s.Dead)},
+		{"Kept", fmt.Sprintf("%d delivered, against repeats", s.Kept)},
+		{"Space", fmt.Sprintf("%s of %s", used.String(), size.String())},
+		{"Forwarding to", s.URL},
+	}
+	if s.Oldest != nil {
+		rows = append(rows, [2]string{"Oldest", fmt.Sprintf("%s %s, waiting for %s", s.Oldest.Type, s.Oldest.ID, output.Duration(now.Sub(s.Oldest.Stored)))})
+	}
+	if b := s.Blocked; b != nil {
+		rows = append(rows, [2]string{"Blocked by", fmt.Sprintf("%s after %s: %s", b.ID, cli.Plural(b.Attempts, "attempt"), output.MaskText(b.Reason))},
+			[2]string{"Next attempt", output.Time(b.Next, utc)})
+	}
+	return rows
+}
+
+// queueEntry is an event in the queue as -o json shows it.
+type queueEntry struct {
+	ID       string          `json:"id"`
+	Type     string          `json:"type"`
+	State    relay.State     `json:"state"`
+	Stored   time.Time       `json:"stored_at"`
+	Bytes    int             `json:"bytes"`
+	Reason   string          `json:"reason,omitempty"`
+	Attempts int             `json:"attempts,omitempty"`
+	Died     *time.Time      `json:"died_at,omitempty"`
+	Header   json.RawMessage `json:"headers,omitempty"`
+	Body     json.RawMessage `json:"event,omitempty"`
+}
+
+func entryOf(e relay.Entry) queueEntry {
+	entry := queueEntry{
+		ID: e.ID, Type: e.Type, State: e.State, Stored: e.Stored, Bytes: len(e.Body),
+		Reason: e.Reason, Attempts: e.Attempts,
+	}
+	if !e.Died.IsZero() {
+		entry.Died = &e.Died
+	}
+	return entry
+}
+
+func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
+	state := string(relay.Waiting)
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the events in one state, oldest first",
+		Long:    "List the events that wait for the application, were given up (dead), or were\ndelivered and are kept against repeats. Oldest first.",
+		Example: "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
+		Args:    cli.Args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runQueueList(cmd.Context(), a, o, relay.State(state))
+		},
+	}
+	states := []string{string(relay.Waiting), string(relay.Dead), string(relay.Delivered)}
+	cmd.Flags().StringVar(&state, "state", state, "the `STATE`: waiting, dead or delivered")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state relay.State) (err error) {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	if state != relay.Waiting && state != relay.Dead && state != relay.Delivered {
+		return cli.Usagef("--state %q: it is waiting, dead or delivered", state)
+	}
+	store, err := o.Attach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	stream := p.Stream([]output.Column{
+		{Name: "STORED", Min: 19}, {Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "REASON", Shrink: true},
+	})
+	n := 0
+	for e, err := range store.List(ctx, state) {
+		if err != nil {
+			return errors.Join(err, stream.Close())
+		}
+		n++
+		row := []string{output.Time(e.Stored, o.Utc), e.ID, e.Type, output.MaskText(e.Reason)}
+		if err := stream.Write(output.Item{Value: entryOf(e), Row: row, Name: e.ID}); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		a.Say("no events are %s", state)
+	}
+	return stream.Close()
+}
+
+func newQueueShowCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one event whole",
+		Long:    "Show one event that the store keeps, whatever its state, with its payload.",
+		Example: "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
+		Args:    cli.Args(1, 1, "an event's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runQueueShow(cmd.Context(), a, o, args[0])
+		},
+	}
+}
+
+func runQueueShow(ctx context.Context, a *cli.App, o *cli.QueueOptions, id string) (err error) {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	store, err := o.Attach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	e, err := store.Show(ctx, id)
+	if err != nil {
+		return cli.QueueError(err, id)
+	}
+	entry := entryOf(e)
+	if entry.Header, err = json.Marshal(e.Header); err != nil {
+		return err
+	}
+	if json.Valid(e.Body) {
+		entry.Body = e.Body
+	}
+	fields := cli.Details([][2]string{
+		{"Event", e.ID}, {"Type", e.Type}, {"State", string(e.State)}, {"Stored", output.Time(e.Stored, o.Utc)},
+		{"Reason", output.MaskText(e.Reason)},
+	})
+	return p.Print(output.View{Value: entry, Names: []string{e.ID}, Fields: append(fields, output.Field{Name: "Payload", JSON: entry.Body})})
+}

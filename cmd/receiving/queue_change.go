@@ -1,0 +1,89 @@
+package receiving
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
+	all := false
+	cmd := &cobra.Command{
+		Use:     "retry ID...",
+		Short:   "Put dead letters back into the queue",
+		Long:    "Put dead letters back, at the end of the queue: they are handed on again.",
+		Example: "  mender-webhooks queue retry --all --store /var/lib/mender-webhooks",
+		Args:    cli.Args(0, -1, "events' ids"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && !all {
+				return cli.Hinted(cli.Usagef("retry needs the id of a dead letter"), "--all puts all of them back")
+			}
+			return changeQueue(cmd.Context(), a, o, args, all, (*relay.Queue).Retry, "put back")
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
+	return cmd
+}
+
+func newQueueDropCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use:   "drop ID...",
+		Short: "Remove events for good",
+		Long: `Remove dead letters, or events that wait, for good: the application never gets
+them. One whose delivery is under way may still arrive. It asks on a terminal,
+and needs --yes elsewhere.`,
+		Example: "  mender-webhooks queue drop 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --yes",
+		Args:    cli.Args(1, -1, "events' ids"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := a.Confirm(cmd.Context(), "Drop "+cli.Plural(len(args), "event")+" for good?"); err != nil {
+					return err
+				}
+			}
+			return changeQueue(cmd.Context(), a, o, args, false, (*relay.Queue).Drop, "dropped")
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// changeQueue changes each event by itself, so that one that is gone does not
+// keep the others from it.
+func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []string, all bool,
+	change func(*relay.Queue, context.Context, ...string) error, done string,
+) (err error) {
+	store, err := o.Attach(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if all {
+		for e, err := range store.List(ctx, relay.Dead) {
+			if err != nil {
+				return err
+			}
+			ids = append(ids, e.ID)
+		}
+	}
+	changed := 0
+	var failed error
+	for _, id := range ids {
+		if err := change(store.Queue, ctx, id); err != nil {
+			if failed != nil {
+				a.Warn("%v", failed) // the last one is the error that it ends with
+			}
+			failed = cli.QueueError(err, id)
+			continue
+		}
+		changed++
+	}
+	if changed > 0 || failed == nil {
+		a.Say("%s %s", cli.Plural(changed, "event"), done)
+	}
+	return failed
+}

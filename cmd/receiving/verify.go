@@ -1,0 +1,135 @@
+package receiving
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+type verifyOptions struct {
+	signature string
+	headers   []string
+	secrets   cli.SecretFlags
+}
+
+// NewVerifyCmd returns the verify command.
+func NewVerifyCmd(a *cli.App) *cobra.Command {
+	o := verifyOptions{}
+	cmd := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Check a saved payload against its signature",
+		Long: `Check the body of a delivery, saved byte for byte in FILE (- or nothing is
+stdin), against the signature it came with, and say why it does not match.
+
+The signature is given as the value of X-Men-Signature, or as whole header
+lines, such as a log or curl would show them. Without --secret-file and
+MENDER_WEBHOOK_SECRET, the secrets kept on this machine for the server count.
+Exit code 1 means that it is not valid.`,
+		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
+  mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
+  mender-webhooks verify -o json < body.json --signature c307cc8f… | jq -r .verdict`,
+		Args: cli.Args(0, 1, "at most one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runVerify(cmd.Context(), a, o, cli.FirstOf(args))
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.signature, "signature", "", "the `HEX` digits of X-Men-Signature")
+	f.StringArrayVar(&o.headers, "header", nil, "a header `LINE` of the delivery (repeatable)")
+	o.secrets.Register(f)
+	return cmd
+}
+
+type verifyResult struct {
+	Verdict webhook.Verdict `json:"verdict"`
+	Reason  webhook.Reason  `json:"reason,omitempty"`
+	Secret  string          `json:"secret,omitempty"`
+	Bytes   int             `json:"bytes"`
+}
+
+func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	header, err := o.header()
+	if err != nil {
+		return err
+	}
+	if file == "" {
+		file = "-"
+	}
+	if file == "-" && o.secrets.FromStdin() {
+		return cli.Usagef("stdin can't be both the payload and the secret")
+	}
+	secrets, err := o.secrets.All(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(secrets) == 0 {
+		return cli.Hinted(cli.Usagef("verify needs a secret"), "give --secret-file FILE, or MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows what is kept on this machine")
+	}
+	body, err := a.ReadInput(file, webhook.MaxBody)
+	if err != nil {
+		return err
+	}
+	v := webhook.Verify(header, body, secrets...)
+	r := verifyResult{Verdict: v.Verdict, Reason: v.Reason, Secret: v.Secret, Bytes: len(body)}
+	view := output.View{Value: r, Names: []string{string(r.Verdict)}, Fields: cli.Details([][2]string{
+		{"Verdict", string(r.Verdict)}, {"Reason", string(r.Reason)}, {"Secret", r.Secret},
+		{"Payload", cli.Plural(r.Bytes, "byte")},
+	})}
+	if err := p.Print(view); err != nil {
+		return err
+	}
+	if v.Verdict == webhook.Valid {
+		return nil
+	}
+	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", cli.InputName(file), v), "%s", explainVerdict(v, header, body, secrets))
+}
+
+// header gathers the signature from wherever it was given.
+func (o verifyOptions) header() (http.Header, error) {
+	header := http.Header{}
+	for _, line := range o.headers {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, cli.Usagef("--header %q is no header line; write it as `Name: value`", line)
+		}
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if o.signature != "" {
+		header.Set(webhook.HeaderSignature, strings.TrimSpace(o.signature))
+	}
+	if header.Get(webhook.HeaderSignature) == "" && header.Get(webhook.HeaderSignaturePayload) == "" {
+		return nil, cli.Hinted(cli.Usagef("verify needs the signature"), "give the value of X-Men-Signature with --signature, or the header line with --header")
+	}
+	return header, nil
+}
+
+// explainVerdict is the next step for a signature that does not match.
+func explainVerdict(v webhook.Verification, header http.Header, body []byte, secrets []webhook.Secret) string {
+	switch v.Reason {
+	case webhook.SecretAsText:
+		return "the sender used the secret's text as the key; Mender uses the bytes that its hexadecimal digits stand for"
+	case webhook.EmptySecretUsed:
+		return "it was signed under an empty key: the webhook was set up with an empty secret; give it one with `mender-webhooks update`"
+	case webhook.MalformedSignature:
+		return "a signature is 64 hexadecimal digits"
+	case webhook.UnknownAlgorithm:
+		return "Mender signs with " + webhook.Algorithm + " alone"
+	}
+	if trimmed := bytes.TrimRight(body, "\r\n"); len(trimmed) < len(body) &&
+		webhook.Verify(header, trimmed, secrets...).Verdict == webhook.Valid {
+		return "without the newline at its end it is valid: an editor or echo added it; save the raw bytes"
+	}
+	return "the payload must be the raw bytes, not decoded and encoded again, nor copied from Mender's log; or the secret is another one"
+}
