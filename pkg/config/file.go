@@ -150,7 +150,7 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 	if f.path == "" {
 		return usagef("name one with --config", "there is no place for a config file")
 	}
-	path, err := followLinks(f.path)
+	path, err := privatefile.Resolve(f.path)
 	if err != nil {
 		return fmt.Errorf("edit the config file: %w", err)
 	}
@@ -185,15 +185,6 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 		return fmt.Errorf("write the config file: %w", err)
 	}
 	return nil
-}
-
-// followLinks finds the file behind a symbolic link, so that the link stays.
-func followLinks(path string) (string, error) {
-	target, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return path, nil
-	}
-	return target, err
 }
 
 func lock(ctx context.Context, path string) (unlock func(), err error) {

@@ -21,8 +21,8 @@ func AddToSecretFile(file string, secret webhook.Secret) (undo func() error, err
 	if _, err := ReadSecretFile(file, nil); err != nil {
 		return nil, err
 	}
-	if err := privatefile.Write(file, append([]byte(secret.Hex()+"\n"), before...)); err != nil {
+	if err := privatefile.WriteSecret(file, append([]byte(secret.Hex()+"\n"), before...)); err != nil {
 		return nil, fmt.Errorf("add to the secret file %s: %w", file, err)
 	}
-	return func() error { return privatefile.Write(file, before) }, nil
+	return func() error { return privatefile.WriteSecret(file, before) }, nil
 }

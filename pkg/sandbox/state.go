@@ -122,7 +122,7 @@ func (s *Sandbox) load(raw []byte) error {
 func (s *Sandbox) save() error {
 	raw, err := s.encodeState()
 	if err == nil {
-		err = privatefile.Write(s.opts.StateFile, raw)
+		err = privatefile.WriteSecret(s.opts.StateFile, raw)
 	}
 	if err != nil {
 		err = fmt.Errorf("sandbox: save state file %s: %w", s.opts.StateFile, err)

@@ -72,16 +72,14 @@ func TestStateIsSavedWhileRunning(t *testing.T) {
 func TestStateFileIsPrivate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
 	stateIn(t, file)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a new file has mode %v, %v; want 0600", info.Mode(), err)
+	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	start(t, Options{StateFile: file})
-	info, err := os.Stat(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, want 0600", info.Mode())
+	if _, err := New(Options{StateFile: file}); err == nil || !strings.Contains(err.Error(), "0644") {
+		t.Errorf("got %v; want an error that names the mode, since the file holds tokens", err)
 	}
 }
 

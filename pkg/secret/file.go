@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -109,7 +108,8 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 			return err
 		}
 		defer unlock()
-		s.sweep()
+		// It holds secrets, which may have been forgotten since.
+		privatefile.RemoveUnfinished(s.path)
 	}
 	c, err := s.load()
 	if err != nil {
@@ -121,25 +121,12 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 	return s.save(c)
 }
 
-// sweep removes what a process that was killed while it wrote has left: it
-// holds secrets, and may outlive their being forgotten. Under the lock nobody
-// else is writing.
-func (s *Store) sweep() {
-	dir, name := filepath.Split(s.path)
-	files, _ := os.ReadDir(dir) // what can't be read is not there to sweep
-	for _, f := range files {
-		if strings.HasPrefix(f.Name(), "."+name) {
-			_ = os.Remove(filepath.Join(dir, f.Name())) // the next change tries again
-		}
-	}
-}
-
 func (s *Store) save(c contents) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return &Error{Problem: "encode the store of secrets", Err: err}
 	}
-	if err := privatefile.Write(s.path, append(text, '\n')); err != nil {
+	if err := privatefile.WriteSecret(s.path, append(text, '\n')); err != nil {
 		return &Error{Problem: "write the store of secrets " + s.path, Err: err}
 	}
 	return nil

@@ -1,3 +1,107 @@
-// Package privatefile writes files that only their owner can read, whole or
-// not at all: whoever reads one, or loses power, finds the old or the new one.
+// Package privatefile replaces files as a whole: a reader, or a power cut,
+// finds the old content or the new one. A new file has mode 0600. A file that
+// exists keeps its owner, group and mode; what cannot be kept is an error, and
+// the file stays as it is.
 package privatefile
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+)
+
+// Write replaces the content of the file at path, or creates it with mode 0600
+// in a folder that exists. Others lose the right to write to it. A symbolic
+// link is followed only if its folder, and the target with its folder, belong
+// to this user or root and no one else can write there. Write is safe for
+// concurrent use: the last call wins.
+func Write(path string, content []byte) error { return write(path, content, false) }
+
+// WriteSecret is Write for content that must stay secret: it refuses a file
+// that everyone on this machine can read.
+func WriteSecret(path string, content []byte) error { return write(path, content, true) }
+
+func write(path string, content []byte, secret bool) error {
+	target, err := Resolve(path)
+	if err != nil {
+		return err
+	}
+	old, err := os.Lstat(target)
+	if os.IsNotExist(err) {
+		return replace(target, nil, content)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !old.Mode().IsRegular():
+		return fault.Usagef("%s is not a regular file", path)
+	case secret && readableByAll(old):
+		return fault.WithHint(fault.Usagef("%s has mode %04o: everyone on this machine could read the secret", path, old.Mode().Perm()),
+			"run `chmod o-r %s`", path)
+	}
+	return replace(target, old, content)
+}
+
+// RemoveUnfinished removes what a process that was killed during Write left
+// beside path. The caller makes sure that no other process is writing.
+func RemoveUnfinished(path string) {
+	if target, err := Resolve(path); err == nil {
+		path = target
+	}
+	dir, name := filepath.Split(path)
+	files, _ := os.ReadDir(filepath.Clean(dir)) // an unreadable folder has nothing to remove
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), "."+name) {
+			_ = os.Remove(filepath.Join(dir, f.Name())) // the next call tries again
+		}
+	}
+}
+
+// maxLinks bounds a chain of symbolic links.
+const maxLinks = 16
+
+// Resolve returns the file that path leads to, which need not exist: the one
+// that Write replaces. A link that Write does not follow is an error.
+func Resolve(path string) (string, error) {
+	for range maxLinks {
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return path, ignoreNotExist(err)
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(folder(path), to)
+		}
+		for _, place := range []string{folder(path), folder(to), to} {
+			if err := trusted(place); ignoreNotExist(err) != nil {
+				return "", fmt.Errorf("%s is a symbolic link to %s, which is not followed: %w", path, to, err)
+			}
+		}
+		path = to
+	}
+	return "", fault.Usagef("%s is a symbolic link that leads through too many others", path)
+}
+
+// folder returns the real folder of path, so that ".." in a link's target
+// means what it means to the system.
+func folder(path string) string {
+	dir := filepath.Dir(path)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
+}
+
+func ignoreNotExist(err error) error {
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
+}
