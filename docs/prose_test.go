@@ -1,0 +1,136 @@
+package docs_test
+
+import (
+	"bytes"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wordList has phrases that native readers stumble over, and what to write
+// instead. A match in a sentence that reads well anyway is rare: reword it too.
+var wordList = []struct{ phrase, instead string }{
+	// Constructions.
+	{`what (is|was|are|were|came|comes|went|goes)`, `name the thing: "the stored event", not "what is stored"`},
+	{`of what|that which|those of`, `name the thing that the phrase stands for`},
+	{`who has|whoever|those who|whom`, `name the person: "users", "admins", "you"`},
+	{`(is|are) told|is said`, `"is printed", "is logged", "is reported"`},
+	{`(is|are|was|were) wanted|(is|are) meant[.,;:)]`, `"is required", "is used", or name who asked for it`},
+	{`nobody`, `"no one", or name who does it`},
+	{`all the same|nevertheless`, `"anyway", "still", or nothing`},
+	{`but for|save for`, `"except for"`},
+	{`(that|it|which|value|%q|%s) is no (file|folder|directory|number|url|terminal|event|duration|json)`, `"is not a …"`},
+	{`(need|want)s? to be`, `"must be"`},
+	{`a yes`, `"confirmation"`},
+	{`taken for`, `"treated as", "mistaken for"`},
+	{`(for|by|with|of|from) it alone|alone[.,;:)]`, `"only", before the thing it limits`},
+	{`(\d+|one|two) at (least|most)`, `"at least 1", "at most 1": the number comes last`},
+	// The glossary.
+	{`anew`, `"again"; for events "redeliver" or "resend"`},
+	{`parted`, `"separated", as in "comma-separated"`},
+	{`hand(ed|s|ing)?( it| them| one| events?| an event)? on`, `"forward" an event; "pass" a value`},
+	{`(takes?|taking|taken)( it| them| one| events?| an event) in|taken in`, `"receive", "accept"`},
+	{`reckon\w*`, `"count", "calculate", "assume"`},
+	{`against repeats|(of|for|as) repeats|repeats (is|are)`, `"duplicates"; an event is "retained for deduplication"`},
+	{`buried|(event|letter)s? (died|dies|is dead|are dead)`, `"dead letter", "becomes a dead letter"`},
+	// Spelling.
+	{`(colour|licence|behaviour|favour|honour)\w*|\w+(alis|gnis|ganis|onis|aris)(e[ds]?|ing|ation)`, `the American spelling: "color", "license", "recognize"`},
+}
+
+// allowed is how many matches remain from before the list existed. Lower it
+// when you reword something; never raise it.
+var allowed = map[string]int{".go": 541, ".md": 113}
+
+// TestProse looks for the phrases of wordList in all pages and in the comments
+// and strings of the program, and so in its messages and help.
+// `go test ./docs -run Prose -v` lists all matches.
+func TestProse(t *testing.T) {
+	t.Parallel()
+	found := map[string]int{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && slices.Contains([]string{".git", "dist", "bin", "testdata", "reference"}, d.Name()) {
+			return fs.SkipDir
+		}
+		kind := filepath.Ext(path)
+		if (kind == ".go" && !strings.HasSuffix(path, "_test.go")) || kind == ".md" {
+			found[kind] += findPhrases(t, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, n := range found {
+		if n > allowed[kind] {
+			t.Errorf("%d phrases in %s files that native readers stumble over, %d allowed: reword the ones in your change, listed above; "+
+				"\"Prose\" in CONTRIBUTING.md has the rules", n, kind, allowed[kind])
+		} else if n < allowed[kind] {
+			t.Logf("now you can lower allowed[%q] in prose_test.go to %d", kind, n)
+		}
+	}
+}
+
+// findPhrases logs the matches in a file and returns how many there are.
+func findPhrases(t *testing.T, path string) (n int) {
+	t.Helper()
+	text := []byte(read(t, path))
+	if filepath.Ext(path) == ".go" {
+		text = proseOf(text)
+	}
+	for _, w := range wordList {
+		phrase := regexp.MustCompile(`(?i)\b(` + strings.ReplaceAll(w.phrase, " ", `\s+`) + `)(\W|$)`)
+		for _, at := range phrase.FindAllIndex(text, -1) {
+			n++
+			t.Logf("%s:%d: %q: write %s", path, 1+bytes.Count(text[:at[0]], []byte("\n")),
+				strings.Join(strings.Fields(string(text[at[0]:at[1]])), " "), w.instead)
+		}
+	}
+	return n
+}
+
+// proseOf blanks everything in Go source except comments and strings, so that
+// a phrase is also found across lines, and its line is the same.
+func proseOf(source []byte) []byte {
+	space := strings.NewReplacer("//", "  ", `"`, " ", "`", " ")
+	prose := bytes.Clone(source)
+	file := token.NewFileSet().AddFile("", -1, len(source))
+	var s scanner.Scanner
+	s.Init(file, source, nil, scanner.ScanComments)
+	end := 0 // of the last comment or string
+	for {
+		pos, tok, text := s.Scan()
+		at := len(source)
+		if tok != token.EOF {
+			at = file.Offset(pos)
+		}
+		if tok == token.STRING || tok == token.COMMENT || tok == token.EOF {
+			blank(prose[end:at])
+			end = at + copy(prose[at:], space.Replace(text))
+		}
+		if tok == token.EOF {
+			return prose
+		}
+	}
+}
+
+// blank leaves spaces and plus signs, which may stand inside a sentence that
+// is put together from several strings, and marks the rest as code.
+func blank(code []byte) {
+	for i, c := range code {
+		switch c {
+		case ' ', '\t', '\n':
+		case '+':
+			code[i] = ' '
+		default:
+			code[i] = 0
+		}
+	}
+}
