@@ -14,7 +14,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -50,9 +49,9 @@ func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if o.to == "" {
 		return nil, nil
 	}
-	target, err := receiver.ParseTarget(o.to)
+	target, err := cli.ParseURL("--forward-to", o.to)
 	if err != nil {
-		return nil, cli.Usagef("--forward-to: %w", err)
+		return nil, err
 	}
 	f := &forwarder{url: target.String(), file: o.secretFile}
 	text, err := a.ReadInput(o.secretFile, maxSecretFile)

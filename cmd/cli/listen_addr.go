@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
-
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
 // ListenAddress reads where to listen: HOST:PORT, or the port alone, which
@@ -53,9 +51,9 @@ func CheckLoop(listeners []net.Listener, forwardTo string) error {
 	if forwardTo == "" {
 		return nil
 	}
-	target, err := receiver.ParseTarget(forwardTo)
+	target, err := ParseURL("--forward-to", forwardTo)
 	if err != nil {
-		return Usagef("--forward-to: %w", err)
+		return err
 	}
 	for _, l := range listeners {
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && portOf(target) == tcp.Port && isHost(target.Hostname(), tcp.IP) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
 // Percent never rounds a failure away.
@@ -84,9 +83,9 @@ func CheckURL(flag, text string) error {
 // as a port alone, for one on this machine, and checks it.
 func ReceiverURL(flag, text string) (string, error) {
 	if !strings.Contains(text, "://") {
-		short, err := receiver.ParseTarget(text)
+		short, err := ParseURL(flag, text)
 		if err != nil {
-			return "", Usagef("%s: %w", flag, err)
+			return "", err
 		}
 		text = short.String()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // clusterPatience is how long listen waits at its start for a cluster that
@@ -23,7 +23,7 @@ const clusterPatience = 2 * time.Second
 type clustered struct {
 	l      *listener
 	dial   relay.DialOptions
-	target *url.URL
+	target target.Target
 	opened *stored // at once; nil where the cluster has to be waited for
 
 	store   atomic.Pointer[stored] // nil until events are taken in
@@ -32,13 +32,13 @@ type clustered struct {
 	stop    context.CancelFunc // ends the waiting
 }
 
-func (l *listener) openCluster(ctx context.Context, target *url.URL) (sink, error) {
+func (l *listener) openCluster(ctx context.Context, to target.Target) (sink, error) {
 	r := l.options.relay
 	o, err := r.nats.Dial(l.app)
 	if err != nil {
 		return nil, err
 	}
-	c := &clustered{l: l, dial: o, target: target, stop: func() {}}
+	c := &clustered{l: l, dial: o, target: to, stop: func() {}}
 	c.dial.MaxBytes, c.dial.Keep, c.dial.Replicas = int64(r.maxBytes), r.keep, r.replicas
 	c.dial.Failed = c.missed
 	c.missed(errOpening)

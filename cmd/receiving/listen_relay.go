@@ -3,7 +3,6 @@ package receiving
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -12,12 +11,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
 // relayOptions are the flags of handing events on.
 type relayOptions struct {
 	forwardTo      string
 	forwardTimeout time.Duration
+	target         cli.TargetFlags
 	store          string
 	nats           cli.NatsFlags
 	replicas       int
@@ -35,6 +37,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
 	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
 	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to hand an event on, a `DURATION` (default 9s, or 30s with --store or --nats)")
+	o.target.Register(f)
 	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
 	o.nats.Register(f, "store events on this JetStream cluster, instead of in --store: its servers' `URLS`, parted by commas")
 	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many (`N`) servers keep each event, where the stream is yet to be made")
@@ -94,10 +97,8 @@ func (o *relayOptions) check() error {
 	if o.forwardTo == "" {
 		return nil
 	}
-	if _, err := receiver.ParseTarget(o.forwardTo); err != nil {
-		return cli.Usagef("--forward-to: %w", err)
-	}
-	return nil
+	_, err := cli.ParseURL("--forward-to", o.forwardTo)
+	return err
 }
 
 // sink is what an accepted event goes into.
@@ -113,22 +114,41 @@ type sink interface {
 
 func (l *listener) openSink(ctx context.Context) (sink, error) {
 	o := l.options.relay
-	var target *url.URL
-	if o.forwardTo != "" {
-		var err error
-		if target, err = receiver.ParseTarget(o.forwardTo); err != nil {
-			return nil, cli.Usagef("--forward-to: %w", err)
-		}
-	}
+	to, err := l.openTarget()
 	switch {
+	case err != nil:
+		return nil, err
 	case o.store != "":
-		return l.openStore(ctx, target)
+		return l.openStore(ctx, to)
 	case o.nats.Given():
-		return l.openCluster(ctx, target)
-	case target != nil:
-		return &direct{receiver.NewForwarder(receiver.ForwarderOptions{Target: target, Timeout: o.forwardTimeout})}, nil
+		return l.openCluster(ctx, to)
+	case to != nil:
+		return &direct{target: to, forward: receiver.ForwardTo(to, o.forwardTimeout)}, nil
 	}
 	return nowhere{}, nil
+}
+
+// openTarget returns where events are forwarded to, or nil. A store keeps
+// connections to it; without one, an event that meets a connection's end
+// would be lost.
+func (l *listener) openTarget() (target.Target, error) {
+	o := l.options.relay
+	if o.forwardTo == "" {
+		return nil, nil
+	}
+	u, err := cli.ParseURL("--forward-to", o.forwardTo)
+	if err != nil {
+		return nil, err
+	}
+	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
+	if o.stores() {
+		options.Answer, options.Connections = false, o.concurrency
+	}
+	t, err := o.target.Open(l.app, options)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // nowhere is for events that are only shown.
@@ -143,17 +163,20 @@ func (nowhere) ready(context.Context) error { return nil }
 func (nowhere) close(context.Context) error { return nil }
 
 // direct hands events on while Mender waits.
-type direct struct{ forwarder *receiver.Forwarder }
+type direct struct {
+	target  target.Target
+	forward func(context.Context, *receiver.Request) receiver.Answer
+}
 
 func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
-	return d.forwarder.Accept(ctx, r)
+	return d.forward(ctx, r)
 }
 
 func (d *direct) start(context.Context) error { return nil }
 
 func (d *direct) ready(context.Context) error { return nil }
 
-func (d *direct) close(context.Context) error { d.forwarder.Close(); return nil }
+func (d *direct) close(context.Context) error { return d.target.Close() }
 
 // unavailable is what Mender is told when an event could not be stored.
 func unavailable(err error) receiver.Answer {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // stored keeps events in a queue, from which they are handed on.
@@ -19,14 +19,14 @@ type stored struct {
 	l         *listener
 	queue     *relay.Queue
 	release   func() error
-	target    *url.URL // nil: they are only stored
+	target    target.Target // nil: they are only stored
 	forwarder *relay.Forwarder
 
 	stopRecovery context.CancelFunc
 	recovered    <-chan struct{} // closed when --recover is done; nil without it
 }
 
-func (l *listener) openStore(ctx context.Context, target *url.URL) (sink, error) {
+func (l *listener) openStore(ctx context.Context, to target.Target) (sink, error) {
 	o := l.options.relay
 	store, err := relay.Open(ctx, relay.StoreOptions{
 		Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep,
@@ -39,7 +39,7 @@ func (l *listener) openStore(ctx context.Context, target *url.URL) (sink, error)
 		return nil, cli.Hinted(fmt.Errorf("--store %s: %w", o.store, err), "it has to be a folder of your own on a local disk, and is made where there is none")
 	}
 	l.sayRecovery(store.Recovery())
-	return &stored{l: l, queue: store.Queue, release: store.Close, target: target}, nil
+	return &stored{l: l, queue: store.Queue, release: store.Close, target: to}, nil
 }
 
 func (l *listener) sayRecovery(r relay.Recovery) {
@@ -82,7 +82,7 @@ func (s *stored) start(ctx context.Context) error {
 	}
 	o := s.l.options.relay
 	forwarder, err := s.queue.Forward(relay.ForwardOptions{
-		URL: s.target.String(), Concurrency: o.concurrency, Timeout: o.forwardTimeout,
+		Target: s.target, Concurrency: o.concurrency,
 		DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge, Observe: s.observe,
 	})
 	if err != nil {
@@ -151,10 +151,8 @@ func (s *stored) observe(step relay.Step) {
 	if step.Kind == relay.StepDead {
 		line.Reason = problem
 	} else {
-		shown := *s.target
-		shown.User, shown.RawQuery = nil, ""
 		line.Forward = &forwardLine{
-			URL: shown.String(), Status: step.Status, DurationMS: cli.Milliseconds(step.Duration),
+			URL: s.target.String(), Status: step.Status, DurationMS: cli.Milliseconds(step.Duration),
 			Attempt: step.Attempt, Error: problem, PauseMS: cli.Milliseconds(step.Pause),
 		}
 	}

@@ -12,19 +12,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// forwarding starts a receiver that passes events on to target.
-func forwarding(t *testing.T, target string, o receiver.ForwarderOptions, s webhook.Secret) *running {
+// forwarding starts a receiver that forwards events to an application.
+func forwarding(t *testing.T, application string, timeout time.Duration, s webhook.Secret) *running {
 	t.Helper()
-	var err error
-	if o.Target, err = receiver.ParseTarget(target); err != nil {
+	u, err := httptarget.ParseURL(application)
+	if err != nil {
 		t.Fatal(err)
 	}
-	f := receiver.NewForwarder(o)
-	t.Cleanup(f.Close)
-	return start(t, receiver.Options{Secrets: only(s), Accept: f.Accept}, receiver.ServerOptions{})
+	app, err := httptarget.New(httptarget.Options{URL: u, Answer: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = app.Close() })
+	return start(t, receiver.Options{Secrets: only(s), Accept: receiver.ForwardTo(app, timeout)}, receiver.ServerOptions{})
 }
 
 func TestForwardPassesOnTheExactRequest(t *testing.T) {
@@ -36,12 +40,13 @@ func TestForwardPassesOnTheExactRequest(t *testing.T) {
 		var body []byte
 		app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			got = r.Header.Clone()
+			got.Del("Connection")
 			body, _ = io.ReadAll(r.Body)
 			w.WriteHeader(http.StatusAccepted)
 			_, _ = io.WriteString(w, "thanks")
 		}))
 		s := secret(t, *d.SecretHex)
-		r := forwarding(t, app.URL+"/app", receiver.ForwarderOptions{}, s)
+		r := forwarding(t, app.URL+"/app", 0, s)
 		req := d.request(t, r.url, d.body)
 		req.Header.Set("Cookie", "not Mender's")
 		req.Header.Set("Connection", "X-Men-Whatever")
@@ -83,7 +88,7 @@ func TestForwardAnswersWhatTheApplicationDid(t *testing.T) {
 		case "/broken":
 			panic(http.ErrAbortHandler)
 		case "/long":
-			_, _ = io.WriteString(w, strings.Repeat("x", 1000))
+			_, _ = io.WriteString(w, strings.Repeat("x", 2*httptarget.MaxAnswer))
 		case "/unavailable":
 			w.Header().Set("Retry-After", "7")
 			http.Error(w, "later", http.StatusServiceUnavailable)
@@ -112,7 +117,7 @@ func TestForwardAnswersWhatTheApplicationDid(t *testing.T) {
 		{"http://user:topsecret@" + closed.Addr().String() + "/?token=topsecret", 502, 0, "refused"},
 	} {
 		t.Run(c.target, func(t *testing.T) {
-			r := forwarding(t, c.target, receiver.ForwarderOptions{Timeout: timeoutOf(c.status), MaxAnswer: 100}, s)
+			r := forwarding(t, c.target, timeoutOf(c.status), s)
 			r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 			resp, body := r.do(r.post(event, s))
 			rec := r.record()
@@ -122,7 +127,7 @@ func TestForwardAnswersWhatTheApplicationDid(t *testing.T) {
 			if (c.errorHas == "") != (rec.Forward.Error == "") || !strings.Contains(rec.Forward.Error, c.errorHas) {
 				t.Errorf("forward error %q", rec.Forward.Error)
 			}
-			if len(body) > 100+len(c.errorHas) || strings.Contains(body+rec.Forward.Error+rec.Forward.URL, "topsecret") {
+			if len(body) > httptarget.MaxAnswer || strings.Contains(body+rec.Forward.Error+rec.Forward.URL, "topsecret") {
 				t.Errorf("body %q, forward %+v", body, rec.Forward)
 			}
 			if c.status == 503 && resp.Header.Get("Retry-After") != "7" {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // handle makes an attempt with one event.
@@ -41,8 +43,8 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 }
 
 func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
-	a := f.target.send(f.work, msg.Headers(), e.Body)
-	if a.err != nil && f.work.Err() != nil {
+	a := f.target.Deliver(f.work, target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body})
+	if a.Err != nil && f.work.Err() != nil {
 		f.tracker.release(e.Sequence)
 		f.returned.Add(1)
 		_ = msg.Nak() // at shutdown; without it, AckWait does the same
@@ -50,21 +52,21 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	}
 	step := Step{
 		Kind: StepForwarded, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
-		Attempt: e.Attempts, Status: a.status, Duration: a.duration, Err: a.err,
+		Attempt: e.Attempts, Status: a.Status, Duration: a.Duration, Err: a.Err,
 	}
 	f.q.counters.forwarded(a)
-	if a.err == nil {
+	if a.Err == nil {
 		f.settle(msg, e)
 		f.o.Observe(step)
 		return
 	}
 	if why := f.giveUp(e, a); why != nil {
 		f.o.Observe(step)
-		f.bury(msg, e, a.status, why)
+		f.bury(msg, e, a.Status, why)
 		return
 	}
 	step.Pause = f.pause(e, a)
-	f.tracker.fail(msg, e, a.err, time.Now().Add(step.Pause))
+	f.tracker.fail(msg, e, a.Err, time.Now().Add(step.Pause))
 	_ = msg.NakWithDelay(step.Pause) // without it, AckWait does the same, too soon
 	f.o.Observe(step)
 }
@@ -84,26 +86,26 @@ func (f *Forwarder) tooOld(e Entry, ahead time.Duration) bool {
 }
 
 // giveUp says why an event that failed is not tried again.
-func (f *Forwarder) giveUp(e Entry, a attempt) error {
+func (f *Forwarder) giveUp(e Entry, a target.Result) error {
 	switch {
-	case slices.Contains(f.o.DeadOn, a.status):
-		return fmt.Errorf("the application refused it: %w", a.err)
+	case a.Permanent || slices.Contains(f.o.DeadOn, a.Status):
+		return fmt.Errorf("the application refused it: %w", a.Err)
 	case f.o.MaxAttempts > 0 && e.Attempts >= f.o.MaxAttempts:
-		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.err)
+		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.Err)
 	case f.tooOld(e, 0):
-		return fmt.Errorf("%w, and failed: %w", errTooOld, a.err)
+		return fmt.Errorf("%w, and failed: %w", errTooOld, a.Err)
 	}
 	return nil
 }
 
 // pause is how long to wait after a failure, no longer than the event may get old.
-func (f *Forwarder) pause(e Entry, a attempt) time.Duration {
+func (f *Forwarder) pause(e Entry, a target.Result) time.Duration {
 	pause := f.o.MaxPause
 	if shift := e.Attempts - 1; shift < 20 && f.o.MinPause<<shift < pause {
 		pause = f.o.MinPause << max(shift, 0)
 	}
 	pause -= rand.N(pause/2 + 1)
-	pause = max(pause, min(a.retryAfter, f.o.MaxPause))
+	pause = max(pause, min(a.RetryAfter, f.o.MaxPause))
 	if f.o.MaxAge > 0 {
 		pause = min(pause, f.o.MaxAge-time.Since(e.Stored))
 	}

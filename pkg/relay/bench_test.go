@@ -155,7 +155,7 @@ func BenchmarkForward(b *testing.B) {
 			}))
 			defer app.Close()
 			b.ResetTimer()
-			f, err := s.Forward(relay.ForwardOptions{URL: app.URL, Concurrency: concurrency})
+			f, err := s.Forward(relay.ForwardOptions{Target: to(app.URL), Concurrency: concurrency})
 			if err != nil {
 				b.Fatal(err)
 			}

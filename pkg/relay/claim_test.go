@@ -77,7 +77,7 @@ func testHandedOutAgain(t *testing.T, other func(*tracker, jetstream.Msg, Entry)
 	var taken atomic.Int64
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { taken.Add(1) }))
 	defer app.Close()
-	f, err := here.Forward(ForwardOptions{URL: app.URL})
+	f, err := here.Forward(ForwardOptions{Target: targetAt(t, app.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}

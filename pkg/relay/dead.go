@@ -10,13 +10,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // bury moves an event to the dead letters. Where that fails it stays in the
 // line, and is tried again.
 func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
 	if err := f.q.addDead(f.work, msg, e, why); err != nil {
-		pause := f.pause(e, attempt{})
+		pause := f.pause(e, target.Result{})
 		f.q.o.Logf("event %q can't be made a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
 		f.tracker.fail(msg, e, why, time.Now().Add(pause))
 		_ = msg.NakWithDelay(pause) // without it, AckWait does the same

@@ -6,7 +6,7 @@
 //	store, err := relay.Open(ctx, relay.StoreOptions{Dir: dir, Logf: log.Printf})
 //	…
 //	defer store.Close()
-//	forwarder, err := store.Forward(relay.ForwardOptions{URL: "http://localhost:3000/hook"})
+//	forwarder, err := store.Forward(relay.ForwardOptions{Target: application})
 //	…
 //	outcome, err := store.Publish(ctx, relay.Event{ID: id, Type: typ, Header: h, Body: body})
 //	// Stored and Duplicate are answered with 204, anything else with 503.

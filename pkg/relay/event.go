@@ -3,13 +3,14 @@ package relay
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -20,10 +21,9 @@ type Event struct {
 	ID string
 	// Type is Mender's event type.
 	Type string
-	// Header is what came with the event. Left out when it is stored: what
-	// belongs to one connection (Connection, Content-Length …), credentials
-	// (Authorization, Cookie …), names that begin with Nats-, and what goes
-	// beyond 16 KiB.
+	// Header holds the headers that came with the event. Those that
+	// target.EndToEnd returns are stored, except for names that begin with
+	// Nats- or Mender-Relay-.
 	Header http.Header
 	// Body is the exact bytes.
 	Body []byte
@@ -33,7 +33,6 @@ type Event struct {
 const (
 	maxIDLength     = 128
 	maxTypeLength   = 64
-	maxHeaderBytes  = 16 << 10
 	natsPrefix      = "Nats-"
 	relayPrefix     = "Mender-Relay-"
 	hashedPrefix    = "sha256="                 // '=' is in no id or type that is kept as it is
@@ -69,73 +68,25 @@ func safeToken(s string, limit int) string {
 	return hashedPrefix + hex.EncodeToString(sum[:])
 }
 
-// dropped are the headers that are not stored: those of the connection the
-// event came over, and credentials, which are the listener's own business.
-func dropped(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",
-		"Upgrade", "Expect", "Content-Length", "Host", "Accept-Encoding",
-		"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "Cookie":
-		return true
-	}
-	return strings.HasPrefix(name, natsPrefix) || strings.HasPrefix(name, relayPrefix)
-}
-
-// storedHeader picks what is stored of an event's headers. Mender's own come
-// first, so that a pile of others can't push them over the limit.
+// storedHeader returns the headers that are stored with an event: the ones
+// that go to the application, without names that mean something to NATS or to
+// this package.
 func storedHeader(in http.Header) nats.Header {
-	names := make([]string, 0, len(in))
-	connection := strings.Join(in.Values("Connection"), ",")
-	for name := range in {
-		canonical := http.CanonicalHeaderKey(name)
-		if !dropped(canonical) && !headerListed(connection, canonical) {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	out := make(nats.Header, len(names)+1)
-	size := 0
-	for _, name := range names {
-		for _, value := range in[name] {
-			if size += len(name) + len(value) + 4; size > maxHeaderBytes {
-				return out
-			}
-			out[http.CanonicalHeaderKey(name)] = append(out[http.CanonicalHeaderKey(name)], value)
-		}
-	}
+	out := nats.Header(target.EndToEnd(in))
+	maps.DeleteFunc(out, func(name string, _ []string) bool { return isOwn(name) })
 	return out
 }
 
-func rank(name string) int {
-	switch canonical := http.CanonicalHeaderKey(name); {
-	case strings.HasPrefix(canonical, "X-Men-"):
-		return 0
-	case canonical == "Content-Type", canonical == "User-Agent":
-		return 1
-	}
-	return 2
+func isOwn(name string) bool {
+	return strings.HasPrefix(name, natsPrefix) || strings.HasPrefix(name, relayPrefix)
 }
 
-func headerListed(list, name string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(item), name) {
-			return true
-		}
-	}
-	return false
-}
-
-// forwardedHeader is what of a stored message's headers goes to the
-// application.
+// forwardedHeader returns the headers of a stored message that came with the
+// event.
 func forwardedHeader(in nats.Header) http.Header {
 	out := make(http.Header, len(in))
 	for name, values := range in {
-		if canonical := http.CanonicalHeaderKey(name); !dropped(canonical) {
+		if canonical := http.CanonicalHeaderKey(name); !isOwn(canonical) {
 			out[canonical] = values
 		}
 	}

@@ -91,8 +91,7 @@ func TestLargeEvents(t *testing.T) {
 func TestForwardOptionsAreChecked(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir()})
 	for _, o := range []relay.ForwardOptions{
-		{}, {URL: "localhost:3000"}, {URL: "ftp://host/"}, {URL: "http://"},
-		{URL: "http://h", Concurrency: -1}, {URL: "http://h", MaxAttempts: -1}, {URL: "http://h", MaxAge: -1},
+		{}, {Target: to("http://h"), Concurrency: -1}, {Target: to("http://h"), MaxAttempts: -1}, {Target: to("http://h"), MaxAge: -1},
 	} {
 		if _, err := s.Forward(o); err == nil {
 			t.Errorf("%+v was taken", o)

@@ -6,19 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // Defaults of ForwardOptions.
 const (
-	DefaultForwardTimeout = 30 * time.Second
-	DefaultMinPause       = 500 * time.Millisecond
-	DefaultMaxPause       = 30 * time.Second
+	DefaultMinPause = 500 * time.Millisecond
+	DefaultMaxPause = 30 * time.Second
 )
 
 // DefaultDeadOn returns the statuses by which an application refuses an event
@@ -29,13 +29,12 @@ func DefaultDeadOn() []int {
 
 // ForwardOptions say where events go, and how hard it is tried.
 type ForwardOptions struct {
-	// URL is the application's: http or https, with a host.
-	URL string
+	// Target is where events are forwarded to. It is closed when forwarding
+	// ends.
+	Target target.Target
 	// Concurrency is how many events are under way at once; 0 means 1, and
 	// only with 1 they arrive in the order they were stored in.
 	Concurrency int
-	// Timeout is for one attempt.
-	Timeout time.Duration
 	// MinPause is the pause after the first failure. It doubles up to
 	// MaxPause, less up to half of it at random. A Retry-After of the
 	// application's may make a pause longer, up to MaxPause.
@@ -51,8 +50,6 @@ type ForwardOptions struct {
 	// Observe is told of each step, from the goroutine that took it: it
 	// holds up forwarding while it runs.
 	Observe func(Step)
-	// Transport is for applications that need one of their own.
-	Transport http.RoundTripper
 }
 
 // StepKind says what a Step tells of.
@@ -81,7 +78,7 @@ type Forwarder struct {
 	q      *Queue
 	o      ForwardOptions
 	name   string // of this one among several, at random
-	target *target
+	target target.Target
 	cons   jetstream.Consumer
 
 	take  context.Context // ends when no more is to be taken
@@ -101,7 +98,7 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	f := &Forwarder{q: q, o: o, name: rand.Text(), target: newTarget(o), done: make(chan struct{})}
+	f := &Forwarder{q: q, o: o, name: rand.Text(), target: o.Target, done: make(chan struct{})}
 	if !q.forwarder.CompareAndSwap(nil, f) {
 		return nil, errors.New("forward events: this queue is forwarded already")
 	}
@@ -117,15 +114,13 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 }
 
 func (o *ForwardOptions) check() error {
-	u, err := url.Parse(o.URL)
 	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-		return fmt.Errorf("the application's URL must begin with http:// or https:// and have a host")
+	case o.Target == nil:
+		return errors.New("no target")
 	case o.Concurrency < 0 || o.MaxAttempts < 0 || o.MaxAge < 0:
 		return errors.New("concurrency, attempts and age can't be negative")
 	}
 	o.Concurrency = orElse(o.Concurrency, 1)
-	o.Timeout = orElse(o.Timeout, DefaultForwardTimeout)
 	o.MinPause = orElse(o.MinPause, DefaultMinPause)
 	o.MaxPause = max(orElse(o.MaxPause, DefaultMaxPause), o.MinPause)
 	if o.DeadOn == nil {
@@ -181,7 +176,7 @@ func (f *Forwarder) start() error {
 		f.abort()
 		f.acks.Wait()
 		_ = status.Unsubscribe() // fails only where the connection is gone
-		f.target.close()
+		_ = f.target.Close()     // nothing is lost with it
 		close(f.done)
 	}()
 	return nil

@@ -16,6 +16,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
 // A wait must not be ended by an fsync that began before it, and those who
@@ -227,7 +230,7 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	f, err := s.Forward(ForwardOptions{URL: app.URL})
+	f, err := s.Forward(ForwardOptions{Target: targetAt(t, app.URL)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,4 +278,17 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("nothing came any more")
 	}
+}
+
+func targetAt(t *testing.T, text string) target.Target {
+	t.Helper()
+	u, err := httptarget.ParseURL(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := httptarget.New(httptarget.Options{URL: u})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
 }

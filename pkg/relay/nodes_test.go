@@ -208,7 +208,7 @@ func runListenerChild() int {
 		return childError(err)
 	}
 	f, err := q.Forward(relay.ForwardOptions{
-		URL: c.App, Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
+		Target: to(c.App), Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
 		Observe: func(s relay.Step) {
 			if s.Attempt > 1 {
 				fmt.Fprintf(os.Stderr, "%s: %s at %d, attempt %d: %v\n", c.Name, s.ID, s.Sequence, s.Attempt, s.Err)

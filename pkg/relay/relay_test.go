@@ -20,6 +20,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -165,7 +167,20 @@ func (a *application) triesOf(id string) int {
 
 // quick are pauses for tests.
 func quick(url string) relay.ForwardOptions {
-	return relay.ForwardOptions{URL: url, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond}
+	return relay.ForwardOptions{Target: to(url), MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond}
+}
+
+// to is an application at a URL.
+func to(text string) target.Target {
+	u, err := httptarget.ParseURL(text)
+	if err != nil {
+		panic(err)
+	}
+	t, err := httptarget.New(httptarget.Options{URL: u, Connections: 8})
+	if err != nil {
+		panic(err)
+	}
+	return t
 }
 
 func forward(t *testing.T, s *relay.Store, o relay.ForwardOptions) *relay.Forwarder {

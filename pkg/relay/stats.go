@@ -1,9 +1,10 @@
 package relay
 
 import (
-	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // Stats are figures for monitoring. Those of the queue's state are at most
@@ -43,9 +44,9 @@ func (c *counters) published(o Outcome) {
 	}
 }
 
-func (c *counters) forwarded(a attempt) {
-	c.nanos.Add(int64(a.duration))
-	if a.err == nil {
+func (c *counters) forwarded(a target.Result) {
+	c.nanos.Add(int64(a.Duration))
+	if a.Err == nil {
 		c.ok.Add(1)
 	} else {
 		c.failed.Add(1)
@@ -74,14 +75,4 @@ func (q *Queue) Stats() Stats {
 	s.Forwarded, s.Failed, s.Died = c.ok.Load(), c.failed.Load(), c.died.Load()
 	s.ForwardTime = time.Duration(c.nanos.Load())
 	return s
-}
-
-// publicURL leaves out of a URL what may be secret.
-func publicURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
 }

@@ -92,7 +92,7 @@ func (f *Forwarder) obey(o order) {
 }
 
 func (f *Forwarder) report() report {
-	r := report{URL: publicURL(f.o.URL), Concurrency: f.o.Concurrency}
+	r := report{URL: f.target.String(), Concurrency: f.o.Concurrency}
 	r.InFlight, r.Blocked = f.tracker.state()
 	for seq := range f.tracker.open() {
 		r.Open = append(r.Open, seq)

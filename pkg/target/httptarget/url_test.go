@@ -1,13 +1,13 @@
-package receiver_test
+package httptarget_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
-func TestParseTarget(t *testing.T) {
+func TestParseURL(t *testing.T) {
 	for text, want := range map[string]string{
 		"3000":                      "http://localhost:3000",
 		"3000/hook":                 "http://localhost:3000/hook",
@@ -19,22 +19,25 @@ func TestParseTarget(t *testing.T) {
 		"https://u:p@example.com:8": "https://u:p@example.com:8",
 		"3000\n":                    "http://localhost:3000",
 	} {
-		u, err := receiver.ParseTarget(text)
+		u, err := httptarget.ParseURL(text)
 		if err != nil || u.String() != want {
 			t.Errorf("%q: %v, %v, want %s", text, u, err, want)
 		}
 	}
 	for text, want := range map[string]string{
 		"":                         "no address",
-		"ftp://example.com":        "http or https",
+		"ftp://example.com":        "https:// or http://",
 		"example.com/hook":         "names no port",
 		"http://":                  "no host",
 		"70000":                    "between 1 and 65535",
 		":0":                       "between 1 and 65535",
-		"http://u:secret@h:port":   "no URL",
+		"http://u:secret@h:port":   "invalid URL",
 		"http://example.com/#here": "fragment",
+		"http://e..example:1/x":    "dots",
+		"http://localhost:3000/ ":  "blank",
+		"3000 ":                    "blank",
 	} {
-		u, err := receiver.ParseTarget(text)
+		u, err := httptarget.ParseURL(text)
 		if err == nil || u != nil {
 			t.Errorf("%q was taken: %v", text, u)
 		} else if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -1,0 +1,76 @@
+// Package httpclient makes the transport that every HTTP request of the
+// program goes through, so that proxies, certificate authorities and TLS
+// settings apply in the same way to all of them.
+package httpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+)
+
+// TLS are the settings of connections to one party.
+type TLS struct {
+	// CACertFile is a PEM file with authorities to trust in addition to the
+	// system's; empty adds none.
+	CACertFile string
+	// SkipVerify accepts any certificate.
+	SkipVerify bool
+}
+
+// Config reads the file and returns the settings for crypto/tls: TLS 1.2 or
+// later.
+func (t TLS) Config() (*tls.Config, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: t.SkipVerify, //nolint:gosec // the user asked for it
+	}
+	if t.CACertFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(t.CACertFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate authority: %w", err)
+	}
+	config.RootCAs, err = x509.SystemCertPool()
+	if err != nil {
+		config.RootCAs = x509.NewCertPool() // a system without a store of its own
+	}
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the certificate authority: no PEM certificate in %s", t.CACertFile)
+	}
+	return config, nil
+}
+
+// Transport returns a new transport that uses the proxies that HTTP_PROXY,
+// HTTPS_PROXY and NO_PROXY name. Its other settings are the caller's to
+// change.
+func Transport(config *tls.Config) *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	transport.Proxy = http.ProxyFromEnvironment
+	transport.OnProxyConnectResponse = refusedByProxy
+	return transport
+}
+
+// ProxyError is the failure of a request that a proxy on the way refused.
+type ProxyError struct {
+	Proxy  string // host and port
+	Status string // such as "407 Proxy Authentication Required"
+}
+
+// Error names the proxy, so that it is not taken for the other end.
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("proxy %s refused the connection: %s", e.Proxy, e.Status)
+}
+
+func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &ProxyError{Proxy: proxy.Host, Status: resp.Status}
+}

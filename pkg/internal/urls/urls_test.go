@@ -1,0 +1,73 @@
+package urls
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestURLsThatNoClientCanSendToAreRefused(t *testing.T) {
+	for _, text := range []string{
+		"http://h", "https://u:p@h:8443/x?a=b#c", "http://127.0.0.1:1", "http://[::1]:65535/", "http://[fe80::1%25eth0]/",
+		"http://host.example./", "http://my_host:80", "http://bücher.example", "http://h:/x", "http://xn--bcher-kva.example",
+		"http://" + strings.Repeat("a", 63) + ".example",
+	} {
+		if _, err := Parse(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                      "must begin with",
+		"h":                     "must begin with",
+		"ftp://h":               "must begin with",
+		"http://":               "no host",
+		"http://:80/":           "no host",
+		"http://h:0":            "invalid port 0",
+		"http://h:99999":        "invalid port 99999",
+		"https://e..example/":   "between two of its dots",
+		"https://.example/":     "between two of its dots",
+		"https://e.example/x ":  "blank",
+		" https://e.example/x":  "blank",
+		"https://e.example/a\t": "blank",
+		"https://e.example/a b": "blank",
+		"https://a,b.example/":  "letters",
+		"https://[::zz]/":       "invalid URL",
+		"http://u:secret@h:x":   "invalid URL",
+		"https://" + strings.Repeat("a", 64) + ".example/":     "63",
+		"https://" + strings.Repeat("a.", 127) + "example.com": "253",
+	} {
+		u, err := Parse(text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v, %v, want something about %q", text, u, err, want)
+		}
+	}
+}
+
+func TestCauseAndPublicKeepCredentialsToThemselves(t *testing.T) {
+	_, err := http.NewRequest(http.MethodPost, "http://u:secret@h:x", nil)
+	if got := Cause(fmt.Errorf("send: %w", err)); strings.Contains(got.Error(), "secret") {
+		t.Error(got)
+	}
+	plain := errors.New("plain")
+	if Cause(plain) != plain || Cause(nil) != nil {
+		t.Error("an error of another kind was changed")
+	}
+	u := &url.URL{Scheme: "http", User: url.UserPassword("u", "secret"), Host: "h", Path: "/x", RawQuery: "token=secret", Fragment: "secret"}
+	if got := Public(u); got != "http://h/x" {
+		t.Error(got)
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST.": true, "a.localhost:80": true, "127.9.9.9": true, "[::1]:80": true, "::1": true,
+		"[::1]": true, "::ffff:127.0.0.1": true, "127.0.0.1.example": false, "localhost.example": false, "10.0.0.1": false, "": false,
+	} {
+		if got := IsLoopback(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}

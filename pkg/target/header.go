@@ -1,0 +1,109 @@
+package target
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The headers by which receivers of events tell each other about an event.
+const (
+	// HeaderRebuilt marks an event that was rebuilt from Mender's log: its
+	// bytes differ from those of Mender's own delivery.
+	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
+	// HeaderDuplicate marks the answer to an event that was known already.
+	HeaderDuplicate = "X-Mender-Webhooks-Duplicate"
+)
+
+// Bounds of the headers that are forwarded with an event. Applications refuse
+// requests with more: many take 100 headers and 8 KiB together.
+const (
+	maxHeaders     = 48
+	maxHeaderBytes = 6 << 10
+)
+
+// EndToEnd returns the headers of a delivery that are meant for the
+// application, under their canonical names.
+//
+// Headers of the connection and credentials are left out, and of the rest
+// whatever exceeds 48 values or 6 KiB: the first in line are those that Mender
+// and this program set, then Content-Type, Content-Encoding and User-Agent,
+// then all others by name. The headers of an event are not signed, so that
+// anyone who repeats a delivery can add some.
+func EndToEnd(in http.Header) http.Header {
+	names := make([]string, 0, len(in))
+	for name := range in {
+		if canonical := http.CanonicalHeaderKey(name); !isHopByHop(canonical) && !isCredential(canonical) && !listed(in["Connection"], canonical) {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	out := make(http.Header, len(names))
+	count, size := 0, 0
+	for _, name := range names {
+		for _, value := range in[name] {
+			cost := len(name) + len(value) + len(": \r\n")
+			if count == maxHeaders || size+cost > maxHeaderBytes {
+				continue
+			}
+			count, size = count+1, size+cost
+			canonical := http.CanonicalHeaderKey(name)
+			out[canonical] = append(out[canonical], value)
+		}
+	}
+	return out
+}
+
+// isHopByHop reports whether a header is about one connection or one message
+// on it. Accept-Encoding counts: the answer is read here.
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",
+		"Upgrade", "Expect", "Content-Length", "Host", "Accept-Encoding":
+		return true
+	}
+	return false
+}
+
+// isCredential reports whether a header is for the listener's eyes only.
+func isCredential(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range [...]string{"authoriz", "authenticat", "cookie", "token", "secret", "password", "api-key"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// listed reports whether the values of a Connection header name a header.
+func listed(values []string, name string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rank orders headers by importance, so that a flood of others, whatever
+// their names, cannot push out those that an application needs.
+func rank(name string) int {
+	switch http.CanonicalHeaderKey(name) {
+	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt:
+		return 0
+	case "Content-Type", "Content-Encoding", "User-Agent":
+		return 1
+	}
+	if strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Men-") {
+		return 2
+	}
+	return 3
+}

@@ -1,0 +1,188 @@
+// Package httptarget forwards events to an application over HTTP: one POST
+// with the exact bytes and the end-to-end headers of the event.
+package httptarget
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+)
+
+// DefaultTimeout bounds one attempt if Options do not.
+const DefaultTimeout = 30 * time.Second
+
+// MaxAnswer is how much of the application's answer is kept, in bytes.
+const MaxAnswer = 64 << 10
+
+const (
+	// idleTimeout is how long a connection may wait for the next event.
+	// Applications close idle connections after 5 s (Node) or more, and an
+	// event that is sent at that moment is lost.
+	idleTimeout = 2 * time.Second
+	// bodyTimeout bounds the reading of an answer that nobody wants to see.
+	// The attempt succeeded or failed with the answer's headers.
+	bodyTimeout = time.Second
+	// maxAnswerHeader bounds the headers of the answer, in bytes.
+	maxAnswerHeader = 256 << 10
+)
+
+// Options are the settings of a Target. URL is required.
+type Options struct {
+	// URL is where events are posted: see ParseURL. A user and password in it
+	// are sent as Basic authorization.
+	URL *url.URL
+	// Timeout bounds an attempt, whatever the application sends, its body
+	// included; 0 means DefaultTimeout.
+	Timeout time.Duration
+	// Connections is how many idle connections are kept for further events.
+	// With 0 each event has a connection of its own, so that none is lost
+	// when the application closes one that was to be used again.
+	Connections int
+	// Answer keeps the answer's headers and up to MaxAnswer bytes of its body
+	// in the Result, as the application sent them.
+	Answer bool
+	// CACertFile is a PEM file with authorities to trust in addition to the
+	// system's; empty adds none.
+	CACertFile string
+	// SkipVerify accepts any certificate.
+	SkipVerify bool
+}
+
+// Target posts events to one URL. It is safe for concurrent use. It follows
+// no redirect, repeats nothing that may have arrived, and uses the proxies
+// that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.
+type Target struct {
+	o      Options
+	client *http.Client
+}
+
+// New returns a Target. The error is about the certificate authority's file.
+func New(o Options) (*Target, error) {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	config, err := httpclient.TLS{CACertFile: o.CACertFile, SkipVerify: o.SkipVerify}.Config()
+	if err != nil {
+		return nil, err
+	}
+	transport := httpclient.Transport(config)
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
+	transport.DisableKeepAlives = o.Connections == 0
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = o.Connections, o.Connections
+	transport.IdleConnTimeout = idleTimeout
+	transport.MaxResponseHeaderBytes = maxAnswerHeader
+	transport.DisableCompression = true // the answer is kept as it came
+	return &Target{o: o, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// String returns the URL without its user, password and query.
+func (t *Target) String() string { return urls.Public(t.o.URL) }
+
+// Close drops the idle connections.
+func (t *Target) Close() error {
+	t.client.CloseIdleConnections()
+	return nil
+}
+
+// Deliver posts the event once. A status of 2xx is success, and nothing else.
+// An application that knows the event says so with 409 or with the header
+// X-Mender-Webhooks-Duplicate.
+func (t *Target) Deliver(ctx context.Context, e target.Event) target.Result {
+	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
+	defer cancel()
+	start := time.Now()
+	req, err := t.request(ctx, e)
+	if err != nil {
+		return target.Result{Err: err, Permanent: true}
+	}
+	resp, err := t.client.Do(req)
+	r := target.Result{Duration: time.Since(start)}
+	if err != nil {
+		r.Err = t.failure(err)
+		return r
+	}
+	r.Status = resp.StatusCode
+	r.Duplicate = r.Status == http.StatusConflict || resp.Header.Get(target.HeaderDuplicate) != ""
+	if r.Status < 200 || r.Status > 299 {
+		r.Err = &statusError{r.Status}
+		r.RetryAfter = retryafter.Parse(resp.Header, time.Now())
+	}
+	r.Answer = t.read(resp, cancel)
+	return r
+}
+
+func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.o.URL.String(), bytes.NewReader(e.Body))
+	if err != nil {
+		return nil, urls.Cause(err)
+	}
+	req.Header = target.EndToEnd(e.Header)
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header["User-Agent"] = nil // or Go's client would add its own
+	}
+	if req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != "" {
+		req.GetBody = nil // or Go's client would repeat what may have arrived
+	}
+	return req, nil
+}
+
+// read takes in the answer's body, as far as it is wanted, so that the
+// connection can be used again. A body that breaks off changes nothing: the
+// application has answered.
+func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.Answer {
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil // its body is the connection, which has no end
+	}
+	if !t.o.Answer {
+		defer time.AfterFunc(bodyTimeout, cancel).Stop()
+		_, _ = io.CopyN(io.Discard, resp.Body, MaxAnswer)
+		return nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	return &target.Answer{Header: resp.Header, Body: body}
+}
+
+// failure rewords the error of an attempt that got no answer.
+func (t *Target) failure(err error) error {
+	err = urls.Cause(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &timeoutError{t.o.Timeout}
+	}
+	return err
+}
+
+// timeoutError is the failure of an attempt that ran out of time. It is a
+// context.DeadlineExceeded.
+type timeoutError struct{ limit time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.limit) }
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// statusError is the failure of an attempt that was answered with anything
+// but 2xx.
+type statusError struct{ status int }
+
+// Error reads as "the application answered 500 Internal Server Error".
+func (e *statusError) Error() string {
+	text := strconv.Itoa(e.status)
+	if name := http.StatusText(e.status); name != "" {
+		text += " " + name
+	}
+	return "the application answered " + text
+}

@@ -1,0 +1,49 @@
+package httptarget
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
+)
+
+// ParseURL reads where to send events: a URL, or short for one on this
+// machine: a port ("3000"), a port and path (":3000/hook"), or a host and port
+// ("localhost:3000"). A line end after it is ignored. The error quotes nothing
+// that may be a password.
+func ParseURL(text string) (*url.URL, error) {
+	text = strings.TrimRight(text, "\r\n")
+	if text == "" {
+		return nil, errors.New("no address to forward to: give a port, such as 3000, or a URL")
+	}
+	whole, isShort := text, !strings.Contains(text, "://")
+	if isShort {
+		whole = "http://" + withHost(text)
+	}
+	u, err := urls.Parse(whole)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Fragment != "":
+		return nil, errors.New("the URL to forward to has a fragment (#), which is never sent: leave it out")
+	case u.Port() == "" && isShort:
+		return nil, fmt.Errorf("%q names no port: write a port, such as %s, or a whole URL, such as %s",
+			u.Hostname(), net.JoinHostPort(u.Hostname(), "3000"), "http://"+u.Host)
+	}
+	return u, nil
+}
+
+// withHost turns "3000/x" and ":3000/x" into "localhost:3000/x".
+func withHost(text string) string {
+	host, _, _ := strings.Cut(text, "/")
+	if strings.HasPrefix(host, ":") {
+		return "localhost" + text
+	}
+	if host != "" && strings.Trim(host, "0123456789") == "" {
+		return "localhost:" + text
+	}
+	return text
+}
