@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
@@ -113,6 +114,9 @@ func Classify(err error) failure {
 		f.Hint = broken.Hint
 	}
 	if f.Hint == "" {
+		f.Hint = fault.HintOf(err)
+	}
+	if f.Hint == "" {
 		f.Hint = standardHint(err)
 	}
 	return f
@@ -128,6 +132,9 @@ func codeOf(err error) int {
 			return c.Code
 		}
 		e = c.Err
+	}
+	if code, ok := codeOfKind(fault.KindOf(err)); ok {
+		return code
 	}
 	var wrong *config.UsageError
 	switch {
@@ -146,6 +153,16 @@ func codeOf(err error) int {
 		return ExitServer
 	}
 	return ExitFailed
+}
+
+// codeOfKind returns the exit code of a kind, and whether it has one.
+func codeOfKind(k fault.Kind) (int, bool) {
+	code, ok := map[fault.Kind]int{
+		fault.Failed: ExitFailed, fault.Usage: ExitUsage, fault.NotFound: ExitNotFound, fault.Access: ExitAccess,
+		fault.Conflict: ExitConflict, fault.Unavailable: ExitServer, fault.Timeout: ExitTimeout,
+		fault.Differs: ExitDiffers, fault.Interrupted: exitInterrupted,
+	}[k]
+	return code, ok
 }
 
 // standardHint is the next step where the command has none of its own.
@@ -247,7 +264,7 @@ func (a *App) Report(err error) int {
 		return f.Code
 	}
 	if f.Code == exitInterrupted {
-		f.Message = "interrupted"
+		f.Message = interrupted(err)
 		if !errors.Is(err, mender.ErrOutcomeUnknown) {
 			f.RequestID = "" // nobody has to look for it
 		}
@@ -261,6 +278,15 @@ func (a *App) Report(err error) int {
 		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Bold("hint:"), output.Safe(f.Hint))
 	}
 	return f.Code
+}
+
+// interrupted says what was interrupted if it may have changed something.
+func interrupted(err error) string {
+	var api *mender.Error
+	if errors.As(err, &api) && api.Method != http.MethodGet {
+		return "interrupted: " + err.Error()
+	}
+	return "interrupted"
 }
 
 // Silently is the exit code of a child, as an error.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // Percent never rounds a failure away.
@@ -116,6 +118,20 @@ func (a *App) ReadInput(name string, limit int64) ([]byte, error) {
 		return nil, Usagef("%s is larger than %d bytes", InputName(name), limit)
 	}
 	return data, nil
+}
+
+// ReadText reads text that the user named, or stdin for "-": UTF-8, without a
+// byte order mark. More than limit bytes are an error.
+func (a *App) ReadText(ctx context.Context, name string, limit int64) ([]byte, error) {
+	text, err := textfile.Read(ctx, name, a.In, limit)
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return nil, Usagef("can't read %s: %w", textfile.Name(name), path.Err)
+	case err != nil && ctx.Err() == nil:
+		return nil, Usagef("%w", err)
+	}
+	return text, err
 }
 
 // InputName names an input in messages: stdin for "-".

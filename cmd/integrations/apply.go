@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // maxProvisionFile is far more than any file of integrations needs, in bytes.
@@ -87,7 +88,7 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	file, err := readProvisionFile(a, o.file)
+	file, err := readProvisionFile(ctx, a, o.file)
 	if err != nil {
 		return err
 	}
@@ -136,8 +137,8 @@ func provisioner(a *cli.App, set *config.Settings, client *mender.Client, o appl
 }
 
 // readProvisionFile reads and checks the file; nothing has been sent then.
-func readProvisionFile(a *cli.App, name string) (*provision.File, error) {
-	text, err := a.ReadInput(name, maxProvisionFile)
+func readProvisionFile(ctx context.Context, a *cli.App, name string) (*provision.File, error) {
+	text, err := a.ReadText(ctx, name, maxProvisionFile)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func readProvisionFile(a *cli.App, name string) (*provision.File, error) {
 	if name != "-" {
 		dir = filepath.Dir(name)
 	}
-	file, err := provision.Read(cli.InputName(name), text, provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, Dir: dir})
+	file, err := provision.Read(textfile.Name(name), text, provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, Dir: dir})
 	var wrong *provision.FileError
 	if errors.As(err, &wrong) {
 		return nil, fileFailure(a, wrong)

@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // maxDescription is Mender's limit, in bytes.
@@ -81,6 +82,9 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	}
 	if n := len(o.description); n > maxDescription {
 		return cli.Usagef("--description has %d bytes; Mender takes %d", n, maxDescription)
+	}
+	if _, err := textfile.Decode([]byte(o.description)); err != nil {
+		return cli.Usagef("invalid --description: %w", err)
 	}
 	set, err := a.Settings()
 	if err != nil {

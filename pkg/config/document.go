@@ -13,6 +13,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // maxFile is the size in bytes up to which a settings or token file is read.
@@ -74,10 +77,20 @@ func readFile(path string) ([]byte, fs.FileMode, error) {
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 	}
-	return text, info.Mode(), err
+	if err != nil {
+		return nil, 0, err
+	}
+	if text, err = textfile.Decode(text); err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return text, info.Mode(), nil
 }
 
 func (d *document) parse(text []byte) error {
+	var deep *yamldepth.Error
+	if errors.As(yamldepth.Check(text), &deep) {
+		return usagef("", "%s:%d:%d: %v", d.path, deep.Line, deep.Column, deep)
+	}
 	tree, err := parser.ParseBytes(text, parser.ParseComments)
 	if err != nil {
 		return d.yamlError(err)

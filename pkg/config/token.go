@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // token finds the access token, by the order that the package's comment tells.
@@ -146,6 +148,10 @@ func readText(file string, stdin io.Reader) (string, error) {
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("standard input holds more than %d bytes", maxFile)
 	}
+	if err != nil {
+		return "", err
+	}
+	text, err = textfile.Decode(text)
 	return string(text), err
 }
 

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,7 +10,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // Sources are where a file's references lead to.
@@ -29,6 +30,10 @@ type Sources struct {
 // hold. name is for errors, which are *FileError. Nothing is expanded but
 // where env: or file: says so.
 func Read(name string, text []byte, src Sources) (*File, error) {
+	text, err := textfile.Decode(text)
+	if err != nil {
+		return nil, &FileError{Name: name, Problems: []Problem{{Text: err.Error()}}}
+	}
 	r := &reader{src: src}
 	entries := r.document(text)
 	if len(r.problems) > 0 {
@@ -55,7 +60,11 @@ func (r *reader) wrong(at position, format string, args ...any) {
 
 // parse returns the one document's root, or nil after telling what is wrong.
 func (r *reader) parse(text []byte) ast.Node {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	var deep *yamldepth.Error
+	if errors.As(yamldepth.Check(text), &deep) {
+		r.wrong(position{deep.Line, deep.Column}, "%v", deep)
+		return nil
+	}
 	tree, err := parser.ParseBytes(text, 0)
 	var syntax yaml.Error
 	switch {

@@ -132,3 +132,11 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestNestingIsBounded(t *testing.T) {
+	t.Parallel()
+	_, err := Read("webhooks.yaml", []byte("apiVersion: "+strings.Repeat("[", 40_000)), testSources())
+	if err == nil || err.Error() != "webhooks.yaml:1:77: nested more than 64 levels deep" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // textOrReference is text, or a variable or file that holds it.
@@ -102,6 +104,9 @@ func (r *reader) fetch(ref reference) (string, error) {
 		if errors.As(err, &path) {
 			err = path.Err // it would repeat the name
 		}
+		return "", err
+	}
+	if data, err = textfile.Decode(data); err != nil {
 		return "", err
 	}
 	var lines []string
