@@ -1,11 +1,10 @@
-// Command licences checks under which licences the program's dependencies
-// are, and writes their texts, which have to go with the binaries:
+// Command licenses checks the licenses of the program's dependencies, and
+// writes their texts, which must ship with the binaries:
 //
-//	go -C .ci/audit run ./licences [-notices FILE]
+//	go -C .ci/audit run ./licenses [-notices FILE]
 //
-// It looks at what is linked into the program on each system it is released
-// for. A module without a licence, or with one that is not on the list, ends
-// it with 1.
+// It covers the modules linked into the program on each released system, and
+// exits with 1 if a module has no license or one that is not allowed.
 package main
 
 import (
@@ -26,16 +25,15 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// allowed are licences that a program under Apache-2.0 can be shipped with.
-// MPL-2.0 asks for the source of the files that are under it, which the
-// module proxies have.
+// allowed lists licenses compatible with a program under Apache-2.0. MPL-2.0
+// requires that the source of its files is available; module proxies have it.
 var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "0BSD", "Unlicense"}
 
 func main() {
-	notices := flag.String("notices", "", "write the licences' texts to `FILE`")
+	notices := flag.String("notices", "", "write the licenses' texts to `FILE`")
 	flag.Parse()
 	if err := run(*notices); err != nil {
-		fmt.Fprintln(os.Stderr, "licences:", err)
+		fmt.Fprintln(os.Stderr, "licenses:", err)
 		os.Exit(1)
 	}
 }
@@ -50,11 +48,11 @@ func run(notices string) error {
 		}
 	}
 	var out bytes.Buffer
-	fmt.Fprintln(&out, "mender-webhooks contains the following modules, each under the licence below it.")
+	fmt.Fprintln(&out, "mender-webhooks contains the following modules, each under the license below its name.")
 	var failed error
 	count := map[string]int{}
 	for _, m := range slices.SortedFunc(maps.Values(modules), func(a, b module) int { return cmp.Compare(a.Path, b.Path) }) {
-		found, text, err := licencesOf(m)
+		found, text, err := licensesOf(m)
 		failed = errors.Join(failed, err)
 		for _, id := range found {
 			count[id]++
@@ -73,7 +71,7 @@ func run(notices string) error {
 	return os.WriteFile(notices, out.Bytes(), 0o644)
 }
 
-// linked adds the modules of which a package is in the program.
+// linked adds the modules that are linked into the program on a system.
 func linked(system string, modules map[string]module) error {
 	list := exec.Command("go", "list", "-deps", "-json=Module", "./cmd/mender-webhooks")
 	list.Dir = filepath.Join("..", "..")
@@ -101,8 +99,8 @@ func linked(system string, modules map[string]module) error {
 	}
 }
 
-// licencesOf finds the licences of a module, and their texts.
-func licencesOf(m module) (ids []string, text string, err error) {
+// licensesOf returns the ids and the texts of a module's licenses.
+func licensesOf(m module) (ids []string, text string, err error) {
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", m.Path, err)
@@ -125,11 +123,11 @@ func licencesOf(m module) (ids []string, text string, err error) {
 	}
 	slices.Sort(ids)
 	if len(ids) == 0 {
-		return nil, text, fmt.Errorf("%s %s: no licence found", m.Path, m.Version)
+		return nil, text, fmt.Errorf("%s %s: no license found", m.Path, m.Version)
 	}
 	for _, id := range ids {
 		if !slices.Contains(allowed, id) {
-			err = errors.Join(err, fmt.Errorf("%s %s: its licence %s is not on the list", m.Path, m.Version, id))
+			err = errors.Join(err, fmt.Errorf("%s %s: license %s is not allowed", m.Path, m.Version, id))
 		}
 	}
 	return ids, text, err
