@@ -1,6 +1,9 @@
 package receiver_test
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // A crowd that holds connections, with nothing, with half a header or with
@@ -135,4 +139,44 @@ func inUse() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // far from overflowing
+}
+
+// At the limit a newcomer is cut before any connection at work is.
+func TestAConnectionAtWorkIsNotCut(t *testing.T) {
+	const limit = 3
+	arrived, release := make(chan struct{}), make(chan struct{})
+	r := start(t, receiver.Options{AllowUnchecked: true, Accept: func(context.Context, *receiver.Request) receiver.Answer {
+		arrived <- struct{}{}
+		<-release
+		return receiver.Answer{}
+	}}, receiver.ServerOptions{MaxConns: limit})
+	answers := make(chan error, limit)
+	for range limit {
+		req := r.post(event, webhook.Secret{})
+		go func() {
+			resp, err := r.client.Do(req)
+			if err == nil {
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusNoContent {
+					err = errors.New(resp.Status)
+				}
+			}
+			answers <- err
+		}()
+		<-arrived
+	}
+	for range 2 * limit {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, c) // until it is cut
+		_ = c.Close()
+	}
+	close(release)
+	for range limit {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
 }

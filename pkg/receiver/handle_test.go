@@ -65,6 +65,9 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("answered %d; record %d %s %q; want %d %s %q",
 					resp.StatusCode, rec.Status, rec.Verdict, rec.Reason, c.status, c.verdict, c.reason)
 			}
+			if c.status == 413 && !resp.Close {
+				t.Error("the connection goes on after a body over the limit")
+			}
 			if c.status == 405 && resp.Header.Get("Allow") != "POST" {
 				t.Errorf("Allow: %q", resp.Header.Get("Allow"))
 			}
