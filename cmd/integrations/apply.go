@@ -229,7 +229,7 @@ func applyFailure(err error) error {
 	case errors.Is(err, provision.ErrNotAllowed):
 		return cli.Hinted(cli.Usagef("%w; nothing was changed", err), "say --allow-recreate; events are neither logged nor sent until the new one is there")
 	case errors.As(err, &recreate):
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "%w", err), "see to the cause, then run apply again")
+		return cli.Hinted(err, "see to the cause, then run apply again")
 	case errors.As(err, &race):
 		return cli.Hinted(cli.Failf(cli.ExitConflict, "%w", err), "look at it with --dry-run, then run apply again")
 	case errors.As(err, &keep):

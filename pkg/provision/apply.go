@@ -72,6 +72,11 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		if !raced(s.Action, err) {
 			return err
 		}
+		if ctx.Err() != nil { // interrupted with the outcome open: find out, and finish
+			var cancel context.CancelFunc
+			ctx, cancel = finishing(ctx)
+			defer cancel()
+		}
 		again, planErr := p.Plan(ctx, f)
 		if planErr != nil {
 			return fmt.Errorf("%w; and looking again failed: %w", err, planErr)

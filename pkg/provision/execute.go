@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -61,10 +60,10 @@ func (p *Provisioner) remove(ctx context.Context, s *Step) error {
 	if err := p.o.Secrets.ForgetApplied(ctx, s.ID); err != nil {
 		return err
 	}
-	if err := p.o.API.DeleteIntegration(ctx, s.ID); err != nil && !errors.Is(err, mender.ErrNotFound) {
+	if err := p.clear(ctx, s.ID); err != nil {
 		return err
 	}
-	if err := p.o.Secrets.Forget(ctx, s.ID); err != nil {
+	if err := p.o.Secrets.Forget(context.WithoutCancel(ctx), s.ID); err != nil {
 		return &KeepError{ID: s.ID, Err: err}
 	}
 	return nil

@@ -154,7 +154,7 @@ func TestRecreateFails(t *testing.T) {
 		{
 			name: "put back", before: fileHook, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"was deleted, and could not be created anew: refused", "it was put back as it was, with the new id"},
+			says: []string{"was deleted, and could not be created again: refused", "it was put back as it was, with the new id"},
 		},
 		{
 			name: "put back, of another provider", before: fileGenerate, file: fileHub, now: "https://example.com/a",

@@ -9,9 +9,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// restoreTime is how long putting an integration back may take, also after
-// the run itself was interrupted.
-const restoreTime = 30 * time.Second
+// finishTime is how long the rest of a change may take that an interruption
+// must not leave half done.
+const finishTime = 30 * time.Second
+
+// finishing returns a context for that rest: it does not end with ctx.
+func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+}
 
 // RecreateError says that an integration was deleted, and its successor could
 // not be created.
@@ -31,7 +36,7 @@ type RecreateError struct {
 
 // Error says exactly what is there now.
 func (e *RecreateError) Error() string {
-	text := fmt.Sprintf("%s %s was deleted, and could not be created anew: %v", e.Deleted.Provider, e.Deleted.ID, e.Err)
+	text := fmt.Sprintf("%s %s was deleted, and could not be created again: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
 	switch {
 	case e.Restored != "":
 		return text + fmt.Sprintf("; it was put back as it was, with the new id %s", e.Restored)
@@ -65,6 +70,8 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	if err := p.clear(ctx, s.ID); err != nil {
 		return err
 	}
+	ctx, cancel := finishing(ctx)
+	defer cancel()
 	id, err := p.o.API.CreateIntegration(ctx, s.entry.integration(s.secret.value))
 	if err != nil {
 		if id = p.arrived(ctx, s, err); id == "" {
@@ -79,26 +86,40 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	return p.settle(ctx, s, id)
 }
 
-// clear deletes an integration, or finds that it is gone: after an answer that
-// leaves it open, it looks.
+// clear deletes an integration. If it cannot tell from the answer whether that
+// happened, or was interrupted before the answer came, it looks.
 func (p *Provisioner) clear(ctx context.Context, id string) error {
 	err := p.o.API.DeleteIntegration(ctx, id)
-	if err == nil || errors.Is(err, mender.ErrNotFound) {
+	switch {
+	case err == nil, errors.Is(err, mender.ErrNotFound):
 		return nil
+	case !errors.Is(err, mender.ErrUnreachable) && ctx.Err() == nil:
+		return err // the server refused
 	}
-	if !errors.Is(err, mender.ErrUnreachable) {
-		return err
-	}
+	ctx, cancel := finishing(ctx)
+	defer cancel()
 	now, lookErr := p.o.API.Integrations(ctx)
 	if lookErr != nil {
-		return fmt.Errorf("%w; whether it was deleted all the same is not known", err)
+		return fmt.Errorf("%w; it is not known whether %s was deleted: %v", err, id, lookErr)
 	}
 	for _, i := range now {
 		if i.ID == id {
-			return err
+			return fmt.Errorf("%w; %s was still there afterwards", err, id)
 		}
 	}
 	return nil
+}
+
+// afterLook returns err without the advice to look at the server, which has
+// been done.
+func afterLook(err error) error {
+	var e *mender.Error
+	if !errors.Is(err, mender.ErrOutcomeUnknown) || !errors.As(err, &e) {
+		return err
+	}
+	short := *e
+	short.Err = errors.Unwrap(e.Err)
+	return &short
 }
 
 // arrived returns the id of an integration that is just what the entry asks
@@ -125,8 +146,6 @@ func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 // putBack creates what was deleted, where its secret is known, and says what
 // is there now.
 func (p *Provisioner) putBack(ctx context.Context, s *Step, old mender.Integration, known bool, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
-	defer cancel()
 	e := &RecreateError{Deleted: *s.there, Err: cause, RestoreErr: errSecretUnknown}
 	if known {
 		e.Restored, e.RestoreErr = p.o.API.CreateIntegration(ctx, mender.NewIntegration{
