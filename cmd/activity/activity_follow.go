@@ -86,7 +86,9 @@ func showFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *
 		if err != nil {
 			return errors.Join(err, stream.Close())
 		}
-		if err := stream.Write(table.Item(p, &e)); err != nil {
+		if err := stream.Write(table.Item(p, &e)); output.IsFilterError(err) {
+			a.Warn("%v", err)
+		} else if err != nil {
 			return err
 		}
 		if err := forward.send(ctx, a, &e); err != nil {

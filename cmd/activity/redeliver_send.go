@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -84,7 +85,7 @@ func (e again) deliver(ctx context.Context, sender *webhook.Sender, url string) 
 	}
 	d := sender.Do(req)
 	r.StatusCode, r.DurationMS = d.StatusCode, cli.Milliseconds(d.Duration)
-	r.Duplicate = d.StatusCode == http.StatusConflict || d.Header.Get(cli.HeaderDuplicate) != ""
+	r.Duplicate = d.StatusCode == http.StatusConflict || d.Header.Get(target.HeaderDuplicate) != ""
 	r.Success = d.Success() || r.Duplicate
 	if !r.Success {
 		r.Error = output.MaskText(d.Err.Error())

@@ -157,6 +157,22 @@ func (a *App) Warn(format string, args ...any) {
 	}
 }
 
+// DetachStderr keeps messages from holding up a command that has to go on when
+// no one reads stderr. Call the returned function at the end: it waits briefly
+// until everything is written.
+func (a *App) DetachStderr() (attach func()) {
+	if IsTerminal(a.Err) {
+		return func() {}
+	}
+	before, async := a.Err, output.NewAsync(a.Err)
+	a.Err = async
+	return func() {
+		if async.Close(250 * time.Millisecond) {
+			a.Err = before
+		}
+	}
+}
+
 // Settings reads flags, environment and files, and the store of secrets for
 // the token, once. Wrong values are usage errors, and nothing has been sent
 // then.

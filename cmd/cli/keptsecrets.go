@@ -2,14 +2,13 @@ package cli
 
 import (
 	"context"
-	"os"
+	"errors"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -105,81 +104,41 @@ func (a *App) keptOfWebhook(ctx context.Context, here []secret.Info) (secret.Inf
 	return secret.Info{}, Hinted(Usagef("secrets of %d webhooks are kept here for %s, and none of these is there any more", len(here), here[0].Server), "%s", hint)
 }
 
-// storeCheck is how often the store is looked at under load: short, so that
-// the server can be given a new secret right after the store.
-const storeCheck = 10 * time.Millisecond
+// errForgotten says that all secrets were removed from the store: a receiver
+// that checks signatures must not become one that accepts everything.
+var errForgotten = errors.New("there is no secret any more")
 
-// liveSecrets are the secrets kept for a server, read again when the store
-// changes, for a receiver that runs on. It is safe for concurrent use.
-type liveSecrets struct {
-	app     *App
-	set     *config.Settings
-	next    atomic.Int64 // when to look again, in nanoseconds
-	secrets atomic.Pointer[[]webhook.Secret]
-
-	mu     sync.Mutex
-	stamp  time.Time
-	failed string // the last problem that was told
-}
-
-// liveKept reads the store, and says what it found.
-func (a *App) liveKept() (*liveSecrets, error) {
+// liveKept returns the secrets stored for the server, and reads them again when
+// the store changes.
+func (a *App) liveKept() (func() []webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {
 		return nil, err
 	}
-	l := &liveSecrets{app: a, set: set}
-	l.stamp = l.changed()
-	secrets, infos, err := a.keptForServer(context.Background(), set)
-	if err != nil {
-		return nil, err
+	var known []webhook.Secret
+	said := false
+	read := func() ([]webhook.Secret, error) {
+		secrets, infos, err := a.keptForServer(context.Background(), set)
+		switch {
+		case err == nil && !said:
+			a.sayKept(secrets, infos)
+			known, said = secrets, true
+		case err == nil && len(secrets) == 0 && len(known) > 0:
+			err = errForgotten
+		}
+		return secrets, err
 	}
-	a.sayKept(secrets, infos)
-	l.secrets.Store(&secrets)
-	return l, nil
-}
-
-// Secrets returns what is kept now.
-func (l *liveSecrets) Secrets() []webhook.Secret {
-	now := time.Now().UnixNano()
-	if next := l.next.Load(); now >= next && l.next.CompareAndSwap(next, now+int64(storeCheck)) && l.mu.TryLock() {
-		l.refresh()
-		l.mu.Unlock()
-	}
-	return *l.secrets.Load()
-}
-
-// changed is when the store's file was last written; zero where there is none.
-func (l *liveSecrets) changed() time.Time {
-	info, err := os.Stat(l.set.SecretsFile)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
-}
-
-// refresh reads the store if it changed. Where it can't be read, what was read
-// before still counts.
-func (l *liveSecrets) refresh() {
-	stamp := l.changed()
-	if stamp.Equal(l.stamp) {
-		return
-	}
-	l.stamp = stamp
-	secrets, _, err := l.app.keptForServer(context.Background(), l.set)
-	switch {
-	case err != nil && err.Error() != l.failed:
-		l.failed = err.Error()
-		l.app.Warn("the store of secrets changed, and can't be used: %v; the secrets read before still count", err)
-	case err != nil:
-	case len(secrets) == 0 && len(*l.secrets.Load()) > 0:
-		// A receiver that checks must not become one that takes everything.
-		l.app.Warn("the secrets kept for %s were forgotten; signatures are checked against those read before", l.set.Server)
-	case !slices.Equal(secrets, *l.secrets.Load()):
-		l.failed = ""
-		l.secrets.Store(&secrets)
-		l.app.Say("the secrets kept for %s changed: signatures are checked against %s now", l.set.Server, fingerprints(secrets))
-	}
+	return receiver.WatchSecrets(set.SecretsFile, read, func(secrets []webhook.Secret, err error) {
+		switch {
+		case errors.Is(err, errForgotten):
+			a.Warn("the secrets kept for %s were forgotten; signatures are checked against those read before", set.Server)
+		case err != nil:
+			a.Warn("the store of secrets changed, and can't be used: %v; the secrets read before still count", err)
+		case !slices.Equal(secrets, known):
+			known = secrets
+			a.Say("the secrets kept for %s changed: signatures are checked against %s now", set.Server, fingerprints(secrets))
+		}
+	})
 }
 
 // A listener looks at its files and store every secretWatch by itself, and
@@ -187,8 +146,7 @@ func (l *liveSecrets) refresh() {
 // first of many requests at once would be too late: those beside it would not
 // wait for it to read.
 const (
-	SecretWatch = 100 * time.Millisecond
-	RotateWait  = 3 * SecretWatch
+	RotateWait = 3 * listener.SecretWatch
 )
 
 // KeptNames lists the ids of webhooks, comma-separated.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
 	"strconv"
 	"syscall"
 )
@@ -43,42 +42,4 @@ func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 		err = cause.Err // the rest repeats the address
 	}
 	return nil, Hinted(Failf(ExitFailed, "listen on %s: %w", address, err), "%s", hint)
-}
-
-// CheckLoop refuses to forward to one of the listeners itself: an event would
-// go round until nothing is left to open connections with.
-func CheckLoop(listeners []net.Listener, forwardTo string) error {
-	if forwardTo == "" {
-		return nil
-	}
-	target, err := ParseURL("--forward-to", forwardTo)
-	if err != nil {
-		return err
-	}
-	for _, l := range listeners {
-		if tcp, ok := l.Addr().(*net.TCPAddr); ok && portOf(target) == tcp.Port && isHost(target.Hostname(), tcp.IP) {
-			return Hinted(Usagef("--forward-to %s is where listen itself listens: events would go in a circle", target.Host),
-				"give the address of your application, or --addr with another port")
-		}
-	}
-	return nil
-}
-
-func portOf(u *url.URL) int {
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		return port
-	}
-	if u.Scheme == "https" {
-		return 443
-	}
-	return 80
-}
-
-// isHost reports whether a name is surely the address that is listened on.
-func isHost(name string, listened net.IP) bool {
-	ip := net.ParseIP(name)
-	if name == "localhost" || ip.IsUnspecified() {
-		ip = net.IPv4(127, 0, 0, 1)
-	}
-	return ip.Equal(listened) || ip.IsLoopback() && listened.IsUnspecified()
 }

@@ -17,7 +17,3 @@ func Rebuild(e mender.Event) ([]byte, error) {
 	delivery := e.Event
 	return delivery.MarshalJSON()
 }
-
-// HeaderDuplicate tells a sender that knows of it, such as redeliver, that an
-// event was here before.
-const HeaderDuplicate = "X-Mender-Webhooks-Duplicate"

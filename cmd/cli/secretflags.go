@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -49,7 +50,7 @@ func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 // All returns every secret to check against, or none: those that are given,
 // else those that are kept for the server.
 func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error) {
-	found, err := config.ResolveSecrets(s.Input(a))
+	found, err := interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,23 +73,19 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 // Reloading is all for a receiver that runs on: files and the store are read
 // again when they change, so that a secret can be changed without losing
 // events.
-func (s *SecretFlags) Reloading(a *App) (func() []webhook.Secret, error) {
-	found, err := config.ResolveSecrets(s.Input(a))
+func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.Secret, error) {
+	found, err := interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		kept, err := a.liveKept()
-		if err != nil {
-			return nil, err
-		}
-		return kept.Secrets, nil
+		return a.liveKept()
 	}
 	var fixed []webhook.Secret
 	var files []string
 	for _, f := range found {
 		switch {
-		case f.File == "":
+		case f.File == "" || !isRegular(f.File): // a pipe can be read only once
 			fixed = append(fixed, f.Secret)
 		case !slices.Contains(files, f.File):
 			files = append(files, f.File)
@@ -105,6 +102,30 @@ func (s *SecretFlags) Reloading(a *App) (func() []webhook.Secret, error) {
 		return loaded.Secrets, nil
 	}
 	return func() []webhook.Secret { return slices.Concat(fixed, loaded.Secrets()) }, nil
+}
+
+// isRegular reports whether a path leads to a regular file.
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular()
+}
+
+// interruptible calls f and returns early when ctx is done: reading a FIFO that
+// no one writes to takes for ever, and cannot be broken off.
+func interruptible[T any](ctx context.Context, f func() (T, error)) (result T, err error) {
+	done := make(chan struct{})
+	var read T
+	var readErr error
+	go func() {
+		defer close(done)
+		read, readErr = f()
+	}()
+	select {
+	case <-done:
+		return read, readErr
+	case <-ctx.Done():
+		return result, ctx.Err()
+	}
 }
 
 func (a *App) sayReload(r receiver.Reload) {

@@ -145,7 +145,7 @@ func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error)
 	}
 	rc, err := receiver.New(receiver.Options{
 		Secrets: func() []webhook.Secret { return []webhook.Secret{d.secret} },
-		Observe: func(r receiver.Record) { d.records <- r },
+		Observe: func(x receiver.Exchange) { d.records <- x.Record() },
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -156,7 +156,7 @@ func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error)
 	go func() { served <- srv.Serve(ctx, l) }()
 	stop = func() error {
 		cancel()
-		return errors.Join(<-served, rc.Close(context.WithoutCancel(ctx)))
+		return <-served
 	}
 	d.addr = l.Addr().String()
 	d.hook = "http://" + d.addr + "/mender"

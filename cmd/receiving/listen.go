@@ -3,9 +3,7 @@
 package receiving
 
 import (
-	"context"
-	"errors"
-	"runtime/debug"
+	"crypto/tls"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,8 +98,10 @@ func (o *listenOptions) check() error {
 		return cli.Usagef("--respond %d is no status to answer with: it is 200 to 599", o.respond)
 	case o.failRate < 0 || o.failRate > 1:
 		return cli.Usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
-	case o.exitAfter < 0 || o.delay < 0 || o.timeout < 0 || o.maxBody < 1 || o.grace < 0:
-		return cli.Usagef("--exit-after, --delay, --timeout, --grace and --max-body can't be negative")
+	case o.exitAfter < 0 || o.delay < 0 || o.timeout < 0 || o.maxBody < 1:
+		return cli.Usagef("--exit-after, --delay, --timeout and --max-body can't be negative")
+	case o.grace <= 0:
+		return cli.Usagef("invalid --grace %s: must be longer than 0s", o.grace)
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return cli.Usagef("--tls-cert and --tls-key go together")
 	}
@@ -117,60 +117,21 @@ func (o *listenOptions) check() error {
 	return o.relay.check()
 }
 
-func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
-	p, err := a.StreamPrinter()
-	if err != nil {
-		return err
+// warn tells of settings that Mender will not like.
+func (o *listenOptions) warn(a *cli.App) {
+	if o.delay >= menderPatience {
+		a.Warn("--delay %s: Mender waits %s for an answer, and an event that takes longer never reaches its log", o.delay, menderPatience)
 	}
-	if err := o.check(); err != nil {
-		return err
-	}
-	secrets, err := o.secrets.Reloading(a)
-	if err != nil {
-		return err
-	}
-	checked := len(secrets()) > 0
-	if !checked && !o.allowUnchecked && o.relay.wanted() {
-		return cli.Hinted(cli.Usagef("refusing to store or forward events that can't be checked: no secret is known"),
-			"give --secret-file FILE, or --allow-unchecked")
-	}
-	listeners, err := o.listeners(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeAll(listeners)
-	if err := cli.CheckLoop(listeners, o.relay.forwardTo); err != nil {
-		return err
-	}
-	if !checked && !o.allowUnchecked && !loopbackOnly(listeners) {
-		return cli.Hinted(cli.Usagef("refusing to listen on %s without a secret: other machines could send anything", addresses(listeners)),
-			"give --secret-file FILE, or --allow-unchecked")
-	}
-	if o.relay.store == "" {
-		// So little is kept that the collector would run many times a
-		// second for nothing: this is a tenth more events for a few MiB.
-		debug.SetGCPercent(400)
-	}
-	l := &listener{app: a, options: o, printer: p, secrets: secrets}
-	if err := l.open(ctx); err != nil {
-		return err
-	}
-	scheme := "http"
-	if o.tlsCert != "" {
-		scheme = "https"
-	}
-	a.Say("listening on %s://%s%s; Ctrl-C ends it", scheme, addresses(listeners), o.path)
-	if !checked {
-		a.Warn("no secret is known, so signatures are not checked; give --secret-file FILE or MENDER_WEBHOOK_SECRET")
-	}
-	return errors.Join(l.serve(ctx, listeners), l.close())
 }
 
-// reloadTLS reads the certificate, and reads it again when it changes.
-func (o *listenOptions) reloadTLS(a *cli.App) (receiver.ServerOptions, error) {
-	server := receiver.ServerOptions{Grace: o.grace}
+// menderPatience is how long Mender waits for the answer to a delivery.
+const menderPatience = 10 * time.Second
+
+// loadTLS reads the certificate, and reads it again when it changes. It returns
+// nil without --tls-cert.
+func (o *listenOptions) loadTLS(a *cli.App) (*tls.Config, error) {
 	if o.tlsCert == "" {
-		return server, nil
+		return nil, nil
 	}
 	config, err := receiver.LoadTLS(o.tlsCert, o.tlsKey, func(r receiver.Reload) {
 		if r.Err != nil {
@@ -180,8 +141,7 @@ func (o *listenOptions) reloadTLS(a *cli.App) (receiver.ServerOptions, error) {
 		}
 	})
 	if err != nil {
-		return server, cli.Usagef("--tls-cert: %w", err)
+		return nil, cli.Usagef("--tls-cert: %w", err)
 	}
-	server.TLS = config
-	return server, nil
+	return config, nil
 }

@@ -20,7 +20,7 @@ const recoverMargin = time.Minute
 // since the newest event in the store. What the store has already is a
 // duplicate, and stays one. Where the log can't be read, listen goes on: what
 // comes now matters more.
-func (l *listener) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
+func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
 	client, err := l.app.Connect()
 	if err != nil {
 		return nil, cli.Hinted(err, "--recover asks Mender's log; without it, listen needs no server")
@@ -39,7 +39,7 @@ func (l *listener) startRecovery(ctx context.Context, queue *relay.Queue) (done 
 	return finished, nil
 }
 
-func (l *listener) recoverMissed(ctx context.Context, client *mender.Client, queue *relay.Queue, since time.Time) error {
+func (l *listening) recoverMissed(ctx context.Context, client *mender.Client, queue *relay.Queue, since time.Time) error {
 	now, err := client.ServerTime(ctx)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func newestStored(ctx context.Context, queue *relay.Queue) (time.Time, error) {
 
 // signingSecret signs what was rebuilt, so that an application that checks
 // signatures takes it. Of several it is the first.
-func (l *listener) signingSecret() webhook.Secret {
+func (l *listening) signingSecret() webhook.Secret {
 	if secrets := l.secrets(); len(secrets) > 0 {
 		return secrets[0]
 	}

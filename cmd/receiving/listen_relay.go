@@ -1,17 +1,16 @@
 package receiving
 
 import (
-	"context"
-	"net/http"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
@@ -101,84 +100,49 @@ func (o *relayOptions) check() error {
 	return err
 }
 
-// sink is what an accepted event goes into.
-type sink interface {
-	accept(context.Context, *receiver.Request) receiver.Answer
-	// start begins what happens in the background.
-	start(context.Context) error
-	// ready says why events can't be taken in at present.
-	ready(context.Context) error
-	// close finishes what is under way, or breaks it off when ctx ends.
-	close(ctx context.Context) error
-}
-
-func (l *listener) openSink(ctx context.Context) (sink, error) {
-	o := l.options.relay
-	to, err := l.openTarget()
-	switch {
-	case err != nil:
-		return nil, err
-	case o.store != "":
-		return l.openStore(ctx, to)
-	case o.nats.Given():
-		return l.openCluster(ctx, to)
-	case to != nil:
-		return &direct{target: to, forward: receiver.ForwardTo(to, o.forwardTimeout)}, nil
+// fill sets where the listener's events go.
+func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
+	if o.store != "" {
+		lo.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
 	}
-	return nowhere{}, nil
-}
-
-// openTarget returns where events are forwarded to, or nil. A store keeps
-// connections to it; without one, an event that meets a connection's end
-// would be lost.
-func (l *listener) openTarget() (target.Target, error) {
-	o := l.options.relay
+	if o.nats.Given() {
+		dial, err := o.nats.Dial(a)
+		if err != nil {
+			return err
+		}
+		dial.MaxBytes, dial.Keep, dial.Replicas = int64(o.maxBytes), o.keep, o.replicas
+		lo.Cluster = &dial
+	}
+	lo.DirectTimeout = o.forwardTimeout
+	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
 	if o.forwardTo == "" {
-		return nil, nil
+		return nil
 	}
 	u, err := cli.ParseURL("--forward-to", o.forwardTo)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	// A store keeps connections to the application; without one, an event that
+	// meets a connection's end would be lost.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
 	if o.stores() {
 		options.Answer, options.Connections = false, o.concurrency
 	}
-	t, err := o.target.Open(l.app, options)
-	if err != nil {
-		return nil, err
+	lo.Target, err = o.target.Open(a, options)
+	return err
+}
+
+// explain adds the flag and the next step to an error in opening the store.
+func (o *relayOptions) explain(err error) error {
+	var failed *listener.StoreError
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case o.nats.Given():
+		return cli.NatsError(err)
+	case errors.Is(err, relay.ErrInUse):
+		return cli.Hinted(cli.Failf(cli.ExitConflict, "--store %s: %w", o.store, err),
+			"is another `mender-webhooks listen` running on it? `mender-webhooks queue --store %s` works meanwhile", o.store)
 	}
-	return t, nil
-}
-
-// nowhere is for events that are only shown.
-type nowhere struct{}
-
-func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { return receiver.Answer{} }
-
-func (nowhere) start(context.Context) error { return nil }
-
-func (nowhere) ready(context.Context) error { return nil }
-
-func (nowhere) close(context.Context) error { return nil }
-
-// direct hands events on while Mender waits.
-type direct struct {
-	target  target.Target
-	forward func(context.Context, *receiver.Request) receiver.Answer
-}
-
-func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
-	return d.forward(ctx, r)
-}
-
-func (d *direct) start(context.Context) error { return nil }
-
-func (d *direct) ready(context.Context) error { return nil }
-
-func (d *direct) close(context.Context) error { return d.target.Close() }
-
-// unavailable is what Mender is told when an event could not be stored.
-func unavailable(err error) receiver.Answer {
-	return receiver.Answer{Status: http.StatusServiceUnavailable, Body: []byte(err.Error() + "\n")}
+	return cli.Hinted(fmt.Errorf("--store %s: %w", o.store, err), "it has to be a folder of your own on a local disk, and is made where there is none")
 }

@@ -3,56 +3,140 @@ package receiving
 import (
 	"context"
 	"net"
+	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 )
 
-// listeners takes over the sockets that systemd holds open for us, so that a
-// restart refuses nobody; without any it listens on --addr.
-func (o *listenOptions) listeners(ctx context.Context) ([]net.Listener, error) {
-	inherited, err := activation.Listeners()
+// inherited returns the sockets that systemd holds open for this process, so
+// that no sender is refused during a restart.
+var inherited = sync.OnceValues(func() ([]net.Listener, error) {
+	all, err := activation.Listeners()
 	if err != nil {
 		return nil, cli.Failf(cli.ExitFailed, "take over systemd's sockets: %w", err)
 	}
-	var listeners []net.Listener
-	for _, l := range inherited {
-		if l != nil { // a socket that is no stream
-			listeners = append(listeners, l)
+	var streams []net.Listener
+	for _, l := range all {
+		if l != nil { // nil for a datagram socket
+			streams = append(streams, l)
 		}
 	}
-	if len(listeners) > 0 {
-		return listeners, nil
-	}
-	l, err := cli.ListenOn(ctx, "--addr", o.addr)
+	return streams, nil
+})
+
+// addresses returns where events will be received, without listening there.
+func (o *listenOptions) addresses() ([]net.Addr, error) {
+	sockets, err := inherited()
 	if err != nil {
 		return nil, err
 	}
-	return []net.Listener{l}, nil
+	var addrs []net.Addr
+	for _, s := range sockets {
+		addrs = append(addrs, s.Addr())
+	}
+	if len(addrs) > 0 {
+		return addrs, nil
+	}
+	addr, err := net.ResolveTCPAddr("tcp", o.addr)
+	if err != nil {
+		return nil, cli.Hinted(cli.Failf(cli.ExitFailed, "listen on %s: %w", o.addr, err), "--addr chooses another address")
+	}
+	return []net.Addr{addr}, nil
 }
 
-// loopbackOnly reports whether no other machine can reach the listeners.
-func loopbackOnly(listeners []net.Listener) bool {
-	for _, l := range listeners {
-		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+// ports listens on systemd's sockets or --addr, and on --metrics.
+func (o *listenOptions) ports(ctx context.Context) (p listener.Ports, err error) {
+	if p.Events, err = inherited(); err != nil {
+		return p, err
+	}
+	if len(p.Events) == 0 {
+		l, err := cli.ListenOn(ctx, "--addr", o.addr)
+		if err != nil {
+			return p, err
+		}
+		p.Events = []net.Listener{l}
+	}
+	if o.metrics == "" {
+		return p, nil
+	}
+	if p.Monitor, err = cli.ListenOn(ctx, "--metrics", o.metrics); err != nil {
+		closeAll(p.Events)
+	}
+	return p, err
+}
+
+// loopbackOnly reports whether no other machine can reach the addresses.
+func loopbackOnly(addrs []net.Addr) bool {
+	for _, addr := range addrs {
+		if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 			return false
 		}
 	}
 	return true
 }
 
-func addresses(listeners []net.Listener) string {
+func joinAddrs(addrs []net.Addr) string {
 	var all []string
-	for _, l := range listeners {
-		all = append(all, l.Addr().String())
+	for _, addr := range addrs {
+		all = append(all, addr.String())
 	}
 	return strings.Join(all, ", ")
+}
+
+func addresses(listeners []net.Listener) string {
+	var all []net.Addr
+	for _, l := range listeners {
+		all = append(all, l.Addr())
+	}
+	return joinAddrs(all)
 }
 
 func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		_ = l.Close() // the server may have closed it already
 	}
+}
+
+// checkLoop refuses to forward to one of the addresses that listen receives on:
+// an event would go round until no connection can be opened any more.
+func checkLoop(addrs []net.Addr, forwardTo string) error {
+	if forwardTo == "" {
+		return nil
+	}
+	target, err := cli.ParseURL("--forward-to", forwardTo)
+	if err != nil {
+		return err
+	}
+	for _, addr := range addrs {
+		if tcp, ok := addr.(*net.TCPAddr); ok && portOf(target) == tcp.Port && isHost(target.Hostname(), tcp.IP) {
+			return cli.Hinted(cli.Usagef("--forward-to %s is where listen itself listens: events would go in a circle", target.Host),
+				"give the address of your application, or --addr with another port")
+		}
+	}
+	return nil
+}
+
+func portOf(u *url.URL) int {
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		return port
+	}
+	if u.Scheme == "https" {
+		return 443
+	}
+	return 80
+}
+
+// isHost reports whether a name is surely the address that is listened on.
+func isHost(name string, listened net.IP) bool {
+	ip := net.ParseIP(name)
+	if name == "localhost" || ip.IsUnspecified() {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	return ip.Equal(listened) || ip.IsLoopback() && listened.IsUnspecified()
 }

@@ -30,6 +30,19 @@ func compileJQ(expression string) (*filter, error) {
 	return &filter{code: code}, nil
 }
 
+// filterError is an error that the jq expression made of one item.
+type filterError struct{ err error }
+
+func (e *filterError) Error() string { return "jq expression: " + e.err.Error() }
+func (e *filterError) Unwrap() error { return e.err }
+
+// IsFilterError reports whether err says that the jq expression failed on an
+// item. A stream without an end reports that and goes on.
+func IsFilterError(err error) bool {
+	var filter *filterError
+	return errors.As(err, &filter)
+}
+
 // run gives each result to emit. Numbers that the expression passes on keep
 // their text; those it computes with have jq's precision.
 func (f *filter) run(text []byte, emit func(any) error) error {
@@ -50,7 +63,7 @@ func (f *filter) run(text []byte, emit func(any) error) error {
 			if errors.As(err, &halt) && halt.Value() == nil {
 				return nil
 			}
-			return fmt.Errorf("jq expression: %w", err)
+			return &filterError{err}
 		}
 		if err := emit(v); err != nil {
 			return err

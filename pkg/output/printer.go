@@ -51,6 +51,7 @@ type Printer struct {
 	opt   Options
 	style Style
 	jq    *filter
+	torn  bool // the last write ended within a line
 }
 
 // New makes a Printer, and compiles the jq expression. Every error is one of
@@ -183,7 +184,12 @@ func (p *Printer) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if _, err := p.w.Write(b); err != nil {
+	if p.torn {
+		b = append([]byte("\n"), b...)
+	}
+	n, err := p.w.Write(b)
+	p.torn = err != nil && (n > 0 || p.torn)
+	if err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
 	return nil

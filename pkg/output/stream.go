@@ -65,17 +65,20 @@ func streamWidths(columns []Column, total int) []int {
 var errStreamClosed = errors.New("write to a closed stream")
 
 // Write writes one item. After an error it writes nothing more, and returns
-// that error again.
+// that error again, except with Endless: there each item is tried.
 func (s *Stream) Write(item Item) error {
 	switch {
-	case s.failed != nil:
+	case s.failed != nil && !s.p.opt.Endless:
 		return s.failed
 	case s.closed:
 		return errStreamClosed
 	}
-	s.failed = s.item(item)
+	err := s.item(item)
 	s.count++
-	return s.failed
+	if s.failed = err; s.p.opt.Endless && IsFilterError(err) {
+		s.failed = nil // of no concern to the other items
+	}
+	return err
 }
 
 func (s *Stream) item(item Item) error {

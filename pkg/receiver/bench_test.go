@@ -27,7 +27,7 @@ const benchConns = 16
 func BenchmarkListen(b *testing.B) {
 	b.Run("counting", func(b *testing.B) { compare(b, receiver.Options{}) })
 	b.Run("observed", func(b *testing.B) {
-		compare(b, receiver.Options{Observe: func(receiver.Record) {}, Remember: 1024})
+		compare(b, receiver.Options{Observe: func(receiver.Exchange) {}, Remember: 1024})
 	})
 }
 
@@ -68,7 +68,6 @@ func compare(b *testing.B, o receiver.Options) {
 	cancel()
 	_ = bare.Close()
 	serving.Wait()
-	_ = rc.Close(context.Background())
 	if n := rc.Count(webhook.Valid); n != uint64(len(ours.times())) {
 		b.Errorf("%d of %d were valid", n, len(ours.times()))
 	}

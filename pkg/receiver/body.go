@@ -36,7 +36,7 @@ func (b *budget) give(n *int) {
 // read takes in the body of a request, whose declared length is within the
 // limit. held is what it took of the budget, for the caller to give back.
 func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int, ok bool) {
-	body, held, err := rc.readAll(r.Body, r.ContentLength, req.Body)
+	body, held, err := rc.readAll(r.Body, r.ContentLength)
 	req.Body = body
 	switch {
 	case err == nil:
@@ -59,17 +59,14 @@ var (
 )
 
 // readAll reads a body of the declared length, or of an unknown one (-1). Its
-// buffer grows with what has come, not with what was announced; room, which is
-// empty, is used first.
-func (rc *Receiver) readAll(r io.Reader, length int64, room []byte) (body []byte, held int, err error) {
+// buffer grows with what has come, not with what was announced.
+func (rc *Receiver) readAll(r io.Reader, length int64) (body []byte, held int, err error) {
 	most := rc.o.MaxBody + 1
 	first := int64(512)
 	if length >= 0 {
 		most, first = length, smallBody
 	}
-	if body = room; int64(cap(body)) < min(first, most) {
-		body = make([]byte, 0, min(first, most))
-	}
+	body = make([]byte, 0, min(first, most))
 	for int64(len(body)) < most {
 		if len(body) == cap(body) {
 			size := int(min(int64(2*cap(body)), most))

@@ -27,6 +27,8 @@ type conn struct {
 	proven atomic.Bool  // it brought an event that was taken
 	since  atomic.Int64 // when it last had an answer, or came; Unix nanoseconds
 
+	reading atomic.Bool // a request is being read that has not reached a handler
+
 	writeTimeout time.Duration
 	limited      bool // a limit on writing is set; for its handlers, one after the other
 }

@@ -21,8 +21,7 @@ const (
 
 // ServeHTTP answers one delivery.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := rc.request(r)
-	defer rc.release(req)
+	req := &Request{Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
 	conn := connFrom(r.Context())
 
 	held := 0
@@ -46,24 +45,6 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	rc.tell(r, req, answer, now)
 	conn.rest(now)
-}
-
-// request begins a Request. Where nobody gets to see it, its memory is used
-// again.
-func (rc *Receiver) request(r *http.Request) *Request {
-	req, _ := rc.spare.Get().(*Request)
-	if req == nil {
-		req = &Request{}
-	}
-	*req = Request{Header: r.Header, Body: req.Body[:0], RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
-	return req
-}
-
-// release takes a Request back, unless somebody may have kept it.
-func (rc *Receiver) release(req *Request) {
-	if rc.o.Accept == nil && rc.watch == nil && cap(req.Body) <= smallBody {
-		rc.spare.Put(req)
-	}
 }
 
 // screen refuses what needs no look at the body.
@@ -133,14 +114,11 @@ func (rc *Receiver) take(r *http.Request, req *Request) Answer {
 	return answer
 }
 
-// tell counts the request, and queues its record.
+// tell counts the request and hands it to the observer.
 func (rc *Receiver) tell(r *http.Request, req *Request, answer Answer, now time.Time) {
 	rc.counts[verdictIndex(req.Verification.Verdict)].Add(1)
-	if rc.o.Counted != nil {
-		rc.o.Counted(req.Verification.Verdict, answer.Status, now.Sub(req.ReceivedAt))
-	}
-	if rc.watch != nil {
-		rc.watch.offer(newSighting(r, req, answer))
+	if rc.o.Observe != nil {
+		rc.o.Observe(Exchange{Request: *req, Answer: answer, Announced: r.ContentLength, Took: now.Sub(req.ReceivedAt)})
 	}
 }
 

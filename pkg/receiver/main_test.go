@@ -97,7 +97,7 @@ func start(t testing.TB, o receiver.Options, so receiver.ServerOptions) *running
 	t.Helper()
 	r := &running{t: t, records: make(chan receiver.Record, 4096), ended: make(chan error, 1)}
 	if o.Observe == nil {
-		o.Observe = func(rec receiver.Record) { r.records <- rec }
+		o.Observe = func(x receiver.Exchange) { r.records <- x.Record() }
 	}
 	var err error
 	if r.rc, err = receiver.New(o); err != nil {
@@ -120,9 +120,6 @@ func start(t testing.TB, o receiver.Options, so receiver.ServerOptions) *running
 		cancel()
 		_ = r.srv.Close()
 		_ = r.waitEnd()
-		closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = r.rc.Close(closing)
 	})
 	return r
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,15 +29,9 @@ type Options struct {
 	// Accept stores or forwards an event and says how to answer. nil answers
 	// 204. The Request and its Body are Accept's to keep.
 	Accept func(context.Context, *Request) Answer
-	// Observe is told of each request once its answer is decided, in the
-	// order in which answers were given, one at a time. It may be slow: what
-	// finds its queue full is counted by Dropped and not shown.
-	Observe func(Record)
-	// ObserveQueue is how many records wait for Observe; 0 means 4096.
-	ObserveQueue int
-	// Counted is told of each answer by the goroutine that gave it, with the
-	// time from the request's headers to the answer. It has to be quick.
-	Counted func(webhook.Verdict, int, time.Duration)
+	// Observe is called for each request once it is answered, by the goroutine
+	// that answered it. It must return at once.
+	Observe func(Exchange)
 	// Remember is of how many recent events the id is kept, to mark repeats
 	// in the records; 0 is none. Repeats are passed on all the same.
 	Remember int
@@ -90,11 +83,9 @@ type Answer struct {
 type Receiver struct {
 	o      Options
 	seen   *recent
-	watch  *observer
 	large  budget
 	counts [5]atomic.Uint64
 	known  atomic.Pointer[verifying]
-	spare  sync.Pool // of *Request
 }
 
 // verifying is what signatures are checked with, for as long as the secrets
@@ -104,23 +95,16 @@ type verifying struct {
 	verifier *webhook.Verifier
 }
 
-// New makes a Receiver. The error says which option makes no sense. Close it
-// when no more requests come.
+// New makes a Receiver. The error says which option makes no sense.
 func New(o Options) (*Receiver, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = webhook.MaxBody
-	}
-	if o.ObserveQueue == 0 {
-		o.ObserveQueue = 4096
 	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	rc := &Receiver{o: o, seen: newRecent(o.Remember)}
 	rc.large.free.Store(max(largeBodies, 4*o.MaxBody))
-	if o.Observe != nil {
-		rc.watch = newObserver(o.Observe, o.ObserveQueue)
-	}
 	return rc, nil
 }
 
@@ -130,8 +114,8 @@ func (o Options) check() error {
 		return fmt.Errorf("path %q: it has to begin with a slash", o.Path)
 	case o.MaxBody < 0:
 		return fmt.Errorf("body limit %d: it can't be negative", o.MaxBody)
-	case o.ObserveQueue < 0 || o.Remember < 0:
-		return errors.New("a queue or a memory of events can't be negative")
+	case o.Remember < 0:
+		return errors.New("a memory of events can't be negative")
 	case o.Respond != 0 && (o.Respond < 200 || o.Respond > 599):
 		return fmt.Errorf("answer status %d: it has to be between 200 and 599", o.Respond)
 	case o.Delay < 0:
@@ -148,24 +132,6 @@ func (rc *Receiver) Count(v webhook.Verdict) uint64 {
 		return rc.counts[i].Load()
 	}
 	return 0
-}
-
-// Dropped returns how many records Observe could not be told of in time.
-func (rc *Receiver) Dropped() uint64 {
-	if rc.watch == nil {
-		return 0
-	}
-	return rc.watch.dropped.Load()
-}
-
-// Close waits until Observe was told of everything queued, or until ctx is
-// done: then it returns ctx's error, and what was not shown is in Dropped.
-// Records of requests that are answered after Close are dropped.
-func (rc *Receiver) Close(ctx context.Context) error {
-	if rc.watch == nil {
-		return nil
-	}
-	return rc.watch.close(ctx)
 }
 
 func verdictIndex(v webhook.Verdict) int {

@@ -3,48 +3,37 @@ package receiver
 import (
 	"hash/maphash"
 	"sync"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
-// recent remembers the ids of the last few events, as hashes, so that long
-// ids cost no more than short ones. Two ids that fall together would only
-// mark a record wrongly, once in some 10^19 pairs.
+// recent remembers the ids of the last events, as hashes, so that long ids
+// need no more memory than short ones. It is safe for concurrent use.
 type recent struct {
-	size int
 	seed maphash.Seed
-
 	mu   sync.Mutex
-	ring []uint64
-	next int
-	have map[uint64]struct{}
+	ids  *ring.Map[uint64, struct{}] // nil remembers nothing
 }
 
 func newRecent(size int) *recent {
-	return &recent{
-		size: size,
-		seed: maphash.MakeSeed(),
-		ring: make([]uint64, 0, size),
-		have: make(map[uint64]struct{}, size),
+	r := &recent{seed: maphash.MakeSeed()}
+	if size > 0 {
+		r.ids = ring.New[uint64, struct{}](size)
 	}
+	return r
 }
 
 // look reports whether id is known, and remembers it if keep is set.
 func (r *recent) look(id string, keep bool) bool {
-	if r.size == 0 {
+	if r.ids == nil {
 		return false
 	}
-	h := maphash.String(r.seed, id)
+	hash := maphash.String(r.seed, id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.have[h]; known || !keep {
-		return known
+	_, known := r.ids.Get(hash)
+	if keep && !known {
+		r.ids.Put(hash, struct{}{})
 	}
-	if len(r.ring) < r.size {
-		r.ring = append(r.ring, h)
-	} else {
-		delete(r.have, r.ring[r.next])
-		r.ring[r.next] = h
-		r.next = (r.next + 1) % r.size
-	}
-	r.have[h] = struct{}{}
-	return false
+	return known
 }

@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 	"time"
 
@@ -66,47 +65,45 @@ type Forward struct {
 	Error string `json:"error"`
 }
 
-// sighting is a record in the making: what it needs of the request, before
-// there is time to decode the body.
-type sighting struct {
-	record Record
-	taken  bool // it is an event, and not refused for its signature
-	body   []byte
+// Exchange is a request and the answer it was given. Its header and bodies are
+// shared and must not be changed.
+type Exchange struct {
+	Request
+	Answer Answer
+	// Announced is the length of the body in bytes that the request stated, or
+	// -1.
+	Announced int64
+	// Took is the time from the request's headers to the answer.
+	Took time.Duration
 }
 
-func newSighting(r *http.Request, req *Request, a Answer) sighting {
-	s := sighting{taken: req.ID != "", body: req.Body, record: Record{
+// Record decodes the body and returns the exchange as a line of listen's
+// output.
+func (x *Exchange) Record() Record {
+	r := Record{
 		Kind:       KindReceived,
-		ReceivedAt: req.ReceivedAt.UTC(),
-		Verdict:    req.Verification.Verdict,
-		Reason:     req.Verification.Reason,
-		Secret:     req.Verification.Secret,
-		Duplicate:  a.Duplicate,
-		Status:     a.Status,
-		Bytes:      int64(len(req.Body)),
-		RemoteAddr: req.RemoteAddr,
-		Forward:    a.Forward,
-	}}
-	if req.Body == nil {
-		s.record.Bytes = max(r.ContentLength, 0)
+		ReceivedAt: x.ReceivedAt.UTC(),
+		Verdict:    x.Verification.Verdict,
+		Reason:     x.Verification.Reason,
+		Secret:     x.Verification.Secret,
+		Duplicate:  x.Answer.Duplicate,
+		Status:     x.Answer.Status,
+		Bytes:      int64(len(x.Body)),
+		RemoteAddr: x.RemoteAddr,
+		Forward:    x.Answer.Forward,
 	}
-	if !s.taken && len(s.body) > refusedData {
-		s.body = nil
+	if x.Body == nil {
+		r.Bytes = max(x.Announced, 0)
 	}
-	return s
-}
-
-// size is what waiting for Observe costs, in bytes, roughly.
-func (s *sighting) size() int64 { return int64(1024 + len(s.body)) }
-
-// finish decodes the body.
-func (s *sighting) finish() Record {
-	r := s.record
-	e, err := webhook.ParseEvent(s.body)
+	refused := x.ID == ""
+	if refused && len(x.Body) > refusedData {
+		return r
+	}
+	e, err := webhook.ParseEvent(x.Body)
 	if err != nil {
-		return r // what is no event is shown without
+		return r // shown without an event
 	}
-	if !s.taken {
+	if refused {
 		e.ID, e.Type = clip(e.ID), clip(e.Type)
 	}
 	r.ID, r.Type, r.Time, r.Data = e.ID, string(e.Type), e.Time, e.Data

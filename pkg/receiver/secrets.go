@@ -4,124 +4,91 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/reload"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// secretCheck is how often secret files are looked at under load: short, so
-// that a webhook can be given a new secret right after its file.
-const secretCheck = 50 * time.Millisecond
+// secretCheck is the shortest time between two looks at files of secrets: short,
+// so that a webhook can be given a new secret right after its file.
+const secretCheck = 10 * time.Millisecond
 
 // maxSecretFile is far more than any file of secrets needs, in bytes.
 const maxSecretFile = 64 << 10
 
-// Reload is what became of a file that changed.
+// Reload is the outcome of reading a file again that changed.
 type Reload struct {
 	// Path is the file.
 	Path string
 	// Fingerprints are those of the secrets now in force, for secret files.
 	Fingerprints []string
-	// Err is why the file could not be used; what was in force before stays
-	// in force.
+	// Err is why the file could not be used; its former content stays in force.
 	Err error
 }
 
-// SecretFiles are secrets kept in files, which are read again when they
-// change. It is safe for concurrent use.
+// SecretFiles are secrets in files, which are read again when they change. It
+// is safe for concurrent use.
 type SecretFiles struct {
-	report  func(Reload)
-	check   throttle
-	secrets atomic.Pointer[[]webhook.Secret]
-
-	mu    sync.Mutex
-	files []secretFile
+	files []*reload.Value[[]webhook.Secret]
 }
 
-type secretFile struct {
-	path    string
-	stamp   stamp
-	failed  string // the last error reported
-	secrets []webhook.Secret
-}
-
-// LoadSecretFiles reads secrets from files: one to a line, in hexadecimal;
-// blank lines and those that begin with # are passed over. A file that can't
-// be read, or holds no secret, is an error. Later on it is reported, once,
-// and the secrets it held stay in force. report may be nil; it is called by
-// the goroutine of a request, so it has to be quick.
+// LoadSecretFiles reads secrets from files: one per line, in hexadecimal; blank
+// lines and those that begin with # are ignored. A file that cannot be read, or
+// holds no secret, is an error. Later on it is reported, once, and the secrets
+// it held stay in force. report may be nil; it is called by the goroutine of a
+// request and must return at once.
 func LoadSecretFiles(report func(Reload), paths ...string) (*SecretFiles, error) {
-	if report == nil {
-		report = func(Reload) {}
-	}
-	f := &SecretFiles{report: report, check: throttle{every: secretCheck}}
+	f := &SecretFiles{}
 	for _, path := range paths {
-		file := secretFile{path: path}
-		if _, err := file.reload(); err != nil {
+		file, err := reload.New(reload.Options[[]webhook.Secret]{
+			Files: []string{path},
+			Every: secretCheck,
+			Read:  func() ([]webhook.Secret, error) { return readSecrets(path) },
+			Report: func(secrets []webhook.Secret, err error) {
+				if report != nil {
+					report(Reload{Path: path, Fingerprints: fingerprints(secrets), Err: err})
+				}
+			},
+		})
+		if err != nil {
 			return nil, err
 		}
 		f.files = append(f.files, file)
 	}
-	f.publish()
 	return f, nil
 }
 
 // Secrets returns the secrets of all files. It is for Options.Secrets: most
-// calls cost a few nanoseconds; some 20 a second look whether files changed.
+// calls cost a few nanoseconds; at most 100 a second look for changed files.
 func (f *SecretFiles) Secrets() []webhook.Secret {
-	if f.check.pass() && f.mu.TryLock() {
-		f.refresh()
-		f.mu.Unlock()
+	if len(f.files) == 1 {
+		return f.files[0].Get()
 	}
-	return *f.secrets.Load()
-}
-
-func (f *SecretFiles) refresh() {
-	for i := range f.files {
-		file := &f.files[i]
-		switch changed, err := file.reload(); {
-		case err != nil && err.Error() != file.failed:
-			file.failed = err.Error()
-			f.report(Reload{Path: file.path, Fingerprints: file.fingerprints(), Err: err})
-		case changed:
-			f.publish()
-			f.report(Reload{Path: file.path, Fingerprints: file.fingerprints()})
-		}
-	}
-}
-
-func (f *SecretFiles) publish() {
 	var all []webhook.Secret
 	for _, file := range f.files {
-		all = append(all, file.secrets...)
+		all = append(all, file.Get()...)
 	}
-	f.secrets.Store(&all)
+	return all
 }
 
-// reload reads the file if it changed.
-func (f *secretFile) reload() (changed bool, err error) {
-	now, err := stampOf(f.path)
+// WatchSecrets calls read for secrets now, and again whenever the file changed
+// or the last read failed. The file may be missing. changed is called after
+// each read but the first, by the goroutine of a request, with the secrets now
+// in force; if read failed these are the ones before it.
+func WatchSecrets(file string, read func() ([]webhook.Secret, error), changed func([]webhook.Secret, error)) (secrets func() []webhook.Secret, err error) {
+	v, err := reload.New(reload.Options[[]webhook.Secret]{
+		Files: []string{file}, Optional: true, Every: secretCheck, Read: read, Report: changed,
+	})
 	if err != nil {
-		f.stamp = stamp{} // so that the same file coming back is read again
-		return false, fmt.Errorf("read the secret file: %w", err)
+		return nil, err
 	}
-	if f.stamp.same(now) {
-		return false, nil
-	}
-	f.stamp = now
-	secrets, err := readSecrets(f.path)
-	if err != nil {
-		return false, err
-	}
-	f.secrets, f.failed = secrets, ""
-	return true, nil
+	return v.Get, nil
 }
 
-func (f *secretFile) fingerprints() []string {
-	prints := make([]string, len(f.secrets))
-	for i, s := range f.secrets {
+func fingerprints(secrets []webhook.Secret) []string {
+	prints := make([]string, len(secrets))
+	for i, s := range secrets {
 		prints[i] = s.Fingerprint()
 	}
 	return prints

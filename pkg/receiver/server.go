@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
+	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,9 +55,11 @@ type ServerOptions struct {
 	IdleTimeout       time.Duration
 	// Grace is how long requests may go on after Serve was told to stop.
 	Grace time.Duration
-	// ErrorLog is told of broken handshakes and the like, in text that may
-	// come from outside. nil drops it.
-	ErrorLog *log.Logger
+	// Trace is called with a line of text about each connection that brought
+	// no request: failed TLS handshakes, plain HTTP on the TLS port, and
+	// requests that are malformed or whose headers are too large. The text may
+	// come from outside. nil drops it. It must not block.
+	Trace func(text string)
 }
 
 // Server serves a Receiver over HTTP/1.1, which is all that Mender speaks,
@@ -69,7 +72,8 @@ type Server struct {
 	now   context.Context // done: end at once
 	end   context.CancelFunc
 
-	cutOff atomic.Bool // Close found requests at work
+	cutOff     atomic.Bool   // Close found requests at work
+	unreadable atomic.Uint64 // connections that brought no request that could be read
 }
 
 // NewServer makes a Server.
@@ -81,24 +85,21 @@ func NewServer(o ServerOptions) *Server {
 	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
 	setDefault(&o.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&o.Grace, DefaultGrace)
-	if o.ErrorLog == nil {
-		o.ErrorLog = log.New(io.Discard, "", 0)
-	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s := &Server{o: o, conns: &conns{max: o.MaxConns, writeTimeout: o.WriteTimeout, all: map[net.Conn]*conn{}}}
 	s.now, s.end = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           o.Handler,
+		Handler:           http.HandlerFunc(s.serve),
 		TLSConfig:         o.TLS,
 		MaxHeaderBytes:    o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeaderTimeout,
 		ReadTimeout:       o.ReadTimeout,
 		IdleTimeout:       o.IdleTimeout,
-		ErrorLog:          o.ErrorLog,
+		ErrorLog:          log.New(traceWriter{s}, "", 0),
 		Protocols:         protocols,
 		ConnContext:       s.conns.add,
-		ConnState:         s.conns.state,
+		ConnState:         s.state,
 		// OPTIONS * gets the Handler's 405, as everything else does.
 		DisableGeneralOptionsHandler: true,
 	}
@@ -113,6 +114,56 @@ func setDefault[T int | time.Duration](field *T, value T) {
 
 // Conns returns how many connections are open.
 func (s *Server) Conns() int { return s.conns.count() }
+
+// Unreadable returns how many connections failed before there was a request:
+// in the TLS handshake, or because its headers were malformed or too large.
+func (s *Server) Unreadable() uint64 { return s.unreadable.Load() }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if c := connFrom(r.Context()); c != nil {
+		c.reading.Store(false)
+	}
+	s.o.Handler.ServeHTTP(w, r)
+}
+
+// state follows a connection: one that closes while a request is being read
+// brought none. net/http answers those itself, such as with 431.
+func (s *Server) state(nc net.Conn, state http.ConnState) {
+	if state == http.StateActive || state == http.StateClosed {
+		s.conns.mu.Lock()
+		c := s.conns.all[nc]
+		s.conns.mu.Unlock()
+		switch {
+		case c == nil:
+		case state == http.StateActive:
+			c.reading.Store(true)
+		case c.reading.Load():
+			s.traceUnreadable(fmt.Sprintf("a request from %s could not be read: it is malformed or broken off, or has headers over %d bytes",
+				nc.RemoteAddr(), s.o.MaxHeaderBytes))
+		}
+	}
+	s.conns.state(nc, state)
+}
+
+func (s *Server) traceUnreadable(text string) {
+	s.unreadable.Add(1)
+	if s.o.Trace != nil {
+		s.o.Trace(text)
+	}
+}
+
+// traceWriter passes on what net/http logs.
+type traceWriter struct{ s *Server }
+
+func (w traceWriter) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if strings.Contains(text, "TLS handshake error") {
+		w.s.traceUnreadable(text)
+	} else if w.s.o.Trace != nil {
+		w.s.o.Trace(text)
+	}
+	return len(line), nil
+}
 
 // Serve takes connections from the listeners, and closes these, until ctx is
 // done. Then it takes no more, lets the requests that are in be finished

@@ -1,0 +1,159 @@
+package receiving
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// display prints a line for each event of a hub. Nothing waits for it.
+type display struct {
+	l      *listening
+	sub    *listener.Subscription // nil with -o none
+	stream *output.Stream
+	fit    func(row []string)
+	done   chan struct{} // closed when everything is printed
+
+	failed  error         // of the last write; read it once done is closed
+	lost    atomic.Uint64 // lines that could not be written
+	jqError time.Time     // when the last error of the jq expression was reported
+}
+
+// display starts printing. stop is called with the error if the reader of
+// stdout went away.
+func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
+	d := &display{l: l, done: make(chan struct{})}
+	if l.printer.Format() == output.None {
+		close(d.done)
+		return d
+	}
+	var columns []output.Column
+	columns, d.fit = recordTable(l.app.OutWidth(), l.options.utc)
+	d.sub, d.stream = hub.Subscribe(listener.SubscribeOptions{}), l.printer.Stream(columns)
+	go d.run(stop)
+	return d
+}
+
+func (d *display) run(stop func(error)) {
+	defer close(d.done)
+	for e := range d.sub.Events(context.Background()) {
+		item := d.item(e)
+		if len(item.Row) > 0 {
+			d.fit(item.Row)
+		}
+		err := d.stream.Write(item)
+		switch {
+		case output.IsClosedPipe(err):
+			d.failed = err
+			d.sub.Close()
+			stop(err)
+			return
+		case output.IsFilterError(err):
+			d.lost.Add(1)
+			if time.Since(d.jqError) >= time.Second { // anyone can send a request
+				d.jqError = time.Now()
+				d.l.app.Warn("%v", err)
+			}
+			continue
+		case err != nil && d.failed == nil:
+			d.l.app.Warn("%v; events are received all the same", err)
+		case err == nil && d.failed != nil:
+			d.l.app.Say("stdout can be written to again")
+		}
+		if d.failed = err; err != nil {
+			d.lost.Add(1)
+		}
+	}
+	if d.failed == nil {
+		d.failed = d.stream.Close()
+	}
+}
+
+// wait waits until everything is printed, but not longer than the limit or half
+// a second. It returns the error of the last write, except where events are
+// stored or forwarded: there the lines are not what the command is for.
+func (d *display) wait(limit time.Duration) error {
+	timer := time.NewTimer(max(limit, 500*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-d.done:
+	case <-timer.C:
+		return nil // dropped counts what remains
+	}
+	if output.IsClosedPipe(d.failed) || d.l.options.relay.wanted() {
+		return nil
+	}
+	return d.failed
+}
+
+// dropped returns how many lines were not printed.
+func (d *display) dropped() uint64 {
+	if d.sub == nil {
+		return 0
+	}
+	return d.lost.Load() + d.sub.Dropped() + uint64(d.sub.Buffered()) //nolint:gosec // a length
+}
+
+// item returns the line of an event.
+func (d *display) item(e listener.Event) output.Item {
+	utc := d.l.options.utc
+	switch e := e.(type) {
+	case listener.Received:
+		record := e.Record()
+		return output.Item{Value: record, Row: recordRow(record, utc, len(d.l.secrets()) > 1), Name: record.ID}
+	case listener.Attempted:
+		line := attemptLine{Kind: "forwarded", At: e.At.UTC(), ID: e.ID, Type: e.Type, Forward: &forwardLine{
+			URL: e.Target, Status: e.Status, DurationMS: cli.Milliseconds(e.Duration),
+			Attempt: e.Attempt, PauseMS: cli.Milliseconds(e.Pause),
+		}}
+		if e.Err != nil {
+			line.Forward.Error = e.Err.Error()
+		}
+		return output.Item{Value: line, Row: attemptRow(line, utc), Name: e.ID}
+	case listener.DeadLettered:
+		line := attemptLine{Kind: "dead", At: e.At.UTC(), ID: e.ID, Type: e.Type, Reason: e.Reason.Error()}
+		return output.Item{Value: line, Row: attemptRow(line, utc), Name: e.ID}
+	}
+	return output.Item{}
+}
+
+// attemptLine is the JSON line of what happens to an event after it was
+// received.
+type attemptLine struct {
+	Kind    string       `json:"kind"`
+	At      time.Time    `json:"at"`
+	ID      string       `json:"id"`
+	Type    string       `json:"type"`
+	Forward *forwardLine `json:"forward,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
+}
+
+type forwardLine struct {
+	URL        string  `json:"url"`
+	Status     int     `json:"status"`
+	DurationMS float64 `json:"duration_ms"`
+	Attempt    int     `json:"attempt"`
+	Error      string  `json:"error"`
+	// PauseMS is the time until the next attempt.
+	PauseMS float64 `json:"pause_ms,omitempty"`
+}
+
+func attemptRow(line attemptLine, utc bool) []string {
+	status, note := "-", line.Reason
+	if f := line.Forward; f != nil {
+		status = cli.StatusText(f.Status)
+		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
+		if f.Error != "" {
+			note = joinNotes(note, output.MaskText(f.Error))
+		}
+		if f.PauseMS > 0 {
+			note = joinNotes(note, fmt.Sprintf("again in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
+		}
+	}
+	return []string{output.Time(line.At, utc), status, line.Kind, cli.Shorten(line.ID), line.Type, "", note}
+}

@@ -1,0 +1,203 @@
+package receiving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// listening is one run of listen.
+type listening struct {
+	app     *cli.App
+	options listenOptions
+	printer *output.Printer
+	secrets func() []webhook.Secret
+}
+
+func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
+	p, err := a.StreamPrinter()
+	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	attach := a.DetachStderr()
+	defer attach()
+	o.warn(a)
+	secrets, err := o.secrets.Reloading(ctx, a)
+	if err != nil {
+		return untilInterrupted(ctx, err)
+	}
+	l := &listening{app: a, options: o, printer: p, secrets: secrets}
+	return untilInterrupted(ctx, l.run(ctx))
+}
+
+// untilInterrupted makes a signal the regular end of a command without another.
+func untilInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (l *listening) run(ctx context.Context) error {
+	addrs, err := l.options.addresses()
+	if err != nil {
+		return err
+	}
+	if err := l.checkAccess(addrs); err != nil {
+		return err
+	}
+	options, err := l.listenerOptions()
+	if err != nil {
+		return err
+	}
+	ls, err := listener.Open(ctx, options)
+	if err != nil {
+		return l.options.relay.explain(err)
+	}
+	ports, err := l.options.ports(ctx)
+	if err != nil {
+		return errors.Join(err, ls.Close(ctx))
+	}
+	l.announce(ports)
+	return l.serve(ctx, ls, ports)
+}
+
+// checkAccess refuses settings that let others send events or that make events
+// go in a circle.
+func (l *listening) checkAccess(addrs []net.Addr) error {
+	o := l.options
+	unsafe := len(l.secrets()) == 0 && !o.allowUnchecked
+	switch {
+	case unsafe && o.relay.wanted():
+		return cli.Hinted(cli.Usagef("refusing to store or forward events that can't be checked: no secret is known"),
+			"give --secret-file FILE, or --allow-unchecked")
+	case unsafe && !loopbackOnly(addrs):
+		return cli.Hinted(cli.Usagef("refusing to listen on %s without a secret: other machines could send anything", joinAddrs(addrs)),
+			"give --secret-file FILE, or --allow-unchecked")
+	}
+	return checkLoop(addrs, o.relay.forwardTo)
+}
+
+func (l *listening) listenerOptions() (listener.Options, error) {
+	o := l.options
+	lo := listener.Options{
+		Receiver: receiver.Options{
+			Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
+			Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.dedupWindow(),
+		},
+		Server: receiver.ServerOptions{Grace: o.grace},
+		Info:   l.app.Say, Warn: l.app.Warn,
+	}
+	if l.app.Flags.Debug {
+		lo.Server.Trace = func(text string) { l.app.Say("%s", text) }
+	}
+	var err error
+	if lo.Server.TLS, err = o.loadTLS(l.app); err != nil {
+		return lo, err
+	}
+	if err := o.relay.fill(l.app, &lo); err != nil {
+		return lo, err
+	}
+	if o.relay.recover {
+		lo.Recover = func(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
+			return l.startRecovery(ctx, queue)
+		}
+	}
+	return lo, nil
+}
+
+// dedupWindow is how many recent event ids to remember; 0 if the store
+// deduplicates or nothing is shown.
+func (l *listening) dedupWindow() int {
+	if l.options.relay.stores() || l.printer.Format() == output.None {
+		return 0
+	}
+	return 10_000
+}
+
+func (l *listening) announce(ports listener.Ports) {
+	scheme := "http"
+	if l.options.tlsCert != "" {
+		scheme = "https"
+	}
+	l.app.Say("listening on %s://%s%s; Ctrl-C ends it", scheme, addresses(ports.Events), l.options.path)
+	if ports.Monitor != nil {
+		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
+	}
+	if len(l.secrets()) == 0 {
+		l.app.Warn("no secret is known, so signatures are not checked; give --secret-file FILE or MENDER_WEBHOOK_SECRET")
+	}
+}
+
+// serve runs until ctx is done, the time is up, or enough events came.
+func (l *listening) serve(ctx context.Context, ls *listener.Listener, ports listener.Ports) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if l.options.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, l.options.timeout, cli.ErrTimeIsUp)
+		defer cancel()
+	}
+	if l.options.exitAfter > 0 {
+		ls.Hub().Tap(countdown(l.options.exitAfter, func() { end(cli.ErrEnough) }))
+	}
+	ended := make(chan time.Time, 1)
+	context.AfterFunc(ctx, func() { ended <- time.Now() })
+	shown := l.display(ls.Hub(), end)
+	err := ls.Serve(ctx, ports)
+	end(nil)
+	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
+	l.sum(ls, shown)
+	cause, taken := context.Cause(ctx), ls.Count(webhook.Valid)+ls.Count(webhook.Unchecked)
+	switch {
+	case err != nil:
+		return l.options.relay.explain(err)
+	case errors.Is(cause, cli.ErrTimeIsUp) && l.options.exitAfter > 0:
+		return cli.Failf(cli.ExitTimeout, "%s passed, and %d of %s came", l.options.timeout, taken, cli.Plural(l.options.exitAfter, "event"))
+	case errors.Is(cause, cli.ErrTimeIsUp), errors.Is(cause, cli.ErrEnough), errors.Is(cause, context.Canceled):
+		return nil
+	}
+	return cause
+}
+
+// countdown calls done when n valid or unchecked events came.
+func countdown(n int, done func()) func(listener.Event) {
+	return func(e listener.Event) {
+		r, ok := e.(listener.Received)
+		if !ok || r.Verification.Verdict != webhook.Valid && r.Verification.Verdict != webhook.Unchecked {
+			return
+		}
+		if n--; n == 0 {
+			done()
+		}
+	}
+}
+
+// sum says how many requests came, and how many of them were not shown.
+func (l *listening) sum(ls *listener.Listener, shown *display) {
+	text := ""
+	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
+		if n := ls.Count(v); n > 0 {
+			text += fmt.Sprintf(", %d %s", n, v)
+		}
+	}
+	if text == "" {
+		text = ", nothing"
+	}
+	l.app.Say("received: %s", text[2:])
+	if n := shown.dropped(); n > 0 {
+		l.app.Warn("%d lines could not be shown in time: the reader of stdout is too slow", n)
+	}
+}

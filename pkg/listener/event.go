@@ -1,0 +1,86 @@
+package listener
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+)
+
+// Event is one thing that happened: a Received, an Attempted or a
+// DeadLettered. Events are shared between subscribers and must not be changed.
+type Event interface {
+	// size is about how many bytes of memory the event occupies.
+	size() int64
+	// masked returns the event without credentials.
+	masked() Event
+}
+
+// Received is a request to the webhook and the answer it was given, including
+// requests that were refused. Where events are forwarded directly, the answer
+// says how that went.
+type Received struct{ receiver.Exchange }
+
+// Attempted is one attempt to forward a stored event.
+type Attempted struct {
+	At       time.Time
+	ID, Type string        // the event's
+	Target   string        // where it was forwarded to, without credentials
+	Attempt  int           // counts from 1
+	Status   int           // the HTTP status, or 0 if there was no answer
+	Err      error         // nil if the target accepted the event
+	Duration time.Duration // until the answer's headers
+	Pause    time.Duration // until the next attempt, or 0 if there is none
+}
+
+// DeadLettered is an event that is no longer retried.
+type DeadLettered struct {
+	At       time.Time
+	ID, Type string // the event's
+	Reason   error
+}
+
+// eventOverhead is roughly the size of an event without its texts, in bytes.
+const eventOverhead = 512
+
+func (r Received) size() int64 {
+	n := eventOverhead + len(r.Body) + len(r.Answer.Body)
+	for _, header := range []http.Header{r.Header, r.Answer.Header} {
+		for name, values := range header {
+			n += len(name) + len(strings.Join(values, ""))
+		}
+	}
+	return int64(n)
+}
+
+func (a Attempted) size() int64    { return int64(eventOverhead + len(a.ID) + len(a.Type)) }
+func (d DeadLettered) size() int64 { return int64(eventOverhead + len(d.ID) + len(d.Type)) }
+
+func (r Received) masked() Event {
+	r.Header, r.Answer.Header = maskHeader(r.Header), maskHeader(r.Answer.Header)
+	return r
+}
+
+func (a Attempted) masked() Event    { return a }
+func (d DeadLettered) masked() Event { return d }
+
+// secretHeader matches the names of headers that may hold credentials.
+var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|passw|credential|session|jwt|api-?key`)
+
+// maskHeader returns the header with *** in place of credentials. An
+// authentication scheme, such as Basic, stays readable.
+func maskHeader(header http.Header) http.Header {
+	shown := make(http.Header, len(header))
+	for name, values := range header {
+		if secretHeader.MatchString(name) {
+			values = []string{"***"}
+			if scheme, _, ok := strings.Cut(header.Get(name), " "); ok && strings.HasSuffix(name, "Authorization") {
+				values = []string{scheme + " ***"}
+			}
+		}
+		shown[name] = values
+	}
+	return shown
+}

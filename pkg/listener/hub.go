@@ -1,0 +1,224 @@
+package listener
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// The limits of a subscription's buffer and of the history.
+const (
+	maxBuffered       = 4096     // events
+	maxHistory        = 1000     // events
+	maxMemory   int64 = 32 << 20 // bytes, of each of them
+)
+
+// Hub tells any number of subscribers what happens in a listener. Publishing
+// never waits for a subscriber: each has a buffer of its own, of at most 4,096
+// events and 32 MiB, and misses the events that do not fit.
+//
+// While a subscriber asks for the history, the hub retains the last 1,000
+// events, at most 32 MiB of them.
+//
+// The zero value is ready to use. A Hub is safe for concurrent use.
+type Hub struct {
+	watched atomic.Bool // someone taps or subscribes
+
+	mu      sync.Mutex
+	taps    []func(Event)
+	subs    []*Subscription
+	history history
+	dropped uint64 // by subscriptions that are closed
+	closed  bool
+}
+
+// Watched reports whether anyone taps or subscribes. It is cheap: ask it
+// before you make an event.
+func (h *Hub) Watched() bool { return h.watched.Load() }
+
+// Publish tells everyone of an event. Subscribers get it without credentials
+// in its headers.
+func (h *Hub) Publish(e Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, tap := range h.taps {
+		tap(e)
+	}
+	if len(h.subs) == 0 {
+		return
+	}
+	e = e.masked()
+	for _, s := range h.subs {
+		s.offer(e)
+	}
+	h.history.add(e)
+}
+
+// Tap calls f for each event, in order, from the goroutine that publishes it.
+// It is for counting, which must not miss an event: f has to return at once,
+// and must not use the hub.
+func (h *Hub) Tap(f func(Event)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.taps = append(h.taps, f)
+	h.watched.Store(true)
+}
+
+// Dropped returns how many events subscribers missed, all together.
+func (h *Hub) Dropped() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.dropped
+	for _, s := range h.subs {
+		n += s.Dropped()
+	}
+	return n
+}
+
+// SubscribeOptions are the settings of a subscription.
+type SubscribeOptions struct {
+	// History begins with the retained events, and retains events for as long
+	// as the subscription is open.
+	History bool
+}
+
+// Subscribe subscribes to all events from now on. Close the subscription when
+// it is no longer read.
+func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &Subscription{hub: h, history: o.History, events: make(chan Event, maxBuffered)}
+	if h.closed {
+		close(s.events)
+		return s
+	}
+	if o.History {
+		s.past = h.history.open()
+	}
+	h.subs = append(h.subs, s)
+	h.watched.Store(true)
+	return s
+}
+
+// Close ends all subscriptions: they get the events in their buffers, and
+// nothing more.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for len(h.subs) > 0 {
+		h.remove(h.subs[0])
+	}
+}
+
+func (h *Hub) remove(s *Subscription) {
+	n := slices.Index(h.subs, s)
+	if n < 0 {
+		return
+	}
+	h.subs = slices.Delete(h.subs, n, n+1)
+	h.watched.Store(len(h.taps)+len(h.subs) > 0)
+	h.dropped += s.Dropped()
+	close(s.events)
+	if s.history {
+		h.history.close()
+	}
+}
+
+// Subscription is one subscriber's view of a Hub.
+type Subscription struct {
+	hub     *Hub
+	history bool
+	past    []Event
+	events  chan Event
+	bytes   atomic.Int64 // of the events in the buffer
+	dropped atomic.Uint64
+}
+
+// Events returns the events in order, and waits for more until ctx is done or
+// the subscription is closed and its buffer empty. Call it once.
+func (s *Subscription) Events(ctx context.Context) iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		for _, e := range s.past {
+			if !yield(e) {
+				return
+			}
+		}
+		s.past = nil
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e, ok := <-s.events:
+				if !ok {
+					return
+				}
+				s.bytes.Add(-e.size())
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Dropped returns how many events the subscriber missed because its buffer was
+// full.
+func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+// Buffered returns how many events wait to be read.
+func (s *Subscription) Buffered() int { return len(s.events) }
+
+// Close ends the subscription. It may be called again.
+func (s *Subscription) Close() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.remove(s)
+}
+
+// offer buffers an event, or counts it as dropped. The caller holds the hub's
+// lock.
+func (s *Subscription) offer(e Event) {
+	size := e.size()
+	if s.bytes.Add(size) <= maxMemory {
+		select {
+		case s.events <- e:
+			return
+		default:
+		}
+	}
+	s.bytes.Add(-size)
+	s.dropped.Add(1)
+}
+
+// history retains the last events while at least one subscriber needs them.
+type history struct {
+	users  int
+	events []Event
+	bytes  int64
+}
+
+func (h *history) open() []Event {
+	h.users++
+	return slices.Clone(h.events)
+}
+
+func (h *history) close() {
+	if h.users--; h.users == 0 {
+		*h = history{}
+	}
+}
+
+func (h *history) add(e Event) {
+	if h.users == 0 {
+		return
+	}
+	h.events, h.bytes = append(h.events, e), h.bytes+e.size()
+	for len(h.events) > maxHistory || h.bytes > maxMemory {
+		h.bytes -= h.events[0].size()
+		h.events[0] = nil // so that its body can be collected
+		h.events = h.events[1:]
+	}
+}

@@ -1,0 +1,189 @@
+// Package listener runs a webhook endpoint as a whole: it receives deliveries,
+// stores or forwards them, and tells subscribers what happens.
+//
+//	l, err := listener.Open(ctx, listener.Options{Store: &relay.StoreOptions{Dir: dir}})
+//	…
+//	events := l.Hub().Subscribe(listener.SubscribeOptions{})
+//	go show(events)
+//	err = l.Serve(ctx, listener.Ports{Events: ports}) // until ctx is done
+package listener
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// Options are the settings of a Listener. Without Store, Cluster and Target,
+// events are answered 204 and go nowhere.
+type Options struct {
+	// Receiver and Server are the HTTP side. Accept, Observe and Handler are
+	// set by Open.
+	Receiver receiver.Options
+	Server   receiver.ServerOptions
+	// Store stores events in a folder before they are answered.
+	Store *relay.StoreOptions
+	// Cluster stores them on a JetStream cluster instead. If the cluster
+	// cannot be reached, events are refused with 503 until it can.
+	Cluster *relay.DialOptions
+	// Target is where events are forwarded to: from the store, or, without one,
+	// before they are answered; nil does not forward. The Listener closes it.
+	Target target.Target
+	// Forward is how stored events are forwarded. Target and Observe are set by
+	// the Listener.
+	Forward relay.ForwardOptions
+	// DirectTimeout is how long the target has without a store; 0 means
+	// receiver.ForwardTimeout.
+	DirectTimeout time.Duration
+	// Recover, if set, is called with the open queue before the first event is
+	// received. It works in the background until done is closed or ctx ends.
+	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
+	// Info and Warn log messages. They must not block.
+	Info, Warn func(format string, args ...any)
+}
+
+// SecretWatch is how often a Listener looks for changed secrets while no
+// request comes.
+const SecretWatch = 100 * time.Millisecond
+
+// closeTime is how long closing the store may take after the grace period.
+const closeTime = time.Second
+
+// StoreError reports that the store, or the cluster, could not be opened.
+type StoreError struct{ Err error }
+
+func (e *StoreError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause, one of pkg/relay's errors.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// Listener is a webhook endpoint. Make it with Open; it serves once.
+type Listener struct {
+	o       Options
+	hub     Hub
+	sink    sink
+	rc      *receiver.Receiver
+	server  *receiver.Server
+	failure atomic.Pointer[error]
+	stop    context.CancelFunc // makes Serve end; set by Serve
+}
+
+// Open opens the store, if there is one. It returns a *StoreError if that
+// fails, and a *fault.Error of kind Usage if the options are wrong.
+func Open(ctx context.Context, o Options) (*Listener, error) {
+	if o.Server.Grace == 0 {
+		o.Server.Grace = receiver.DefaultGrace
+	}
+	l := &Listener{o: o, stop: func() {}}
+	var err error
+	if l.sink, err = l.openSink(ctx); err != nil {
+		return nil, err
+	}
+	o.Receiver.Accept = l.sink.accept
+	o.Receiver.Observe = func(x receiver.Exchange) {
+		if l.hub.Watched() {
+			l.hub.Publish(Received{x})
+		}
+	}
+	if l.rc, err = receiver.New(o.Receiver); err != nil {
+		return nil, errors.Join(err, l.sink.close(ctx))
+	}
+	o.Server.Handler = l.rc
+	l.server = receiver.NewServer(o.Server)
+	return l, nil
+}
+
+// Hub returns the hub that tells what happens. It is closed when Serve ends.
+func (l *Listener) Hub() *Hub { return &l.hub }
+
+// Count returns how many requests had the verdict so far.
+func (l *Listener) Count(v webhook.Verdict) uint64 { return l.rc.Count(v) }
+
+// Ports are the sockets that a Listener serves.
+type Ports struct {
+	Events []net.Listener
+	// Monitor serves /metrics, /healthz and /readyz; nil does not.
+	Monitor net.Listener
+}
+
+// Serve receives events until ctx is done, and then finishes the requests and
+// attempts in progress. It returns within Grace and about two seconds more: nil,
+// receiver.ErrCutOff if requests took longer, or the reason why it ended by
+// itself. It closes the ports and the store.
+func (l *Listener) Serve(ctx context.Context, p Ports) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
+	defer stop()
+	var stopped atomic.Pointer[time.Time]
+	context.AfterFunc(serving, func() { now := time.Now(); stopped.CompareAndSwap(nil, &now) })
+	context.AfterFunc(ctx, stop)
+	l.stop = stop
+	unmonitor := l.monitor(p.Monitor)
+	defer unmonitor()
+
+	err := l.sink.start(serving)
+	if err == nil {
+		go l.watchSecrets(serving)
+		err = l.server.Serve(serving, p.Events...)
+	}
+	stop()
+	end := time.Now()
+	if at := stopped.Load(); at != nil {
+		end = *at
+	}
+	closing, cancel := context.WithDeadline(context.Background(), end.Add(l.o.Server.Grace+closeTime))
+	defer cancel()
+	if failure := l.failure.Load(); failure != nil {
+		err = errors.Join(err, *failure)
+	}
+	return errors.Join(err, l.Close(closing))
+}
+
+// Close closes a Listener that does not serve. Attempts in progress may go on
+// until ctx is done.
+func (l *Listener) Close(ctx context.Context) error {
+	defer l.hub.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- l.sink.close(ctx) }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeTime / 2):
+		return errors.New("the store did not close in time")
+	}
+}
+
+// fail makes Serve end and return err.
+func (l *Listener) fail(err error) {
+	l.failure.CompareAndSwap(nil, &err)
+	l.stop()
+}
+
+// watchSecrets looks for changed secrets until ctx is done. The first of many
+// requests at once would be too late: those beside it would not wait for it.
+func (l *Listener) watchSecrets(ctx context.Context) {
+	if l.o.Receiver.Secrets == nil {
+		return
+	}
+	ticks := time.NewTicker(SecretWatch)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			l.o.Receiver.Secrets()
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package listener
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// monitor serves metrics, /healthz and /readyz until the returned function is
+// called. It does nothing if nl is nil.
+func (l *Listener) monitor(nl net.Listener) (stop func()) {
+	if nl == nil {
+		return func() {}
+	}
+	m := &metrics{received: map[answered]uint64{}, attempts: map[string]uint64{}}
+	l.hub.Tap(m.count)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		p := &page{}
+		m.write(p)
+		l.writeMetrics(p)
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(p.Bytes()) // a reader that went away needs nothing
+	})
+	// healthz: the process lives. readyz: it can accept events.
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := l.sink.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(nl) // until it is closed
+	}()
+	return func() {
+		_ = srv.Close() // nothing that matters is in progress
+		<-served
+	}
+}
+
+// metrics counts events of the hub. It is safe for concurrent use.
+type metrics struct {
+	mu           sync.Mutex
+	received     map[answered]uint64
+	answerTime   histogram
+	attempts     map[string]uint64 // by result
+	attemptTime  histogram
+	deadLettered uint64
+}
+
+type answered struct {
+	verdict webhook.Verdict
+	status  int
+}
+
+func (m *metrics) count(e Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch e := e.(type) {
+	case Received:
+		m.received[answered{e.Verification.Verdict, e.Answer.Status}]++
+		m.answerTime.observe(e.Took)
+		if f := e.Answer.Forward; f != nil {
+			m.attempted(f.Status >= 200 && f.Status < 300, time.Duration(f.DurationMS*float64(time.Millisecond)))
+		}
+	case Attempted:
+		m.attempted(e.Err == nil, e.Duration)
+	case DeadLettered:
+		m.deadLettered++
+	}
+}
+
+func (m *metrics) attempted(delivered bool, took time.Duration) {
+	result := "failed"
+	if delivered {
+		result = "delivered"
+	}
+	m.attempts[result]++
+	m.attemptTime.observe(took)
+}
+
+func (m *metrics) write(p *page) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.family("received_total", counter, "Requests to the webhook, by verdict and HTTP status of the answer.")
+	for _, a := range slices.SortedFunc(maps.Keys(m.received), func(a, b answered) int {
+		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+	}) {
+		p.sample(fmt.Sprintf("{verdict=%q,status=\"%d\"}", a.verdict, a.status), float64(m.received[a]))
+	}
+	p.histogram("answer_duration_seconds", "Time from a request's headers to its answer.", &m.answerTime)
+	p.family("forward_attempts_total", counter, "Attempts to forward an event, by result.")
+	for _, result := range slices.Sorted(maps.Keys(m.attempts)) {
+		p.sample(fmt.Sprintf("{result=%q}", result), float64(m.attempts[result]))
+	}
+	p.histogram("forward_duration_seconds", "Time of an attempt until the headers of the application's answer.", &m.attemptTime)
+	p.value("dead_lettered_total", counter, "Events that became dead letters.", float64(m.deadLettered))
+}
+
+// writeMetrics adds the figures of the connections, the subscribers, the queue
+// and the process.
+func (l *Listener) writeMetrics(p *page) {
+	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
+	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
+	p.value("lines_dropped_total", counter, "Events that the display was too slow to show.", float64(l.hub.Dropped()))
+	if s, ok := l.sink.stats(); ok {
+		writeQueue(p, s)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	p.prefix = "go_"
+	p.value("goroutines", gauge, "Goroutines that exist.", float64(runtime.NumGoroutine()))
+	p.value("memstats_heap_inuse_bytes", gauge, "Bytes of the heap in use.", float64(m.HeapInuse))
+	p.value("memstats_sys_bytes", gauge, "Bytes of memory obtained from the system.", float64(m.Sys))
+	p.value("gc_cycles_total", counter, "Completed garbage collections.", float64(m.NumGC))
+}
+
+func writeQueue(p *page, s relay.Stats) {
+	p.value("waiting", gauge, "Stored events that the application has yet to accept.", float64(s.Waiting))
+	p.value("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", s.OldestAge.Seconds())
+	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
+	p.value("queue_bytes", gauge, "Bytes of the events in the store.", float64(s.Bytes))
+	p.value("queue_max_bytes", gauge, "Bytes that the events in the store may take.", float64(s.MaxBytes))
+	p.value("stored_total", counter, "Events stored.", float64(s.Stored))
+	p.value("duplicates_total", counter, "Events that were in the store already.", float64(s.Duplicates))
+	p.value("refused_total", counter, "Events that could not be stored.", float64(s.Refused))
+}
+
+// The types of metrics in Prometheus's text format.
+const (
+	counter = "counter"
+	gauge   = "gauge"
+)
+
+// page is a page in Prometheus's text format. Package prometheus/client_golang
+// would do the same for 3 MiB more in the program.
+type page struct {
+	bytes.Buffer
+	prefix string // mender_webhooks_ if empty
+	name   string // of the current family
+}
+
+// family begins the samples of one name.
+func (p *page) family(name, kind, help string) {
+	p.name = "mender_webhooks_" + name
+	if p.prefix != "" {
+		p.name = p.prefix + name
+	}
+	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s %s\n", p.name, help, p.name, kind)
+}
+
+// sample adds a sample to the family; suffix is what follows its name.
+func (p *page) sample(suffix string, value float64) {
+	fmt.Fprintf(p, "%s%s %s\n", p.name, suffix, strconv.FormatFloat(value, 'f', -1, 64))
+}
+
+// value adds a family of one sample.
+func (p *page) value(name, kind, help string, value float64) {
+	p.family(name, kind, help)
+	p.sample("", value)
+}
+
+func (p *page) histogram(name, help string, h *histogram) {
+	p.family(name, "histogram", help)
+	total := uint64(0)
+	for n, bound := range durationBounds() {
+		total += h.counts[n]
+		p.sample(fmt.Sprintf("_bucket{le=\"%v\"}", bound), float64(total))
+	}
+	total += h.counts[len(h.counts)-1]
+	p.sample(`_bucket{le="+Inf"}`, float64(total))
+	p.sample("_sum", h.sum.Seconds())
+	p.sample("_count", float64(total))
+}
+
+const buckets = 13
+
+// durationBounds returns the buckets' upper bounds in seconds, up to Mender's
+// own limit.
+func durationBounds() [buckets]float64 {
+	return [buckets]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
+}
+
+// histogram counts durations.
+type histogram struct {
+	counts [buckets + 1]uint64 // in each bucket, without the ones below
+	sum    time.Duration
+}
+
+func (h *histogram) observe(d time.Duration) {
+	bounds := durationBounds()
+	n, _ := slices.BinarySearch(bounds[:], d.Seconds())
+	h.counts[n]++
+	h.sum += d
+}

@@ -1,0 +1,62 @@
+package listener
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+)
+
+// sink takes accepted events.
+type sink interface {
+	accept(context.Context, *receiver.Request) receiver.Answer
+	// start begins the work in the background.
+	start(context.Context) error
+	// ready returns why events cannot be accepted at present.
+	ready(context.Context) error
+	// stats returns the queue's figures; ok is false if there is no queue.
+	stats() (s relay.Stats, ok bool)
+	// close finishes the work in progress, or breaks it off when ctx is done.
+	close(ctx context.Context) error
+}
+
+func (l *Listener) openSink(ctx context.Context) (sink, error) {
+	switch {
+	case l.o.Store != nil:
+		return l.openStore(ctx)
+	case l.o.Cluster != nil:
+		return l.openCluster(ctx)
+	case l.o.Target != nil:
+		return &direct{target: l.o.Target, forward: receiver.ForwardTo(l.o.Target, l.o.DirectTimeout)}, nil
+	}
+	return nowhere{}, nil
+}
+
+// nowhere takes events that are only shown.
+type nowhere struct{}
+
+func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { return receiver.Answer{} }
+func (nowhere) start(context.Context) error                               { return nil }
+func (nowhere) ready(context.Context) error                               { return nil }
+func (nowhere) stats() (relay.Stats, bool)                                { return relay.Stats{}, false }
+func (nowhere) close(context.Context) error                               { return nil }
+
+// direct forwards events while Mender waits.
+type direct struct {
+	nowhere
+	target  target.Target
+	forward func(context.Context, *receiver.Request) receiver.Answer
+}
+
+func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
+	return d.forward(ctx, r)
+}
+
+func (d *direct) close(context.Context) error { return d.target.Close() }
+
+// unavailable answers an event that could not be stored.
+func unavailable(err error) receiver.Answer {
+	return receiver.Answer{Status: http.StatusServiceUnavailable, Body: []byte(err.Error() + "\n")}
+}

@@ -1,0 +1,115 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+)
+
+// stored puts events into a queue, from which they are forwarded.
+type stored struct {
+	l         *Listener
+	queue     *relay.Queue
+	release   func() error
+	forwarder *relay.Forwarder
+
+	stopRecovery context.CancelFunc
+	recovered    <-chan struct{} // closed when Recover is done; nil without it
+}
+
+func (l *Listener) openStore(ctx context.Context) (sink, error) {
+	store, err := relay.Open(ctx, *l.o.Store)
+	if err != nil {
+		return nil, &StoreError{Err: err}
+	}
+	r := store.Recovery()
+	if r.Unclean {
+		l.o.Warn("the store was not closed in order; everything that was answered is there, but an event may be handed on a second time")
+	}
+	if r.Lost > 0 {
+		l.o.Warn("the end of the store was damaged: %d events lost", r.Lost)
+	}
+	if r.Waiting > 0 || r.Dead > 0 {
+		l.o.Info("in the store: %d waiting, %d dead", r.Waiting, r.Dead)
+	}
+	return &stored{l: l, queue: store.Queue, release: store.Close}, nil
+}
+
+// accept answers 204 once the event is stored, or was before; else 503, so
+// that Mender's activity shows the truth.
+func (s *stored) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
+	outcome, err := s.queue.Publish(ctx, relay.Event{ID: r.ID, Type: string(r.Type), Header: r.Header, Body: r.Body})
+	switch outcome {
+	case relay.Stored:
+		return receiver.Answer{}
+	case relay.Duplicate:
+		return receiver.Answer{Duplicate: true, Header: http.Header{target.HeaderDuplicate: {"1"}}}
+	}
+	return unavailable(err)
+}
+
+func (s *stored) start(ctx context.Context) error {
+	if s.l.o.Recover != nil {
+		ctx, s.stopRecovery = context.WithCancel(ctx)
+		var err error
+		if s.recovered, err = s.l.o.Recover(ctx, s.queue); err != nil {
+			return err
+		}
+	}
+	if s.l.o.Target == nil {
+		return nil
+	}
+	o := s.l.o.Forward
+	o.Target, o.Observe = s.l.o.Target, s.observe
+	forwarder, err := s.queue.Forward(o)
+	if err != nil {
+		return fmt.Errorf("forward to %s: %w", o.Target, err)
+	}
+	s.forwarder = forwarder
+	return nil
+}
+
+// observe publishes a step of the forwarder.
+func (s *stored) observe(step relay.Step) {
+	if step.Kind == relay.StepDead {
+		s.l.hub.Publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Reason: step.Err})
+		return
+	}
+	s.l.hub.Publish(Attempted{
+		At: time.Now(), ID: step.ID, Type: step.Type, Target: s.l.o.Target.String(), Attempt: step.Attempt,
+		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause,
+	})
+}
+
+// ready asks the queue, which must answer within a second.
+func (s *stored) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return s.queue.Ready(ctx)
+}
+
+func (s *stored) stats() (relay.Stats, bool) { return s.queue.Stats(), true }
+
+func (s *stored) close(ctx context.Context) error {
+	var err error
+	if s.stopRecovery != nil {
+		s.stopRecovery()
+	}
+	if s.recovered != nil {
+		<-s.recovered
+	}
+	if s.forwarder != nil {
+		err = s.forwarder.Stop(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.l.o.Warn("an event was still on its way to the application; it is handed on again at the next start")
+			err = nil
+		}
+	}
+	return errors.Join(err, s.release())
+}

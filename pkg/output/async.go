@@ -1,0 +1,64 @@
+package output
+
+import (
+	"io"
+	"sync"
+	"time"
+)
+
+// asyncWrites is how many writes wait for a slow writer.
+const asyncWrites = 1000
+
+// Async is a writer that never blocks: it passes writes on in the background,
+// and drops them while too many wait. It is safe for concurrent use.
+type Async struct {
+	queue chan []byte
+	done  chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// NewAsync returns a writer in front of w. Close it.
+func NewAsync(w io.Writer) *Async {
+	a := &Async{queue: make(chan []byte, asyncWrites), done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		for text := range a.queue {
+			_, _ = w.Write(text) // like writes to stderr elsewhere: there is no place to report it
+		}
+	}()
+	return a
+}
+
+// Write queues a copy of p. It never fails.
+func (a *Async) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		select {
+		case a.queue <- append([]byte(nil), p...):
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// Close waits until everything is written, at most for the given time, and
+// reports whether that succeeded. Later writes are dropped.
+func (a *Async) Close(limit time.Duration) bool {
+	a.mu.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.queue)
+	}
+	a.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
