@@ -8,17 +8,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Role is what a user may do.
+// Role is the set of permissions of a user.
 type Role string
 
-// The roles: RoleReadOnly may read, and have tokens, and is refused with 403
-// whatever would change integrations or devices.
+// The roles. RoleReadOnly may read and create tokens; requests that change
+// integrations or devices are answered with 403.
 const (
 	RoleAdmin    Role = "admin"
 	RoleReadOnly Role = "read-only"
 )
 
-// mender is the role's name on an Enterprise server.
+// mender returns the role's name on an Enterprise server.
 func (r Role) mender() string {
 	if r == RoleReadOnly {
 		return "RBAC_ROLE_OBSERVER"
@@ -26,22 +26,21 @@ func (r Role) mender() string {
 	return "RBAC_ROLE_PERMIT_ALL"
 }
 
-// User is somebody who can log in.
+// User is an account that can log in.
 type User struct {
 	Email string
-	// Password is empty for a user of single sign-on, who has none.
+	// Password is empty for a single sign-on user.
 	Password string
 	Role     Role
-	// TwoFactorCode is what a login needs besides the password, or empty.
-	// Unlike a real one it stays the same.
+	// TwoFactorCode is required at login in addition to the password, unless
+	// it is empty. Unlike a real code it never changes.
 	TwoFactorCode string
-	// Token is a personal access token, for the user who has no password.
+	// Token is a personal access token, set for users without a password.
 	Token string
 }
 
-// users are the same in every sandbox. Their passwords are no secret: who
-// reaches the sandbox can make device events without one, and what a
-// password gives access to is made up.
+// users returns the accounts of every sandbox. Their passwords are public:
+// the internal API needs none, and there is only made-up data to protect.
 func users() []User {
 	return []User{
 		{Email: "admin@example.com", Password: "correct-horse-battery", Role: RoleAdmin},
@@ -51,7 +50,7 @@ func users() []User {
 	}
 }
 
-// account is a user as useradm keeps one.
+// account is a user as useradm stores it.
 type account struct {
 	User
 
@@ -72,13 +71,13 @@ func newAccounts(now time.Time) []*account {
 	return accounts
 }
 
-// admits compares without telling by the time it takes how much is right.
-func (a *account) admits(password string) bool {
+// passwordMatches compares in constant time.
+func (a *account) passwordMatches(password string) bool {
 	given, want := sha256.Sum256([]byte(password)), sha256.Sum256([]byte(a.Password))
 	return subtle.ConstantTimeCompare(given[:], want[:]) == 1 && a.Password != ""
 }
 
-// findAccount finds by id. s.mu is held.
+// findAccount returns the account with the id, or nil. The caller holds s.mu.
 func (s *Sandbox) findAccount(id string) *account {
 	for _, a := range s.accounts {
 		if a.id == id {
@@ -88,7 +87,7 @@ func (s *Sandbox) findAccount(id string) *account {
 	return nil
 }
 
-// Users returns who can log in, with the passwords.
+// Users returns all accounts with their passwords.
 func (s *Sandbox) Users() []User {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,14 +11,14 @@ import (
 
 const unauthorized = "unauthorized"
 
-// authenticate checks the token of a call in the three steps in which the
-// server does, which its answers show: what it looks like, its signature and
-// expiry, and whether it is still known.
+// authenticate checks the token of a call in the same three steps as the
+// server, each with its own error: format, then signature and expiry, then
+// whether the token still exists.
 func (s *Sandbox) authenticate(c *call) bool {
 	jwt, err := bearer(c.r)
 	var given claims
 	if err == nil {
-		given, err = peek(jwt)
+		given, err = parseClaims(jwt)
 	}
 	if err != nil {
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="ManagementJWT"`)
@@ -26,13 +26,13 @@ func (s *Sandbox) authenticate(c *call) bool {
 		return false
 	}
 	now := s.now()
-	if !signed(&s.key.PublicKey, jwt) || (given.ExpiresAt != 0 && now.Unix() > given.ExpiresAt) {
+	if !verifySignature(&s.key.PublicKey, jwt) || (given.ExpiresAt != 0 && now.Unix() > given.ExpiresAt) {
 		c.fail(http.StatusUnauthorized, "invalid jwt")
 		return false
 	}
 	s.mu.Lock()
 	if t := s.findToken(given.ID); t != nil {
-		t.use(now)
+		t.markUsed(now)
 		c.token, c.account = t, s.findAccount(t.Account)
 	}
 	s.mu.Unlock()
@@ -42,7 +42,7 @@ func (s *Sandbox) authenticate(c *call) bool {
 	return c.account != nil
 }
 
-// bearer finds the token in the header, or in the web UI's cookie.
+// bearer returns the token from the header, or from the web UI's cookie.
 func bearer(r *http.Request) (string, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -62,8 +62,8 @@ func bearer(r *http.Request) (string, error) {
 	return parts[1], nil
 }
 
-// peek reads the claims without a look at the signature.
-func peek(jwt string) (claims, error) {
+// parseClaims reads the claims without checking the signature.
+func parseClaims(jwt string) (claims, error) {
 	var c claims
 	parts := strings.Split(jwt, ".")
 	if len(parts) != 3 {

@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// decode reads the first JSON value of a body, as the server does, and
-// returns what is wrong with it in the server's words, or "".
+// decode reads the first JSON value of a body and ignores the rest, as the
+// server does. It returns the server's error message, or "".
 func decode(body []byte, into any) string {
 	err := json.NewDecoder(bytes.NewReader(body)).Decode(into)
 	var mismatch *json.UnmarshalTypeError
@@ -27,8 +27,8 @@ func decode(body []byte, into any) string {
 	}
 }
 
-// describe words an error of encoding/json with the names that the server's
-// types have.
+// describe formats an encoding/json error with the names of the server's
+// types.
 func describe(e *json.UnmarshalTypeError) string {
 	where := "value"
 	if e.Field != "" {
@@ -53,11 +53,11 @@ func serverType(name string) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// hexSecret is a webhook's secret as hexadecimal digits; the empty one is a
-// secret too.
+// hexSecret is a webhook's secret in hexadecimal digits. Like the server, it
+// accepts the empty string.
 type hexSecret string
 
-// UnmarshalText refuses what is not hexadecimal.
+// UnmarshalText accepts hexadecimal digits only.
 func (h *hexSecret) UnmarshalText(b []byte) error {
 	if _, err := hex.DecodeString(string(b)); err != nil {
 		return fmt.Errorf("value error: '%s' is not a hexadecimal string", b)
@@ -66,10 +66,10 @@ func (h *hexSecret) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MarshalText keeps the secret to itself.
+// MarshalText omits the secret.
 func (h hexSecret) MarshalText() ([]byte, error) { return []byte(omitted), nil }
 
-// key is the secret to sign with; a nil one signs nothing.
+// key returns the secret to sign with; the zero Secret if h is nil.
 func (h *hexSecret) key() webhook.Secret {
 	switch {
 	case h == nil:
@@ -84,7 +84,7 @@ func (h *hexSecret) key() webhook.Secret {
 // awsSecret is a secret access key.
 type awsSecret string
 
-// MarshalText keeps the secret to itself.
+// MarshalText omits the secret.
 func (awsSecret) MarshalText() ([]byte, error) { return []byte(omitted), nil }
 
 // connectionString is Azure's: parts such as HostName=…, separated by ";".
@@ -97,13 +97,13 @@ var (
 	errConnectionLength = errors.New("connection string can be no longer than 4096 characters")
 )
 
-// connectionParts are the keys that the server knows, in its order.
+// connectionParts lists the keys that the server knows, in its order.
 func connectionParts() []string {
 	return []string{"HostName", "SharedAccessKeyName", "DeviceId", "ModuleId", "SharedAccessKey", "SharedAccessSignature"}
 }
 
-// UnmarshalText checks the string as the server does, but for looking up the
-// host's name.
+// UnmarshalText checks the string as the server does, except that it does not
+// resolve the host name.
 func (s *connectionString) UnmarshalText(b []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -119,7 +119,7 @@ func (s *connectionString) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MarshalText shows the first three bytes of the key.
+// MarshalText omits the key except for its first three bytes.
 func (s connectionString) MarshalText() ([]byte, error) {
 	parts, err := s.parts()
 	if err != nil {
@@ -128,7 +128,7 @@ func (s connectionString) MarshalText() ([]byte, error) {
 	var shown []string
 	for _, name := range connectionParts() {
 		value := parts[name]
-		if value == "" || name == "SharedAccessSignature" { // the database does not keep it
+		if value == "" || name == "SharedAccessSignature" { // not stored in the database
 			continue
 		}
 		if name == "SharedAccessKey" {
@@ -139,7 +139,7 @@ func (s connectionString) MarshalText() ([]byte, error) {
 	return []byte(strings.Join(shown, ";")), nil
 }
 
-// parts takes the string apart and decodes the key.
+// parts splits the string and decodes the key.
 func (s connectionString) parts() (map[string]string, error) {
 	parts := map[string]string{}
 	if s == "" {

@@ -18,9 +18,9 @@ const (
 	scopeInventory  = "inventory"
 )
 
-// happening is what a device did: the payload as it is delivered, and as it
-// comes back from the log.
-type happening struct {
+// deviceChange is a change of a device, with its payload as it is delivered
+// and as the log returns it.
+type deviceChange struct {
 	typ    webhook.EventType
 	device string
 	scope  string
@@ -28,10 +28,10 @@ type happening struct {
 	logged any
 }
 
-// happen makes an event and starts its delivery, if an integration wants it.
-// It returns at once. As on the real server there is no limit to what is
-// under way, and no order.
-func (s *Sandbox) happen(h happening) {
+// emit creates an event and starts its delivery, if there is an integration
+// for its scope. It does not wait. As on the real server, deliveries run
+// concurrently without limit, in no order.
+func (s *Sandbox) emit(h deviceChange) {
 	at := s.opts.Now()
 	s.mu.Lock()
 	in := s.integration
@@ -51,8 +51,8 @@ func (s *Sandbox) happen(h happening) {
 	}()
 }
 
-// wants says whether an integration gets the events of a scope. One without
-// scopes gets those of device authentication.
+// wants reports whether an integration receives events of a scope. Without
+// scopes it receives device authentication events.
 func (in *integration) wants(scope string) bool {
 	if len(in.Scopes) == 0 {
 		return scope == scopeDeviceAuth
@@ -60,10 +60,10 @@ func (in *integration) wants(scope string) bool {
 	return slices.Contains(in.Scopes, scope)
 }
 
-// connection brings the register of devices up to date and says whether the
-// device is known and connected to the integration, if there is one. s.mu is
-// held.
-func (s *Sandbox) connection(h happening, in *integration) (connected, known bool) {
+// connection updates the registered devices, and reports whether the device is
+// known and connected to the integration, which may be nil. The caller holds
+// s.mu.
+func (s *Sandbox) connection(h deviceChange, in *integration) (connected, known bool) {
 	integrations, known := s.devices[h.device]
 	connected = in != nil && slices.Contains(integrations, in.ID)
 	switch h.typ {
@@ -80,7 +80,7 @@ func (s *Sandbox) connection(h happening, in *integration) (connected, known boo
 	return connected, known
 }
 
-func (s *Sandbox) deliver(h happening, at time.Time, in *integration, connected, known bool) {
+func (s *Sandbox) deliver(h deviceChange, at time.Time, in *integration, connected, known bool) {
 	id := uuid.NewString()
 	var statuses []deliveryStatus
 	switch status := (deliveryStatus{IntegrationID: in.ID, Success: true}); {
@@ -97,31 +97,31 @@ func (s *Sandbox) deliver(h happening, at time.Time, in *integration, connected,
 	}
 	data, err := canonical(h.logged)
 	if err != nil {
-		s.opts.Logf("can't log a %s event: %v", h.typ, err)
+		s.opts.Logf("cannot log a %s event: %v", h.typ, err)
 		return
 	}
 	s.mu.Lock()
 	now := milliseconds(s.now())
-	entry, err := newLogEntry(loggedEvent{ID: id, Type: h.typ, Data: data, Time: now, DeliveryStatuses: statuses})
-	if err == nil {
+	e := loggedEvent{ID: id, Type: h.typ, Data: data, Time: now, DeliveryStatuses: statuses}
+	if body, err := json.Marshal(e); err == nil { // Data is valid JSON
 		s.log.expire(now)
-		s.log.add(entry)
+		s.log.add(newLogEntry(e, body))
 	}
 	s.mu.Unlock()
 	s.changed()
 }
 
-// send makes the one attempt and says whether it is to be logged. One that
-// runs out of time is not: the deadline covers saving the event.
-func (s *Sandbox) send(id string, h happening, at time.Time, in *integration, status *deliveryStatus) bool {
+// send makes the only attempt and reports whether to log it. A delivery that
+// times out is not logged: the server's deadline covers saving the event, too.
+func (s *Sandbox) send(id string, h deviceChange, at time.Time, in *integration, status *deliveryStatus) bool {
 	event, err := webhook.NewEvent(id, h.typ, at, h.data)
 	if err != nil {
-		s.opts.Logf("can't deliver a %s event: %v", h.typ, err)
+		s.opts.Logf("cannot deliver a %s event: %v", h.typ, err)
 		return false
 	}
 	body, err := json.Marshal(event)
 	if err != nil {
-		s.opts.Logf("can't deliver a %s event: %v", h.typ, err)
+		s.opts.Logf("cannot deliver a %s event: %v", h.typ, err)
 		return false
 	}
 	c := &in.Credentials
@@ -130,12 +130,12 @@ func (s *Sandbox) send(id string, h happening, at time.Time, in *integration, st
 		return true
 	}
 	d := s.sender.Send(s.ctx, c.HTTP.URL, body, c.HTTP.Secret.key())
-	target := printable(c.HTTP.URL)
+	target := redactURL(c.HTTP.URL)
 	switch {
 	case s.ctx.Err() != nil:
 		return false
 	case d.TimedOut():
-		s.opts.Logf("%s to %s: no answer in time; as on the real server, this leaves no trace in the log", h.typ, target)
+		s.opts.Logf("%s to %s: timed out; like the real server, the sandbox does not log this event", h.typ, target)
 		return false
 	case d.StatusCode != 0:
 		status.StatusCode = &d.StatusCode
@@ -149,22 +149,22 @@ func (s *Sandbox) send(id string, h happening, at time.Time, in *integration, st
 
 func outcome(d webhook.Delivery) string {
 	if d.StatusCode == 0 {
-		return "no answer"
+		return "no response"
 	}
 	return fmt.Sprintf("%d in %v", d.StatusCode, d.Duration.Round(time.Millisecond))
 }
 
-// printable is a URL without what may be secret in it.
-func printable(text string) string {
+// redactURL removes the parts of a URL that may be secret.
+func redactURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "a URL that can't be read"
+		return "an unreadable URL"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// canonical encodes a payload as it comes back from the server's database:
-// with the keys of every object sorted.
+// canonical encodes a payload as the server's database returns it, with the
+// keys of every object sorted.
 func canonical(data any) (json.RawMessage, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {

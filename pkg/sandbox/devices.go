@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// maxBulk is how many devices one call may give a status.
+// maxBulk is the maximum number of devices in a request that sets a status.
 const maxBulk = 100
 
 var (
@@ -18,8 +18,8 @@ var (
 	errTooMany    = fmt.Errorf("too many bulk items: max %d items per request", maxBulk)
 )
 
-// deviceEvent is the payload of the events of device authentication, with
-// the server's own choice of which fields stay when they are empty.
+// deviceEvent is the payload of device authentication events. It omits the
+// same empty fields as the server.
 type deviceEvent struct {
 	ID        string               `json:"id"`
 	Status    webhook.DeviceStatus `json:"status,omitempty"`
@@ -36,17 +36,17 @@ type authSet struct {
 	TS           *time.Time     `json:"ts,omitempty"`
 }
 
-// logged is the event with its times as the database keeps them.
+// logged returns the event with its times as the database stores them.
 func (d deviceEvent) logged() deviceEvent {
-	d.CreatedTS = cut(d.CreatedTS)
+	d.CreatedTS = truncate(d.CreatedTS)
 	d.AuthSets = slices.Clone(d.AuthSets)
 	for i := range d.AuthSets {
-		d.AuthSets[i].TS = cut(d.AuthSets[i].TS)
+		d.AuthSets[i].TS = truncate(d.AuthSets[i].TS)
 	}
 	return d
 }
 
-func cut(t *time.Time) *time.Time {
+func truncate(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
@@ -54,10 +54,10 @@ func cut(t *time.Time) *time.Time {
 	return &c
 }
 
-// Provision tells of a new device, as device authentication does when it is
-// accepted for the first time; it tells of the status too, with a call of
-// its own (SetStatus). The delivery goes on in the background: see Settle.
-// The error says what the internal API would refuse.
+// Provision announces a new device, as device authentication does when it is
+// first accepted; call SetStatus for the status event that comes with it. The
+// delivery runs in the background: see Settle. It fails where the internal API
+// would answer with an error.
 func (s *Sandbox) Provision(d webhook.Device) error {
 	body, err := json.Marshal(d)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Sandbox) Provision(d webhook.Device) error {
 func (s *Sandbox) provision(body []byte) error {
 	var given struct {
 		deviceEvent
-		Old string `json:"device_id"` // what id was called once
+		Old string `json:"device_id"` // former name of id
 	}
 	if message := decode(body, &given); message != "" {
 		return errors.New(malformed + message)
@@ -84,13 +84,13 @@ func (s *Sandbox) provision(body []byte) error {
 	if d.ID == "" {
 		return errNoDeviceID
 	}
-	s.happen(happening{webhook.DeviceProvisioned, d.ID, scopeDeviceAuth, d, d.logged()})
+	s.emit(deviceChange{webhook.DeviceProvisioned, d.ID, scopeDeviceAuth, d, d.logged()})
 	return nil
 }
 
-// SetStatus gives up to 100 devices a status, one event each. The deliveries
-// go on in the background: see Settle. The error says what the internal API
-// would refuse.
+// SetStatus announces a new status of up to 100 devices, with one event each.
+// Deliveries run in the background: see Settle. It fails where the internal
+// API would answer with an error.
 func (s *Sandbox) SetStatus(ids []string, status webhook.DeviceStatus) error {
 	if err := validStatus(status); err != nil {
 		return fmt.Errorf("sandbox: set status: %w", err)
@@ -100,7 +100,7 @@ func (s *Sandbox) SetStatus(ids []string, status webhook.DeviceStatus) error {
 	}
 	for _, id := range ids {
 		d := deviceEvent{ID: id, Status: status}
-		s.happen(happening{webhook.DeviceStatusChanged, id, scopeDeviceAuth, d, d})
+		s.emit(deviceChange{webhook.DeviceStatusChanged, id, scopeDeviceAuth, d, d})
 	}
 	return nil
 }
@@ -112,20 +112,20 @@ func validStatus(status webhook.DeviceStatus) error {
 	return nil
 }
 
-// Decommission tells that a device is gone. The delivery goes on in the
+// Decommission announces that a device was removed. The delivery runs in the
 // background: see Settle.
 func (s *Sandbox) Decommission(id string) {
 	d := deviceEvent{ID: id}
-	s.happen(happening{webhook.DeviceDecommissioned, id, scopeDeviceAuth, d, d})
+	s.emit(deviceChange{webhook.DeviceDecommissioned, id, scopeDeviceAuth, d, d})
 }
 
-// ChangeInventory tells what is known of a device. Only an Enterprise server
-// (Options.Scopes) makes an event of it, for an integration with the
-// inventory scope. The delivery goes on in the background: see Settle.
+// ChangeInventory announces new inventory attributes of a device. Only an
+// Enterprise server (Options.Scopes) sends an event, to an integration with the
+// inventory scope. The delivery runs in the background: see Settle.
 func (s *Sandbox) ChangeInventory(id string, attributes []webhook.InventoryAttribute) {
 	if !s.opts.Scopes {
 		return
 	}
 	data := webhook.InventoryChange{DeviceID: id, TenantID: s.tenant(), Inventory: attributes}
-	s.happen(happening{webhook.DeviceInventoryChanged, id, scopeInventory, data, data})
+	s.emit(deviceChange{webhook.DeviceInventoryChanged, id, scopeInventory, data, data})
 }

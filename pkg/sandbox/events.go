@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -18,7 +19,7 @@ const (
 	maxPerPage     = 500
 )
 
-// loggedEvent is an event as the log gives it.
+// loggedEvent is an event in the format of the log.
 type loggedEvent struct {
 	ID               string            `json:"id"`
 	Type             webhook.EventType `json:"type"`
@@ -34,25 +35,24 @@ type deliveryStatus struct {
 	StatusCode    *int      `json:"status_code,omitempty"`
 }
 
-// logEntry is an event in the log, encoded once for all requests. Its
-// integration is uuid.Nil where nothing was delivered: an organization has
-// one at a time, so there is never a second.
+// logEntry is an event in the log, encoded once for all requests. integration
+// is uuid.Nil if nothing was delivered. There is at most one: an organization
+// has only one integration at a time.
 type logEntry struct {
 	at          time.Time
 	integration uuid.UUID
 	body        []byte
 }
 
-func newLogEntry(e loggedEvent) (logEntry, error) {
-	body, err := json.Marshal(e)
+func newLogEntry(e loggedEvent, body []byte) logEntry {
 	entry := logEntry{at: e.Time, body: body}
 	if len(e.DeliveryStatuses) > 0 {
 		entry.integration = e.DeliveryStatuses[0].IntegrationID
 	}
-	return entry, err
+	return entry
 }
 
-// eventLog holds events by the time they were saved, oldest first.
+// eventLog has events in the order in which they were saved, oldest first.
 type eventLog struct {
 	ttl     time.Duration
 	entries []logEntry
@@ -60,7 +60,7 @@ type eventLog struct {
 
 func (l *eventLog) add(e logEntry) {
 	i := len(l.entries)
-	for i > 0 && l.entries[i-1].at.After(e.at) { // only when the clock went back
+	for i > 0 && l.entries[i-1].at.After(e.at) { // only if the clock was set back
 		i--
 	}
 	l.entries = slices.Insert(l.entries, i, e)
@@ -76,8 +76,8 @@ func (l *eventLog) expire(now time.Time) {
 	l.entries = l.entries[i:]
 }
 
-// page returns encoded events, newest first. With an integration it counts
-// only those that were delivered to it.
+// page returns encoded events, newest first. If of is not uuid.Nil, it
+// considers only events delivered to that integration.
 func (l *eventLog) page(skip, limit int, of uuid.UUID) [][]byte {
 	bodies := [][]byte{}
 	i := len(l.entries) - 1
@@ -113,27 +113,16 @@ func (s *Sandbox) listEvents(c *call) {
 	s.mu.Lock()
 	s.log.expire(s.now())
 	var bodies [][]byte
-	if page-1 <= len(s.log.entries)/perPage { // the product below can't overflow
+	if page-1 <= len(s.log.entries)/perPage { // avoids overflow below
 		bodies = s.log.page((page-1)*perPage, perPage, of)
 	}
 	s.mu.Unlock()
 
-	size := 2
-	for _, b := range bodies {
-		size += len(b) + 1
-	}
-	out := append(make([]byte, 0, size), '[')
-	for i, b := range bodies {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, b...)
-	}
 	c.header(http.StatusOK, "application/json; charset=utf-8")
-	_, _ = c.w.Write(append(out, ']'))
+	_, _ = c.w.Write(slices.Concat([]byte("["), bytes.Join(bodies, []byte(",")), []byte("]")))
 }
 
-// paging reads page and per_page; the message is the server's, or "".
+// paging reads page and per_page. It returns the server's error message, or "".
 func paging(query url.Values) (page, perPage int, message string) {
 	read := func(name string, value int) int {
 		text := query.Get(name)

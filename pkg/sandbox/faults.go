@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// faults makes the management API slower and less reliable than it is.
+// faults makes the management API slower and less reliable on request.
 type faults struct {
 	mu     sync.Mutex
 	random *rand.Rand
@@ -20,7 +20,7 @@ func newFaults(o Options) *faults {
 	return &faults{random: rand.New(o.random("faults")), counts: map[string]int{}}
 }
 
-// fault makes the request wait, and may answer in the services' stead.
+// fault delays the request and may answer it with an error.
 func (s *Sandbox) fault(c *call) (answered bool) {
 	if s.opts.Latency > 0 {
 		timer := time.NewTimer(s.opts.Latency)
@@ -43,23 +43,23 @@ func (s *Sandbox) fault(c *call) (answered bool) {
 	switch kind {
 	case 0:
 		c.fail(http.StatusInternalServerError, "internal error")
-	case 1: // a gateway's own, without a request id
+	case 1: // from a gateway, without a request id
 		c.w.Header().Del(headerRequestID)
 		c.plain(http.StatusServiceUnavailable, "Service Unavailable")
 	case 2:
 		c.limit(time.Second)
 	default:
-		panic(http.ErrAbortHandler) // the way to cut a connection off
+		panic(http.ErrAbortHandler) // closes the connection
 	}
 	return true
 }
 
-// limited counts the requests of a user and answers those that are too many.
+// limited counts the requests of a user, and answers those beyond the limit.
 func (s *Sandbox) limited(c *call) bool {
 	if s.opts.RateLimit == 0 {
 		return false
 	}
-	user := "" // those who log in
+	user := "" // a login
 	if c.account != nil {
 		user = c.account.id
 	}
@@ -78,7 +78,7 @@ func (s *Sandbox) limited(c *call) bool {
 	return over
 }
 
-// limit says when to come back, in whole seconds.
+// limit answers 429 with Retry-After in whole seconds.
 func (c *call) limit(wait time.Duration) {
 	seconds := int((wait + time.Second - 1) / time.Second)
 	c.w.Header().Set("Retry-After", strconv.Itoa(seconds))

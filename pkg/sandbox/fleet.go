@@ -13,23 +13,22 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// fleetTick is the shortest time between two looks at what is due: at high
-// rates several events come at once, as they do on a real server.
+// fleetTick is the minimum time between two steps. At higher rates, a step
+// makes several events at once, as on a real server.
 const fleetTick = 5 * time.Millisecond
 
-// RunFleet keeps simulated devices changing until the context ends: rate
-// events a second in all, from at most so many devices at a time. Devices
-// are accepted for the first time, change their status (and their inventory,
-// see ChangeInventory), and are decommissioned and replaced by new ones. It
-// returns nil once the context has ended; deliveries may still be under way:
-// see Settle. The error is about the arguments. A rate far beyond what the
-// machine can do is not reached.
+// RunFleet keeps simulated devices changing until the context ends, with rate
+// events per second in total and at most the given number of devices at a time.
+// Devices are provisioned, change their status (and their inventory, see
+// ChangeInventory), and are decommissioned and replaced. It returns nil when the
+// context ends, with deliveries possibly still running (see Settle), or an error
+// about its arguments. A rate that is too high for the machine is not reached.
 func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error {
 	if devices < 1 || !(rate > 0) {
-		return fmt.Errorf("sandbox: a fleet of %d devices with %v events a second: both must be more than 0", devices, rate)
+		return fmt.Errorf("sandbox: invalid fleet of %d devices with %v events per second: both must be positive", devices, rate)
 	}
 	if rate > 1e6 {
-		return errors.New("sandbox: a fleet can't make more than a million events a second")
+		return errors.New("sandbox: invalid fleet: must make at most a million events per second")
 	}
 	source := s.opts.random("fleet")
 	f := &fleet{box: s, source: source, random: rand.New(source), size: devices}
@@ -45,7 +44,7 @@ func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error
 		case <-ticker.C:
 		}
 		now := time.Now()
-		// A machine that was busy catches up; one that slept does not.
+		// Catch up after a busy moment, but not after a suspend.
 		due = min(due+rate*now.Sub(last).Seconds(), max(rate, 1))
 		last = now
 		for ; due >= 1; due-- {
@@ -54,7 +53,7 @@ func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error
 	}
 }
 
-// fleet is the devices that RunFleet simulates.
+// fleet has the devices that RunFleet simulates.
 type fleet struct {
 	box    *Sandbox
 	source *rand.ChaCha8
@@ -62,16 +61,16 @@ type fleet struct {
 	size   int
 	ids    []string
 	status []webhook.DeviceStatus
-	// accepted is a device whose status is still to be told: a first
-	// acceptance is two events.
+	// accepted is a device that was provisioned but whose status is not yet
+	// announced: a first acceptance is two events.
 	accepted string
 }
 
-// step makes one event.
+// step emits one event.
 func (f *fleet) step() {
 	if id := f.accepted; id != "" {
 		f.accepted = ""
-		f.tell(id, webhook.StatusAccepted)
+		f.announce(id, webhook.StatusAccepted)
 		return
 	}
 	if len(f.ids) == 0 || (len(f.ids) < f.size && f.random.IntN(3) > 0) {
@@ -87,7 +86,7 @@ func (f *fleet) step() {
 		f.box.ChangeInventory(id, f.inventory())
 	default:
 		f.status[i] = f.next(f.status[i])
-		f.tell(id, f.status[i])
+		f.announce(id, f.status[i])
 	}
 }
 
@@ -107,13 +106,13 @@ func (f *fleet) leave(i int) {
 	f.box.Decommission(id)
 }
 
-func (f *fleet) tell(id string, status webhook.DeviceStatus) {
+func (f *fleet) announce(id string, status webhook.DeviceStatus) {
 	if err := f.box.SetStatus([]string{id}, status); err != nil {
 		f.box.opts.Logf("%v", err)
 	}
 }
 
-// next is a status that can follow another.
+// next returns a status that can follow another.
 func (f *fleet) next(from webhook.DeviceStatus) webhook.DeviceStatus {
 	switch from {
 	case webhook.StatusAccepted:

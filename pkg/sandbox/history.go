@@ -11,24 +11,23 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// What a history looks like.
 const (
 	historyDevices  = 500
-	historyFailures = 0.04 // the share of deliveries that failed
+	historyFailures = 0.04 // share of failed deliveries
 	historyURL      = "https://hooks.example.com/mender"
 )
 
-// addHistory fills the log with events of the last week, the same for a seed
-// but for their times, which end now. They were delivered to the integration
-// that exists, or else to one that is there no more.
+// addHistory fills the log with n events of the last week. For a given seed
+// they differ only in their times. They were delivered to an integration that
+// no longer exists.
 func (s *Sandbox) addHistory(n int) {
 	if n == 0 {
 		return
 	}
 	h := newHistorian(s.opts.random("history"), min(historyDevices, n))
 	now := milliseconds(s.now())
-	// One step is left free at the old end: its event would expire while it
-	// is read.
+	// Leave one step free at the old end, where events would expire while
+	// they are read.
 	step := min(s.opts.EventTTL, week) / time.Duration(n+1)
 	s.log.entries = make([]logEntry, 0, n)
 	for i := range n {
@@ -37,15 +36,15 @@ func (s *Sandbox) addHistory(n int) {
 	}
 }
 
-// historian makes events up. Its source is also the only thing that makes
-// ids, so that a seed gives the same ones.
+// historian makes up events. All its ids come from source, so that a seed
+// always gives the same ones.
 type historian struct {
 	source      *rand.ChaCha8
 	random      *rand.Rand
 	integration uuid.UUID
 	devices     []string
 	statuses    []webhook.DeviceStatus
-	successes   [][]byte // delivery statuses, encoded
+	successes   [][]byte // encoded delivery statuses
 	failures    [][]byte
 }
 
@@ -65,7 +64,7 @@ func newHistorian(source *rand.ChaCha8, devices int) *historian {
 	for _, code := range []int{500, 500, 502, 503, 302, 410} {
 		h.failures = append(h.failures, h.status(code, (&webhook.StatusError{StatusCode: code}).Error()))
 	}
-	for _, cause := range []string{ // as Go words what went wrong, and so Mender's log
+	for _, cause := range []string{ // Go's messages, as Mender logs them
 		"dial tcp 203.0.113.7:443: connect: connection refused",
 		"EOF",
 		"dial tcp: lookup hooks.example.com on 10.0.0.10:53: no such host",
@@ -81,33 +80,23 @@ func (h *historian) status(code int, failure string) []byte {
 	if code != 0 {
 		s.StatusCode = &code
 	}
-	raw, _ := json.Marshal(s) // an id, numbers and strings
+	raw, _ := json.Marshal(s) // cannot fail for ids, numbers and strings
 	return raw
 }
 
 func (h *historian) id() string { return uuid.Must(uuid.NewRandomFromReader(h.source)).String() }
 
-// entry writes an event by hand: a hundred thousand through encoding/json
-// would take a second.
+// entry formats an event without encoding/json, which would take a second for
+// 100,000 events.
 func (h *historian) entry(at time.Time) logEntry {
 	typ, data := h.data(at)
 	status := pick(h.random, h.successes)
 	if h.random.Float64() < historyFailures {
 		status = pick(h.random, h.failures)
 	}
-	b := make([]byte, 0, 180+len(data)+len(status))
-	b = append(b, `{"id":"`...)
-	b = append(b, h.id()...)
-	b = append(b, `","type":"`...)
-	b = append(b, typ...)
-	b = append(b, `","data":`...)
-	b = append(b, data...)
-	b = append(b, `,"time":"`...)
-	b = at.AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","delivery_statuses":[`...)
-	b = append(b, status...)
-	b = append(b, `]}`...)
-	return logEntry{at: at, integration: h.integration, body: b}
+	body := fmt.Appendf(nil, `{"id":"%s","type":"%s","data":%s,"time":"%s","delivery_statuses":[%s]}`,
+		h.id(), typ, data, at.Format(time.RFC3339Nano), status)
+	return logEntry{at: at, integration: h.integration, body: body}
 }
 
 func (h *historian) data(at time.Time) (webhook.EventType, string) {
@@ -115,7 +104,7 @@ func (h *historian) data(at time.Time) (webhook.EventType, string) {
 	id := h.devices[i]
 	switch n := h.random.IntN(100); {
 	case n < 8:
-		raw, _ := canonical(newDevice(h.random, id, at)) // a device of our own making
+		raw, _ := canonical(newDevice(h.random, id, at)) // cannot fail for a device made up here
 		return webhook.DeviceProvisioned, string(raw)
 	case n < 12:
 		h.devices[i] = h.id()
@@ -127,7 +116,7 @@ func (h *historian) data(at time.Time) (webhook.EventType, string) {
 
 func pick[T any](random *rand.Rand, from []T) T { return from[random.IntN(len(from))] }
 
-// newDevice makes up a device that was just accepted.
+// newDevice makes up a device that was accepted recently.
 func newDevice(random *rand.Rand, id string, at time.Time) webhook.Device {
 	created := milliseconds(at.Add(-time.Duration(random.Int64N(int64(10 * time.Minute)))))
 	mac := random.Uint32()

@@ -10,7 +10,7 @@ import (
 
 const integrationsPath = "/api/management/v1/iot-manager/integrations/"
 
-// The server's words.
+// The server's messages.
 const (
 	notFound    = "integration not found"
 	malformed   = "malformed request body: "
@@ -34,7 +34,7 @@ const (
 	credentialAWS  credentialType = "aws"
 )
 
-// integration is what the API takes and gives; encoding it omits secrets.
+// integration is the API's object. Its encoding omits secrets.
 type integration struct {
 	ID          uuid.UUID   `json:"id"`
 	Provider    provider    `json:"provider"`
@@ -42,9 +42,9 @@ type integration struct {
 	Description string      `json:"description,omitempty"`
 	Scopes      []string    `json:"scopes,omitempty"`
 
-	// given are the credentials as they came, secrets and all, for the state
-	// file: Credentials can't be encoded with them.
-	given json.RawMessage
+	// rawCredentials has the credentials as received, including secrets, for
+	// the state file.
+	rawCredentials json.RawMessage
 }
 
 type credentials struct {
@@ -66,8 +66,8 @@ type httpCredentials struct {
 	Secret *hexSecret `json:"secret,omitempty"`
 }
 
-// UnmarshalJSON changes nothing of what is read; the server has one, which
-// shows in the words of its errors.
+// UnmarshalJSON decodes as usual. It exists because the server has one, which
+// shows in its error messages.
 func (h *httpCredentials) UnmarshalJSON(b []byte) error {
 	type plain httpCredentials
 	return json.Unmarshal(b, (*plain)(h))
@@ -81,8 +81,7 @@ func (s *Sandbox) listIntegrations(c *call) {
 	c.json(http.StatusOK, list)
 }
 
-// current returns the integration that exists, or nil. It is replaced as a
-// whole, never changed.
+// current returns the integration, or nil. It is immutable: changes replace it.
 func (s *Sandbox) current() *integration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,8 +99,8 @@ func (s *Sandbox) createIntegration(c *call) {
 		return
 	}
 	var given struct{ Credentials json.RawMessage }
-	_ = decode(c.body, &given) // it was decoded before
-	in.ID, in.given = uuid.New(), given.Credentials
+	_ = decode(c.body, &given) // decoded above
+	in.ID, in.rawCredentials = uuid.New(), given.Credentials
 	if !s.opts.Scopes {
 		in.Scopes = nil
 	}
@@ -120,7 +119,7 @@ func (s *Sandbox) createIntegration(c *call) {
 	c.empty(http.StatusCreated)
 }
 
-// getIntegration has no use for the id but to check its form.
+// getIntegration only checks the format of the id, as the server does.
 func (s *Sandbox) getIntegration(c *call) {
 	if _, ok := c.integrationID(); !ok {
 		return
@@ -150,12 +149,12 @@ func (s *Sandbox) replaceCredentials(c *call) {
 		return
 	}
 	var raw json.RawMessage
-	_ = decode(c.body, &raw) // it was decoded before
+	_ = decode(c.body, &raw) // decoded above
 	s.mu.Lock()
 	found := s.integration != nil && s.integration.ID == id
 	if found {
 		in := *s.integration
-		in.Credentials, in.given = given, raw
+		in.Credentials, in.rawCredentials = given, raw
 		s.integration = &in
 	}
 	s.mu.Unlock()
@@ -190,7 +189,8 @@ func (s *Sandbox) deleteIntegration(c *call) {
 	}
 }
 
-// inUse says whether a device is connected to the integration. s.mu is held.
+// inUse reports whether a device is connected to the integration. The caller
+// holds s.mu.
 func (s *Sandbox) inUse(id uuid.UUID) bool {
 	for _, connected := range s.devices {
 		if slices.Contains(connected, id) {

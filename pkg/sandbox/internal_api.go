@@ -10,15 +10,15 @@ import (
 
 func healthy(c *call) { c.empty(http.StatusNoContent) }
 
-// foreign says whether the call is about another tenant than the sandbox's
-// only one. Whatever happens there is accepted, and of no consequence: it has
-// no integrations. The empty id is taken for the only tenant's always.
-func (s *Sandbox) foreign(c *call) bool {
+// otherTenant reports whether the call is about a tenant other than the
+// sandbox's own, which the empty id also names. Such calls are accepted without
+// effect, since other tenants have no integrations.
+func (s *Sandbox) otherTenant(c *call) bool {
 	return c.values["tenant"] != "" && c.values["tenant"] != s.tenant()
 }
 
 func (s *Sandbox) provisionDevice(c *call) {
-	if s.foreign(c) {
+	if s.otherTenant(c) {
 		c.empty(http.StatusAccepted)
 		return
 	}
@@ -30,7 +30,7 @@ func (s *Sandbox) provisionDevice(c *call) {
 }
 
 func (s *Sandbox) decommissionDevice(c *call) {
-	if !s.foreign(c) {
+	if !s.otherTenant(c) {
 		s.Decommission(c.values["id"])
 	}
 	c.empty(http.StatusAccepted)
@@ -57,19 +57,19 @@ func (s *Sandbox) setStatuses(c *call) {
 	for i, g := range given {
 		ids[i] = g.DeviceID
 	}
-	if !s.foreign(c) {
+	if !s.otherTenant(c) {
 		_ = s.SetStatus(ids, status) // checked above
 	}
 	c.empty(http.StatusAccepted)
 }
 
-// deleteTenant removes everything but the users, who are another service's.
+// deleteTenant removes everything except users, which belong to another service.
 func (s *Sandbox) deleteTenant(c *call) {
 	if c.values["tenant"] == "" {
 		c.fail(http.StatusInternalServerError, "tenant id is empty")
 		return
 	}
-	if !s.foreign(c) {
+	if !s.otherTenant(c) {
 		s.mu.Lock()
 		s.integration, s.devices, s.log.entries = nil, map[string][]uuid.UUID{}, nil
 		s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *Sandbox) deleteTenant(c *call) {
 	c.empty(http.StatusNoContent)
 }
 
-// The state of devices in Azure's and Amazon's clouds: there is none.
+// deviceState is the state of a device in the clouds of Azure and AWS.
 
 type deviceState struct {
 	Desired  map[string]any `json:"desired"`
@@ -118,7 +118,7 @@ func (s *Sandbox) putDeviceState(c *call) {
 		c.fail(http.StatusBadRequest, malformed+message)
 		return
 	}
-	// The server takes what is not there for a failure of its own here.
+	// The server reports a missing object as an internal error here.
 	c.fail(http.StatusInternalServerError, "failed to retrieve the device: store: object not found")
 }
 

@@ -16,7 +16,7 @@ const (
 	jwtHeader = `{"alg":"RS256","kid":0,"typ":"JWT"}`
 )
 
-// claims are in the order in which useradm writes them.
+// claims has the fields in the order in which useradm writes them.
 type claims struct {
 	ID        string `json:"jti"`
 	Subject   string `json:"sub"`
@@ -33,12 +33,12 @@ type claims struct {
 func newKey() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
-		return nil, fmt.Errorf("sandbox: make a key for tokens: %w", err)
+		return nil, fmt.Errorf("sandbox: generate token key: %w", err)
 	}
 	return key, nil
 }
 
-// sign makes a JWT. The same claims give the same one.
+// sign returns a JWT, always the same for the same claims.
 func sign(key *rsa.PrivateKey, c claims) (string, error) {
 	payload, err := json.Marshal(c)
 	if err != nil {
@@ -49,14 +49,14 @@ func sign(key *rsa.PrivateKey, c claims) (string, error) {
 	digest := sha256.Sum256([]byte(text))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
 	if err != nil {
-		return "", fmt.Errorf("sandbox: sign a token: %w", err)
+		return "", fmt.Errorf("sandbox: sign token: %w", err)
 	}
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// signed says whether a JWT of three parts was made with the key. Its header
-// has no say in how it is checked.
-func signed(key *rsa.PublicKey, jwt string) bool {
+// verifySignature reports whether a JWT of three parts was signed with the key.
+// It ignores the algorithm in the header.
+func verifySignature(key *rsa.PublicKey, jwt string) bool {
 	i := strings.LastIndexByte(jwt, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(jwt[i+1:])
 	if err != nil {

@@ -12,30 +12,30 @@ import (
 	"github.com/google/uuid"
 )
 
-// headerRequestID as Go writes what Mender's sources call X-MEN-RequestID.
+// headerRequestID is X-MEN-RequestID in Go's canonical spelling.
 const headerRequestID = "X-Men-Requestid"
 
 // maxBody is the limit of API bodies in bytes, since Mender 4.1.
 const maxBody = 1 << 20
 
-// service is one of Mender's, behind the gateway.
+// service is a service of Mender behind the gateway.
 type service struct {
 	prefix string
-	open   bool // the internal API asks for no token
+	open   bool // requires no token, as the internal API
 	routes []route
 }
 
 type route struct {
 	method  string
-	pattern string // a segment in braces stands for any; see match
+	pattern string // a segment in braces matches any value; see match
 	handle  func(*call)
-	public  bool // needs no token
-	change  bool // needs more than a read-only role
-	json    bool // a body must be JSON by its Content-Type
+	public  bool // requires no token
+	change  bool // not allowed for RoleReadOnly
+	json    bool // the Content-Type of a body must be JSON
 }
 
-// newServices lists methods in the order in which the real services name
-// them in Allow: that of their routers' first use of each.
+// newServices lists methods in the order in which the real services list them
+// in the Allow header.
 func (s *Sandbox) newServices() []service {
 	return []service{
 		{prefix: "/api/management/v1/iot-manager", routes: []route{
@@ -95,7 +95,7 @@ func (s *Sandbox) serve(c *call) {
 		return
 	}
 	found, allowed := svc.find(c)
-	// The gateway has tokens checked before it looks at anything else.
+	// The gateway checks the token before anything else.
 	if !svc.open && (found == nil || !found.public) && !s.authenticate(c) {
 		return
 	}
@@ -116,7 +116,7 @@ func (s *Sandbox) serve(c *call) {
 	}
 }
 
-// find looks for the route, and else for the methods that the path has.
+// find returns the route, or the methods that are allowed for its path.
 func (v service) find(c *call) (found *route, allowed []string) {
 	segments := strings.Split(strings.TrimPrefix(c.r.URL.Path, v.prefix+"/"), "/")
 	for i := range v.routes {
@@ -156,16 +156,16 @@ func match(pattern, segments []string) (map[string]string, bool) {
 	return values, true
 }
 
-// call is one request and its answer.
+// call is a request and its response.
 type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
-	id      string // the request id
+	id      string // request id
 	values  map[string]string
 	body    []byte
-	account *account // whose token it is; nil where none is needed
+	account *account // owner of the token; nil if the route is public
 	token   *token
-	status  int // what was answered
+	status  int // of the response
 }
 
 func (c *call) readBody() bool {
@@ -175,10 +175,10 @@ func (c *call) readBody() bool {
 	if errors.As(err, &tooLarge) {
 		c.fail(http.StatusRequestEntityTooLarge, "http: request body too large")
 	}
-	return err == nil // any other error is a client that has gone
+	return err == nil // otherwise the client disconnected
 }
 
-// jsonBody is useradm's check of the Content-Type of a body.
+// jsonBody checks the Content-Type of a body as useradm does.
 func (c *call) jsonBody() bool {
 	if c.r.ContentLength <= 0 {
 		return true
@@ -207,7 +207,7 @@ func (c *call) empty(status int) { c.header(status, "") }
 
 func (c *call) plain(status int, text string) {
 	c.header(status, "text/plain; charset=utf-8")
-	_, _ = io.WriteString(c.w, text) // nobody to tell of a client that has gone
+	_, _ = io.WriteString(c.w, text) // fails only if the client disconnected
 }
 
 func (c *call) jwt(token string) {
@@ -217,7 +217,7 @@ func (c *call) jwt(token string) {
 
 func (c *call) json(status int, value any) {
 	body, err := json.Marshal(value)
-	if err != nil { // only what was decoded before is encoded here
+	if err != nil { // cannot happen: all values were decoded from JSON
 		status, body = http.StatusInternalServerError, []byte(`{"error":"internal error"}`)
 	}
 	c.header(status, "application/json; charset=utf-8")

@@ -14,54 +14,56 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// week is how long the open source server keeps events and sessions.
+// week is the lifetime of events and sessions on the open source server.
 const week = 7 * 24 * time.Hour
 
-// Options say how a Sandbox differs from an open source server with address
-// checks off, no data, no faults. The zero value differs in nothing.
+// Options configures a Sandbox. The zero value is an open source server without
+// address checks, data or faults.
 type Options struct {
 	// CheckAddresses refuses webhook URLs whose host has a reserved address
-	// (loopback, private …), when they are set and when they are connected
-	// to, as Mender does unless told otherwise.
+	// (loopback, private …), when they are set and when they are used, as
+	// Mender does by default.
 	CheckAddresses bool
-	// Scopes plays an Enterprise server: integrations keep their scopes, the
-	// inventory scope brings inventory events, users have roles, tokens a
-	// tenant and a plan.
+	// Scopes simulates an Enterprise server: integrations have scopes, the
+	// inventory scope enables inventory events, users have roles, and tokens
+	// have a tenant and a plan.
 	Scopes bool
-	// DeliveryTimeout is for a whole delivery; 0 is webhook.DeliveryTimeout.
+	// DeliveryTimeout limits a delivery; 0 means webhook.DeliveryTimeout.
 	DeliveryTimeout time.Duration
-	// EventTTL is how long events stay in the log; 0 is a week.
+	// EventTTL is the lifetime of events in the log; 0 means a week.
 	EventTTL time.Duration
-	// SessionTTL is how long a login lasts; 0 is a week.
+	// SessionTTL is the lifetime of a session; 0 means a week.
 	SessionTTL time.Duration
-	// StateFile keeps everything over restarts, tokens and secrets included:
-	// it is written with mode 0600, a moment after each change and in Close.
+	// StateFile preserves the state across restarts, including tokens and
+	// secrets. It is written with mode 0600, shortly after each change and in
+	// Close.
 	StateFile string
 	// History is the number of events to start with, spread over the last
-	// week. Nothing is added to what a StateFile brings.
+	// week. It has no effect if StateFile exists.
 	History int
-	// Seed makes History, faults and the fleet repeatable. 0 is a seed too.
+	// Seed makes history, faults and fleet reproducible. 0 is a valid seed.
 	Seed uint64
-	// FailRate is the share, 0 to 1, of management requests that are answered
-	// with 500, 503 or 429, or cut off, before anything is done.
+	// FailRate is the share, from 0 to 1, of management requests that fail
+	// before they have an effect: with 500, 503, 429 or a closed connection.
 	FailRate float64
 	// Latency is added to each management request.
 	Latency time.Duration
-	// RateLimit is how many management requests a user may make in each
-	// RateInterval (0 is a minute) before 429 with Retry-After; 0 is no limit.
+	// RateLimit is the number of management requests per user and
+	// RateInterval (0 means a minute); others are answered with 429 and
+	// Retry-After. 0 means no limit.
 	RateLimit    int
 	RateInterval time.Duration
-	// Now is the clock; nil is time.Now.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Logf is told of each request and delivery in a line that is safe for a
-	// terminal and holds no secrets; nil for none. It is called from several
-	// goroutines.
+	// Logf logs each request and delivery in a line without secrets that is
+	// safe for a terminal. It must be safe for concurrent use; nil logs
+	// nothing.
 	Logf func(format string, args ...any)
 
-	key *rsa.PrivateKey // signs tokens; for tests, which start many
+	key *rsa.PrivateKey // signs tokens; set by tests, because generating one is slow
 }
 
-// Sandbox is a stand-in for a Mender server: an http.Handler. All methods
+// Sandbox is an http.Handler that stands in for a Mender server. All methods
 // are safe for concurrent use.
 type Sandbox struct {
 	opts     Options
@@ -72,7 +74,7 @@ type Sandbox struct {
 	faults   *faults
 	saver    *saver
 
-	ctx  context.Context // ends with Close
+	ctx  context.Context // canceled by Close
 	stop context.CancelFunc
 
 	mu          sync.Mutex
@@ -80,16 +82,16 @@ type Sandbox struct {
 	accounts    []*account
 	tokens      []*token // oldest first
 	integration *integration
-	devices     map[string][]uuid.UUID // device → the integrations it is connected to
+	devices     map[string][]uuid.UUID // ids of the integrations that a device is connected to
 	log         eventLog
 
 	adminToken string
 }
 
-// New starts a Sandbox. The error says what is wrong with an option or with
-// the state file.
+// New starts a Sandbox. It fails if an option is invalid or the state file
+// cannot be read or written.
 func New(o Options) (*Sandbox, error) {
-	if err := o.complete(); err != nil {
+	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	s := &Sandbox{opts: o, devices: map[string][]uuid.UUID{}, log: eventLog{ttl: o.EventTTL}}
@@ -119,7 +121,7 @@ func New(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	if o.StateFile != "" {
-		if err := s.save(); err != nil { // rather now than when there is much to lose
+		if err := s.save(); err != nil { // fail early if the file is not writable
 			return nil, err
 		}
 		s.saver = startSaver(s.save)
@@ -127,12 +129,13 @@ func New(o Options) (*Sandbox, error) {
 	return s, nil
 }
 
-func (o *Options) complete() error {
+// setDefaults checks the options and fills in defaults.
+func (o *Options) setDefaults() error {
 	if o.FailRate < 0 || o.FailRate > 1 {
-		return fmt.Errorf("sandbox: the share of failures is %v: give a number from 0 to 1", o.FailRate)
+		return fmt.Errorf("sandbox: invalid fail rate %v: must be from 0 to 1", o.FailRate)
 	}
 	if o.History < 0 || o.RateLimit < 0 || o.Latency < 0 || o.DeliveryTimeout < 0 {
-		return errors.New("sandbox: history, rate limit, latency and delivery time-out can't be negative")
+		return errors.New("sandbox: history, rate limit, latency and delivery timeout must not be negative")
 	}
 	for _, d := range []*time.Duration{&o.EventTTL, &o.SessionTTL} {
 		if *d <= 0 {
@@ -151,12 +154,13 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// Settle waits until no delivery is under way. The error is the context's.
+// Settle waits until no delivery is in progress. It fails only if the context
+// ends.
 func (s *Sandbox) Settle(ctx context.Context) error { return s.flights.wait(ctx) }
 
-// Close ends what is under way, deliveries included, waits for it and saves
-// the state. What a delivery that was cut off is about is not logged. Devices
-// do nothing any more afterwards. A second Close does nothing.
+// Close cancels deliveries in progress, without logging their events, waits for
+// them to end, and saves the state. No further events are emitted. A second
+// call does nothing.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -166,7 +170,7 @@ func (s *Sandbox) Close() error {
 		return nil
 	}
 	s.stop()
-	_ = s.flights.wait(context.Background()) // it has no deadline to miss
+	_ = s.flights.wait(context.Background()) // cannot fail without a deadline
 	s.sender.Close()
 	if s.saver == nil {
 		return nil
@@ -174,13 +178,13 @@ func (s *Sandbox) Close() error {
 	return s.saver.close()
 }
 
-// now is the time as it is in answers and claims.
+// now returns the time in UTC, as in responses and claims.
 func (s *Sandbox) now() time.Time { return s.opts.Now().UTC() }
 
-// milliseconds cuts a time as the server's database does.
+// milliseconds truncates a time as the server's database does.
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// random makes a repeatable source for one use of the seed.
+// random returns a reproducible source, independent for each use.
 func (o Options) random(use string) *rand.ChaCha8 {
 	var seed [32]byte
 	for i := range 8 {
@@ -190,12 +194,12 @@ func (o Options) random(use string) *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// flights counts what is under way. Unlike a sync.WaitGroup it can be waited
-// for with a context, and while more is added.
+// flights counts deliveries in progress. Unlike with a sync.WaitGroup, wait takes
+// a context, and begin may be called meanwhile.
 type flights struct {
 	mu   sync.Mutex
 	n    int
-	idle chan struct{} // closed when n falls to 0
+	idle chan struct{} // closed when n becomes 0
 }
 
 func (f *flights) begin() {

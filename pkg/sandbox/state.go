@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -22,8 +22,8 @@ const (
 	stateFormat = "mender-webhooks sandbox, version 1"
 	keyType     = "RSA PRIVATE KEY"
 
-	// savePause is the least time between two writes of the state file; a
-	// long one gets ten times as long as it took.
+	// savePause is the minimum pause between two writes of the state file. After
+	// a long write the pause is ten times as long as the write.
 	savePause       = 200 * time.Millisecond
 	savePauseFactor = 10
 )
@@ -65,7 +65,7 @@ func (s *Sandbox) restore() (bool, error) {
 		err = s.load(raw)
 	}
 	if err != nil {
-		return false, fmt.Errorf("sandbox: load state file %s: %w; to start anew, remove the file or name another", s.opts.StateFile, err)
+		return false, fmt.Errorf("sandbox: load state file %s: %w; to start with an empty state, delete the file or pass another", s.opts.StateFile, err)
 	}
 	return true, nil
 }
@@ -73,18 +73,18 @@ func (s *Sandbox) restore() (bool, error) {
 func (s *Sandbox) load(raw []byte) error {
 	var st state
 	if err := json.Unmarshal(raw, &st); err != nil {
-		return fmt.Errorf("it is torn, or no state of a sandbox: %w", err)
+		return fmt.Errorf("incomplete, or not a state file of the sandbox: %w", err)
 	}
 	if st.Format != stateFormat {
-		return fmt.Errorf("it is no state of a sandbox of this version: its format is %.40q, not %q", st.Format, stateFormat)
+		return fmt.Errorf("unsupported format %.40q: must be %q", st.Format, stateFormat)
 	}
 	block, _ := pem.Decode([]byte(st.Key))
 	if block == nil || block.Type != keyType {
-		return errors.New("it has no key for tokens")
+		return errors.New("no token key")
 	}
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	if err != nil {
-		return fmt.Errorf("its key for tokens: %w", err)
+		return fmt.Errorf("invalid token key: %w", err)
 	}
 	s.key, s.tokens = key, st.Tokens
 	for _, a := range s.accounts {
@@ -96,29 +96,22 @@ func (s *Sandbox) load(raw []byte) error {
 		s.devices = st.Devices
 	}
 	for _, in := range st.Integrations {
-		s.integration = &integration{ID: in.ID, Provider: in.Provider, Description: in.Description, Scopes: in.Scopes, given: in.Credentials}
+		s.integration = &integration{ID: in.ID, Provider: in.Provider, Description: in.Description, Scopes: in.Scopes, rawCredentials: in.Credentials}
 		if err := json.Unmarshal(in.Credentials, &s.integration.Credentials); err != nil {
-			return fmt.Errorf("its integration %s: %w", in.ID, err)
+			return fmt.Errorf("invalid integration %s: %w", in.ID, err)
 		}
 	}
 	for _, body := range st.Events {
-		var e struct {
-			Time             time.Time        `json:"time"`
-			DeliveryStatuses []deliveryStatus `json:"delivery_statuses"`
-		}
+		var e loggedEvent
 		if err := json.Unmarshal(body, &e); err != nil {
-			return fmt.Errorf("one of its events: %w", err)
+			return fmt.Errorf("invalid event: %w", err)
 		}
-		entry := logEntry{at: e.Time, body: body}
-		if len(e.DeliveryStatuses) > 0 {
-			entry.integration = e.DeliveryStatuses[0].IntegrationID
-		}
-		s.log.add(entry)
+		s.log.add(newLogEntry(e, body))
 	}
 	return nil
 }
 
-// save writes the state file: all of it, or nothing.
+// save writes the state file atomically.
 func (s *Sandbox) save() error {
 	raw, err := s.encodeState()
 	if err == nil {
@@ -143,46 +136,28 @@ func (s *Sandbox) encodeState() ([]byte, error) {
 		st.Tokens = append(st.Tokens, &saved)
 	}
 	if in := s.integration; in != nil {
-		st.Integrations = []savedIntegration{{in.ID, in.Provider, in.given, in.Description, in.Scopes}}
+		st.Integrations = []savedIntegration{{in.ID, in.Provider, in.rawCredentials, in.Description, in.Scopes}}
 	}
-	for id, connected := range s.devices {
-		st.Devices[id] = connected
-	}
-	entries := s.log.entries
-	events := make([]json.RawMessage, len(entries))
-	for i, e := range entries {
-		events[i] = e.body
+	maps.Copy(st.Devices, s.devices)
+	for _, e := range s.log.entries {
+		st.Events = append(st.Events, e.body)
 	}
 	s.mu.Unlock()
-	head, err := json.Marshal(st)
-	if err != nil {
-		return nil, err
-	}
-	// The events are encoded already, and many: they go in as they are.
-	out := bytes.NewBuffer(bytes.TrimSuffix(head, []byte("null}")))
-	out.WriteByte('[')
-	for i, e := range events {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		out.Write(e)
-	}
-	out.WriteString("]}\n")
-	return out.Bytes(), nil
+	return json.Marshal(st)
 }
 
 func encodeKey(key *rsa.PrivateKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 }
 
-// changed has the state saved soon.
+// changed schedules a write of the state file.
 func (s *Sandbox) changed() {
 	if s.saver != nil {
 		s.saver.wake()
 	}
 }
 
-// saver saves in the background, at its own pace however much changes.
+// saver saves in the background, at a limited rate.
 type saver struct {
 	save  func() error
 	dirty chan struct{}
@@ -199,7 +174,7 @@ func startSaver(save func() error) *saver {
 func (v *saver) wake() {
 	select {
 	case v.dirty <- struct{}{}:
-	default: // it will be saved anyway
+	default: // already scheduled
 	}
 }
 
@@ -211,7 +186,7 @@ func (v *saver) run() {
 		case <-v.dirty:
 		}
 		begin := time.Now()
-		_ = v.save() // it has said what is wrong; the next change tries again
+		_ = v.save() // logs its error; the next change retries
 		pause := time.NewTimer(max(savePause, savePauseFactor*time.Since(begin)))
 		select {
 		case <-v.stop:

@@ -91,10 +91,10 @@ func TestStateFilesThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ name, content, message string }{
-		{"torn", string(good[:len(good)/2]), "it is torn, or no state of a sandbox: unexpected end of JSON input"},
-		{"empty", "", "it is torn, or no state of a sandbox"},
-		{"foreign", `{"name":"package"}`, "it is no state of a sandbox of this version"},
-		{"without key", `{"format":"` + stateFormat + `"}`, "it has no key for tokens"},
+		{"torn", string(good[:len(good)/2]), "incomplete, or not a state file of the sandbox: unexpected end of JSON input"},
+		{"empty", "", "incomplete, or not a state file of the sandbox"},
+		{"foreign", `{"name":"package"}`, "unsupported format \"\": must be"},
+		{"without key", `{"format":"` + stateFormat + `"}`, "no token key"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

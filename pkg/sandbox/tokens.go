@@ -1,9 +1,10 @@
 package sandbox
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,29 +19,30 @@ const (
 	lastUsedAccuracy = 5 * time.Minute
 )
 
-// token is a session, or a personal access token where it has a name.
+// token is a session or, if it has a name, a personal access token.
 type token struct {
 	ID       string     `json:"id"`
 	Account  string     `json:"account"`
 	Name     string     `json:"name,omitempty"`
 	Created  time.Time  `json:"created"`
-	Expires  *time.Time `json:"expires,omitempty"` // nil is never
+	Expires  *time.Time `json:"expires,omitempty"` // nil means never
 	LastUsed *time.Time `json:"last_used,omitempty"`
-	// First marks the session that AdminToken gives.
+	// First marks the session of AdminToken.
 	First bool `json:"first,omitempty"`
 }
 
 func (t *token) expired(now time.Time) bool { return t.Expires != nil && now.After(*t.Expires) }
 
-// use notes when a personal access token was used, to five minutes.
-func (t *token) use(now time.Time) {
+// markUsed records the use of a personal access token, with an accuracy of five
+// minutes.
+func (t *token) markUsed(now time.Time) {
 	if t.Name != "" && (t.LastUsed == nil || now.Sub(*t.LastUsed) > lastUsedAccuracy) {
 		used := milliseconds(now)
 		t.LastUsed = &used
 	}
 }
 
-// newToken makes one that is not yet known; ttl 0 is for one without expiry.
+// newToken returns a token that is not yet stored. With ttl 0 it never expires.
 func (s *Sandbox) newToken(a *account, name string, ttl time.Duration) *token {
 	t := &token{ID: uuid.NewString(), Account: a.id, Name: name, Created: milliseconds(s.now())}
 	if ttl > 0 {
@@ -50,7 +52,7 @@ func (s *Sandbox) newToken(a *account, name string, ttl time.Duration) *token {
 	return t
 }
 
-// sign makes the token's JWT, the same one each time.
+// sign returns the JWT of a token, always the same one.
 func (s *Sandbox) sign(t *token) (string, error) {
 	c := claims{
 		ID: t.ID, Subject: t.Account, IssuedAt: t.Created.Unix(), NotBefore: t.Created.Unix(),
@@ -62,7 +64,7 @@ func (s *Sandbox) sign(t *token) (string, error) {
 	return sign(s.key, c)
 }
 
-// findToken finds by id. s.mu is held.
+// findToken returns the token with the id, or nil. The caller holds s.mu.
 func (s *Sandbox) findToken(id string) *token {
 	for _, t := range s.tokens {
 		if t.ID == id {
@@ -72,8 +74,8 @@ func (s *Sandbox) findToken(id string) *token {
 	return nil
 }
 
-// addSession takes a new session in; the oldest of its user ends when there
-// are too many. s.mu is held.
+// addSession stores a session, and ends the user's oldest ones beyond the
+// limit. The caller holds s.mu.
 func (s *Sandbox) addSession(t *token) {
 	s.dropExpired()
 	s.tokens = append(s.tokens, t)
@@ -83,13 +85,14 @@ func (s *Sandbox) addSession(t *token) {
 	}
 }
 
-// dropExpired is what the server's database does by itself. s.mu is held.
+// dropExpired removes expired tokens. The caller holds s.mu.
 func (s *Sandbox) dropExpired() {
 	now := s.now()
 	s.tokens = slices.DeleteFunc(s.tokens, func(t *token) bool { return t.expired(now) })
 }
 
-// count counts a user's personal access tokens, or sessions. s.mu is held.
+// count returns the number of a user's personal access tokens or sessions. The
+// caller holds s.mu.
 func (s *Sandbox) count(account string, personal bool) int {
 	n := 0
 	for _, t := range s.tokens {
@@ -100,7 +103,7 @@ func (s *Sandbox) count(account string, personal bool) int {
 	return n
 }
 
-// revoke ends a token of a user, if there is such a one.
+// revoke removes a user's token, if it exists.
 func (s *Sandbox) revoke(account, id string) {
 	s.mu.Lock()
 	s.tokens = slices.DeleteFunc(s.tokens, func(t *token) bool { return t.ID == id && t.Account == account })
@@ -108,14 +111,13 @@ func (s *Sandbox) revoke(account, id string) {
 	s.changed()
 }
 
-// AdminToken returns the JWT of a session of the first administrator. It is
-// made at the first start, and at a restart where it no longer holds; like
-// any session it expires, counts among the user's ten, and ends when ten
-// newer ones are there. Once it has ended it is returned all the same.
+// AdminToken returns the JWT of a session of the first administrator, created by
+// New. Like any session it expires, counts toward the user's limit of ten, and
+// ends when ten newer ones exist; AdminToken returns it even then.
 func (s *Sandbox) AdminToken() string { return s.adminToken }
 
-// firstTokens makes the tokens that are there from the start: an admin's
-// session, and access for the user who can't log in with a password.
+// firstTokens creates the initial tokens: a session of the administrator, and
+// a personal access token for the user without a password.
 func (s *Sandbox) firstTokens() error {
 	s.dropExpired()
 	admin := s.accounts[0]
@@ -173,7 +175,7 @@ func (s *Sandbox) createToken(c *call) {
 	c.jwt(jwt)
 }
 
-// addToken takes a new personal access token in, or says why not.
+// addToken stores a personal access token, or returns the server's error.
 func (s *Sandbox) addToken(t *token) (status int, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,22 +198,16 @@ func validToken(name *string, expiresIn int64) error {
 	case name == nil || *name == "":
 		errs.add("name", errBlank)
 	case len(*name) > maxTokenName:
-		errs.add("name", tooMuch("the length must be no more than ", maxTokenName))
+		errs.add("name", fmt.Errorf("the length must be no more than %d", maxTokenName))
 	}
 	switch {
 	case expiresIn < 0:
-		errs.add("expires_in", tooMuch("must be no less than ", 0))
+		errs.add("expires_in", errors.New("must be no less than 0"))
 	case expiresIn > maxTokenSeconds:
-		errs.add("expires_in", tooMuch("must be no greater than ", maxTokenSeconds))
+		errs.add("expires_in", fmt.Errorf("must be no greater than %d", maxTokenSeconds))
 	}
 	return errs.orNil()
 }
-
-type limitError string
-
-func (e limitError) Error() string { return string(e) }
-
-func tooMuch(words string, limit int) error { return limitError(words + strconv.Itoa(limit)) }
 
 func (s *Sandbox) listTokens(c *call) {
 	type item struct {
@@ -233,7 +229,7 @@ func (s *Sandbox) listTokens(c *call) {
 	c.json(http.StatusOK, list)
 }
 
-// deleteToken says 204 whether or not there was one.
+// deleteToken answers 204 even if the token does not exist.
 func (s *Sandbox) deleteToken(c *call) {
 	s.revoke(c.account.id, c.values["id"])
 	c.empty(http.StatusNoContent)

@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// What an Enterprise server puts into tokens.
+// Claims of an Enterprise server's tokens.
 const (
 	enterpriseTenant = "5f8d0a7e6b3c2a0001e4d9b7"
 	enterprisePlan   = "enterprise"
 )
 
-// tenant is the id of the only organization: the open source server's is
-// empty.
+// tenant returns the id of the organization; the open source server's is empty.
 func (s *Sandbox) tenant() string {
 	if s.opts.Scopes {
 		return enterpriseTenant
@@ -42,13 +41,13 @@ func (s *Sandbox) login(c *call) {
 		c.fail(http.StatusBadRequest, message)
 		return
 	}
-	a := s.admitted(strings.ToLower(email), password)
+	a := s.findLogin(strings.ToLower(email), password)
 	switch {
 	case a == nil:
 		c.fail(http.StatusUnauthorized, unauthorized)
 		return
 	case a.TwoFactorCode != "" && options.Code == "":
-		// Mender's web UI tells by "2fa" in the error that a code is wanted.
+		// Mender's web UI recognizes "2fa" in the error and asks for the code.
 		c.fail(http.StatusUnauthorized, "2fa needed")
 		return
 	case a.TwoFactorCode != "" && options.Code != a.TwoFactorCode:
@@ -73,17 +72,17 @@ func (s *Sandbox) login(c *call) {
 	c.jwt(jwt)
 }
 
-func (s *Sandbox) admitted(email, password string) *account {
+func (s *Sandbox) findLogin(email, password string) *account {
 	for _, a := range s.accounts {
-		if a.Email == email && a.admits(password) {
+		if a.Email == email && a.passwordMatches(password) {
 			return a
 		}
 	}
 	return nil
 }
 
-// logout ends the session of the token that it carries, or revokes it where
-// it is a personal access token.
+// logout ends the session of the request's token. A personal access token is
+// revoked.
 func (s *Sandbox) logout(c *call) {
 	s.revoke(c.account.id, c.token.ID)
 	c.empty(http.StatusAccepted)
@@ -128,7 +127,7 @@ type plan struct {
 	Features    map[string]bool `json:"features"`
 }
 
-// plans is empty on an open source server, which comes without any.
+// plans returns the available plans; the open source server has none.
 func (s *Sandbox) plans() []plan {
 	if !s.opts.Scopes {
 		return []plan{}
@@ -145,8 +144,7 @@ func (s *Sandbox) plans() []plan {
 
 func (s *Sandbox) listPlans(c *call) { c.json(http.StatusOK, s.plans()) }
 
-// planBinding answers with a plan without name or features on an open source
-// server.
+// planBinding answers with an empty plan on an open source server.
 func (s *Sandbox) planBinding(c *call) {
 	var binding struct {
 		Plan   plan           `json:"plan"`

@@ -218,7 +218,7 @@ func TestPlays(t *testing.T) {
 		if got := fmt.Sprint(user.Roles); enterprise != (got == "[RBAC_ROLE_PERMIT_ALL]") {
 			t.Errorf("enterprise %v: roles %s", enterprise, got)
 		}
-		given, err := peek(c.token)
+		given, err := parseClaims(c.token)
 		if err != nil || enterprise != (given.Tenant != "") || enterprise != (given.Plan == "enterprise") {
 			t.Errorf("enterprise %v: claims %+v, %v", enterprise, given, err)
 		}

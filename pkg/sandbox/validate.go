@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -24,37 +25,31 @@ var (
 	errReservedDial = errors.New("destination address is in reserved address range")
 )
 
-// fieldsError says what is wrong with fields, by their names. It reads as
-// the validation library of Mender's services words it: sorted by name, with
-// a full stop.
+// fieldsError maps the names of invalid fields to their errors. It is formatted
+// as by the validation library of Mender's services: sorted by name, with a
+// full stop.
 type fieldsError map[string]error
 
 func (e fieldsError) Error() string {
-	names := make([]string, 0, len(e))
-	for name := range e {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	texts := make([]string, len(names))
-	for i, name := range names {
-		var nested fieldsError
-		if errors.As(e[name], &nested) {
-			texts[i] = fmt.Sprintf("%s: (%v)", name, nested)
-		} else {
-			texts[i] = fmt.Sprintf("%s: %v", name, e[name])
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		format := "%s: %v"
+		if errors.As(e[name], new(fieldsError)) {
+			format = "%s: (%v)"
 		}
+		texts = append(texts, fmt.Sprintf(format, name, e[name]))
 	}
 	return strings.Join(texts, "; ") + "."
 }
 
-// add keeps the first error of a field.
+// add stores the error of a field, unless there is one already.
 func (e fieldsError) add(name string, err error) {
 	if _, ok := e[name]; !ok && err != nil {
 		e[name] = err
 	}
 }
 
-// orNil makes no errors no error.
+// orNil returns nil if no field is invalid.
 func (e fieldsError) orNil() error {
 	if len(e) == 0 {
 		return nil
@@ -87,8 +82,8 @@ func (in *integration) compatible() error {
 	return fmt.Errorf("'%s' incompatible with credential type '%s'", in.Provider, in.Credentials.Type)
 }
 
-// validate checks whatever credentials are there, and asks for those of the
-// type. That the type fits the provider is not among it.
+// validate checks that the credentials of the type exist, and that all given
+// ones are valid. It does not check that the type fits the provider.
 func (c *credentials) validate(ctx context.Context, checkAddress bool) error {
 	errs := fieldsError{}
 	switch c.Type {
@@ -143,7 +138,7 @@ func (h *httpCredentials) validateURL(ctx context.Context, checkAddress bool) er
 	if err != nil || !checkAddress {
 		return err
 	}
-	// The server's look-up has no limit of its own; a delivery's does.
+	// The server does not limit this lookup; the sandbox must not hang.
 	ctx, cancel := context.WithTimeout(ctx, webhook.DeliveryTimeout)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupIP(ctx, "ip", u.Hostname())
@@ -156,13 +151,13 @@ func (h *httpCredentials) validateURL(ctx context.Context, checkAddress bool) er
 	return errReserved
 }
 
-// reserved says whether Mender refuses to send webhooks to an address.
+// reserved reports whether Mender refuses to send webhooks to an address.
 func reserved(ip net.IP) bool {
 	return ip.IsLoopback() || ip.IsPrivate() || !ip.IsGlobalUnicast() || ip.IsInterfaceLocalMulticast()
 }
 
-// checkDialed refuses an address at the moment of connecting, for names that
-// resolve to something else by then.
+// checkDialed refuses a reserved address when connecting, because a name may
+// resolve differently by then.
 func checkDialed(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -178,8 +173,8 @@ func checkDialed(address string) error {
 	return nil
 }
 
-// checkConnection checks the parts of a connection string of length bytes.
-// The server's names for its fields show here.
+// checkConnection checks the parts of a connection string of length bytes. Its
+// errors use the server's names of the fields.
 func checkConnection(parts map[string]string, length int) error {
 	errs := fieldsError{}
 	switch host, _, _ := strings.Cut(parts["HostName"], ":"); {
@@ -202,8 +197,8 @@ func checkConnection(parts map[string]string, length int) error {
 	return nil
 }
 
-// trusted says whether a host is in one of the domains that the server takes
-// by default: *.azure-devices.net and *.iot.*.amazonaws.com.
+// trusted reports whether a host is in a domain that the server accepts by
+// default: *.azure-devices.net and *.iot.*.amazonaws.com.
 func trusted(host string) bool {
 	labels := strings.Split(strings.ToLower(strings.TrimSuffix(host, ".")), ".")
 	for _, pattern := range [][]string{
