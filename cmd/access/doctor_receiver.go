@@ -17,6 +17,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -172,13 +173,16 @@ func (d *Doctor) probeURL(ctx context.Context, i mender.Integration, secret webh
 	if err != nil {
 		return bad(cli.ExitFailed, checkProbe, "", "%v", err)
 	}
-	sender := webhook.NewSender(webhook.SenderOptions{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.PublicRoots}})
+	sender, err := trigger.NewSender(trigger.SenderOptions{Roots: d.PublicRoots})
+	if err != nil {
+		return bad(cli.ExitFailed, checkProbe, "", "%v", err)
+	}
 	defer sender.Close()
 	delivery := sender.Send(ctx, i.Credentials.HTTP.URL, body, secret)
 	took := output.Duration(delivery.Duration)
 	switch {
 	case !delivery.Success():
-		return bad(cli.ExitFailed, checkProbe, cli.ExplainDelivery(delivery), "the test event failed after %s: %s", took, output.MaskText(delivery.Err.Error()))
+		return bad(cli.ExitFailed, checkProbe, trigger.Explain(delivery), "the test event failed after %s: %s", took, output.MaskText(delivery.Err.Error()))
 	case delivery.Duration > webhook.DeliveryTimeout/2:
 		return doubtful(checkProbe, "answer first, and work later: what takes longer than 10 seconds is lost without a trace", "the test event was taken (%d), but only after %s", delivery.StatusCode, took)
 	}

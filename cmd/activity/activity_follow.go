@@ -91,7 +91,7 @@ func showFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *
 		} else if err != nil {
 			return err
 		}
-		if err := forward.send(ctx, a, &e); err != nil {
+		if err := forward.send(ctx, &e); err != nil {
 			return err
 		}
 	}

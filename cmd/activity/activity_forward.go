@@ -2,26 +2,30 @@ package activity
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-type forwardOptions struct{ to, secretFile string }
+type forwardOptions struct {
+	to, secretFile string
+	target         cli.TargetFlags
+}
 
 func (o *forwardOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.to, "forward-to", "", "with --follow: send each event on to a local `URL` or port, rebuilt from the log")
 	f.StringVar(&o.secretFile, "forward-secret-file", "", "the `FILE` with the secret that --forward-to signs with; made where there is none")
+	o.target.Register(f)
 }
 
 func (o forwardOptions) check() error {
@@ -32,16 +36,16 @@ func (o forwardOptions) check() error {
 		return cli.Hinted(cli.Usagef("--forward-to needs a secret to sign with, which is not the webhook's own"),
 			"add --forward-secret-file FILE: it is made if it is not there, and your application reads it too")
 	}
-	return nil
+	return o.target.Check("--forward-to", o.to)
 }
 
 // forwarder sends events on. A nil one does nothing.
 type forwarder struct {
-	url    string
-	secret webhook.Secret
-	sender *webhook.Sender
-	file   string
-	made   bool
+	app     *cli.App
+	patient replay.Patient
+	secret  webhook.Secret
+	file    string
+	made    bool
 }
 
 // open finds the secret, or makes one.
@@ -49,11 +53,11 @@ func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if o.to == "" {
 		return nil, nil
 	}
-	target, err := cli.ParseURL("--forward-to", o.to)
+	u, err := cli.ParseURL("--forward-to", o.to)
 	if err != nil {
 		return nil, err
 	}
-	f := &forwarder{url: target.String(), file: o.secretFile}
+	f := &forwarder{app: a, file: o.secretFile}
 	text, err := a.ReadInput(o.secretFile, maxSecretFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		f.secret, f.made = webhook.GenerateSecret(), true
@@ -64,7 +68,11 @@ func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if err != nil {
 		return nil, cli.Usagef("--forward-secret-file %s: %w", o.secretFile, err)
 	}
-	f.sender = webhook.NewSender(webhook.SenderOptions{})
+	t, err := o.target.Open(a, httptarget.Options{URL: u, Timeout: webhook.DeliveryTimeout})
+	if err != nil {
+		return nil, err
+	}
+	f.patient = replay.Patient{Target: t, Refused: f.refused, Away: f.away, Back: f.back}
 	return f, nil
 }
 
@@ -91,7 +99,7 @@ func writeNew(name, text string) error {
 
 func (f *forwarder) close() {
 	if f != nil {
-		f.sender.Close()
+		_ = f.patient.Target.Close()
 	}
 }
 
@@ -103,55 +111,28 @@ func (f *forwarder) announce(a *cli.App) {
 		a.Say("made a secret for your application, in %s", f.file)
 	}
 	a.Say("sending events on to %s: rebuilt from Mender's log, so neither the bytes nor the time of Mender's own delivery; "+
-		"signed with the secret %s, and marked %s: %s", output.MaskURL(f.url), f.secret.Fingerprint(), cli.HeaderRebuilt, cli.RebuiltFrom)
+		"signed with the secret %s, and marked %s: %s", f.patient.Target, f.secret.Fingerprint(), target.HeaderRebuilt, replay.RebuiltFromLog)
 }
-
-const (
-	// forwardTries is how often an event is sent to an application that
-	// answers, but not well; one that does not answer is waited for.
-	forwardTries   = 3
-	forwardMaxWait = 10 * time.Second
-)
 
 // send delivers an event, and comes back when that is done: in the meantime
 // Mender's log keeps what comes after it. The error is ctx's.
-func (f *forwarder) send(ctx context.Context, a *cli.App, e *mender.Event) error {
+func (f *forwarder) send(ctx context.Context, e *mender.Event) error {
 	if f == nil {
 		return nil
 	}
-	body, err := json.Marshal(e.Event)
+	rebuilt, err := replay.FromLog(*e, f.secret)
 	if err != nil {
-		return fmt.Errorf("rebuild the event %s: %w", e.ID, err)
+		return err
 	}
-	told := false
-	wait := 500 * time.Millisecond
-	for try := 1; ; try++ {
-		req, err := webhook.NewRequest(ctx, f.url, body, f.secret)
-		if err != nil {
-			return cli.Usagef("--forward-to: %w", err)
-		}
-		req.Header.Set(cli.HeaderRebuilt, cli.RebuiltFrom)
-		d := f.sender.Do(req)
-		switch {
-		case d.Success():
-			if told {
-				a.Say("the application takes events again")
-			}
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case d.StatusCode != 0 && (try >= forwardTries || d.StatusCode < 500 && d.StatusCode != 429):
-			a.Warn("the application did not take event %s (status %d); going on with the next", e.ID, d.StatusCode)
-			return nil
-		case d.StatusCode == 0 && !told:
-			told = true
-			a.Warn("the application does not answer: %s; event %s and those after it wait for it", output.MaskText(d.Err.Error()), e.ID)
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		wait = min(2*wait, forwardMaxWait)
-	}
+	return f.patient.Deliver(ctx, rebuilt)
 }
+
+func (f *forwarder) refused(e target.Event, r target.Result) {
+	f.app.Warn("the application did not take event %s (status %d); going on with the next", e.ID, r.Status)
+}
+
+func (f *forwarder) away(e target.Event, r target.Result) {
+	f.app.Warn("the application does not answer: %s; event %s and those after it wait for it", output.MaskText(r.Err.Error()), e.ID)
+}
+
+func (f *forwarder) back() { f.app.Say("the application takes events again") }

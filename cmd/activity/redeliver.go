@@ -2,12 +2,13 @@ package activity
 
 import (
 	"context"
-	"crypto/tls"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -18,6 +19,7 @@ type redeliverOptions struct {
 	nats   cli.NatsFlags
 	dryRun bool
 	secret cli.SecretFlags
+	target cli.TargetFlags
 }
 
 // NewRedeliverCmd returns the redeliver command.
@@ -31,7 +33,7 @@ func NewRedeliverCmd(a *cli.App) *cobra.Command {
 From the log an event can only be rebuilt: its id, type and data are the same,
 its bytes are not (the log has its own time, and sorts the keys). It is signed
 anew with the webhook's secret, and marked with the header
-` + cli.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for the one on
+` + target.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for the one on
 a cluster) the stored bytes are sent, exactly, with the signature they came with.
 
 Without --to it goes where the webhook's URL points. A receiver that had the
@@ -57,6 +59,7 @@ not delivered.`,
 	o.nats.Register(f, "in place of --store: send what listen stored on this cluster, its servers' `URLS`")
 	f.StringVar(&o.to, "to", "", "send to this `URL`; 3000 and localhost:3000/hook are understood, too (default: the webhook's own)")
 	o.secret.Register(f)
+	o.target.Register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be sent, and send nothing")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -93,37 +96,38 @@ func runRedeliver(ctx context.Context, a *cli.App, o redeliverOptions, ids []str
 	if err := o.checkRedeliver(ids); err != nil {
 		return err
 	}
-	set, err := a.Settings()
-	if err != nil {
-		return err
-	}
 	events, err := o.gather(ctx, a, ids)
 	if err != nil {
 		return err
 	}
-	url, err := o.target(ctx, a)
+	t, err := o.openTarget(ctx, a)
 	if err != nil {
 		return err
 	}
-	sender := webhook.NewSender(webhook.SenderOptions{
-		TLSConfig: &tls.Config{InsecureSkipVerify: set.SkipVerify, MinVersion: tls.VersionTLS12}, //nolint:gosec // --skip-verify asks for it
-	})
-	defer sender.Close()
-	return o.send(ctx, a, p, sender, url, events)
+	defer func() { _ = t.Close() }()
+	if o.dryRun {
+		return o.show(a, p, t, events)
+	}
+	return o.send(ctx, a, p, t, events)
 }
 
-// target is --to, else the webhook's own URL.
-func (o redeliverOptions) target(ctx context.Context, a *cli.App) (string, error) {
-	if o.to != "" {
-		return o.to, nil
+// openTarget opens --to, or the webhook's own URL.
+func (o redeliverOptions) openTarget(ctx context.Context, a *cli.App) (target.Target, error) {
+	to := o.to
+	if to == "" {
+		client, err := a.Connect()
+		if err != nil {
+			return nil, err
+		}
+		i, err := cli.FindIntegration(ctx, client, "")
+		if err != nil {
+			return nil, cli.Hinted(err, "say where to send with --to URL")
+		}
+		to = i.Credentials.HTTP.URL
 	}
-	client, err := a.Connect()
+	u, err := cli.ParseURL("--to", to)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	i, err := cli.FindIntegration(ctx, client, "")
-	if err != nil {
-		return "", cli.Hinted(err, "say where to send with --to URL")
-	}
-	return i.Credentials.HTTP.URL, nil
+	return o.target.Open(a, httptarget.Options{URL: u, Timeout: webhook.DeliveryTimeout})
 }

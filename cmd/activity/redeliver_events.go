@@ -3,26 +3,18 @@ package activity
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
-
-// again is an event to send again: its id and the request for it.
-type again struct {
-	id, typ string
-	header  http.Header // beside what every delivery has
-	body    []byte
-	secret  webhook.Secret // zero: the header has the signature already
-}
 
 // gather takes the events from where they are, oldest first: the order in
 // which they happened is what a receiver expects.
-func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) ([]again, error) {
+func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
 	if o.stored() {
 		return o.fromStore(ctx, a, ids)
 	}
@@ -30,7 +22,7 @@ func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) 
 }
 
 // fromStore takes events as they were stored.
-func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []string) (events []again, err error) {
+func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []string) (events []target.Event, err error) {
 	store, err := (&cli.QueueOptions{Store: o.store, Nats: o.nats}).Attach(ctx, a)
 	if err != nil {
 		return nil, err
@@ -41,13 +33,13 @@ func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []strin
 		if err != nil {
 			return nil, cli.QueueError(err, id)
 		}
-		events = append(events, again{id: e.ID, typ: e.Type, header: e.Header, body: e.Body})
+		events = append(events, target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body})
 	}
 	return events, nil
 }
 
 // fromLog rebuilds events from Mender's log.
-func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string) ([]again, error) {
+func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
 	client, err := a.Connect()
 	if err != nil {
 		return nil, err
@@ -63,17 +55,14 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 	if err != nil {
 		return nil, err
 	}
-	a.Say("rebuilt from Mender's log: the bytes differ from those that were delivered, and %s says so", cli.HeaderRebuilt)
-	events := make([]again, 0, len(chosen))
+	a.Say("rebuilt from Mender's log: the bytes differ from those that were delivered, and %s says so", target.HeaderRebuilt)
+	events := make([]target.Event, 0, len(chosen))
 	for _, e := range slices.Backward(chosen) {
-		body, err := cli.Rebuild(e)
+		rebuilt, err := replay.FromLog(e, secret)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, again{
-			id: e.ID, typ: string(e.Type), body: body, secret: secret,
-			header: http.Header{cli.HeaderRebuilt: {cli.RebuiltFrom}},
-		})
+		events = append(events, rebuilt)
 	}
 	return events, nil
 }

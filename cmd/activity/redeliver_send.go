@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
+// redelivery is the result of one event.
 type redelivery struct {
 	ID         string  `json:"id"`
 	Type       string  `json:"type"`
@@ -23,74 +23,61 @@ type redelivery struct {
 	DryRun     bool    `json:"dry_run,omitempty"`
 }
 
-// send sends one after the other, so that the order is kept.
-func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printer, sender *webhook.Sender, url string, events []again) error {
+func newRedelivery(t target.Target, e target.Event, r target.Result) redelivery {
+	shown := redelivery{
+		ID: e.ID, Type: e.Type, Success: r.Err == nil, Duplicate: r.Duplicate,
+		StatusCode: r.Status, DurationMS: output.Milliseconds(r.Duration),
+	}
+	switch {
+	case r.Err != nil && r.Status == 0:
+		shown.Error = output.MaskText(fmt.Sprintf("Post %q: %v", t, r.Err))
+	case r.Err != nil:
+		shown.Error = r.Err.Error()
+	}
+	return shown
+}
+
+// send delivers the events and prints each result.
+func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
 	stream := p.Stream([]output.Column{
 		{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14, Color: cli.DeliveryColor}, {Name: "ERROR", Shrink: true},
 	})
 	progress := a.NewSending(len(events))
 	known := 0
-	for _, e := range events {
-		if err := ctx.Err(); err != nil {
-			progress.Stop()
-			return errors.Join(err, stream.Close())
-		}
-		r := redelivery{ID: e.id, Type: e.typ, DryRun: o.dryRun}
-		if !o.dryRun {
-			r = e.deliver(ctx, sender, url)
-		}
+	err := replay.Send(ctx, t, events, func(e target.Event, r target.Result) error {
 		progress.Sent.Add(1)
-		if !r.Success && !o.dryRun {
+		if r.Err != nil {
 			progress.Failed.Add(1)
 		}
 		if r.Duplicate {
 			known++
 		}
-		if err := stream.Write(output.Item{Value: r, Row: r.row(), Name: r.ID}); err != nil {
-			progress.Stop()
-			return err
-		}
-	}
+		shown := newRedelivery(t, e, r)
+		return stream.Write(output.Item{Value: shown, Row: shown.row(), Name: shown.ID})
+	})
 	progress.Stop()
-	if err := stream.Close(); err != nil {
+	if err := errors.Join(err, stream.Close()); err != nil {
 		return err
 	}
-	return o.sum(a, url, len(events), int(progress.Failed.Load()), known)
-}
-
-// sum says how it went.
-func (o redeliverOptions) sum(a *cli.App, url string, sent, failed, known int) error {
-	if o.dryRun {
-		a.Say("%s would be sent to %s", cli.Plural(sent, "event"), output.MaskURL(url))
-		return nil
-	}
-	a.Say("%s sent to %s: %d delivered, %d of them known there already, %d failed", cli.Plural(sent, "event"), output.MaskURL(url), sent-failed, known, failed)
+	sent, failed := len(events), int(progress.Failed.Load())
+	a.Say("%s sent to %s: %d delivered, %d of them known there already, %d failed", cli.Plural(sent, "event"), t, sent-failed, known, failed)
 	if failed > 0 {
 		return cli.Failf(cli.ExitFailed, "%d of %d events were not delivered", failed, sent)
 	}
 	return nil
 }
 
-// deliver makes one attempt. A receiver that has the event already answers
-// 409, or says so in a header.
-func (e again) deliver(ctx context.Context, sender *webhook.Sender, url string) redelivery {
-	r := redelivery{ID: e.id, Type: e.typ}
-	req, err := webhook.NewRequest(ctx, url, e.body, e.secret)
-	if err != nil {
-		r.Error = output.MaskText(err.Error())
-		return r
+// show prints the events that would be sent.
+func (o redeliverOptions) show(a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
+	stream := p.Stream([]output.Column{{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14}, {Name: "ERROR", Shrink: true}})
+	for _, e := range events {
+		shown := redelivery{ID: e.ID, Type: e.Type, DryRun: true}
+		if err := stream.Write(output.Item{Value: shown, Row: shown.row(), Name: shown.ID}); err != nil {
+			return err
+		}
 	}
-	for name, values := range e.header {
-		req.Header[name] = values
-	}
-	d := sender.Do(req)
-	r.StatusCode, r.DurationMS = d.StatusCode, cli.Milliseconds(d.Duration)
-	r.Duplicate = d.StatusCode == http.StatusConflict || d.Header.Get(target.HeaderDuplicate) != ""
-	r.Success = d.Success() || r.Duplicate
-	if !r.Success {
-		r.Error = output.MaskText(d.Err.Error())
-	}
-	return r
+	a.Say("%s would be sent to %s", cli.Plural(len(events), "event"), t)
+	return stream.Close()
 }
 
 func (r redelivery) row() []string {

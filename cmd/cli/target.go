@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
+	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // TargetFlags are the flags for connections to the application, as opposed to
@@ -17,6 +19,15 @@ type TargetFlags struct {
 // Register adds the flags to f.
 func (o *TargetFlags) Register(f *pflag.FlagSet) {
 	f.BoolVar(&o.skipVerify, "target-skip-verify", false, "do not verify the certificate of the application that events are sent to")
+}
+
+// Check returns an error if the flags are given without the flag that names a
+// target, whose value is to.
+func (o TargetFlags) Check(flag, to string) error {
+	if o.skipVerify && to == "" {
+		return Usagef("--target-skip-verify requires %s", flag)
+	}
+	return nil
 }
 
 // ParseURL reads the URL that a flag names as a target.
@@ -31,17 +42,41 @@ func ParseURL(flag, text string) (*url.URL, error) {
 // Open returns a target for options in which the URL is set. It trusts the
 // authority that --ca-cert names, and warns if certificates are not verified.
 func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Target, error) {
-	set, err := a.LocalSettings()
-	if err != nil {
+	var err error
+	if options.CACertFile, err = o.caCert(a); err != nil {
 		return nil, err
 	}
-	options.CACertFile, options.SkipVerify = set.CACertFile, o.skipVerify
-	if o.skipVerify {
-		a.Warn("the application's certificate is not verified (--target-skip-verify)")
-	}
+	options.SkipVerify = o.skipVerify
 	t, err := httptarget.New(options)
 	if err != nil {
 		return nil, Usagef("--ca-cert: %w", err)
 	}
 	return t, nil
+}
+
+// Sender returns a sender that delivers as Mender does, with the trust that
+// Open gives to a target.
+func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
+	file, err := o.caCert(a)
+	if err != nil {
+		return nil, err
+	}
+	s, err := trigger.NewSender(trigger.SenderOptions{CACertFile: file, SkipVerify: o.skipVerify, Connections: connections})
+	if err != nil {
+		return nil, Usagef("--ca-cert: %w", err)
+	}
+	return s, nil
+}
+
+// caCert returns the file with the authority to trust, and warns if none is
+// needed.
+func (o TargetFlags) caCert(a *App) (string, error) {
+	set, err := a.LocalSettings()
+	if err != nil {
+		return "", err
+	}
+	if o.skipVerify {
+		a.Warn("the application's certificate is not verified (--target-skip-verify)")
+	}
+	return set.CACertFile, nil
 }

@@ -48,11 +48,6 @@ func Joined[T ~string](values []T) string { return strings.Join(StringsOf(values
 // SortedKeys returns the keys of m in order.
 func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Milliseconds is d with three digits after the point, as -o json shows it.
-func Milliseconds(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
-}
-
 // Plural is "1 event", "2 events".
 func Plural(n int, noun string) string {
 	if n == 1 {

@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -84,16 +85,16 @@ func (d *demo) forge(ctx context.Context) error {
 	if err := d.step("5. Two forged requests, and what becomes of them", command+" --tamper", command+" --unsigned"); err != nil {
 		return err
 	}
-	sender := webhook.NewSender(webhook.SenderOptions{})
-	defer sender.Close()
+	l := trigger.Load{Sender: webhook.NewSender(webhook.SenderOptions{}), URL: d.hook}
+	defer l.Sender.Close()
 	forgeries := []struct {
 		what    string
-		options cli.TriggerOptions
+		tamper  bool
 		secret  webhook.Secret
 		verdict webhook.Verdict
 	}{
-		{"altered after signing", cli.TriggerOptions{Tamper: true}, d.secret, webhook.Invalid},
-		{"without a signature", cli.TriggerOptions{Unsigned: true}, webhook.Secret{}, webhook.Unsigned},
+		{"altered after signing", true, d.secret, webhook.Invalid},
+		{"without a signature", false, webhook.Secret{}, webhook.Unsigned},
 	}
 	for _, f := range forgeries {
 		event, err := webhook.NewEvent(uuid.NewString(), webhook.DeviceStatusChanged, d.a.Now(),
@@ -101,7 +102,8 @@ func (d *demo) forge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := (cli.Load{Sender: sender, URL: d.hook, Secret: f.secret, Options: f.options}).Deliver(ctx, event); err != nil {
+		l.Secret, l.Tamper = f.secret, f.tamper
+		if _, err := l.Deliver(ctx, event); err != nil {
 			return err
 		}
 		r, err := d.expect(ctx, f.verdict, http.StatusUnauthorized)

@@ -108,8 +108,8 @@ func (d *display) item(e listener.Event) output.Item {
 		return output.Item{Value: record, Row: recordRow(record, utc, len(d.l.secrets()) > 1), Name: record.ID}
 	case listener.Attempted:
 		line := attemptLine{Kind: "forwarded", At: e.At.UTC(), ID: e.ID, Type: e.Type, Forward: &forwardLine{
-			URL: e.Target, Status: e.Status, DurationMS: cli.Milliseconds(e.Duration),
-			Attempt: e.Attempt, PauseMS: cli.Milliseconds(e.Pause),
+			URL: e.Target, Status: e.Status, DurationMS: output.Milliseconds(e.Duration),
+			Attempt: e.Attempt, PauseMS: output.Milliseconds(e.Pause),
 		}}
 		if e.Err != nil {
 			line.Forward.Error = e.Err.Error()

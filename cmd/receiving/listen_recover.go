@@ -9,6 +9,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -107,16 +108,11 @@ func (l *listening) signingSecret() webhook.Secret {
 
 // publishRebuilt stores an event of the log as if it had been delivered.
 func publishRebuilt(ctx context.Context, queue *relay.Queue, e mender.Event, secret webhook.Secret) (relay.Outcome, error) {
-	body, err := cli.Rebuild(e)
+	rebuilt, err := replay.FromLog(e, secret)
 	if err != nil {
 		return "", err
 	}
-	req, err := webhook.NewRequest(ctx, "http://localhost/", body, secret)
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set(cli.HeaderRebuilt, cli.RebuiltFrom)
-	outcome, err := queue.Publish(ctx, relay.Event{ID: e.ID, Type: string(e.Type), Body: body, Header: req.Header})
+	outcome, err := queue.Publish(ctx, relay.Event{ID: rebuilt.ID, Type: rebuilt.Type, Body: rebuilt.Body, Header: rebuilt.Header})
 	if errors.Is(err, relay.ErrFull) {
 		return outcome, cli.Hinted(err, "--max-bytes allows more")
 	}

@@ -94,7 +94,7 @@ func (o *relayOptions) check() error {
 		return err
 	}
 	if o.forwardTo == "" {
-		return nil
+		return o.target.Check("--forward-to", o.forwardTo)
 	}
 	_, err := cli.ParseURL("--forward-to", o.forwardTo)
 	return err

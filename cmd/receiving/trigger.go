@@ -2,22 +2,30 @@ package receiving
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
+type triggerOptions struct {
+	to       string
+	dataFile string
+	unsigned bool
+	template trigger.Template
+	load     trigger.Load
+	secret   cli.SecretFlags
+	target   cli.TargetFlags
+}
+
 // NewTriggerCmd returns the trigger command.
 func NewTriggerCmd(a *cli.App) *cobra.Command {
-	o := cli.TriggerOptions{}
+	o := triggerOptions{}
 	cmd := &cobra.Command{
 		Use:   "trigger TYPE --to URL",
 		Short: "Send an event to a receiver, as Mender would",
@@ -41,120 +49,93 @@ means that a delivery failed.`,
 			return cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTrigger(cmd.Context(), a, o, webhook.EventType(args[0]))
+			o.template.Type = webhook.EventType(args[0])
+			return runTrigger(cmd.Context(), a, o)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.To, "to", "", "the receiver's `URL`; 8090, :8090/hook and localhost:8090 are understood")
-	f.StringVar(&o.Device, "device", "", "the device's `ID` (default: a new one for each event)")
-	f.StringVar(&o.Status, "status", string(webhook.StatusAccepted), "the device's new `STATUS`")
-	f.StringVar(&o.DataFile, "data", "", "a `FILE` with the event's data, as JSON (- is stdin)")
-	o.Secret.Register(f)
-	f.IntVar(&o.Count, "count", 1, "send `N` events")
-	f.IntVar(&o.Concurrency, "concurrency", 1, "make `N` deliveries at the same time")
-	f.BoolVar(&o.Tamper, "tamper", false, "alter a byte after signing")
-	f.BoolVar(&o.Unsigned, "unsigned", false, "send without a signature")
-	f.BoolVar(&o.Duplicate, "duplicate", false, "send each event twice")
-	f.BoolVar(&o.Shuffle, "shuffle", false, "send the events out of order")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`; 8090, :8090/hook and localhost:8090 are understood")
+	f.StringVar(&o.template.Device, "device", "", "the device's `ID` (default: a new one for each event)")
+	f.StringVar((*string)(&o.template.Status), "status", string(webhook.StatusAccepted), "the device's new `STATUS`")
+	f.StringVar(&o.dataFile, "data", "", "a `FILE` with the event's data, as JSON (- is stdin)")
+	o.secret.Register(f)
+	o.target.Register(f)
+	f.IntVar(&o.load.Count, "count", 1, "send `N` events")
+	f.IntVar(&o.load.Concurrency, "concurrency", 1, "make `N` deliveries at the same time")
+	f.BoolVar(&o.load.Tamper, "tamper", false, "alter a byte after signing")
+	f.BoolVar(&o.unsigned, "unsigned", false, "send without a signature")
+	f.BoolVar(&o.load.Duplicate, "duplicate", false, "send each event twice")
+	f.BoolVar(&o.load.Shuffle, "shuffle", false, "send the events out of order")
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(cli.StringsOf(webhook.DeviceStatuses()), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func runTrigger(ctx context.Context, a *cli.App, o cli.TriggerOptions, typ webhook.EventType) error {
+func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
-	if o.To == "" {
+	if err := o.prepare(ctx, a); err != nil {
+		return err
+	}
+	defer o.load.Sender.Close()
+	if o.load.Count == 1 && !o.load.Duplicate {
+		return triggerOne(ctx, p, o.load)
+	}
+	return triggerMany(ctx, p, o.load)
+}
+
+// prepare checks the options and fills in what the load needs.
+func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
+	if o.to == "" {
 		return cli.Hinted(cli.Usagef("trigger needs --to URL"), "`mender-webhooks listen` is a receiver to try: --to 8090")
 	}
-	if o.To, err = cli.ReceiverURL("--to", o.To); err != nil {
+	if o.load.URL, err = cli.ReceiverURL("--to", o.to); err != nil {
 		return err
 	}
-	if o.Count < 1 || o.Concurrency < 1 {
+	if o.load.Count < 1 || o.load.Concurrency < 1 {
 		return cli.Usagef("--count and --concurrency are 1 at least")
 	}
-	set, err := a.LocalSettings()
-	if err != nil {
+	if !o.unsigned {
+		if o.load.Secret, err = o.secret.One(ctx, a); err != nil {
+			return err
+		}
+		if o.load.Secret.IsZero() && o.load.Tamper {
+			return cli.Usagef("--tamper needs a secret: without a signature nothing can be seen of it")
+		}
+	}
+	if err := o.readData(a); err != nil {
 		return err
 	}
-	secret, err := o.SigningSecret(ctx, a)
-	if err != nil {
-		return err
-	}
-	makeEvent, err := eventMaker(a, o, typ)
-	if err != nil {
-		return err
-	}
-	sender := webhook.NewSender(webhook.SenderOptions{
-		MaxIdleConns: o.Concurrency,
-		TLSConfig:    &tls.Config{InsecureSkipVerify: set.SkipVerify, MinVersion: tls.VersionTLS12},
-	})
-	defer sender.Close()
-	l := cli.Load{Sender: sender, URL: o.To, Secret: secret, Options: o, Event: makeEvent}
-	if o.Count == 1 && !o.Duplicate {
-		return triggerOne(ctx, p, l)
-	}
-	return cli.TriggerMany(ctx, p, l)
+	a.WarnUnknown("--status", []string{string(o.template.Status)}, cli.StringsOf(webhook.DeviceStatuses()))
+	o.load.Event = func() (webhook.Event, error) { return o.template.Event(a.Now().UTC()) }
+	o.load.Sender, err = o.target.Sender(a, o.load.Concurrency)
+	return err
 }
 
-// eventMaker returns what makes the n-th event.
-func eventMaker(a *cli.App, o cli.TriggerOptions, typ webhook.EventType) (func(n int) (webhook.Event, error), error) {
-	var fixed json.RawMessage
-	if o.DataFile != "" {
-		data, err := a.ReadInput(o.DataFile, webhook.MaxBody)
+// readData reads --data, which types that Mender does not send require.
+func (o *triggerOptions) readData(a *cli.App) error {
+	if o.dataFile != "" {
+		data, err := a.ReadInput(o.dataFile, webhook.MaxBody)
 		if err != nil {
-			return nil, cli.Hinted(fmt.Errorf("--data: %w", err), "it takes the name of a file; - is stdin")
+			return cli.Hinted(fmt.Errorf("--data: %w", err), "it takes the name of a file; - is stdin")
 		}
 		if !json.Valid(data) {
-			return nil, cli.Usagef("--data %s: it is not JSON", o.DataFile)
+			return cli.Usagef("--data %s: it is not JSON", o.dataFile)
 		}
-		fixed = data
-	} else if _, known := payload(typ, "", "", time.Time{}); !known {
-		err := cli.Usagef("%q is no event type of Mender's", typ)
-		if similar := cli.SimilarTo(string(typ), cli.StringsOf(webhook.EventTypes())); similar != "" {
-			return nil, cli.Hinted(err, "did you mean %s? Any type can be sent with --data FILE", similar)
-		}
-		return nil, cli.Hinted(err, "give its data with --data FILE, or use one of %s", cli.Joined(webhook.EventTypes()))
+		o.template.Data = data
+		return nil
 	}
-	a.WarnUnknown("--status", []string{o.Status}, cli.StringsOf(webhook.DeviceStatuses()))
-	return func(int) (webhook.Event, error) {
-		device, at := o.Device, a.Now().UTC()
-		if device == "" {
-			device = uuid.NewString()
-		}
-		if fixed != nil {
-			return webhook.NewEvent(uuid.NewString(), typ, at, fixed)
-		}
-		data, _ := payload(typ, device, webhook.DeviceStatus(o.Status), at)
-		return webhook.NewEvent(uuid.NewString(), typ, at, data)
-	}, nil
-}
-
-// payload is what Mender says of a device in an event of this type.
-func payload(typ webhook.EventType, device string, status webhook.DeviceStatus, at time.Time) (data any, known bool) {
-	switch typ {
-	case webhook.DeviceProvisioned:
-		created := at.Add(-time.Minute).Truncate(time.Second)
-		return webhook.Device{
-			ID: device, Status: status, CreatedTS: &created,
-			AuthSets: []webhook.AuthSet{{
-				ID: uuid.NewString(), DeviceID: device, Status: status, TS: &created,
-				IdentityData: json.RawMessage(`{"mac":"02:00:00:12:34:56"}`),
-				PubKey:       "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n",
-			}},
-		}, true
-	case webhook.DeviceStatusChanged:
-		return webhook.StatusChange{ID: device, Status: status}, true
-	case webhook.DeviceDecommissioned:
-		return webhook.Decommission{ID: device}, true
-	case webhook.DeviceInventoryChanged:
-		return webhook.InventoryChange{DeviceID: device, Inventory: []webhook.InventoryAttribute{
-			{Name: "artifact_name", Scope: "inventory", Value: json.RawMessage(`"release-1"`)},
-		}}, true
+	if o.template.Known() {
+		return nil
 	}
-	return nil, false
+	typ := string(o.template.Type)
+	err := cli.Usagef("%q is no event type of Mender's", typ)
+	if similar := cli.SimilarTo(typ, cli.StringsOf(webhook.EventTypes())); similar != "" {
+		return cli.Hinted(err, "did you mean %s? Any type can be sent with --data FILE", similar)
+	}
+	return cli.Hinted(err, "give its data with --data FILE, or use one of %s", cli.Joined(webhook.EventTypes()))
 }
 
 type triggerResult struct {
@@ -166,8 +147,8 @@ type triggerResult struct {
 	DurationMS float64           `json:"duration_ms"`
 }
 
-func triggerOne(ctx context.Context, p *output.Printer, l cli.Load) error {
-	event, err := l.Event(0)
+func triggerOne(ctx context.Context, p *output.Printer, l trigger.Load) error {
+	event, err := l.Event()
 	if err != nil {
 		return err
 	}
@@ -180,7 +161,7 @@ func triggerOne(ctx context.Context, p *output.Printer, l cli.Load) error {
 	}
 	r := triggerResult{
 		ID: event.ID, Type: event.Type, Success: d.Success(), StatusCode: d.StatusCode,
-		DurationMS: cli.Milliseconds(d.Duration),
+		DurationMS: output.Milliseconds(d.Duration),
 	}
 	if d.Err != nil {
 		r.Error = output.MaskText(d.Err.Error())
@@ -197,7 +178,40 @@ func triggerOne(ctx context.Context, p *output.Printer, l cli.Load) error {
 		return err
 	}
 	if !r.Success {
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "the delivery failed: %s", r.Error), "%s", cli.ExplainDelivery(d))
+		return cli.Hinted(cli.Failf(cli.ExitFailed, "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
 	}
 	return nil
+}
+
+func triggerMany(ctx context.Context, p *output.Printer, l trigger.Load) error {
+	sum, err := l.Run(ctx)
+	if err := p.Print(output.View{Value: sum, Fields: summaryFields(sum)}); err != nil {
+		return err
+	}
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case sum.Failed > 0:
+		return cli.Failf(cli.ExitFailed, "%d of %d deliveries failed", sum.Failed, sum.Sent)
+	}
+	return nil
+}
+
+func summaryFields(s trigger.Summary) []output.Field {
+	rows := [][2]string{
+		{"Sent", fmt.Sprintf("%d in %.1f s, %.0f/s", s.Sent, s.DurationMS/1000, s.Rate)},
+		{"Succeeded", fmt.Sprint(s.Succeeded)},
+		{"Failed", fmt.Sprint(s.Failed)},
+		{"Latency", fmt.Sprintf("p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms",
+			s.LatencyMS.P50, s.LatencyMS.P90, s.LatencyMS.P99, s.LatencyMS.Max)},
+	}
+	for _, code := range cli.SortedKeys(s.Statuses) {
+		rows = append(rows, [2]string{"Status " + code, fmt.Sprint(s.Statuses[code])})
+	}
+	for _, text := range cli.SortedKeys(s.Errors) {
+		rows = append(rows, [2]string{"No answer", fmt.Sprintf("%d: %s", s.Errors[text], text)})
+	}
+	return cli.Details(rows)
 }

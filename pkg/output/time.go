@@ -38,6 +38,12 @@ func Duration(d time.Duration) string {
 	}
 }
 
+// Milliseconds returns a length of time as JSON output shows it: in
+// milliseconds, with three decimals.
+func Milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
 func units(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
 	text := fmt.Sprintf("%d%s", d/large, largeName)
 	if rest := d % large / small; rest > 0 {

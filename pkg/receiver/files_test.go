@@ -184,7 +184,7 @@ func TestTLSReload(t *testing.T) {
 	}
 
 	// A delivery over TLS, as Mender would send it, but for the authority.
-	sender := webhook.NewSender(webhook.SenderOptions{TLSConfig: &tls.Config{InsecureSkipVerify: true}})
+	sender := webhook.NewSender(webhook.SenderOptions{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}})
 	defer sender.Close()
 	url := strings.Replace(r.url, "http:", "https:", 1)
 	if d := sender.Send(context.Background(), url, []byte(event), webhook.Secret{}); d.Err != nil || d.StatusCode != http.StatusNoContent {

@@ -3,7 +3,6 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,12 +25,19 @@ func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*h
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	if !secret.IsZero() {
-		req.Header.Set(HeaderAlgorithm, Algorithm)
-		req.Header.Set(HeaderSignature, secret.Sign(body))
-	}
+	req.Header = Header(body, secret)
 	return req, nil
+}
+
+// Header returns the headers that iot-manager sets for a delivery of body,
+// with the signature's if there is a secret.
+func Header(body []byte, secret Secret) http.Header {
+	header := http.Header{"Content-Type": {"application/json"}}
+	if !secret.IsZero() {
+		header.Set(HeaderAlgorithm, Algorithm)
+		header.Set(HeaderSignature, secret.Sign(body))
+	}
+	return header
 }
 
 // Delivery is how one attempt went.
@@ -75,9 +81,10 @@ type SenderOptions struct {
 	// MaxIdleConns is how many idle connections are kept to one receiver; 0
 	// means 2, which is what iot-manager's client comes to.
 	MaxIdleConns int
-	// TLSConfig is for receivers whose certificate no public authority
-	// vouches for.
-	TLSConfig *tls.Config
+	// Transport carries the requests, for proxies and for certificates that no
+	// public authority vouches for. The Sender sets what makes it deliver as
+	// iot-manager does, and uses it alone; nil means a new one, without a proxy.
+	Transport *http.Transport
 	// CheckAddress refuses to connect to an address (host:port) by its
 	// error, after name resolution. Mender refuses reserved addresses so.
 	CheckAddress func(address string) error
@@ -95,25 +102,25 @@ func NewSender(o SenderOptions) *Sender {
 	if o.Timeout == 0 {
 		o.Timeout = DeliveryTimeout
 	}
-	dialer := &net.Dialer{}
-	if o.CheckAddress != nil {
-		dialer.Control = func(_, address string, _ syscall.RawConn) error {
-			return o.CheckAddress(address)
-		}
+	transport := o.Transport
+	if transport == nil {
+		transport = &http.Transport{}
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
+	if o.CheckAddress != nil {
+		dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+			return o.CheckAddress(address)
+		}}
+		transport.DialContext = dialer.DialContext
+	}
+	transport.TLSHandshakeTimeout = o.Timeout
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, o.MaxIdleConns
+	transport.IdleConnTimeout = idleConnTimeout
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	return &Sender{
 		timeout: o.Timeout,
 		client: &http.Client{
-			Transport: &http.Transport{
-				DialContext:         dialer.DialContext,
-				TLSClientConfig:     o.TLSConfig,
-				TLSHandshakeTimeout: o.Timeout,
-				MaxIdleConnsPerHost: o.MaxIdleConns,
-				IdleConnTimeout:     idleConnTimeout,
-				Protocols:           protocols,
-			},
+			Transport: transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},

@@ -335,7 +335,7 @@ func TestSendOverTLS(t *testing.T) {
 		t.Errorf("a certificate nobody vouches for: %+v", d)
 	}
 	trusting := &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
-	if d := newSender(t, SenderOptions{TLSConfig: trusting}).Send(t.Context(), server.URL, nil, Secret{}); !d.Success() {
+	if d := newSender(t, SenderOptions{Transport: &http.Transport{TLSClientConfig: trusting}}).Send(t.Context(), server.URL, nil, Secret{}); !d.Success() {
 		t.Errorf("a trusted one: %+v", d)
 	}
 }

@@ -1,0 +1,107 @@
+// Package replay sends events again, from Mender's log or from listen's store
+// to a target.
+package replay
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// RebuiltFromLog is the value of target.HeaderRebuilt in events that FromLog
+// returns.
+const RebuiltFromLog = "from-log"
+
+// FromLog rebuilds a delivery from an event in Mender's log, signed with the
+// secret, if there is one. The log has neither the bytes nor the time of the
+// original delivery, so target.HeaderRebuilt marks it.
+func FromLog(e mender.Event, secret webhook.Secret) (target.Event, error) {
+	body, err := e.Event.MarshalJSON()
+	if err != nil {
+		return target.Event{}, fmt.Errorf("rebuild event %s: %w", e.ID, err)
+	}
+	header := webhook.Header(body, secret)
+	header.Set("User-Agent", "Go-http-client/1.1") // Mender's
+	header.Set(target.HeaderRebuilt, RebuiltFromLog)
+	return target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body}, nil
+}
+
+// Send delivers the events one after the other, so that they arrive in order,
+// and passes each result on. It stops when ctx ends or report fails, and
+// returns that error. A target that knew an event has taken it.
+func Send(ctx context.Context, t target.Target, events []target.Event, report func(target.Event, target.Result) error) error {
+	for _, e := range events {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r := t.Deliver(ctx, e)
+		if err := ctx.Err(); err != nil && r.Err != nil {
+			return err
+		}
+		if r.Duplicate {
+			r.Err = nil
+		}
+		if err := report(e, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// tries is how often an event is sent to an application that answers with
+	// a failure that may pass.
+	tries   = 3
+	minWait = 500 * time.Millisecond
+	maxWait = 10 * time.Second
+)
+
+// Patient delivers events to a target that may be away for a while.
+type Patient struct {
+	Target target.Target
+	// Refused reports an event that the application answered with a failure,
+	// and that is not sent again.
+	Refused func(target.Event, target.Result)
+	// Away reports the first failure without an answer, and Back the first
+	// success after it.
+	Away func(target.Event, target.Result)
+	Back func()
+}
+
+// Deliver returns once the application took the event or refused it, however
+// long it is away, or with ctx's error.
+func (p Patient) Deliver(ctx context.Context, e target.Event) error {
+	away := false
+	wait := minWait
+	for try := 1; ; try++ {
+		r := p.Target.Deliver(ctx, e)
+		switch {
+		case r.Err == nil || r.Duplicate:
+			if away {
+				p.Back()
+			}
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case r.Permanent || r.Status != 0 && (try >= tries || !mayPass(r.Status)):
+			p.Refused(e, r)
+			return nil
+		case r.Status == 0 && !away:
+			away = true
+			p.Away(e, r)
+		}
+		select {
+		case <-time.After(max(wait, min(r.RetryAfter, maxWait))):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		wait = min(2*wait, maxWait)
+	}
+}
+
+func mayPass(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }

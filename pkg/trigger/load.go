@@ -1,0 +1,213 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// Load is one event, or many, for one receiver. Sender, URL and Event are
+// required.
+type Load struct {
+	Sender *webhook.Sender
+	URL    string
+	Secret webhook.Secret // zero leaves the events unsigned
+	// Event makes the next event. It is called from one goroutine.
+	Event func() (webhook.Event, error)
+	// Tamper alters a byte of each event after signing it.
+	Tamper bool
+	// Count is how many events Run makes, and Concurrency how many it
+	// delivers at the same time; 0 means 1.
+	Count, Concurrency int
+	// Duplicate sends each event twice, and Shuffle sends them out of order.
+	Duplicate, Shuffle bool
+}
+
+// Deliver sends one event. The error is about the event or the URL; how the
+// receiver took it is in the Delivery.
+func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Delivery, error) {
+	body, err := event.MarshalJSON()
+	if err != nil {
+		return webhook.Delivery{}, err
+	}
+	header := webhook.Header(body, l.Secret)
+	if l.Tamper {
+		body = tampered(body)
+	}
+	req, err := webhook.NewRequest(ctx, l.URL, body, webhook.Secret{})
+	if err != nil {
+		return webhook.Delivery{}, err
+	}
+	req.Header = header
+	return l.Sender.Do(req), nil
+}
+
+// tampered changes one digit in the second half of a body, so that it stays
+// JSON and only the signature gives it away.
+func tampered(body []byte) []byte {
+	altered := slices.Clone(body)
+	for i := len(altered) / 2; i < len(altered); i++ {
+		if c := altered[i]; c >= '0' && c <= '8' {
+			altered[i]++
+			return altered
+		}
+	}
+	altered[len(altered)-1] = ' '
+	return altered
+}
+
+// Summary is how a load went.
+type Summary struct {
+	Sent       int            `json:"sent"`
+	Succeeded  int            `json:"succeeded"`
+	Failed     int            `json:"failed"`
+	DurationMS float64        `json:"duration_ms"`
+	Rate       float64        `json:"rate"` // deliveries a second
+	LatencyMS  Latency        `json:"latency_ms"`
+	Statuses   map[string]int `json:"status_codes"`
+	Errors     map[string]int `json:"errors,omitempty"`
+}
+
+// Latency is how long deliveries took, in milliseconds.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Run delivers the events until all are sent or ctx ends. A delivery that ctx
+// cut short is not counted. The error is about an event that could not be
+// made.
+func (l Load) Run(ctx context.Context) (Summary, error) {
+	l.Concurrency = max(l.Concurrency, 1)
+	making, stop := context.WithCancel(ctx)
+	defer stop()
+	queue := make(chan webhook.Event, l.Concurrency)
+	var makeErr error
+	go func() {
+		defer close(queue)
+		makeErr = l.makeEvents(making, queue)
+	}()
+	deliveries := make([][]webhook.Delivery, l.Concurrency)
+	start := time.Now()
+	var workers sync.WaitGroup
+	for i := range deliveries {
+		workers.Go(func() { deliveries[i] = l.work(ctx, queue) })
+	}
+	workers.Wait()
+	took := time.Since(start)
+	stop()
+	for range queue { // until it is closed, after which makeErr is settled
+		continue
+	}
+	return summarize(slices.Concat(deliveries...), took), makeErr
+}
+
+// shuffleWindow is how many events Shuffle mixes at once.
+const shuffleWindow = 1000
+
+// makeEvents makes events whose times are in order, whatever order they are
+// sent in.
+func (l Load) makeEvents(ctx context.Context, queue chan<- webhook.Event) error {
+	var batch []webhook.Event
+	for n := range max(l.Count, 1) {
+		e, err := l.Event()
+		if err != nil {
+			return err
+		}
+		batch = append(batch, e)
+		if l.Duplicate {
+			batch = append(batch, e)
+		}
+		if l.Shuffle && len(batch) < shuffleWindow && n < l.Count-1 {
+			continue
+		}
+		if l.Shuffle {
+			rand.Shuffle(len(batch), func(i, j int) { batch[i], batch[j] = batch[j], batch[i] })
+		}
+		for _, e := range batch {
+			select {
+			case queue <- e:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		batch = batch[:0]
+	}
+	return nil
+}
+
+func (l Load) work(ctx context.Context, queue <-chan webhook.Event) []webhook.Delivery {
+	var done []webhook.Delivery
+	for event := range queue {
+		d, err := l.Deliver(ctx, event)
+		if err != nil {
+			d.Err = err
+		}
+		if errors.Is(d.Err, context.Canceled) {
+			return done
+		}
+		done = append(done, d)
+	}
+	return done
+}
+
+func summarize(all []webhook.Delivery, took time.Duration) Summary {
+	s := Summary{
+		Sent: len(all), DurationMS: output.Milliseconds(took), Statuses: map[string]int{},
+		Rate: float64(len(all)) / max(took.Seconds(), 1e-9),
+	}
+	durations := make([]time.Duration, 0, len(all))
+	for _, d := range all {
+		durations = append(durations, d.Duration)
+		if d.StatusCode != 0 {
+			s.Statuses[fmt.Sprint(d.StatusCode)]++
+		}
+		if d.Success() {
+			s.Succeeded++
+			continue
+		}
+		s.Failed++
+		if d.StatusCode == 0 {
+			if s.Errors == nil {
+				s.Errors = map[string]int{}
+			}
+			s.Errors[output.MaskText(rootCause(d.Err).Error())]++
+		}
+	}
+	slices.Sort(durations)
+	s.LatencyMS = Latency{
+		P50: percentile(durations, 50), P90: percentile(durations, 90),
+		P99: percentile(durations, 99), Max: percentile(durations, 100),
+	}
+	return s
+}
+
+// rootCause leaves out what differs between two failures for the same reason,
+// such as the local port.
+func rootCause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// percentile returns the smallest of the sorted durations that p percent of
+// them do not exceed, in milliseconds.
+func percentile(sorted []time.Duration, p int) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return output.Milliseconds(sorted[max((len(sorted)*p+99)/100, 1)-1])
+}
