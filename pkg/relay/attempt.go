@@ -30,7 +30,8 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
 	entry.Attempts = int(meta.NumDelivered)
 	defer f.keepAlive(msg)()
-	if entry.Attempts > 1 && f.doneElsewhere(msg, entry) {
+	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
+		f.settle(msg, entry)
 		return
 	}
 	if f.tooOld(entry, 0) {
@@ -46,7 +47,6 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	a := f.target.Deliver(f.work, target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body})
 	if a.Err != nil && f.work.Err() != nil {
 		f.tracker.release(e.Sequence)
-		f.returned.Add(1)
 		_ = msg.Nak() // at shutdown; without it, AckWait does the same
 		return
 	}
@@ -74,9 +74,6 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {
 	f.tracker.settle(e.Sequence, e.Stored)
 	f.ack(msg)
-	if e.Attempts > 1 {
-		f.tell(e.Sequence)
-	}
 }
 
 var errTooOld = errors.New("it waited too long")

@@ -228,25 +228,23 @@ func newChaos(t *testing.T, program string, concurrency int) *chaos {
 // fault is one thing that goes wrong, for a while.
 type fault struct {
 	name string
-	// repeats says whether events may be forwarded again.
-	repeats bool
-	make    func(c *chaos, round int)
+	make func(c *chaos, round int)
 }
 
 func faults() []fault {
 	return []fault{
-		{"leaders step down", false, func(c *chaos, _ int) {
+		{"leaders step down", func(c *chaos, _ int) {
 			c.stepDown("STREAM.LEADER.STEPDOWN.MENDER_EVENTS")
 			time.Sleep(300 * time.Millisecond)
 			c.stepDown("CONSUMER.LEADER.STEPDOWN.MENDER_EVENTS.forward")
 			time.Sleep(300 * time.Millisecond)
 		}},
-		{"a listener is killed", true, func(c *chaos, _ int) {
+		{"a listener is killed", func(c *chaos, _ int) {
 			c.listeners[0].kill()
 			time.Sleep(200 * time.Millisecond)
 			c.listeners[0].start()
 		}},
-		{"the network is cut", true, func(c *chaos, _ int) {
+		{"the network is cut", func(c *chaos, _ int) {
 			for _, p := range c.proxies {
 				p.set(true)
 			}
@@ -255,7 +253,7 @@ func faults() []fault {
 				p.set(false)
 			}
 		}},
-		{"a node is killed", true, func(c *chaos, round int) {
+		{"a node is killed", func(c *chaos, round int) {
 			node := round % 3
 			c.nodes.kill(node)
 			time.Sleep(time.Second)
@@ -265,7 +263,7 @@ func faults() []fault {
 }
 
 // round makes a fault under load, and waits until all that was promised is
-// delivered. It returns how many events were delivered twice meanwhile.
+// delivered, at least once.
 func (c *chaos) round(n int, f fault) {
 	c.t.Helper()
 	before := c.repeats()
@@ -304,9 +302,6 @@ func (c *chaos) round(n int, f fault) {
 	defer c.load.mu.Unlock()
 	c.t.Logf("round %d, %s: %d events promised so far, %d refused, %d forwarded again; all there %s after",
 		n, f.name, len(c.load.promised), c.load.refused, repeats, time.Since(start).Round(time.Millisecond))
-	if repeats > 0 && !f.repeats {
-		c.t.Errorf("round %d, %s: %d events were forwarded again", n, f.name, repeats)
-	}
 	if c.load.slowest > 1500*time.Millisecond+2*c.load.noise {
 		c.t.Errorf("round %d, %s: an answer took %s, on a machine that adds %s", n, f.name, c.load.slowest, c.load.noise)
 	}
@@ -387,13 +382,9 @@ func TestStockServer(t *testing.T) {
 	needRounds(t)
 	t.Parallel()
 	c := newChaos(t, stockServer(t), 1)
-	// Old servers hand an event out before they agreed on having done so: when
-	// a leader steps down, it may come again.
 	for i := range *rounds {
 		all := faults()
-		f := all[(i+1)%len(all)]
-		f.repeats = true
-		c.round(i, f)
+		c.round(i, all[(i+1)%len(all)])
 	}
 	c.inOrder()
 }

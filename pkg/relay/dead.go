@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -114,11 +116,20 @@ func (q *Queue) revive(ctx context.Context, id string) error {
 		header.Del(name)
 	}
 	stripNats(header) // what a direct get adds
-	// Under its own id it would be a duplicate. This one is the same for
-	// each try, so that a retry that broke off can be repeated.
-	header.Set(nats.MsgIdHdr, id+"/retry/"+strconv.FormatUint(raw.Sequence, 10))
+	// Under its own id it would be a duplicate. This one is the same each time
+	// this letter is retried, so that an interrupted retry can be repeated.
+	header.Set(nats.MsgIdHdr, retryID(id, raw))
 	header.Set(headerOriginal, id)
-	if _, err := q.send(ctx, &nats.Msg{Subject: q.subject("events", typ), Header: header, Data: raw.Data}); err != nil {
+	msg := &nats.Msg{Subject: q.subject("events", typ), Header: header, Data: raw.Data}
+	ack, err := q.sendSettled(ctx, msg)
+	if err == nil && ack.Duplicate {
+		// An earlier retry stored it, but that copy may have been dropped since.
+		if _, err = q.events.GetMsg(ctx, ack.Sequence); errors.Is(err, jetstream.ErrMsgNotFound) {
+			header.Set(nats.MsgIdHdr, retryID(id, raw)+"/"+rand.Text())
+			_, err = q.sendSettled(ctx, msg)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if q.durable != nil {
@@ -127,6 +138,12 @@ func (q *Queue) revive(ctx context.Context, id string) error {
 		}
 	}
 	return q.removeDead(ctx, raw.Sequence)
+}
+
+// retryID names a retry of a dead letter. The time is part of it, since a
+// stream that was deleted and created again reuses its sequences.
+func retryID(id string, letter *jetstream.RawStreamMsg) string {
+	return fmt.Sprintf("%s/retry/%d-%d", id, letter.Sequence, letter.Time.UnixNano())
 }
 
 // removeDead removes a dead letter. One that is gone already, since the event

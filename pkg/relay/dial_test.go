@@ -317,26 +317,6 @@ func TestStatusOfSeveral(t *testing.T) {
 	}
 }
 
-// TestConcurrencyOfSeveral tells who starts with another concurrency than a
-// listener that is there.
-func TestConcurrencyOfSeveral(t *testing.T) {
-	url := startServer(t, nil)
-	app := newApplication(t, nil)
-	said := &talk{t: t}
-	for _, concurrency := range []int{1, 4} {
-		o := quick(app.URL)
-		o.Concurrency = concurrency
-		f, err := mustDial(t, relay.DialOptions{URLs: []string{url}, Logf: said.logf}).Forward(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = f.Stop(context.Background()) })
-	}
-	eventually(t, "it is said", func() bool {
-		return strings.Contains(said.String(), "has a concurrency of 1, and this one of 4")
-	})
-}
-
 // TestQueueOverCluster looks after dead letters from a third process.
 func TestQueueOverCluster(t *testing.T) {
 	url := startServer(t, nil)

@@ -2,12 +2,10 @@ package relay
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -77,7 +75,6 @@ type Step struct {
 type Forwarder struct {
 	q      *Queue
 	o      ForwardOptions
-	name   string // of this one among several, at random
 	target target.Target
 	cons   jetstream.Consumer
 
@@ -87,9 +84,7 @@ type Forwarder struct {
 	abort context.CancelFunc
 	done  chan struct{}
 
-	tracker  tracker
-	acks     sync.WaitGroup // acknowledgements that the cluster has yet to confirm
-	returned atomic.Int64   // events given back untried at the end
+	tracker tracker
 }
 
 // Forward begins to hand events on. A queue of this process can have one
@@ -98,7 +93,7 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	f := &Forwarder{q: q, o: o, name: rand.Text(), target: o.Target, done: make(chan struct{})}
+	f := &Forwarder{q: q, o: o, target: o.Target, done: make(chan struct{})}
 	if !q.forwarder.CompareAndSwap(nil, f) {
 		return nil, errors.New("forward events: this queue is forwarded already")
 	}
@@ -166,15 +161,12 @@ func (f *Forwarder) start() error {
 		return err
 	}
 	var workers sync.WaitGroup
-	workers.Go(func() { f.compare(f.take) })
 	for range f.o.Concurrency {
 		workers.Go(f.run)
 	}
 	go func() {
 		workers.Wait()
-		f.flush()
 		f.abort()
-		f.acks.Wait()
 		_ = status.Unsubscribe() // fails only where the connection is gone
 		_ = f.target.Close()     // nothing is lost with it
 		close(f.done)

@@ -81,6 +81,18 @@ func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 	return outcome, nil
 }
 
+// Ready reports whether the queue can store events, as far as that shows
+// without storing one. An error wraps ErrUnavailable or ErrFull.
+func (q *Queue) Ready(ctx context.Context) error {
+	if q.barrier != nil {
+		if err := q.barrier(); err != nil {
+			return err
+		}
+	}
+	_, err := within(ctx, func() (*jetstream.StreamInfo, error) { return q.events.Info(ctx) })
+	return readError(err)
+}
+
 func outcomeOf(err error) Outcome {
 	if errors.Is(err, ErrFull) {
 		return Full

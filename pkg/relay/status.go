@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,8 +35,6 @@ type report struct {
 	Blocked  *Blocked `json:"blocked"`
 	URL      string   `json:"url"`
 	Open     []uint64 `json:"open"` // taken and not settled
-	// Concurrency is what it was told; 1 keeps the order.
-	Concurrency int `json:"concurrency"`
 }
 
 // reportTimeout is how long a forwarder is waited for.
@@ -47,11 +47,6 @@ func (q *Queue) reportSubject() string { return q.o.Prefix + ".relay." + q.strea
 type order struct {
 	Settle uint64 `json:"settle,omitempty"` // it was dropped: go on with the next
 	Hurry  uint64 `json:"hurry,omitempty"`  // make the next attempt now
-	// Settled is no order but a note, which nobody answers: another listener
-	// settled an event that may have failed here before.
-	Settled uint64 `json:"settled,omitempty"`
-	// Claim is a question that only who had the event answers.
-	Claim *claim `json:"claim,omitempty"`
 }
 
 // serveStatus answers those who ask what the forwarder does.
@@ -61,14 +56,7 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 		if len(m.Data) > 0 && json.Unmarshal(m.Data, &o) != nil {
 			return // not from one of ours
 		}
-		if o.Claim != nil {
-			f.hear(m, *o.Claim)
-			return
-		}
 		f.obey(o)
-		if m.Reply == "" {
-			return
-		}
 		raw, err := json.Marshal(f.report())
 		if err == nil {
 			_ = m.Respond(raw) // who asked has gone
@@ -79,7 +67,6 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 // obey goes around the client, which answers a message once: these were given
 // back with a pause.
 func (f *Forwarder) obey(o order) {
-	f.tracker.elsewhere(o.Settled)
 	if b, ok := f.tracker.pausing(o.Settle); ok {
 		f.tracker.settle(o.Settle, b.stored)
 		_ = f.q.nc.Publish(b.msg.Reply(), []byte("+ACK")) // where it is lost, it comes again, and the tracker knows it
@@ -92,7 +79,7 @@ func (f *Forwarder) obey(o order) {
 }
 
 func (f *Forwarder) report() report {
-	r := report{URL: f.target.String(), Concurrency: f.o.Concurrency}
+	r := report{URL: f.target.String()}
 	r.InFlight, r.Blocked = f.tracker.state()
 	for seq := range f.tracker.open() {
 		r.Open = append(r.Open, seq)
@@ -108,6 +95,89 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 	}
 	s.add(q.ask(ctx, order{}), p.floor)
 	return s, nil
+}
+
+// quiet is how long to wait for another answer after the last one.
+const quiet = 200 * time.Millisecond
+
+// ask sends an order to all forwarders of the queue and returns their reports.
+// A forwarder obeys if it has the event.
+func (q *Queue) ask(ctx context.Context, o order) (reports []report) {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return nil
+	}
+	inbox := q.nc.NewInbox()
+	answers, err := q.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = answers.Unsubscribe() }() // fails only without a connection
+	if q.nc.PublishRequest(q.reportSubject(), inbox, raw) != nil {
+		return nil
+	}
+	for limit := reportTimeout; ; limit = quiet {
+		limited, cancel := context.WithTimeout(ctx, limit)
+		m, err := answers.NextMsgWithContext(limited)
+		cancel()
+		if err != nil {
+			return reports
+		}
+		var r report
+		if json.Unmarshal(m.Data, &r) == nil {
+			reports = append(reports, r)
+		}
+		if q.o.single {
+			return reports
+		}
+	}
+}
+
+// add merges the forwarders' reports into the status. A report may still name
+// events up to floor as failed, although another forwarder settled them.
+func (s *Status) add(reports []report, floor uint64) {
+	s.Forwarding, s.Forwarders = len(reports) > 0, len(reports)
+	var urls []string
+	for _, r := range reports {
+		s.InFlight += r.InFlight
+		if !slices.Contains(urls, r.URL) {
+			urls = append(urls, r.URL)
+		}
+		b := r.Blocked
+		if b == nil || b.Sequence <= floor {
+			continue
+		}
+		if s.Blocked == nil || b.Sequence < s.Blocked.Sequence ||
+			(b.Sequence == s.Blocked.Sequence && b.Attempts > s.Blocked.Attempts) {
+			s.Blocked = b
+		}
+	}
+	s.URL = strings.Join(urls, ", ")
+}
+
+// unsettled returns the events that forwarders have taken and not settled. It
+// is nil if that is unknown: no forwarder answered, or not all of those that
+// have events.
+func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
+	reports := q.ask(ctx, order{})
+	if len(reports) == 0 {
+		return nil
+	}
+	open := map[uint64]struct{}{}
+	for _, r := range reports {
+		for _, seq := range r.Open {
+			if seq > p.floor {
+				open[seq] = struct{}{}
+			}
+		}
+	}
+	if !q.o.single && len(open) < p.open {
+		cons, err := q.cons.Info(ctx)
+		if err != nil || len(open) < cons.NumAckPending {
+			return nil
+		}
+	}
+	return open
 }
 
 // position is how far forwarding is in the stream.

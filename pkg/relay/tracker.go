@@ -65,13 +65,6 @@ func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 	return fresh
 }
 
-// look says what begin would find.
-func (t *tracker) look(seq uint64, stored time.Time) tracked {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.known(seq, stored)
-}
-
 func (t *tracker) known(seq uint64, stored time.Time) tracked {
 	if _, ok := t.busy[seq]; ok {
 		return underWay
@@ -80,14 +73,6 @@ func (t *tracker) known(seq uint64, stored time.Time) tracked {
 		return settled
 	}
 	return fresh
-}
-
-// failedAt reports whether an event's last attempt here was that one.
-func (t *tracker) failedAt(seq uint64, attempt int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b, ok := t.failed[seq]
-	return ok && b.Attempts == attempt
 }
 
 // release gives an event back that was not settled.
@@ -167,14 +152,6 @@ func (t *tracker) pausing(seq uint64) (Blocked, bool) {
 		return Blocked{}, false
 	}
 	return b, ok
-}
-
-// elsewhere forgets an event that failed here, and that another listener
-// settled since.
-func (t *tracker) elsewhere(seq uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.failed, seq)
 }
 
 // passed forgets the events that failed here and were settled since, whoever

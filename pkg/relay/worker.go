@@ -9,8 +9,7 @@ import (
 )
 
 const (
-	flushPause  = 2 * time.Millisecond
-	flushTime   = 500 * time.Millisecond
+	ackTimeout  = 500 * time.Millisecond
 	pullWait    = 30 * time.Second
 	outagePause = 100 * time.Millisecond
 )
@@ -45,24 +44,11 @@ func (f *Forwarder) pull(ctx context.Context) []jetstream.FetchOpt {
 	return options
 }
 
-// flush waits until the store has heard of all that was settled: its server
-// takes acknowledgements from a queue, which it drops when it ends.
-func (f *Forwarder) flush() {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+// ack settles an event, and waits for the server to confirm it. Without a
+// confirmation the event is delivered again after AckWait: the tracker knows
+// it if this process has it, another listener forwards it a second time.
+func (f *Forwarder) ack(msg jetstream.Msg) {
+	ctx, cancel := context.WithTimeout(f.work, ackTimeout)
 	defer cancel()
-	if !f.q.o.single {
-		f.confirmed(f.q.o.AckWait)
-		return
-	}
-	for {
-		info, err := f.cons.Info(ctx)
-		if err != nil || info.NumAckPending <= len(f.tracker.open())+int(f.returned.Load()) {
-			return
-		}
-		select {
-		case <-time.After(flushPause):
-		case <-ctx.Done():
-			return
-		}
-	}
+	_ = msg.DoubleAck(ctx)
 }
