@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// fixer replaces what differs between two runs. An event keeps its id and its
-// time over all pictures.
+// fixer replaces values that differ between runs. An event has the same id and
+// time in all pictures.
 type fixer struct {
 	ids   map[string]string
 	times map[string]time.Time
@@ -35,7 +35,7 @@ func (f *fixer) fix(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r", ""), "\n")
 	for n, line := range lines {
 		line = port.ReplaceAllString(line, "127.0.0.1:8090")
-		// Devices have the scene's own ids, which are no events'.
+		// Skip ids of devices: they are fixed, and look like those of events.
 		if id := eventID.FindString(deviceID.ReplaceAllString(line, "")); id != "" && anyTime.MatchString(line) {
 			if _, known := f.ids[id]; !known {
 				sum := sha256.Sum256(fmt.Appendf(nil, "event %d", len(f.ids)))

@@ -1,13 +1,13 @@
 //go:build unix
 
-// Command gen-pictures makes the pictures of the README: it runs the program on
-// a terminal, against the sandbox, and draws what the terminal shows. Run it
-// from the top of the repository:
+// Command gen-pictures draws the pictures of the README. It runs the program on a
+// terminal against the sandbox, and converts the output to SVG. Run it in the
+// root of the repository:
 //
 //	go run ./cmd/gen-pictures
 //
-// Times, ids of events and ports are another each time; they are replaced, each
-// by one of the same width, so that the pictures change only with the program.
+// Times, event ids and ports are replaced by fixed ones, so that the pictures
+// change only if the program does.
 package main
 
 import (
@@ -26,13 +26,13 @@ func main() {
 	}
 }
 
-// generate builds the program, plays the scene, and writes the pictures.
+// generate builds the program, plays the scene, and writes the pictures to dir.
 func generate(dir string) error {
 	work, err := os.MkdirTemp("", "pictures")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(work) }() // a folder for what is temporary
+	defer func() { _ = os.RemoveAll(work) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	program := filepath.Join(work, "mender-webhooks")

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCurrent fails when the committed pictures are not what the program shows.
+// TestCurrent compares the committed pictures with the output of the program.
 func TestCurrent(t *testing.T) {
 	fresh := t.TempDir()
 	t.Chdir("../..")

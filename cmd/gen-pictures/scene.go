@@ -3,7 +3,7 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/creack/pty"
@@ -22,7 +22,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// screen is what a command showed on a terminal.
+// screen is the terminal output of a command.
 type screen struct {
 	name, command string
 	text          string
@@ -31,21 +31,21 @@ type screen struct {
 // columns is the width of the terminal.
 const columns = 136
 
-// The devices of the scene.
+// The ids of the scene's devices.
 const (
 	pump  = "769e5a83-259c-4506-ab05-9c2564f196fd"
 	valve = "0c13a0e6-6b63-475d-8260-ee42a590e8ff"
 )
 
-// stage is where the scene is played.
+// stage runs the program against a sandbox.
 type stage struct {
 	program, work string
 	env           []string
 	box           *sandbox.Sandbox
 }
 
-// play leads two devices through a part of their lives, forges two
-// deliveries, and lets the receiver be away for the last event.
+// play changes two devices, sends two forged deliveries, and makes the last
+// delivery fail.
 func play(ctx context.Context, program, work string) ([]screen, error) {
 	box, err := sandbox.New(sandbox.Options{})
 	if err != nil {
@@ -64,36 +64,33 @@ func play(ctx context.Context, program, work string) ([]screen, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.away(ctx); err != nil {
+	if err := s.fail(ctx); err != nil {
 		return nil, err
 	}
-	activity, err := s.terminal(ctx, "activity", "--utc")
-	if err != nil {
-		return nil, err
-	}
-	text, err := activity.wait(nil)
+	activity, err := s.terminal(ctx, nil, nil, "activity", "--utc")
 	return []screen{
 		{"listen", "mender-webhooks listen --secret-file hook.secret", listen},
-		{"activity", "mender-webhooks activity", text},
+		{"activity", "mender-webhooks activity", activity},
 	}, errors.Join(err, box.Close())
 }
 
-// listen shows the devices' events, and what is forged, as they come in.
+// validEvents is the number of events that act sends with a valid signature.
+const validEvents = 6
+
+// listen returns the output of a listener for valid and forged deliveries.
 func (s *stage) listen(ctx context.Context) (string, error) {
-	shown, err := s.terminal(ctx, "listen", "--addr", "127.0.0.1:0", "--secret-file", "hook.secret", "--utc")
-	if err != nil {
-		return "", err
-	}
-	m, err := shown.find(ctx, regexp.MustCompile(`listening on (http://[0-9.:]+)`))
-	if err != nil {
-		return "", err
-	}
-	hook := m[1] + "/mender"
-	if err := s.run(ctx, 0, "create", "--url", hook, "--secret-file", "hook.secret"); err != nil {
-		return "", err
+	return s.terminal(ctx, regexp.MustCompile(`listening on (http://[0-9.:]+)`), func(url string) error {
+		return s.act(ctx, url+"/mender")
+	}, "listen", "--addr", "127.0.0.1:0", "--secret-file", "hook.secret", "--utc", "--exit-after", fmt.Sprint(validEvents))
+}
+
+// act delivers one event after the other to a webhook with the URL.
+func (s *stage) act(ctx context.Context, url string) error {
+	if err := s.run(ctx, 0, "create", "--url", url, "--secret-file", "hook.secret"); err != nil {
+		return err
 	}
 	at := time.Date(2026, time.November, 23, 9, 59, 0, 0, time.UTC)
-	for _, happen := range []func() error{
+	for _, step := range []func() error{
 		func() error {
 			return s.box.Provision(webhook.Device{ID: pump, Status: webhook.StatusAccepted, CreatedTS: &at})
 		},
@@ -104,28 +101,23 @@ func (s *stage) listen(ctx context.Context) (string, error) {
 		func() error { return s.box.SetStatus([]string{valve}, webhook.StatusAccepted) },
 		func() error { return s.box.SetStatus([]string{valve}, webhook.StatusRejected) },
 		func() error {
-			return s.run(ctx, 1, "trigger", "device-decommissioned", "--device", pump, "--to", hook, "--secret-file", "hook.secret", "--tamper")
+			return s.run(ctx, 1, "trigger", "device-decommissioned", "--device", pump, "--to", url, "--secret-file", "hook.secret", "--tamper")
 		},
 		func() error {
-			return s.run(ctx, 1, "trigger", "device-decommissioned", "--device", pump, "--to", hook, "--unsigned")
+			return s.run(ctx, 1, "trigger", "device-decommissioned", "--device", pump, "--to", url, "--unsigned")
 		},
 		func() error { s.box.Decommission(valve); return nil },
 	} {
-		before := shown.lines()
-		if err := errors.Join(happen(), s.box.Settle(ctx)); err != nil {
-			return "", err
-		}
-		if err := shown.more(ctx, before); err != nil {
-			return "", err
+		if err := errors.Join(step(), s.box.Settle(ctx)); err != nil {
+			return err
 		}
 	}
-	return shown.wait(syscall.SIGINT)
+	return nil
 }
 
-// away lets an event find no receiver. It goes to a port where there never was
-// one: on a connection that is left of the receiver that ended, the failure
-// would be one or the other.
-func (s *stage) away(ctx context.Context) error {
+// fail logs a failed delivery. It uses a port without a receiver: on the port of
+// the one that just ended, the error would depend on the state of connections.
+func (s *stage) fail(ctx context.Context) error {
 	err := s.run(ctx, 0, "update", "--url", "http://127.0.0.1:1/mender", "--secret-file", "hook.secret")
 	return errors.Join(err, s.box.SetStatus([]string{pump}, webhook.StatusRejected), s.box.Settle(ctx))
 }
@@ -140,83 +132,33 @@ func (s *stage) run(ctx context.Context, code int, args ...string) error {
 	return nil
 }
 
-// terminal is a command that runs on a pseudo-terminal.
-type terminal struct {
-	command *exec.Cmd
-	chunks  chan []byte
-	shown   []byte
-}
-
-func (s *stage) terminal(ctx context.Context, args ...string) (*terminal, error) {
+// terminal runs a command on a pseudo-terminal until it ends, and returns its
+// output. When a line matches ready, it calls act with the submatch.
+func (s *stage) terminal(ctx context.Context, ready *regexp.Regexp, act func(string) error, args ...string) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	command := exec.CommandContext(ctx, s.program, args...)
 	command.Dir, command.Env = s.work, s.env
 	tty, err := pty.StartWithSize(command, &pty.Winsize{Rows: 40, Cols: columns})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	t := &terminal{command: command, chunks: make(chan []byte)}
-	go func() {
-		defer close(t.chunks)
-		defer tty.Close()
-		for buffer := make([]byte, 4096); ; {
-			n, err := tty.Read(buffer)
-			if n > 0 {
-				t.chunks <- bytes.Clone(buffer[:n])
+	defer tty.Close()
+	var shown strings.Builder
+	lines := bufio.NewReader(tty)
+	for ready != nil {
+		line, err := lines.ReadString('\n')
+		shown.WriteString(line)
+		if err != nil {
+			return "", fmt.Errorf("mender-webhooks %s: %w: %s", args[0], err, shown.String())
+		}
+		if m := ready.FindStringSubmatch(line); m != nil {
+			if err := act(m[1]); err != nil {
+				return "", err
 			}
-			if err != nil {
-				return // on Linux an error, and not io.EOF, ends a terminal
-			}
-		}
-	}()
-	return t, nil
-}
-
-func (t *terminal) lines() int { return bytes.Count(t.shown, []byte("\n")) }
-
-// more waits for a line after the first n.
-func (t *terminal) more(ctx context.Context, n int) error {
-	for t.lines() <= n {
-		if err := t.read(ctx); err != nil {
-			return err
+			break
 		}
 	}
-	return nil
-}
-
-func (t *terminal) find(ctx context.Context, re *regexp.Regexp) ([]string, error) {
-	for {
-		if m := re.FindSubmatch(t.shown); m != nil && t.lines() > 0 {
-			return []string{string(m[0]), string(m[1])}, nil
-		}
-		if err := t.read(ctx); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (t *terminal) read(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("%w; the terminal shows: %s", ctx.Err(), t.shown)
-	case chunk, more := <-t.chunks:
-		t.shown = append(t.shown, chunk...)
-		if !more {
-			return io.ErrUnexpectedEOF
-		}
-		return nil
-	}
-}
-
-// wait sends the signal, if one is given, and returns the whole screen once the
-// command has ended.
-func (t *terminal) wait(signal os.Signal) (string, error) {
-	if signal != nil {
-		if err := t.command.Process.Signal(signal); err != nil {
-			return "", err
-		}
-	}
-	for chunk := range t.chunks {
-		t.shown = append(t.shown, chunk...)
-	}
-	return string(t.shown), t.command.Wait()
+	_, _ = io.Copy(&shown, lines) // on Linux, the end of a terminal is an error
+	return shown.String(), command.Wait()
 }

@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// The size of a character and the margin, in pixels.
+// The size of a character and of the margin, in pixels.
 const (
 	charWidth  = 8.4
 	lineHeight = 19
 	margin     = 16
 )
 
-// style makes the picture readable on light and on dark pages.
+// style has colors for light and for dark pages.
 const style = `
 svg{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 rect{fill:#f6f8fa;stroke:#d0d7de}
@@ -33,13 +33,13 @@ text{fill:#e6edf3}
 }
 `
 
-// sgr is a colour or a weight; other escape sequences are not drawn.
+// sgr matches an escape sequence; only those for color and weight are drawn.
 var sgr = regexp.MustCompile(`\x1b\[([0-9;]*)([A-Za-z])`)
 
-// words are drawn each by itself: pictures know no row of spaces.
+// words matches text without consecutive spaces, which SVG would collapse.
 var words = regexp.MustCompile(`\S+(?: \S+)*`)
 
-// draw is the terminal after a command, as a picture.
+// draw returns the output of a command as SVG.
 func draw(command, text string) []byte {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	var b bytes.Buffer
@@ -55,8 +55,8 @@ func draw(command, text string) []byte {
 	return b.Bytes()
 }
 
-// drawLine draws the runs of one colour, each at its column: the reader's font
-// may be wider than ours.
+// drawLine draws each word at its column, whatever the width of the reader's
+// font.
 func drawLine(b *bytes.Buffer, n int, line string) {
 	column, class := 0, ""
 	run := func(text string) {
