@@ -76,7 +76,7 @@ func newRootCmd(a *cli.App) *cobra.Command {
 sent and how each delivery went, and receive the events yourself with their
 signatures checked.
 
-New here? ` + "`mender-webhooks demo`" + ` plays the whole round trip on this machine.`,
+New here? ` + "`mender-webhooks demo`" + ` shows a complete round trip on this machine.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cli.UnknownCommand,

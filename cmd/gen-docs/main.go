@@ -1,7 +1,6 @@
-// Command gen-docs writes what is generated from the command tree: a
-// reference page and a man page for each command, the completion scripts, and the
-// JSON Schema of the file that apply takes.
-// Run it from the top of the repository:
+// Command gen-docs generates a reference page and a man page for each command,
+// the completion scripts, and the JSON Schema of the file that apply reads. Run it
+// in the root of the repository:
 //
 //	go run ./cmd/gen-docs
 package main
@@ -29,12 +28,12 @@ func main() {
 	}
 }
 
-// generate writes everything below root, in place of what was there.
+// generate writes all files below root, replacing old ones.
 func generate(root string) error {
 	tree := cmd.NewRootCmd()
-	// The date would make every build another one.
+	// Dates would make every run differ.
 	tree.DisableAutoGenTag = true
-	// Cobra adds these two only when the program runs.
+	// Cobra adds these commands only when the program runs.
 	tree.InitDefaultHelpCmd()
 	tree.InitDefaultCompletionCmd()
 	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions, schema} {
@@ -45,8 +44,7 @@ func generate(root string) error {
 	return nil
 }
 
-// fresh makes an empty folder in place of an old one, so that the page of a
-// command that is gone goes too.
+// fresh returns an empty folder, without the pages of removed commands.
 func fresh(parts ...string) (string, error) {
 	dir := filepath.Join(parts...)
 	if err := os.RemoveAll(dir); err != nil {
@@ -55,7 +53,7 @@ func fresh(parts ...string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// schema is the JSON Schema of the file that apply takes.
+// schema writes the JSON Schema of the file that apply reads.
 func schema(_ *cobra.Command, root string) error {
 	return os.WriteFile(filepath.Join(root, "docs", "webhooks.schema.json"), []byte(provision.Schema()), 0o644)
 }
@@ -73,7 +71,7 @@ func manPages(tree *cobra.Command, root string) error {
 	if err != nil {
 		return err
 	}
-	// A fixed date, for the same reason as above.
+	// A fixed date, so that runs do not differ.
 	date := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	err = doc.GenManTree(tree, &doc.GenManHeader{
 		Section: "1", Source: "mender-webhooks", Manual: "mender-webhooks", Date: &date,
@@ -102,8 +100,8 @@ var (
 	option    = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*)\n\t`)
 )
 
-// mend makes of Cobra's page one that mandoc finds nothing wrong with: it has
-// a day, and its options are tagged paragraphs, not lines with tabs.
+// mend fixes a page for mandoc's linter: the date has a day, and options are
+// tagged paragraphs instead of lines with tabs.
 func mend(page []byte, date time.Time) []byte {
 	page = titleDate.ReplaceAll(page, []byte(`$1 "`+date.Format(time.DateOnly)+`"`))
 	page = option.ReplaceAll(page, []byte(".TP\n$1\n"))
@@ -113,7 +111,7 @@ func mend(page []byte, date time.Time) []byte {
 	return page
 }
 
-// topicPages writes the help topics, as they are laid out for a terminal.
+// topicPages writes the help topics, formatted as on a terminal.
 func topicPages(tree *cobra.Command, dir string, date time.Time) error {
 	for _, topic := range tree.Commands() {
 		if !topic.IsAdditionalHelpTopicCommand() {

@@ -19,22 +19,22 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// demoTimeout bounds the whole demo, which takes a second or two.
+// demoTimeout limits the demo, which takes a second or two.
 const demoTimeout = 30 * time.Second
 
 // NewDemoCmd returns the demo command.
 func NewDemoCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "The whole round trip on this machine, in one command",
-		Long: `Play the whole round trip on this machine: start a stand-in for Mender and a
-receiver on free ports, create a webhook with a generated secret, lead a device
-through its life, show each delivery and what the receiver thinks of it, then
-two forged requests being refused, then the activity as the server logged it,
-and delete the webhook. Each step shows the command that you would type.
+		Short: "Show a complete round trip on this machine",
+		Long: `Show a complete round trip on this machine: start a stand-in for Mender and a
+receiver on free ports, create a webhook with a new secret, take a device from
+provisioning to decommissioning, show each delivery and its verdict, refuse two
+forged requests, show the server's log, and delete the webhook. Each step prints
+the command that you would type.
 
-Nothing leaves this machine and nothing stays behind. Exit code 0 means that
-every step went as it should.`,
+The demo sends nothing to other machines and leaves no files. It exits with 0 if
+every step succeeds.`,
 		Example: "  mender-webhooks demo",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,8 +43,7 @@ every step went as it should.`,
 	}
 }
 
-// demo is the stage: a stand-in for Mender, a receiver, and the webhook from
-// the one to the other.
+// demo is a stand-in for Mender, a receiver, and the webhook that connects them.
 type demo struct {
 	a         *cli.App
 	printer   *output.Printer
@@ -52,7 +51,7 @@ type demo struct {
 	server    string
 	client    *mender.Client
 	secret    webhook.Secret
-	addr      string // the receiver's
+	addr      string // of the receiver
 	hook      string
 	records   chan receiver.Record
 	device    string
@@ -75,35 +74,35 @@ func runDemo(ctx context.Context, a *cli.App) (err error) {
 	if err != nil {
 		return errors.Join(err, stopServer())
 	}
-	// The server goes first, and lets go of its connections to the receiver.
+	// Stop the server first: it closes its connections to the receiver.
 	defer func() { err = errors.Join(err, stopServer(), stopReceiver()) }()
 	for _, step := range []func(context.Context) error{d.create, d.receive, d.live, d.forge, d.activity, d.remove} {
 		if err := step(ctx); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
-				return cli.Failf(cli.ExitTimeout, "the demo did not end within %s: %w", demoTimeout, err)
+				return cli.Failf(cli.ExitTimeout, "the demo did not finish within %s: %w", demoTimeout, err)
 			}
 			return err
 		}
 	}
-	if err := d.tell("\n%s Every step went as it should, and nothing stays behind.\n", d.a.OutStyle().Green("✓")); err != nil {
+	if err := d.print("\n%s Every step succeeded. No files were left behind.\n", d.a.OutStyle().Green("✓")); err != nil {
 		return err
 	}
-	d.a.Say("To try it yourself: `mender-webhooks sandbox --fleet 10 -- bash`. With your server: `mender-webhooks login`.")
+	d.a.Say("Try it yourself with `mender-webhooks sandbox --fleet 10 -- bash`, or log in to your server with `mender-webhooks login`.")
 	return nil
 }
 
-// tell prints the demo's own words.
-func (d *demo) tell(format string, args ...any) error {
+// print writes to stdout.
+func (d *demo) print(format string, args ...any) error {
 	_, err := fmt.Fprintf(d.a.Out, format, args...)
 	return err
 }
 
-// step is a headline and the commands that a user would type: in this order
-// they work.
+// step prints a headline and the commands of the step. A user can type them in
+// this order.
 func (d *demo) step(headline string, commands ...string) error {
-	err := d.tell("\n%s\n", d.a.OutStyle().Bold(headline))
+	err := d.print("\n%s\n", d.a.OutStyle().Bold(headline))
 	for _, command := range commands {
-		err = errors.Join(err, d.tell("  %s\n", d.a.OutStyle().Dim("$ "+command)))
+		err = errors.Join(err, d.print("  %s\n", d.a.OutStyle().Dim("$ "+command)))
 	}
 	return err
 }
@@ -132,10 +131,10 @@ func (d *demo) startServer(ctx context.Context) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	if err := d.step("1. A stand-in for Mender's server, and a shell that knows it", "mender-webhooks sandbox -- bash"); err != nil {
+	if err := d.step("1. Start a stand-in for Mender, and a shell that uses it", "mender-webhooks sandbox -- bash"); err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	return stop, d.tell("  It listens on %s.\n", d.server)
+	return stop, d.print("  It listens on %s.\n", d.server)
 }
 
 func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error) {
@@ -163,10 +162,10 @@ func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error)
 	return stop, nil
 }
 
-// receive tells of the receiver, which has been there all the time.
+// receive presents the receiver, which was started before.
 func (d *demo) receive(context.Context) error {
-	if err := d.step("3. A receiver that finds the secret, and checks signatures with it", "mender-webhooks listen --addr "+d.addr); err != nil {
+	if err := d.step("3. Start a receiver that verifies signatures with this secret", "mender-webhooks listen --addr "+d.addr); err != nil {
 		return err
 	}
-	return d.tell("  It listens on %s.\n", d.hook)
+	return d.print("  It listens on %s.\n", d.hook)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func (d *demo) create(ctx context.Context) error {
-	err := d.step("2. A webhook, with a secret that only this machine and the server know",
+	err := d.step("2. Create a webhook with a secret that only this machine and the server know",
 		fmt.Sprintf("mender-webhooks create --url %s --generate-secret", d.hook))
 	if err != nil {
 		return err
@@ -29,13 +29,13 @@ func (d *demo) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.tell("  %s\n", d.webhookID)
+	return d.print("  %s\n", d.webhookID)
 }
 
-// live leads a device through its life. Each event is awaited, since Mender
-// promises no order among deliveries that are under way together.
+// live changes a device step by step. It waits for each event, because Mender
+// delivers concurrent events in any order.
 func (d *demo) live(ctx context.Context) error {
-	if err := d.step("4. A device's life, as the receiver sees it"); err != nil {
+	if err := d.step("4. Receive the events of a device"); err != nil {
 		return err
 	}
 	created := d.a.Now().UTC().Truncate(time.Second)
@@ -52,37 +52,37 @@ func (d *demo) live(ctx context.Context) error {
 	}
 	for _, stage := range stages {
 		if err := stage.happen(); err != nil {
-			return fmt.Errorf("the device is %s: %w", stage.what, err)
+			return fmt.Errorf("event of the device (%s): %w", stage.what, err)
 		}
 		r, err := d.expect(ctx, webhook.Valid, http.StatusNoContent)
-		if err != nil {
-			return fmt.Errorf("the device is %s: %w", stage.what, err)
+		if err := errors.Join(err, d.sandbox.Settle(ctx)); err != nil {
+			return fmt.Errorf("event of the device (%s): %w", stage.what, err)
 		}
-		if err := d.tell("  %-22s %s %s, answered %d\n", r.Type, d.a.OutStyle().Green("✓"), r.Verdict, r.Status); err != nil {
+		if err := d.print("  %-22s %s %s, answered %d\n", r.Type, d.a.OutStyle().Green("✓"), r.Verdict, r.Status); err != nil {
 			return err
 		}
 	}
-	return d.sandbox.Settle(ctx)
+	return nil
 }
 
-// expect waits for the receiver's next record and compares it.
+// expect waits for the receiver's next record and checks it.
 func (d *demo) expect(ctx context.Context, verdict webhook.Verdict, status int) (receiver.Record, error) {
 	select {
 	case <-ctx.Done():
 		return receiver.Record{}, ctx.Err()
 	case r := <-d.records:
 		if r.Verdict != verdict || r.Status != status {
-			return r, fmt.Errorf("the receiver called it %s and answered %d, where %s and %d were due", r.Verdict, r.Status, verdict, status)
+			return r, fmt.Errorf("verdict %s with status %d from the receiver, expected %s with %d", r.Verdict, r.Status, verdict, status)
 		}
 		return r, nil
 	}
 }
 
-// forge sends what an attacker could: an altered body under a signature that
-// was right for another, and a body without a signature.
+// forge sends two requests that an attacker could send: a body that was altered
+// after it was signed, and a body without a signature.
 func (d *demo) forge(ctx context.Context) error {
 	command := "mender-webhooks trigger device-status-changed --to " + d.hook
-	if err := d.step("5. Two forged requests, and what becomes of them", command+" --tamper", command+" --unsigned"); err != nil {
+	if err := d.step("5. Refuse two forged requests", command+" --tamper", command+" --unsigned"); err != nil {
 		return err
 	}
 	l := trigger.Load{Sender: webhook.NewSender(webhook.SenderOptions{}), URL: d.hook}
@@ -108,18 +108,18 @@ func (d *demo) forge(ctx context.Context) error {
 		}
 		r, err := d.expect(ctx, f.verdict, http.StatusUnauthorized)
 		if err != nil {
-			return fmt.Errorf("a request %s: %w", f.what, err)
+			return fmt.Errorf("forged request (%s): %w", f.what, err)
 		}
-		if err := d.tell("  %-22s %s %s, answered %d\n", f.what, d.a.OutStyle().Red("✗"), r.Verdict, r.Status); err != nil {
+		if err := d.print("  %-22s %s %s, answered %d\n", f.what, d.a.OutStyle().Red("✗"), r.Verdict, r.Status); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// activity shows the server's side, and checks that it tells the same story.
+// activity shows the server's log and checks that it matches.
 func (d *demo) activity(ctx context.Context) error {
-	if err := d.step("6. The same deliveries in Mender's own log", "mender-webhooks activity"); err != nil {
+	if err := d.step("6. Show the same deliveries in Mender's log", "mender-webhooks activity"); err != nil {
 		return err
 	}
 	table := d.a.EventTable(false)
@@ -129,26 +129,26 @@ func (d *demo) activity(ctx context.Context) error {
 			return err
 		}
 		if e.Failed() {
-			return fmt.Errorf("the server logged event %s as failed", e.ID)
+			return fmt.Errorf("the server logged the delivery of event %s as failed", e.ID)
 		}
 		view.Table.Rows = append(view.Table.Rows, table.Row(&e))
 	}
 	if n := len(view.Table.Rows); n != 4 {
-		return fmt.Errorf("the server logged %s, where 4 were due", cli.Plural(n, "event"))
+		return fmt.Errorf("the server logged %s, expected 4", cli.Plural(n, "event"))
 	}
 	return d.printer.Print(view)
 }
 
 func (d *demo) remove(ctx context.Context) error {
-	if err := d.step("7. The webhook goes", "mender-webhooks delete "+d.webhookID+" --yes"); err != nil {
+	if err := d.step("7. Delete the webhook", "mender-webhooks delete "+d.webhookID+" --yes"); err != nil {
 		return err
 	}
 	if err := d.client.DeleteIntegration(ctx, d.webhookID); err != nil {
 		return err
 	}
-	left, err := d.client.Integrations(ctx)
-	if err == nil && len(left) > 0 {
-		err = errors.New("the webhook is still there")
+	remaining, err := d.client.Integrations(ctx)
+	if err == nil && len(remaining) > 0 {
+		err = errors.New("the webhook still exists")
 	}
 	return err
 }

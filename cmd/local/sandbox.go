@@ -1,4 +1,5 @@
-// Package local has the commands that need no server: sandbox, demo and version.
+// Package local implements the commands that need no server: sandbox, demo and
+// version.
 package local
 
 import (
@@ -38,25 +39,25 @@ func NewSandboxCmd(a *cli.App) *cobra.Command {
 	o := sandboxOptions{}
 	cmd := &cobra.Command{
 		Use:   "sandbox [-- COMMAND...]",
-		Short: "A stand-in for Mender's API on this machine",
-		Long: `Run a stand-in for Mender's server on this machine: the management and internal
-calls of iot-manager and the login of useradm, with the answers, words and
-quirks of the real one, and deliveries as the real one makes them. It was
-checked against recordings of the real services.
+		Short: "Run a stand-in for Mender's API on this machine",
+		Long: `Run a stand-in for a Mender server on this machine. It has the management and
+internal APIs of iot-manager and the logins of useradm, and delivers webhooks. It
+is tested against recordings of the real services, error messages and quirks
+included.
 
-When it is ready it prints two lines on stdout that a shell can evaluate: the
-server's URL and an administrator's token. Users and passwords for login are
-told on stderr. With a COMMAND, it runs that with the two set, and ends with
-its exit code.
+When ready, it prints the server's URL and an administrator's token to stdout, as
+two lines for a shell to evaluate, and the users and passwords for login to
+stderr. With a COMMAND, it runs the command with these two variables set, and
+exits with its exit code.
 
-Webhook URLs on this machine are allowed, unlike on the real server, unless
---check-addresses. State is kept in memory, or in the file of --state.`,
+Unlike the real server, it accepts webhook URLs on this machine, unless
+--check-addresses is set. State is lost at exit, unless --state is set.`,
 		Example: `  mender-webhooks sandbox --fleet 20 --rate 2 --env-file sandbox.env
-  . ./sandbox.env && mender-webhooks activity       (in another terminal)
+  . ./sandbox.env && mender-webhooks activity       # in another terminal
   mender-webhooks sandbox -- ./integration-test.sh`,
 		Args: func(cmd *cobra.Command, given []string) error {
 			if len(given) > 0 && cmd.ArgsLenAtDash() != 0 {
-				return cli.Hinted(cli.Usagef("sandbox does not take %q", given[0]), "a command to run comes after --")
+				return cli.Hinted(cli.Usagef("unexpected argument %q", given[0]), "put -- before the command to run")
 			}
 			return nil
 		},
@@ -66,29 +67,37 @@ Webhook URLs on this machine are allowed, unlike on the real server, unless
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "where to listen, `HOST:PORT`; port 0 takes a free one")
-	f.StringVar(&o.envFile, "env-file", "", "write the two lines into `FILE` too (mode 0600)")
-	f.BoolVar(&o.checkAddresses, "check-addresses", false, "refuse webhook URLs on reserved addresses, as the real server does")
-	f.BoolVar(&o.scopes, "scopes", false, "play an Enterprise server: scopes, roles, a plan")
-	f.IntVar(&o.fleet, "fleet", 0, "keep `N` simulated devices changing")
-	f.Float64Var(&o.rate, "rate", 1, "with --fleet: `N` events a second")
-	f.IntVar(&o.events, "events", 0, "start with a history of `N` events")
-	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, over restarts")
-	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of management requests that fail, from 0 to 1")
-	f.DurationVar(&o.latency, "latency", 0, "the `DURATION` that each management request takes")
-	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "the `DURATION` that a login lasts (default a week)")
-	f.IntVar(&o.rateLimit, "rate-limit", 0, "answer 429 to more than `N` management requests of a user in a minute")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on, `HOST:PORT`; port 0 selects a free one")
+	f.StringVar(&o.envFile, "env-file", "", "also write the two lines to `FILE` (mode 0600)")
+	f.BoolVar(&o.checkAddresses, "check-addresses", false, "refuse webhook URLs with reserved addresses, as the real server does")
+	f.BoolVar(&o.scopes, "scopes", false, "simulate an Enterprise server, with scopes, roles and a plan")
+	f.IntVar(&o.fleet, "fleet", 0, "number of simulated devices (`N`) that keep changing")
+	f.Float64Var(&o.rate, "rate", 1, "with --fleet: number of events per second, `N`")
+	f.IntVar(&o.events, "events", 0, "number of past events (`N`) to start with")
+	f.StringVar(&o.state, "state", "", "preserve the state across restarts in `FILE`")
+	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
+	f.DurationVar(&o.latency, "latency", 0, "delay of each management request, a `DURATION`")
+	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "lifetime of a login, a `DURATION` (default 168h)")
+	f.IntVar(&o.rateLimit, "rate-limit", 0, "management requests per user and minute before 429 (`N`); 0 for no limit")
 	return cmd
 }
 
 func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
 	switch {
-	case o.fleet < 0 || o.events < 0 || o.rate <= 0:
-		return cli.Usagef("--fleet and --events can't be negative, and --rate is above 0")
-	case o.sessionTTL < 0 || o.rateLimit < 0:
-		return cli.Usagef("--session-ttl and --rate-limit can't be negative")
+	case o.fleet < 0:
+		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
+	case o.rate <= 0:
+		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
+	case o.events < 0:
+		return cli.Usagef("invalid --events %d: must not be negative", o.events)
+	case o.latency < 0:
+		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
+	case o.sessionTTL < 0:
+		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
+	case o.rateLimit < 0:
+		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
 	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
 	}
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
 		return err
@@ -110,7 +119,7 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	srv := &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	defer func() { _ = srv.Close() }() // requests under way are cut off
+	defer func() { _ = srv.Close() }() // cancels requests in progress
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -137,8 +146,8 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	}
 }
 
-// announceSandbox says that it is ready. For a command to run, stdout is that
-// command's alone.
+// announceSandbox prints that the sandbox is ready. With quiet, it leaves stdout
+// to the command that the sandbox runs.
 func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server string, quiet bool) error {
 	lines := fmt.Sprintf("export %s=%s\nexport %s=%s\n", config.EnvServer, server, config.EnvToken, sb.AdminToken())
 	if o.envFile != "" {
@@ -146,13 +155,13 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 			return cli.Usagef("--env-file: %w", err)
 		}
 	}
-	a.Say("a stand-in for Mender on %s; log in as:", server)
+	a.Say("stand-in for Mender running on %s; log in as:", server)
 	for _, u := range sb.Users() {
 		switch {
 		case u.Password == "":
-			a.Say("  %-20s (single sign-on: no password, only personal access tokens)", u.Email)
+			a.Say("  %-20s (single sign-on: no password; use a personal access token)", u.Email)
 		case u.TwoFactorCode != "":
-			a.Say("  %-20s %-24s %s, with the two-factor code %s", u.Email, u.Password, u.Role, u.TwoFactorCode)
+			a.Say("  %-20s %-24s %s, two-factor code %s", u.Email, u.Password, u.Role, u.TwoFactorCode)
 		default:
 			a.Say("  %-20s %-24s %s", u.Email, u.Password, u.Role)
 		}
@@ -164,8 +173,7 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 	return err
 }
 
-// writePrivate writes a file that only its owner may read, in place of one
-// that may be there.
+// writePrivate writes a file with mode 0600, replacing an existing one.
 func writePrivate(name, text string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -178,12 +186,13 @@ func writePrivate(name, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// runChild runs a command against the sandbox and ends as it ends.
+// runChild runs a command against the sandbox and returns its exit code as an
+// error.
 func runChild(ctx context.Context, a *cli.App, command []string, server, token string) error {
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
 	child.Env = append(os.Environ(), config.EnvServer+"="+server, config.EnvToken+"="+token)
 	child.Stdin, child.Stdout, child.Stderr = a.In, a.Out, a.Err
-	// Ctrl-C reaches the child from the terminal; give it time to end itself.
+	// The terminal sends Ctrl-C to the child, too; give it time to exit.
 	child.Cancel = func() error {
 		if err := child.Process.Signal(os.Interrupt); err != nil {
 			return child.Process.Kill() // Windows has no such signal
@@ -201,7 +210,7 @@ func runChild(ctx context.Context, a *cli.App, command []string, server, token s
 	case errors.As(err, &exit):
 		return cli.Failf(cli.ExitFailed, "%s: %w", command[0], err)
 	case errors.Is(err, exec.ErrNotFound):
-		return cli.Usagef("there is no program %q to run", command[0])
+		return cli.Usagef("program %q not found", command[0])
 	case err != nil:
 		return cli.Usagef("run %s: %w", command[0], err)
 	}
