@@ -44,7 +44,7 @@ var wordList = []struct{ phrase, instead string }{
 
 // allowed is how many matches remain from before the list existed. Lower it
 // when you reword something; never raise it.
-var allowed = map[string]int{".go": 527, ".md": 96}
+var allowed = map[string]int{".go": 447, ".md": 88}
 
 // TestProse looks for the phrases of wordList in all pages and in the comments
 // and strings of the program, and so in its messages and help.
