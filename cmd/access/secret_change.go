@@ -44,7 +44,7 @@ func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg st
 	if err != nil {
 		return err
 	}
-	s, err := flags.Given(a)
+	s, err := flags.Given(ctx, a)
 	if err != nil {
 		return err
 	}

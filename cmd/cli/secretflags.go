@@ -32,15 +32,15 @@ func (s *SecretFlags) Input(a *App) config.Input {
 }
 
 // Given returns the one secret that flags or the environment give, or none.
-func (s *SecretFlags) Given(a *App) (webhook.Secret, error) {
-	found, err := config.ResolveSecret(s.Input(a))
+func (s *SecretFlags) Given(ctx context.Context, a *App) (webhook.Secret, error) {
+	found, err := Interruptible(ctx, func() (config.WebhookSecret, error) { return config.ResolveSecret(s.Input(a)) })
 	return found.Secret, err
 }
 
 // One returns the one secret to sign with, or none: that which is given, else
 // that which is kept on this machine.
 func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
-	secret, err := s.Given(a)
+	secret, err := s.Given(ctx, a)
 	if err != nil || !secret.IsZero() {
 		return secret, err
 	}
@@ -50,7 +50,7 @@ func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 // All returns every secret to check against, or none: those that are given,
 // else those that are kept for the server.
 func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error) {
-	found, err := interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
+	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 // again when they change, so that a secret can be changed without losing
 // events.
 func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.Secret, error) {
-	found, err := interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
+	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +110,9 @@ func isRegular(path string) bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-// interruptible calls f and returns early when ctx is done: reading a FIFO that
+// Interruptible calls f and returns early when ctx is done: reading a FIFO that
 // no one writes to takes for ever, and cannot be broken off.
-func interruptible[T any](ctx context.Context, f func() (T, error)) (result T, err error) {
+func Interruptible[T any](ctx context.Context, f func() (T, error)) (result T, err error) {
 	done := make(chan struct{})
 	var read T
 	var readErr error

@@ -232,7 +232,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// finish NAME CODE [INT|TERM|wait] ends a background job with a signal (INT),
+// finish NAME CODE [INT|TERM|HUP|wait] ends a background job with a signal (INT),
 // or waits for it, checks its exit code, and writes NAME.out and NAME.err.
 func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
@@ -241,7 +241,7 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 2 {
 		how = args[2]
 	}
-	if sig, ok := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}[how]; ok {
+	if sig, ok := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[how]; ok {
 		ts.Check(j.cmd.Process.Signal(sig))
 	}
 	select {

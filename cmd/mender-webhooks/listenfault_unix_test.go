@@ -1,0 +1,133 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd"
+)
+
+// TestListenOutlivesItsOutput sends more events than fit into a pipe that no
+// one reads, or to a full disk: each is answered, and SIGTERM ends the listener.
+func TestListenOutlivesItsOutput(t *testing.T) {
+	t.Parallel()
+	for name, streams := range map[string]func(*testing.T, *exec.Cmd, *os.File){
+		"stdout is stuck":             func(_ *testing.T, c *exec.Cmd, stuck *os.File) { c.Stdout = stuck },
+		"stdout and stderr are stuck": func(_ *testing.T, c *exec.Cmd, stuck *os.File) { c.Stdout, c.Stderr = stuck, stuck },
+		"the disk is full": func(t *testing.T, c *exec.Cmd, _ *os.File) {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip(err)
+			}
+			t.Cleanup(func() { _ = full.Close() })
+			c.Stdout = full
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, stuck, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _, _ = r.Close(), stuck.Close() }()
+			stderr := newWatched()
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			home := t.TempDir()
+			c := exec.Command(self, "listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "--grace", "1s", "--store", filepath.Join(home, "store"))
+			c.Args[0] = "mender-webhooks" // what testscript's Main goes by
+			c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home}
+			c.Stderr = stderr
+			streams(t, c, stuck)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- c.Wait() }()
+			t.Cleanup(func() { _ = c.Process.Kill() }) // if the test failed
+			if c.Stderr != io.Writer(stderr) {
+				readUntil(t, r, stderr, "; Ctrl-C")
+			}
+			m, err := stderr.find(regexp.MustCompile(`listening on (http[^\s;]+);`), nil)
+			if err != nil {
+				t.Fatalf("%v: %s", err, stderr)
+			}
+			for range 400 {
+				if status := deliver(t, m[1]); status != http.StatusNoContent {
+					t.Fatalf("answered %d", status)
+				}
+			}
+			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("it ended with %v: %s", err, stderr)
+				}
+			case <-time.After(patience):
+				t.Fatal("it does not end")
+			}
+		})
+	}
+}
+
+// readUntil reads until a text has come, and not a byte more than it has to.
+func readUntil(t *testing.T, from io.Reader, to *watched, text string) {
+	t.Helper()
+	for b := make([]byte, 1); !strings.Contains(to.String(), text); {
+		if _, err := from.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = to.Write(b) // never fails
+	}
+}
+
+// TestASecretFIFOWithoutAWriterCanBeInterrupted is about opening a FIFO, which
+// blocks until someone writes to it.
+func TestASecretFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	fifo := filepath.Join(home, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What blocks is let go at the end.
+	defer func() { _ = os.WriteFile(fifo, []byte("deadbeef\n"), 0o600) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for command, want := range map[string]int{"listen": 0, "verify": 130, "trigger": 130} {
+		args := map[string][]string{
+			"listen":  {"--addr", "127.0.0.1:0"},
+			"verify":  {"--signature", strings.Repeat("0", 64), "/dev/null"},
+			"trigger": {"device-decommissioned", "--to", "http://127.0.0.1:1"},
+		}[command]
+		code := make(chan int, 1)
+		go func() {
+			code <- cmd.Run(ctx, append([]string{command, "--secret-file", fifo}, args...),
+				cmd.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard},
+				func(name string) (string, bool) { return home, name == "HOME" || name == "XDG_CONFIG_HOME" }, nil)
+		}()
+		select {
+		case got := <-code:
+			if got != want {
+				t.Errorf("%s: exit code %d, want %d", command, got, want)
+			}
+		case <-time.After(patience):
+			t.Errorf("%s does not end", command)
+		}
+	}
+}
