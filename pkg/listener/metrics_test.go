@@ -1,0 +1,122 @@
+package listener
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// TestMetricsFollowPrometheusConventions serves a listener with a store and
+// reads its metrics: every sample belongs to a family with a help and a type,
+// counters end in _total and only they do, and the values are right.
+func TestMetricsFollowPrometheusConventions(t *testing.T) {
+	l, err := Open(t.Context(), Options{
+		Store: &relay.StoreOptions{Dir: t.TempDir()},
+		Info:  t.Logf, Warn: t.Logf,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := Ports{Events: []net.Listener{listen(t)}, Monitor: listen(t)}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- l.Serve(ctx, ports) }()
+
+	sender := webhook.NewSender(webhook.SenderOptions{})
+	defer sender.Close()
+	body := `{"id":"e","type":"device-decommissioned","data":{"id":"d"}}`
+	if d := sender.Send(ctx, "http://"+ports.Events[0].Addr().String(), []byte(body), webhook.Secret{}); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	l.Hub().Publish(Attempted{Duration: 3 * time.Millisecond})
+	l.Hub().Publish(Attempted{Duration: time.Minute, Err: errors.New("no")})
+	l.Hub().Publish(DeadLettered{})
+	text := get(t, "http://"+ports.Monitor.Addr().String()+"/metrics")
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	checkConventions(t, strings.TrimSpace(text))
+	for _, want := range []string{
+		`mender_webhooks_received_total{verdict="unchecked",status="204"} 1`,
+		`mender_webhooks_forward_attempts_total{result="delivered"} 1`,
+		`mender_webhooks_forward_attempts_total{result="failed"} 1`,
+		`mender_webhooks_forward_duration_seconds_bucket{le="0.0025"} 0`,
+		`mender_webhooks_forward_duration_seconds_bucket{le="0.005"} 1`,
+		`mender_webhooks_forward_duration_seconds_bucket{le="+Inf"} 2`,
+		`mender_webhooks_forward_duration_seconds_sum 60.003`,
+		`mender_webhooks_forward_duration_seconds_count 2`,
+		`mender_webhooks_dead_lettered_total 1`,
+		`mender_webhooks_waiting 0`,
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func checkConventions(t *testing.T, text string) {
+	t.Helper()
+	family, kind := "", ""
+	helped := map[string]bool{}
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		switch {
+		case words[0] == "#" && words[1] == "HELP":
+			if family = words[2]; helped[family] {
+				t.Errorf("%s comes twice", family)
+			}
+			helped[family] = true
+		case words[0] == "#" && words[1] == "TYPE":
+			if kind = words[3]; words[2] != family || (kind == counter) != strings.HasSuffix(family, "_total") {
+				t.Errorf("%s is a %s", words[2], kind)
+			}
+		default:
+			name, _, _ := strings.Cut(words[0], "{")
+			if kind == "histogram" {
+				for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+					name = strings.TrimSuffix(name, suffix)
+				}
+			}
+			if name != family {
+				t.Errorf("%s has no help", words[0])
+			}
+		}
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "\n" + string(body)
+}
