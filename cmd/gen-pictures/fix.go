@@ -35,7 +35,7 @@ func (f *fixer) fix(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r", ""), "\n")
 	for n, line := range lines {
 		line = port.ReplaceAllString(line, "127.0.0.1:8090")
-		// Skip ids of devices: they are fixed, and look like those of events.
+		// Skip ids of devices: they are fixed and look similar.
 		if id := eventID.FindString(deviceID.ReplaceAllString(line, "")); id != "" && anyTime.MatchString(line) {
 			if _, known := f.ids[id]; !known {
 				sum := sha256.Sum256(fmt.Appendf(nil, "event %d", len(f.ids)))

@@ -31,7 +31,7 @@
 // these clouds. A device provisioned while such an integration exists is
 // connected to it, and its events are logged as delivered without a status code,
 // as in the real log. Events of devices that are not connected have no
-// delivery_statuses, and those of devices that were never provisioned are logged
+// delivery_statuses, and events of devices that were never provisioned are logged
 // with an error. Devices have no state in these clouds.
 //
 // Options.Scopes simulates an Enterprise server. Its sources are not public:
