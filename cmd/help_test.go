@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 )
 
-// eachCommand calls visit with every command that a user can run.
+// eachCommand calls visit for every command that a user can run.
 func eachCommand(c *cobra.Command, visit func(*cobra.Command)) {
 	if c.Runnable() && !c.Hidden && c.HasParent() {
 		visit(c)
@@ -24,9 +24,8 @@ func eachCommand(c *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-// TestEveryCommandExplainsItself holds that each help has a summary, a
-// description and examples, and that the examples are command lines which the
-// program takes: no flag or command in them is gone or misspelt.
+// TestEveryCommandExplainsItself checks that each help has a summary, a
+// description and examples, and that all commands and flags in the examples exist.
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
 	eachCommand(cmd.NewRootCmd(), func(c *cobra.Command) {
@@ -42,37 +41,37 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			checkCommandLine(t, c.CommandPath(), line)
 		}
 		if !mentioned {
-			t.Errorf("%s: no example of it in its help", c.CommandPath())
+			t.Errorf("%s: no example in its help", c.CommandPath())
 		}
 	})
 }
 
-// TestFlagsNameTheirValues holds that help says what a flag's value is in
-// capitals, and not what Go calls its type.
+// TestFlagsNameTheirValues checks that help names each flag's value in capitals,
+// instead of showing its Go type.
 func TestFlagsNameTheirValues(t *testing.T) {
 	t.Parallel()
 	eachCommand(cmd.NewRootCmd(), func(c *cobra.Command) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if name, _ := pflag.UnquoteUsage(f); name != strings.ToUpper(name) {
-				t.Errorf("%s: --%s %s: put a name in capitals and backquotes into what help says of it", c.CommandPath(), f.Name, name)
+				t.Errorf("%s: --%s %s: put a name for the value into the description, in capitals and backquotes", c.CommandPath(), f.Name, name)
 			}
 		})
 	})
 }
 
 var (
-	// Where one command of a shell line ends and the next begins.
+	// Separators of the commands in a shell line.
 	separators = regexp.MustCompile(`\||&&|;|&|\$\(|<\(|\)|\n`)
 	quoted     = regexp.MustCompile(`'[^']*'|"[^"]*"`)
 	redirect   = regexp.MustCompile(`^[0-9]*[<>]`)
 	ownCall    = regexp.MustCompile(`^(?:[A-Z_]+=\S+ )*mender-webhooks(?: |$)`)
 )
 
-// ownCommands finds the calls of this program in shell lines, without its
-// name, quoted words shortened to a letter.
+// ownCommands returns the calls of this program in shell lines, without its name
+// and with each quoted word replaced by a letter.
 func ownCommands(shell string) []string {
 	shell = strings.ReplaceAll(shell, "\\\n", " ")
-	// What is quoted may hold calls itself: eval "$(mender-webhooks …)".
+	// Quotes may contain calls: eval "$(mender-webhooks …)".
 	inside := quoted.ReplaceAllStringFunc(shell, func(q string) string {
 		if strings.Contains(q, "$(mender-webhooks") {
 			return strings.Trim(q, `"`)
@@ -118,9 +117,9 @@ func checkCommandLine(t *testing.T, where, line string) {
 	}
 }
 
-// TestDocsNameWhatIsThere holds that the commands of all pages are command
-// lines which the program takes, also where no test can run them.
-func TestDocsNameWhatIsThere(t *testing.T) {
+// TestDocsUseExistingFlags checks that all commands and flags in the docs exist,
+// including those in blocks that no test runs.
+func TestDocsUseExistingFlags(t *testing.T) {
 	t.Parallel()
 	pages := []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"}
 	for _, pattern := range []string{"../docs/*.md", "../docs/guides/*.md"} {
@@ -146,13 +145,13 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 }
 
 var (
-	// The blocks of shell in a page, and the calls in its text.
+	// The shell blocks of a page, and the calls in its text.
 	shellText = regexp.MustCompile("(?ms)^```(?:sh|yaml)$(.*?)^```$|`(mender-webhooks [^`\\[]+)`")
 	comments  = regexp.MustCompile(`(?m)\s# .*$`)
 )
 
-// TestEnvironmentPageIsComplete compares the help topic with what the program
-// reads.
+// TestEnvironmentPageIsComplete checks that the help topic has all variables that
+// the program reads.
 func TestEnvironmentPageIsComplete(t *testing.T) {
 	t.Parallel()
 	page := read(t, "../docs/environment.md")

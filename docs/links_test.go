@@ -18,7 +18,7 @@ var (
 	scheme  = regexp.MustCompile(`^[a-z]+:`)
 )
 
-// TestLinks follows every link between the pages of the repository.
+// TestLinks checks every link between the pages of the repository.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	pages := 0
@@ -44,7 +44,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if pages < 10 {
-		t.Errorf("only %d pages were looked at", pages)
+		t.Errorf("only %d pages found", pages)
 	}
 }
 
@@ -56,15 +56,15 @@ func follow(t *testing.T, page, target string) {
 		to = filepath.Join(filepath.Dir(page), filepath.FromSlash(file))
 	}
 	if _, err := os.Stat(to); err != nil {
-		t.Errorf("%s: the link to %s leads nowhere", page, target)
+		t.Errorf("%s: broken link to %s", page, target)
 		return
 	}
 	if anchor != "" && filepath.Ext(to) == ".md" && !anchors(read(t, to))[anchor] {
-		t.Errorf("%s: the link to %s: there is no such heading", page, target)
+		t.Errorf("%s: broken link to %s: no such heading", page, target)
 	}
 }
 
-// anchors are the headings' names as GitHub makes them.
+// anchors returns the anchors that GitHub generates for the headings.
 func anchors(page string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(page, -1) {

@@ -11,7 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-// TestCurrent fails when the committed files are not what the commands are.
+// TestCurrent compares the committed files with the command tree.
 func TestCurrent(t *testing.T) {
 	t.Parallel()
 	fresh := t.TempDir()
@@ -43,7 +43,7 @@ func read(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestSchemaCurrent fails when the published schema is not the program's.
+// TestSchemaCurrent compares the published schema with the program's.
 func TestSchemaCurrent(t *testing.T) {
 	t.Parallel()
 	got, err := os.ReadFile("../../docs/webhooks.schema.json")

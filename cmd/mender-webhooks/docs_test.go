@@ -17,21 +17,21 @@ import (
 	"time"
 )
 
-// TestDocs runs every sh block of the README, the guides and the other pages
-// of docs, in order, in one shell for each page, against a sandbox. What a page says about its blocks
-// to this test stands in comments before them, so that readers don't see it:
+// TestDocs runs the sh blocks of the README, the guides and the other pages of
+// docs against a sandbox: in order, with one shell per page. Comments before a
+// block, which readers do not see, control how it is run:
 //
-//	<!-- test sandbox: FLAGS -->     (once, anywhere) how the sandbox is started
-//	<!-- test skip: REASON -->       the block is not run
-//	<!-- test needs: PROGRAM -->     the block is run where there is such a program
-//	<!-- test before: COMMAND -->    run this first, out of the reader's sight
-//	<!-- test background: REGEXP --> it runs on; go on once it has printed this
-//	<!-- test prints: REGEXP -->     it prints this
-//	<!-- test exit: CODE -->         it ends with this
-//	<!-- test file: NAME -->         save the block, of whatever language
+//	<!-- test sandbox: FLAGS -->     flags of the sandbox (once, anywhere)
+//	<!-- test skip: REASON -->       do not run the block
+//	<!-- test needs: PROGRAM -->     skip the block if the program is not installed
+//	<!-- test before: COMMAND -->    run this before the block
+//	<!-- test background: REGEXP --> run in the background; continue once it prints this
+//	<!-- test prints: REGEXP -->     expect this in the output
+//	<!-- test exit: CODE -->         expect this exit code
+//	<!-- test file: NAME -->         save the block, in any language
 //
-// The ports of the examples are replaced by free ones, and the public URL by
-// the listener's.
+// The ports of the examples are replaced by free ones, and the public URL by the
+// listener's.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	pages := []string{"../../README.md"}
@@ -58,32 +58,32 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// notRun are the pages whose blocks can't be run here. That their commands and
-// flags are there is tested with the help.
+// notRun lists pages that cannot run here. Another test checks that their
+// commands and flags exist.
 var notRun = map[string]string{
-	"benchmarks.md": "they take minutes, and mean nothing beside other tests",
-	"cluster.md":    "it takes a cluster; cmd/testdata/script/cluster.txtar starts one",
+	"benchmarks.md": "benchmarks take minutes, and need an idle machine",
+	"cluster.md":    "needs a cluster; cmd/testdata/script/cluster.txtar starts one",
 }
 
-// mdBlock is a fenced block, and what its page says of it to the test.
+// mdBlock is a fenced block with the directives before it.
 type mdBlock struct {
 	line       int
 	lang, text string
-	told       map[string]string
+	directives map[string]string
 }
 
 var directive = regexp.MustCompile(`^<!-- test ([a-z]+): (.*) -->$`)
 
 func mdBlocks(t *testing.T, page string) (blocks []mdBlock, sandboxFlags []string) {
 	t.Helper()
-	told, open := map[string]string{}, false
+	directives, open := map[string]string{}, false
 	for n, line := range strings.Split(page, "\n") {
 		lang, fence := strings.CutPrefix(line, "```")
 		m := directive.FindStringSubmatch(line)
 		switch {
 		case fence && !open:
-			blocks, open = append(blocks, mdBlock{line: n + 1, lang: lang, told: told}), true
-			told = map[string]string{}
+			blocks, open = append(blocks, mdBlock{line: n + 1, lang: lang, directives: directives}), true
+			directives = map[string]string{}
 		case fence:
 			open = false
 		case open:
@@ -92,11 +92,11 @@ func mdBlocks(t *testing.T, page string) (blocks []mdBlock, sandboxFlags []strin
 			sandboxFlags = strings.Fields(m[2])
 		case m != nil:
 			if !slices.Contains([]string{"skip", "needs", "before", "background", "prints", "exit", "file"}, m[1]) || m[2] == "" {
-				t.Errorf("line %d: %s tells the test nothing", n+1, line)
+				t.Errorf("line %d: unknown directive %s", n+1, line)
 			}
-			told[m[1]] = m[2]
+			directives[m[1]] = m[2]
 		case strings.Contains(line, "<!-- test"):
-			t.Errorf("line %d: %s tells the test nothing", n+1, line)
+			t.Errorf("line %d: unknown directive %s", n+1, line)
 		}
 	}
 	return blocks, sandboxFlags
@@ -122,21 +122,21 @@ await .sandbox export.MENDER_SERVER_ACCESS_TOKEN
 	ran := 0
 	for _, b := range blocks {
 		text := forTest(b.text, replace)
-		name := b.told["file"]
+		name := b.directives["file"]
 		if name == "" {
 			name = fmt.Sprintf(".block%d", b.line)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if b.lang != "sh" || b.told["file"] != "" {
+		if b.lang != "sh" || b.directives["file"] != "" {
 			continue
 		}
-		if b.told["skip"] != "" {
-			t.Logf("line %d is not run: %s", b.line, b.told["skip"])
+		if b.directives["skip"] != "" {
+			t.Logf("line %d is not run: %s", b.line, b.directives["skip"])
 			continue
 		}
-		if program := b.told["needs"]; program != "" {
+		if program := b.directives["needs"]; program != "" {
 			if _, err := exec.LookPath(program); err != nil {
 				t.Logf("line %d is not run: %s is not installed", b.line, program)
 				continue
@@ -152,14 +152,14 @@ await .sandbox export.MENDER_SERVER_ACCESS_TOKEN
 		t.Fatal(err)
 	}
 	if out, err := runScript(t, x, dir); err != nil {
-		t.Errorf("%v; what the page's commands printed:\n%s", err, out)
+		t.Errorf("%v; output of the page's commands:\n%s", err, out)
 	}
 }
 
 // listenCall is a listener at its default address, which tests must not use.
 var listenCall = regexp.MustCompile(`(mender-webhooks listen)( -|\n)`)
 
-// forTest is a block with the ports that the test may use.
+// forTest returns a block with ports for the test.
 func forTest(text string, replace *strings.Replacer) string {
 	if !strings.Contains(text, "--addr") {
 		text = listenCall.ReplaceAllString(text, "$1 --addr 127.0.0.1:8090$2")
@@ -167,7 +167,7 @@ func forTest(text string, replace *strings.Replacer) string {
 	return replace.Replace(text)
 }
 
-// examplesReplaced replaces what stands in examples by what a test may use.
+// examplesReplaced replaces addresses and URLs of examples by ones for tests.
 func examplesReplaced(t *testing.T) *strings.Replacer {
 	t.Helper()
 	port := map[string]string{}
@@ -190,20 +190,20 @@ func blockScript(b mdBlock, name string, replace *strings.Replacer) string {
 	var s strings.Builder
 	out := fmt.Sprintf(".out%d", b.line)
 	fmt.Fprintf(&s, "echo '== the block at line %d'\n", b.line)
-	if before := b.told["before"]; before != "" {
+	if before := b.directives["before"]; before != "" {
 		fmt.Fprintf(&s, "%s\n", forTest(before, replace))
 	}
-	code := b.told["exit"]
+	code := b.directives["exit"]
 	switch {
-	case b.told["background"] != "":
-		fmt.Fprintf(&s, "( . ./%s ) > %s 2>&1 &\nawait %[2]s '%s'\n", name, out, b.told["background"])
+	case b.directives["background"] != "":
+		fmt.Fprintf(&s, "( . ./%s ) > %s 2>&1 &\nawait %[2]s '%s'\n", name, out, b.directives["background"])
 	case code != "":
 		fmt.Fprintf(&s, "set +e; ( . ./%s ) > %s 2>&1; code=$?; set -e; cat %[2]s\n[ $code = %s ] || { echo \"it ends with $code\"; exit 1; }\n", name, out, code)
 	default:
 		// The end of the script shows what failed.
 		fmt.Fprintf(&s, ". ./%s > %s 2>&1 || { code=$?; cat %[2]s; exit $code; }\ncat %[2]s\n", name, out)
 	}
-	if want := b.told["prints"]; want != "" {
+	if want := b.directives["prints"]; want != "" {
 		fmt.Fprintf(&s, "await %s '%s'\n", out, want)
 	}
 	return s.String()
