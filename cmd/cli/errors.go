@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
@@ -93,10 +89,7 @@ func Classify(err error) failure {
 	f := failure{Message: err.Error(), Code: codeOf(err)}
 	var api *mender.Error
 	if errors.As(err, &api) {
-		f.Status = api.StatusCode
-		if !neverSent(err) {
-			f.RequestID = api.RequestID
-		}
+		f.Status, f.RequestID = api.StatusCode, api.RequestID
 	}
 	for e := err; f.Hint == "" && e != nil; {
 		var c *CliError
@@ -116,9 +109,6 @@ func Classify(err error) failure {
 	if f.Hint == "" {
 		f.Hint = fault.HintOf(err)
 	}
-	if f.Hint == "" {
-		f.Hint = standardHint(err)
-	}
 	return f
 }
 
@@ -137,20 +127,8 @@ func codeOf(err error) int {
 		return code
 	}
 	var wrong *config.UsageError
-	switch {
-	case errors.As(err, &wrong), errors.Is(err, mender.ErrInsecure):
+	if errors.As(err, &wrong) {
 		return ExitUsage
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted
-	case errors.Is(err, mender.ErrNotFound):
-		return ExitNotFound
-	case errors.Is(err, mender.ErrUnauthorized), errors.Is(err, mender.ErrForbidden):
-		return ExitAccess
-	case errors.Is(err, mender.ErrConflict):
-		return ExitConflict
-	case errors.Is(err, mender.ErrUnreachable), errors.Is(err, mender.ErrRateLimited),
-		errors.Is(err, mender.ErrBadAnswer), errors.Is(err, mender.ErrOutcomeUnknown):
-		return ExitServer
 	}
 	return ExitFailed
 }
@@ -163,48 +141,6 @@ func codeOfKind(k fault.Kind) (int, bool) {
 		fault.Differs: ExitDiffers, fault.Interrupted: exitInterrupted,
 	}[k]
 	return code, ok
-}
-
-// standardHint is the next step where the command has none of its own.
-func standardHint(err error) string {
-	switch {
-	case errors.Is(err, mender.ErrOutcomeUnknown):
-		return "look with `mender-webhooks list` before trying again"
-	case errors.Is(err, mender.ErrInsecure):
-		return "use https, or say --allow-http if you know that nobody listens in between"
-	case errors.Is(err, mender.ErrRateLimited) && !errors.Is(err, context.Canceled):
-		return "the server limits how often it is asked; wait a little and try again"
-	case errors.Is(err, mender.ErrBadAnswer):
-		return "is --server (or MENDER_SERVER_URL) really a Mender server? --debug shows what came"
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return "plain http is spoken there: write http:// in front of the server's address if that is right"
-	case errors.Is(err, mender.ErrCertificate):
-		return "an authority of your own is trusted with --ca-cert FILE (or MENDER_CA_CERT); `mender-webhooks doctor` looks closer"
-	case neverSent(err):
-		return "is it the right server? `mender-webhooks doctor` looks for what is in the way"
-	}
-	return ""
-}
-
-// neverSent reports whether there was no connection at all: the id of such a
-// request tells nobody anything.
-func neverSent(err error) bool {
-	var dial *net.OpError
-	return errors.Is(err, mender.ErrUnreachable) &&
-		(errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, mender.ErrCertificate))
-}
-
-// pathHint is for a server's address that was copied with the path of a page
-// or of the API.
-func (a *App) pathHint() string {
-	if a.cached == nil {
-		return ""
-	}
-	u, err := url.Parse(a.cached.Server)
-	if err != nil || strings.Trim(u.Path, "/") == "" {
-		return ""
-	}
-	return fmt.Sprintf("the server's address usually has no path: %s://%s", u.Scheme, u.Host)
 }
 
 // TokenHint says what is wrong with a token that the server refused, as far
@@ -249,12 +185,10 @@ func (a *App) Report(err error) int {
 	}
 	f := Classify(err)
 	switch {
-	case errors.Is(err, mender.ErrBadAnswer) && a.pathHint() != "":
-		f.Hint = a.pathHint()
 	case f.Hint != "":
-	case errors.Is(err, mender.ErrUnauthorized):
+	case f.Status == http.StatusUnauthorized:
 		f.Hint = a.TokenHint()
-	case errors.Is(err, mender.ErrForbidden):
+	case f.Status == http.StatusForbidden:
 		f.Hint = a.RoleHint()
 	}
 	if a.Flags.Output == string(output.JSON) {
@@ -264,9 +198,8 @@ func (a *App) Report(err error) int {
 		return f.Code
 	}
 	if f.Code == exitInterrupted {
-		f.Message = interrupted(err)
-		if !errors.Is(err, mender.ErrOutcomeUnknown) {
-			f.RequestID = "" // nobody has to look for it
+		if f.Message = interrupted(err); f.Message == "interrupted" {
+			f.RequestID = "" // no one has to look for it
 		}
 	}
 	text := output.Safe(f.Message)

@@ -490,6 +490,11 @@ func gateway(kind string) http.HandlerFunc {
 			_, _ = io.WriteString(w, "<!doctype html><title>Welcome</title>")
 		case "502":
 			w.WriteHeader(http.StatusBadGateway)
+		case "null":
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			_, _ = io.WriteString(w, "null")
+		case "proxy":
+			w.WriteHeader(http.StatusProxyAuthRequired)
 		case "500":
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			w.Header().Set("X-Men-Requestid", "4f0c3c1e-0000-4000-8000-000000000500")

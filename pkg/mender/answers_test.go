@@ -3,9 +3,14 @@ package mender
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 )
 
 func TestAnswersThatAreNotMenders(t *testing.T) {
@@ -20,7 +25,7 @@ func TestAnswersThatAreNotMenders(t *testing.T) {
 	}{
 		"HTML":              {200, html, "<!DOCTYPE html><h1>Welcome</h1>", ErrBadAnswer, nil, "web page"},
 		"HTML as JSON":      {200, nil, "\n<html>", ErrBadAnswer, nil, "web page"},
-		"truncated JSON":    {200, nil, `[{"id":"a","provider":"webh`, ErrBadAnswer, nil, "broken off"},
+		"truncated JSON":    {200, nil, `[{"id":"a","provider":"webh`, ErrBadAnswer, nil, "truncated"},
 		"empty":             {200, nil, "", ErrBadAnswer, nil, "empty"},
 		"other JSON":        {200, nil, `{"hello":"world"}`, ErrBadAnswer, nil, "not what Mender answers"},
 		"text":              {200, nil, "hello", ErrBadAnswer, nil, "not what Mender answers"},
@@ -57,6 +62,51 @@ func TestAnswersThatAreNotMenders(t *testing.T) {
 				t.Errorf("request id %q, want %q", e.RequestID, want)
 			}
 		})
+	}
+}
+
+// TestNullIsAnEmptyList: a caller that prints a list prints [] and never null.
+func TestNullIsAnEmptyList(t *testing.T) {
+	p := newPlayer(t)
+	p.play.Response.Status, p.play.Response.Body = 200, " null\n"
+	c := testClient(t, p.URL)
+	if all, err := c.Integrations(t.Context()); err != nil || all == nil || len(all) > 0 {
+		t.Errorf("integrations: %#v, %v", all, err)
+	}
+	if all, err := c.Tokens(t.Context()); err != nil || all == nil || len(all) > 0 {
+		t.Errorf("tokens: %#v, %v", all, err)
+	}
+	for e, err := range c.Events(t.Context(), EventQuery{}) {
+		t.Errorf("events: %v, %v", e, err)
+	}
+}
+
+// TestProxyRefusalIsNotRepeated: the same password would be refused again.
+func TestProxyRefusalIsNotRepeated(t *testing.T) {
+	requests := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	transport := httpclient.Transport(nil)
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+	for _, server := range []string{"https://mender.example", "http://mender.example"} {
+		requests = 0
+		c := testClient(t, server, func(o *Options) { o.AllowHTTP, o.carrier = true, transport })
+		_, err := c.Integrations(t.Context())
+		if requests != 1 || fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "proxy") || !strings.Contains(fault.HintOf(err), "HTTPS_PROXY") {
+			t.Errorf("%s: %d requests, %v", server, requests, err)
+		}
+		requests = 0
+		for _, err = range mustFollow(t, c, FollowOptions{}).Events(t.Context()) {
+			if err == nil {
+				t.Error("an event from nowhere")
+			}
+		}
+		if requests != 1 {
+			t.Errorf("%s: followed with %d requests, %v", server, requests, err)
+		}
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 
 	"github.com/go-resty/resty/v2"
 	"github.com/google/uuid"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
 // The paths of the two services, below the server's URL.
@@ -97,9 +100,11 @@ func New(o Options) (*Client, error) {
 	}
 	carrier := o.carrier
 	if carrier == nil {
-		if carrier, err = newTransport(o); err != nil {
+		config, err := httpclient.TLS{CACertFile: o.CACertFile, SkipVerify: o.SkipVerify}.Config()
+		if err != nil {
 			return nil, err
 		}
+		carrier = httpclient.Transport(config)
 	}
 	if o.Debug != nil {
 		carrier = &debugger{next: carrier, masker: c.masker, now: o.Now, out: o.Debug}
@@ -235,10 +240,23 @@ func (c *Client) checkSecure(k *call) error {
 	if err != nil {
 		return err
 	}
-	if u.Scheme == "https" || c.allowHTTP || isLoopback(u.Hostname()) || c.token == "" && k.password == "" {
+	if u.Scheme == "https" || c.allowHTTP || urls.IsLoopback(u.Hostname()) || c.token == "" && k.password == "" {
 		return nil
 	}
 	return fmt.Errorf("%s is plain http: a token or password sent there can be read on the way; use https", c.server)
+}
+
+// list makes a call that reads a JSON list. The list is never nil: null counts
+// as an empty one.
+func list[T any](ctx context.Context, c *Client, op, path string) ([]T, error) {
+	all := []T{}
+	if err := c.get(ctx, op, path, &all); err != nil {
+		return nil, err
+	}
+	if all == nil {
+		all = []T{}
+	}
+	return all, nil
 }
 
 // decode reads an answer's JSON.

@@ -118,7 +118,7 @@ func TestDebugChangesNothing(t *testing.T) {
 	for _, debug := range []io.Writer{nil, io.Discard} {
 		c := testClient(t, newBroken(t), func(o *Options) { o.Debug, o.Retry.Retries = debug, -1 })
 		_, err := c.Integrations(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "broke off the connection") {
+		if err == nil || !strings.Contains(err.Error(), "closed the connection") {
 			t.Errorf("error: %v", err)
 		}
 	}

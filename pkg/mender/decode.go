@@ -30,7 +30,7 @@ func checkPage(page []byte) error {
 		}
 	}
 	list := scan{text: page}
-	if list.space(); page[list.at] != '[' {
+	if list.space(); page[list.at] != '[' && page[list.at] != 'n' {
 		return errors.New("it is not a list")
 	}
 	return nil
@@ -39,7 +39,9 @@ func checkPage(page []byte) error {
 // readEvents takes a page apart that has been checked.
 func readEvents(page []byte) ([]Event, error) {
 	list := scan{text: page, plain: isPlain(page)}
-	list.space()
+	if list.space(); page[list.at] == 'n' { // null
+		return []Event{}, nil
+	}
 	r := reader{page: page}
 	events := make([]Event, 0, len(page)/256)
 	for list.at++; list.next(); {

@@ -6,66 +6,82 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// What an Error can be, for errors.Is. More than one can hold.
+// Causes of an Error, for errors.Is. An Error can have more than one. Each has
+// the fault.Kind and the hint that the Error then has, unless noted.
 var (
-	// ErrNotFound: Mender says, or the list shows, that there is no such thing.
-	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized: no token, or one that is malformed, expired or
-	// revoked; for a login, the wrong password. Status 401.
-	ErrUnauthorized = errors.New("not logged in")
-	// ErrForbidden: the user lacks the right. Status 403.
-	ErrForbidden = errors.New("not allowed")
-	// ErrConflict: it exists already, or is in use. Status 409.
-	ErrConflict = errors.New("conflict")
-	// ErrRateLimited: too many requests. Status 429.
-	ErrRateLimited = errors.New("too many requests")
-	// ErrUnreachable: no answer came, or the server or its gateway failed
-	// (status 500 and above).
-	ErrUnreachable = errors.New("server out of reach, or failing")
-	// ErrBadAnswer: an answer came that is not Mender's: HTML, broken JSON,
-	// too much of it, a redirect.
-	ErrBadAnswer = errors.New("not an answer of Mender's API")
-	// ErrOutcomeUnknown: a request that creates something may have arrived,
-	// and nothing says whether it did. Look before trying again.
-	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrInsecure: a token or password would have gone over plain http to
-	// another machine. Nothing was sent.
-	ErrInsecure = errors.New("unencrypted connection")
-	// ErrCertificate: the server's certificate can't be trusted. It comes
-	// together with ErrUnreachable.
-	ErrCertificate = errors.New("untrusted certificate")
-	// ErrCredentials: credentials that don't fit their integration, or that
-	// hold a placeholder in place of a secret. Nothing was sent.
-	ErrCredentials = errors.New("unfit credentials")
+	// ErrNotFound means that Mender has no such object.
+	ErrNotFound = fault.New(fault.NotFound, "not found")
+	// ErrUnauthorized means that the token is missing, malformed, expired or
+	// revoked, or, for a login, that the password is wrong. Status 401.
+	ErrUnauthorized = fault.New(fault.Access, "not logged in")
+	// ErrForbidden means that the user lacks the permission. Status 403.
+	ErrForbidden = fault.New(fault.Access, "not allowed")
+	// ErrConflict means that the object exists already or is in use. Status 409.
+	ErrConflict = fault.New(fault.Conflict, "conflict")
+	// ErrRateLimited means that there were too many requests. Status 429.
+	ErrRateLimited = fault.WithHint(fault.New(fault.Unavailable, "too many requests"),
+		"wait a minute and try again: the server limits the number of requests")
+	// ErrUnreachable means that no answer came, or that the server or its
+	// gateway failed (status 500 and above).
+	ErrUnreachable = fault.New(fault.Unavailable, "server unreachable or failing")
+	// ErrBadAnswer means that the answer is not Mender's: HTML, broken JSON, too
+	// large, or a redirect.
+	ErrBadAnswer = fault.WithHint(fault.New(fault.Unavailable, "not an answer of Mender's API"),
+		"check that --server (or MENDER_SERVER_URL) names a Mender server; --debug shows the answer")
+	// ErrOutcomeUnknown means that a request that creates something may have
+	// arrived, and that its result is unknown. It has a hint but no kind.
+	ErrOutcomeUnknown = fault.WithHint(errors.New("outcome unknown"), "run `mender-webhooks list` before you try again")
+	// ErrInsecure means that a token or password would have crossed the network
+	// unencrypted. Nothing was sent.
+	ErrInsecure = fault.WithHint(fault.New(fault.Usage, "unencrypted connection"),
+		"use https, or pass --allow-http if the network is trusted")
+	// ErrCertificate means that the server's certificate is not trusted. Such an
+	// Error is also ErrUnreachable.
+	ErrCertificate = fault.WithHint(fault.New(fault.Unavailable, "untrusted certificate"),
+		"trust your own authority with --ca-cert FILE (or MENDER_CA_CERT); `mender-webhooks doctor` shows details")
+	// ErrCredentials means that credentials do not fit their integration, or
+	// contain a placeholder instead of a secret. Nothing was sent.
+	ErrCredentials = errors.New("invalid credentials")
 )
 
-// Error is a call that failed. It never holds a token, a password or a
-// secret, not even where the server's words quote one.
+// Hints for connections that failed before a request was sent.
+var (
+	errProxy = fault.WithHint(fault.New(fault.Unavailable, "refused by a proxy"),
+		"check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the user name and password in them")
+	errPlainHTTP = fault.WithHint(fault.New(fault.Unavailable, "plain http"),
+		"write http:// before the server's address if it has no https")
+	errDial = fault.WithHint(fault.New(fault.Unavailable, "no connection"),
+		"check the server's address; `mender-webhooks doctor` finds out what is in the way")
+)
+
+// Error is a failed call. It contains no token, password or secret, even if
+// the server's message quotes one.
 type Error struct {
-	// Op is what was being done, such as "list the integrations".
+	// Op is the failed operation, such as "list the integrations".
 	Op string
-	// Method and Path are those of the request; Path has no query.
+	// Method and Path are the request's; Path has no query.
 	Method, Path string
-	// StatusCode is the answer's status; 0 where there was no answer.
+	// StatusCode is the answer's status, or 0 if there was no answer.
 	StatusCode int
-	// Message holds the server's own words, or "" where it gave none. It is
-	// text from outside: make it safe before it reaches a terminal.
+	// Message is the server's own message, or empty. It comes from outside:
+	// escape it before it reaches a terminal.
 	Message string
-	// RequestID is what Mender's support asks for: the id in the answer, or
-	// the one that was sent where the answer has none.
+	// RequestID is what Mender's support asks for: the id in the answer, or the
+	// one that was sent. It is empty if no connection was made.
 	RequestID string
-	// RetryAfter is how long the server asked to be left alone, uncapped; 0
-	// where it did not.
+	// RetryAfter is the pause that the server asked for, uncapped, or 0.
 	RetryAfter time.Duration
-	// Err is the cause, where it is not the status alone.
+	// Err is the cause if there is more to say than the status, or nil.
 	Err error
 
 	kinds []error
 }
 
-// Error gives it in one line, without the request id.
+// Error returns the message in one line, without the request id.
 func (e *Error) Error() string {
 	parts := []string{e.Op}
 	if e.StatusCode >= 300 {
@@ -80,24 +96,19 @@ func (e *Error) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Is reports whether the error is of one of this package's kinds.
-func (e *Error) Is(target error) bool {
-	for _, kind := range e.kinds {
-		if kind == target {
-			return true
-		}
+// Unwrap returns Err and the causes of this package, the most specific first.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return e.kinds
 	}
-	return false
+	return append([]error{e.Err}, e.kinds...)
 }
 
-// kindsOf says what a status means. With words, Mender itself has spoken, and
-// not something in front of it that happens to answer 404.
-func kindsOf(status int, words bool) []error {
+// kindsOf returns the causes that a status stands for. fromMender reports
+// whether Mender itself answered, rather than something in front of it.
+func kindsOf(status int, fromMender bool) []error {
 	switch {
-	case status == http.StatusNotFound && !words:
+	case status == http.StatusNotFound && !fromMender:
 		return []error{ErrBadAnswer}
 	case status == http.StatusNotFound:
 		return []error{ErrNotFound}

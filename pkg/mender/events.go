@@ -97,7 +97,7 @@ type page struct {
 	err  error
 }
 
-func (p page) empty() bool { return len(bytes.TrimSpace(p.resp.Body())) <= len("[]") }
+func (p page) empty() bool { return len(bytes.TrimSpace(p.resp.Body())) <= len("null") }
 
 // events takes a page apart.
 func (p page) events(c *Client) ([]Event, error) {

@@ -14,13 +14,18 @@ import (
 	"strings"
 
 	"github.com/go-resty/resty/v2"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
 // maxMessage is how much of the server's words is kept, in bytes.
 const maxMessage = 4 << 10
 
-// failure makes the error of what came back of a call, or nil where that is
-// what was wanted.
+// failure returns the error for the answer, or for the lack of one, or nil if
+// the call succeeded.
 func (c *Client) failure(ctx context.Context, k *call, resp *resty.Response, err error) error {
 	if resp != nil && resp.RawResponse != nil {
 		c.clock.observe(resp.Header(), resp.Time())
@@ -34,71 +39,64 @@ func (c *Client) failure(ctx context.Context, k *call, resp *resty.Response, err
 	if status := resp.StatusCode(); status < 300 {
 		return c.badAnswer(k, resp, fmt.Errorf("unexpected status %d", status))
 	}
+	return c.refusal(k, resp)
+}
+
+// refusal returns the error for an answer that is not a success.
+func (c *Client) refusal(k *call, resp *resty.Response) error {
 	e := c.newError(k, resp)
-	e.RetryAfter = retryAfter(resp.Header(), c.clock.now())
-	words := isMender(resp)
-	e.Message = c.words(k, resp)
-	e.kinds = kindsOf(e.StatusCode, words)
+	e.RetryAfter = retryafter.Parse(resp.Header(), c.clock.now())
+	fromMender := isMender(resp)
+	e.Message = c.message(k, resp)
+	e.kinds = kindsOf(e.StatusCode, fromMender)
 	switch {
+	case e.StatusCode == http.StatusProxyAuthRequired:
+		e.kinds, e.RequestID, e.Err = []error{errProxy}, "", fmt.Errorf("%s refused the request", c.proxyName(resp))
 	case e.StatusCode < 400:
-		e.Err = c.redirected(resp)
+		e.Err = c.redirected(k, resp)
+		return e
 	case e.Message == "" && isHTML(resp):
 		e.Err = fmt.Errorf("the answer is a web page, not Mender's API; is %s the right server?", c.server)
-	case e.StatusCode == http.StatusNotFound && !words:
+	case e.StatusCode == http.StatusNotFound && !fromMender:
 		e.Err = fmt.Errorf("there is no Mender API; is %s the right server?", c.server)
-	case e.StatusCode >= 502 && !words:
+	case e.StatusCode >= 502 && !fromMender:
 		e.Err = errors.New("a gateway answered, not Mender itself")
 	}
+	c.hintAtPath(e)
 	if e.StatusCode >= 500 && k.mayCreate != "" {
 		c.outcomeUnknown(k, e)
 	}
 	return e
 }
 
-// newError fills in what every error of a call has.
+// newError fills in what all errors of a call have.
 func (c *Client) newError(k *call, resp *resty.Response) *Error {
-	e := &Error{Op: k.op, Method: k.method, Path: k.path, RequestID: k.id}
+	e := &Error{Op: k.op, Method: k.method, Path: k.path}
+	if k.sent.Load() || k.lost {
+		e.RequestID = k.id
+	}
 	if resp != nil && resp.RawResponse != nil {
 		e.StatusCode = resp.StatusCode()
 		if id := resp.Header().Get("X-Men-Requestid"); id != "" {
 			e.RequestID = id
-		} else if id := said(resp).RequestID; id != "" {
+		} else if id := errorBody(resp).RequestID; id != "" {
 			e.RequestID = id
 		}
 	}
 	return e
 }
 
-// noAnswer is the error of a request that no whole answer came to.
+// noAnswer returns the error for a request without a complete answer.
 func (c *Client) noAnswer(ctx context.Context, k *call, resp *resty.Response, err error) error {
 	e := c.newError(k, resp)
-	var outer *url.Error
-	if errors.As(err, &outer) { // it would repeat the method and the URL
-		err = outer.Err
-	}
-	var timeout net.Error
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		e.StatusCode = 0 // the answer to an earlier attempt
 		e.Err = context.Cause(ctx)
 		if k.last != nil {
-			e.Err = fmt.Errorf("%w, after: %w", e.Err, reason(k.last))
+			e.Err = fmt.Errorf("%w, after: %v", e.Err, withoutOp(k.last)) //nolint:errorlint // its kind is not this one's
 		}
-	case errors.Is(err, resty.ErrResponseBodyTooLarge):
-		e.kinds = []error{ErrBadAnswer}
-		e.Err = fmt.Errorf("the answer is over %d MiB", maxAnswer>>20)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		e.kinds = []error{ErrUnreachable}
-		e.Err = fmt.Errorf("no whole answer from %s within %s", c.server, c.timeout)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		e.kinds = []error{ErrUnreachable}
-		e.Err = fmt.Errorf("%s broke off the connection: %w", c.server, err)
-	case untrusted(err):
-		e.kinds = []error{ErrUnreachable, ErrCertificate}
-		e.Err = fmt.Errorf("no trusted connection to %s: %w", c.server, err)
-	default:
-		e.kinds = []error{ErrUnreachable}
-		e.Err = fmt.Errorf("%s can't be reached: %w", c.server, err)
+	} else {
+		e.kinds, e.Err = c.diagnose(urls.Cause(err))
 	}
 	if k.mayCreate != "" && k.sent.Load() {
 		c.outcomeUnknown(k, e)
@@ -106,8 +104,53 @@ func (c *Client) noAnswer(ctx context.Context, k *call, resp *resty.Response, er
 	return e
 }
 
-// reason leaves out of an error what the one around it says.
-func reason(err error) error {
+// diagnose returns why no answer came.
+func (c *Client) diagnose(err error) ([]error, error) {
+	var (
+		timeout net.Error
+		op      *net.OpError
+		refused *httpclient.ProxyError
+	)
+	switch {
+	case errors.Is(err, resty.ErrResponseBodyTooLarge):
+		return []error{ErrBadAnswer}, fmt.Errorf("the answer is over %d MiB", maxAnswer>>20)
+	case errors.As(err, &refused):
+		return []error{errProxy, ErrUnreachable}, err
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return []error{errProxy, ErrUnreachable}, fmt.Errorf("%s cannot be reached: %w", c.proxyName(nil), op.Err)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return []error{ErrUnreachable}, fmt.Errorf("no complete answer from %s within %s", c.server, c.timeout)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return []error{ErrUnreachable}, fmt.Errorf("%s closed the connection: %w", c.server, err)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return []error{errPlainHTTP, ErrUnreachable}, fmt.Errorf("%s answers in plain http: %w", c.server, err)
+	case untrusted(err):
+		return []error{ErrCertificate, ErrUnreachable}, fmt.Errorf("no trusted connection to %s: %w", c.server, err)
+	case errors.As(err, &op) && op.Op == "dial":
+		return []error{errDial, ErrUnreachable}, fmt.Errorf("%s cannot be reached: %w", c.server, err)
+	}
+	return []error{ErrUnreachable}, fmt.Errorf("%s cannot be reached: %w", c.server, err)
+}
+
+// proxyName names the proxy that a request went through.
+func (c *Client) proxyName(resp *resty.Response) string {
+	target := c.server
+	if resp != nil && resp.RawResponse != nil && resp.RawResponse.Request != nil {
+		target = resp.RawResponse.Request.URL.String()
+	}
+	req, err := http.NewRequest(http.MethodGet, target, http.NoBody) //nolint:noctx // it is not sent
+	if err != nil {
+		return "a proxy"
+	}
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil || proxy == nil {
+		return "a proxy"
+	}
+	return "the proxy " + proxy.Host
+}
+
+// withoutOp leaves out of an error what the one around it says.
+func withoutOp(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
 		short := *e
@@ -117,8 +160,8 @@ func reason(err error) error {
 	return err
 }
 
-// badAnswer is the error of an answer with a good status whose body is not
-// what it should be.
+// badAnswer returns the error for an answer with a good status and a body that
+// is not Mender's.
 func (c *Client) badAnswer(k *call, resp *resty.Response, cause error) error {
 	e := c.newError(k, resp)
 	e.kinds = []error{ErrBadAnswer}
@@ -129,35 +172,54 @@ func (c *Client) badAnswer(k *call, resp *resty.Response, cause error) error {
 	case len(body) == 0 && cause != nil && errors.As(cause, &syntax):
 		e.Err = fmt.Errorf("the answer of %s is empty", c.server)
 	case errors.As(cause, &syntax) && (body[0] == '{' || body[0] == '['):
-		e.Err = fmt.Errorf("the answer of %s is broken off or damaged, after %d bytes", c.server, len(body))
+		e.Err = fmt.Errorf("the answer of %s is truncated or damaged, after %d bytes", c.server, len(body))
 	default:
 		e.Err = fmt.Errorf("the answer of %s is not what Mender answers: %w", c.server, cause)
 	}
+	c.hintAtPath(e)
 	if k.mayCreate != "" {
 		c.outcomeUnknown(k, e)
 	}
 	return e
 }
 
-// outcomeUnknown adds to an error that the call may have had its effect.
+// hintAtPath adds a hint if the answer is not Mender's and the server's address
+// has a path, which tends to be copied from a browser.
+func (c *Client) hintAtPath(e *Error) {
+	u, err := url.Parse(c.server)
+	if err != nil || strings.Trim(u.Path, "/") == "" || e.Err == nil || !errors.Is(e, ErrBadAnswer) {
+		return
+	}
+	e.Err = fault.WithHint(e.Err, "use %s://%s: the server's address usually has no path", u.Scheme, u.Host)
+}
+
+// outcomeUnknown adds to an error that the call may have succeeded.
 func (c *Client) outcomeUnknown(k *call, e *Error) {
-	e.kinds = append(e.kinds, ErrOutcomeUnknown)
-	text := k.mayCreate + " all the same: look before trying again"
+	e.kinds = append([]error{ErrOutcomeUnknown}, e.kinds...)
 	if e.Err == nil {
-		e.Err = errors.New(text)
+		e.Err = errors.New(k.mayCreate)
 	} else {
-		e.Err = fmt.Errorf("%w; %s", e.Err, text)
+		e.Err = fmt.Errorf("%w; %s", e.Err, k.mayCreate)
 	}
 }
 
-// redirected says where the server wanted to send a request on to.
-func (c *Client) redirected(resp *resty.Response) error {
+// redirected returns why a redirect was not followed.
+func (c *Client) redirected(k *call, resp *resty.Response) error {
 	to, err := resp.RawResponse.Location()
 	if err != nil {
 		return fmt.Errorf("is %s the right server?", c.server)
 	}
-	return fmt.Errorf("a redirect to %s://%s is not followed, since it would take the token along; is %s the right server?",
-		to.Scheme, visible(to.Host), c.server)
+	from := resp.RawResponse.Request.URL
+	target := to.Scheme + "://" + visible(to.Host)
+	switch {
+	case from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname():
+		return fault.WithHint(fmt.Errorf("the server redirects to %s", target), "use %s", target)
+	case from.Scheme != to.Scheme || from.Host != to.Host:
+		return fmt.Errorf("the server redirects to %s, which is not followed: the token is only for %s", target, c.server)
+	case k.method != http.MethodGet:
+		return fmt.Errorf("the server redirects to %s%s: only reads are redirected", target, visible(to.Path))
+	}
+	return fmt.Errorf("the server redirects more than %d times", maxRedirects)
 }
 
 // answerError is the body of an error of Mender's.
@@ -166,7 +228,7 @@ type answerError struct {
 	RequestID string `json:"request_id"`
 }
 
-func said(resp *resty.Response) answerError {
+func errorBody(resp *resty.Response) answerError {
 	var a answerError
 	if json.Unmarshal(resp.Body(), &a) != nil {
 		return answerError{}
@@ -177,13 +239,13 @@ func said(resp *resty.Response) answerError {
 // isMender reports whether it is Mender that answered, and not something in
 // front of it.
 func isMender(resp *resty.Response) bool {
-	return resp.Header().Get("X-Men-Requestid") != "" || said(resp).Error != ""
+	return resp.Header().Get("X-Men-Requestid") != "" || errorBody(resp).Error != ""
 }
 
-// words returns what the server says went wrong, with what is secret masked:
+// message returns what the server says went wrong, with what is secret masked:
 // it quotes a secret that it does not take.
-func (c *Client) words(k *call, resp *resty.Response) string {
-	text := said(resp).Error
+func (c *Client) message(k *call, resp *resty.Response) string {
+	text := errorBody(resp).Error
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 )
 
 // NoticeKind says what a Notice is about.
@@ -112,7 +114,8 @@ func refused(e *Error) bool {
 	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
 	}
-	return e.Is(ErrUnauthorized) || e.Is(ErrForbidden) || e.Is(ErrInsecure) || e.StatusCode >= 400 && e.StatusCode < 500
+	var proxy *httpclient.ProxyError
+	return errors.Is(e, ErrInsecure) || errors.As(e, &proxy) || e.StatusCode >= 400 && e.StatusCode < 500
 }
 
 // noticeGap says so when events may have expired unseen. An event that is as

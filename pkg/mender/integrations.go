@@ -15,16 +15,7 @@ func (c *Client) Integrations(ctx context.Context) ([]Integration, error) {
 }
 
 func (c *Client) integrations(ctx context.Context, op string) ([]Integration, error) {
-	k := &call{op: op, method: http.MethodGet, path: iotManager + "/integrations"}
-	resp, err := c.do(ctx, k)
-	if err != nil {
-		return nil, err
-	}
-	var list []Integration
-	if err := c.decode(k, resp, &list); err != nil {
-		return nil, err
-	}
-	return list, nil
+	return list[Integration](ctx, c, op, iotManager+"/integrations")
 }
 
 // Integration returns one integration by its whole id, or an error that is
@@ -35,11 +26,11 @@ func (c *Client) Integration(ctx context.Context, id string) (Integration, error
 }
 
 func (c *Client) integration(ctx context.Context, op, id string) (Integration, error) {
-	list, err := c.integrations(ctx, op)
+	all, err := c.integrations(ctx, op)
 	if err != nil {
 		return Integration{}, err
 	}
-	for _, i := range list {
+	for _, i := range all {
 		if strings.EqualFold(i.ID, id) {
 			return i, nil
 		}

@@ -8,10 +8,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-resty/resty/v2"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
 )
 
 // RetryPolicy says how a call that failed for a reason that may pass is
@@ -101,7 +103,8 @@ func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
 // permanent reports whether a failed connection would fail again.
 func permanent(err error) bool {
 	var dns *net.DNSError
-	return errors.Is(err, context.Canceled) ||
+	var refused *httpclient.ProxyError
+	return errors.Is(err, context.Canceled) || errors.As(err, &refused) ||
 		errors.Is(err, resty.ErrResponseBodyTooLarge) ||
 		untrusted(err) ||
 		errors.As(err, &dns) && dns.IsNotFound
@@ -124,7 +127,7 @@ func untrusted(err error) bool {
 func (c *Client) wait(_ *resty.Client, resp *resty.Response) (time.Duration, error) {
 	k := callOf(resp.Request.Context())
 	wait := c.backoff(resp.Request.Attempt)
-	if asked := retryAfter(resp.Header(), c.clock.now()); asked > 0 {
+	if asked := retryafter.Parse(resp.Header(), c.clock.now()); asked > 0 {
 		wait = min(asked, c.retry.MaxRetryAfter)
 	}
 	if c.retry.OnRetry != nil {
@@ -142,22 +145,4 @@ func (c *Client) backoff(attempt int) time.Duration {
 	}
 	wait = min(wait, c.retry.MaxWait)
 	return max(wait-rand.N(wait/2+1), time.Nanosecond) //nolint:gosec // no secret depends on it
-}
-
-// retryAfter reads a Retry-After of seconds or of a date, which is taken by
-// the server's own clock. 0 is none.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
-		const most = 1 << 30 // seconds; beyond lies overflow
-		return time.Duration(min(seconds, most)) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
-	}
-	return max(0, at.Sub(now))
 }

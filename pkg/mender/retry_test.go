@@ -100,7 +100,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		"list, for ever 503":       {list, []step{{status: 503}}, 4, []error{ErrUnreachable}, []error{ErrOutcomeUnknown}, "503"},
 		"list, for ever 429":       {list, []step{{status: 429}}, 4, []error{ErrRateLimited}, []error{ErrUnreachable}, "429"},
 		"list, hangs for ever":     {list, []step{{hang: true}}, 4, []error{ErrUnreachable}, []error{context.DeadlineExceeded}, "within 30s"},
-		"list, refused for ever":   {list, []step{{dial: true}}, 4, []error{ErrUnreachable, syscall.ECONNREFUSED}, nil, "https://mender.example can't be reached"},
+		"list, refused for ever":   {list, []step{{dial: true}}, 4, []error{ErrUnreachable, syscall.ECONNREFUSED}, nil, "https://mender.example cannot be reached"},
 		"list, 500":                {list, []step{{status: 500, body: `{"error":"internal error"}`}, ok}, 1, []error{ErrUnreachable}, nil, "internal error"},
 		"list, 401":                {list, []step{{status: 401}, ok}, 1, []error{ErrUnauthorized}, nil, ""},
 		"create":                   {create, []step{created}, 1, nil, nil, ""},

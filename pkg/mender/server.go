@@ -3,10 +3,10 @@ package mender
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
 // DefaultServer is the server that is meant where none is named: hosted
@@ -28,11 +28,7 @@ func ParseServer(text string) (string, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		var inner *url.Error
-		if errors.As(err, &inner) { // its text would quote the whole URL
-			err = inner.Err
-		}
-		return "", fmt.Errorf("%w: %w", ErrServerURL, err)
+		return "", fmt.Errorf("%w: %w", ErrServerURL, urls.Cause(err))
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
@@ -50,17 +46,4 @@ func ParseServer(text string) (string, error) {
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	return u.Scheme + "://" + host + path, nil
-}
-
-// isLoopback reports whether host names this machine.
-func isLoopback(host string) bool {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.Unmap().IsLoopback()
 }

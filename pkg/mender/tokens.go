@@ -29,9 +29,7 @@ type PersonalAccessToken struct {
 
 // Tokens lists the user's personal access tokens.
 func (c *Client) Tokens(ctx context.Context) ([]PersonalAccessToken, error) {
-	var list []PersonalAccessToken
-	err := c.get(ctx, "list the personal access tokens", useradm+"/settings/tokens", &list)
-	return list, err
+	return list[PersonalAccessToken](ctx, c, "list the personal access tokens", useradm+"/settings/tokens")
 }
 
 // CreateToken makes a personal access token and returns it. expiresIn is
