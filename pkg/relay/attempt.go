@@ -34,7 +34,7 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		f.settle(msg, entry)
 		return
 	}
-	if f.tooOld(entry, 0) {
+	if f.tooOld(entry) {
 		// It waited behind others, or nobody forwarded: not even tried.
 		entry.Attempts--
 		f.bury(msg, entry, 0, errTooOld)
@@ -78,8 +78,8 @@ func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {
 
 var errTooOld = errors.New("it waited too long")
 
-func (f *Forwarder) tooOld(e Entry, ahead time.Duration) bool {
-	return f.o.MaxAge > 0 && time.Since(e.Stored)+ahead >= f.o.MaxAge
+func (f *Forwarder) tooOld(e Entry) bool {
+	return f.o.MaxAge > 0 && time.Since(e.Stored) >= f.o.MaxAge
 }
 
 // giveUp says why an event that failed is not tried again.
@@ -89,22 +89,24 @@ func (f *Forwarder) giveUp(e Entry, a target.Result) error {
 		return fmt.Errorf("the application refused it: %w", a.Err)
 	case f.o.MaxAttempts > 0 && e.Attempts >= f.o.MaxAttempts:
 		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.Err)
-	case f.tooOld(e, 0):
+	case f.tooOld(e):
 		return fmt.Errorf("%w, and failed: %w", errTooOld, a.Err)
 	}
 	return nil
 }
 
-// pause is how long to wait after a failure, no longer than the event may get old.
+// pause returns how long to wait after a failure. An event that is about to
+// exceed MaxAge is tried once more when it does; one that has exceeded it
+// already, and cannot become a dead letter, waits like any other.
 func (f *Forwarder) pause(e Entry, a target.Result) time.Duration {
 	pause := f.o.MaxPause
-	if shift := e.Attempts - 1; shift < 20 && f.o.MinPause<<shift < pause {
-		pause = f.o.MinPause << max(shift, 0)
+	if shift := max(e.Attempts-1, 0); shift < 20 && f.o.MinPause<<shift < pause {
+		pause = f.o.MinPause << shift
 	}
 	pause -= rand.N(pause/2 + 1)
 	pause = max(pause, min(a.RetryAfter, f.o.MaxPause))
-	if f.o.MaxAge > 0 {
-		pause = min(pause, f.o.MaxAge-time.Since(e.Stored))
+	if left := f.o.MaxAge - time.Since(e.Stored); f.o.MaxAge > 0 && left > 0 {
+		pause = min(pause, left)
 	}
 	return max(pause, time.Millisecond)
 }
