@@ -64,7 +64,11 @@ func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 
 // verify checks the signature, and only then looks into the body.
 func (rc *Receiver) verify(req *Request) (Answer, bool) {
-	req.Verification = rc.verifier().Verify(req.Header, req.Body)
+	var secrets []webhook.Secret
+	if rc.o.Secrets != nil {
+		secrets = rc.o.Secrets()
+	}
+	req.Verification = webhook.Verify(req.Header, req.Body, secrets...)
 	switch req.Verification.Verdict {
 	case webhook.Valid, webhook.Unchecked:
 	default:
@@ -75,20 +79,6 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 		return refuse(req, http.StatusBadRequest, NotAnEvent), false
 	}
 	return Answer{}, true
-}
-
-// verifier is for the secrets that are in force now. They seldom change.
-func (rc *Receiver) verifier() *webhook.Verifier {
-	var secrets []webhook.Secret
-	if rc.o.Secrets != nil {
-		secrets = rc.o.Secrets()
-	}
-	known := rc.known.Load()
-	if known == nil || !slices.Equal(known.secrets, secrets) {
-		known = &verifying{secrets: slices.Clone(secrets), verifier: webhook.NewVerifier(secrets...)}
-		rc.known.Store(known)
-	}
-	return known.verifier
 }
 
 // take hands the event on, and plays the faults asked for.

@@ -85,14 +85,6 @@ type Receiver struct {
 	seen   *recent
 	large  budget
 	counts [5]atomic.Uint64
-	known  atomic.Pointer[verifying]
-}
-
-// verifying is what signatures are checked with, for as long as the secrets
-// stay the same.
-type verifying struct {
-	secrets  []webhook.Secret
-	verifier *webhook.Verifier
 }
 
 // New makes a Receiver. The error says which option makes no sense.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -80,7 +81,29 @@ func (s Secret) Sign(body []byte) string { return hex.EncodeToString(mac(s.key()
 // Signatures are compared in constant time, and all secrets are tried, so
 // that the time taken tells nothing of which one matched.
 func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
-	return NewVerifier(secrets...).Verify(header, body)
+	signature, signed := signatureOf(header)
+	switch algorithm := header.Get(HeaderAlgorithm); {
+	case !slices.ContainsFunc(secrets, func(s Secret) bool { return !s.IsZero() }):
+		return unchecked(header, signature, signed, body)
+	case !signed:
+		return Verification{Verdict: Unsigned}
+	case algorithm != "" && algorithm != Algorithm:
+		return Verification{Verdict: Invalid, Reason: UnknownAlgorithm}
+	}
+	got, ok := decodeSignature(signature)
+	if !ok {
+		return Verification{Verdict: Invalid, Reason: MalformedSignature}
+	}
+	result := Verification{Verdict: Invalid}
+	for _, s := range secrets {
+		if !s.IsZero() && hmac.Equal(got[:], mac(s.key(), body)) {
+			result = Verification{Verdict: Valid, Secret: s.Fingerprint()}
+		}
+	}
+	if result.Verdict == Invalid {
+		result.Reason = explain(got[:], body, secrets)
+	}
+	return result
 }
 
 // unchecked still tells a signature under the empty key, since that is a

@@ -214,3 +214,13 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkVerify(b *testing.B) {
+	secret := GenerateSecret()
+	body := []byte(`{"id":"4f2d9c4e-7d2a-4a8e-8d62-1a44d27f0a5b","type":"device-status-changed","time":"2026-11-23T17:51:02Z","data":{"id":"1","status":"accepted"}}`)
+	h := headers(HeaderAlgorithm, Algorithm, HeaderSignature, secret.Sign(body))
+	b.ReportAllocs()
+	for b.Loop() {
+		Verify(h, body, secret)
+	}
+}
