@@ -79,8 +79,7 @@ func (o *redeliverOptions) checkRedeliver(ids []string) error {
 	case o.stored() && o.to == "":
 		return cli.Usagef("with --store or --nats, say --to URL")
 	case o.to != "":
-		var err error
-		if o.to, err = cli.ReceiverURL("--to", o.to); err != nil {
+		if _, err := cli.ParseURL("--to", o.to); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
@@ -56,37 +56,12 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// CheckURL refuses what no HTTP client could POST to. The error does not
-// repeat the URL's password or query.
+// CheckURL checks the URL of a webhook.
 func CheckURL(flag, text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		var wrong *url.Error
-		if errors.As(err, &wrong) {
-			err = wrong.Err
-		}
-		return Usagef("%s: it is no URL: %w", flag, err)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return Hinted(Usagef("%s: the URL has to begin with https:// (or http://)", flag),
-			"Mender's server takes any other scheme without a word, and then every delivery fails")
-	case u.Hostname() == "":
-		return Usagef("%s: the URL has no host", flag)
+	if err := provision.CheckURL(text); err != nil {
+		return Hinted(Usagef("%s: %w", flag, err), "Mender's server accepts any URL, and then every delivery fails")
 	}
 	return nil
-}
-
-// ReceiverURL makes a URL of a receiver's address, which may be short, such
-// as a port alone, for one on this machine, and checks it.
-func ReceiverURL(flag, text string) (string, error) {
-	if !strings.Contains(text, "://") {
-		short, err := ParseURL(flag, text)
-		if err != nil {
-			return "", err
-		}
-		text = short.String()
-	}
-	return text, CheckURL(flag, text)
 }
 
 // ReadInput reads a file the user named, or stdin for "-". More than limit

@@ -90,6 +90,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"terminal":   cmdTerminal,
 		"menderCLI":  cmdMenderCLI,
 		"unset":      cmdUnset,
+		"cert":       cmdCert,
 	}
 }
 
@@ -176,7 +177,7 @@ func environmentOf(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
 		"DBUS_SESSION_BUS_ADDRESS", "MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET",
-		"NATS_USER", "NATS_PASSWORD", "SYSTEMROOT"} {
+		"NATS_USER", "NATS_PASSWORD", "SYSTEMROOT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
 		if v := ts.Getenv(name); v != "" && !slices.Contains(strings.Fields(ts.Getenv("UNSET")), name) {
 			env = append(env, name+"="+v)
 		}

@@ -91,9 +91,11 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 	if o.to == "" {
 		return cli.Hinted(cli.Usagef("trigger needs --to URL"), "`mender-webhooks listen` is a receiver to try: --to 8090")
 	}
-	if o.load.URL, err = cli.ReceiverURL("--to", o.to); err != nil {
+	to, err := cli.ParseURL("--to", o.to)
+	if err != nil {
 		return err
 	}
+	o.load.URL = to.String()
 	if o.load.Count < 1 || o.load.Concurrency < 1 {
 		return cli.Usagef("--count and --concurrency are 1 at least")
 	}

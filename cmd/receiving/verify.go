@@ -1,7 +1,6 @@
 package receiving
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -93,18 +92,14 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if v.Verdict == webhook.Valid {
 		return nil
 	}
-	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", cli.InputName(file), v), "%s", explainVerdict(v, header, body, secrets))
+	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", cli.InputName(file), v), "%s", webhook.Explain(v, header, body, secrets...))
 }
 
 // header gathers the signature from wherever it was given.
 func (o verifyOptions) header() (http.Header, error) {
-	header := http.Header{}
-	for _, line := range o.headers {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok {
-			return nil, cli.Usagef("--header %q is no header line; write it as `Name: value`", line)
-		}
-		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	header, err := webhook.ParseHeader(o.headers)
+	if err != nil {
+		return nil, cli.Usagef("--header %w", err)
 	}
 	if o.signature != "" {
 		header.Set(webhook.HeaderSignature, strings.TrimSpace(o.signature))
@@ -113,23 +108,4 @@ func (o verifyOptions) header() (http.Header, error) {
 		return nil, cli.Hinted(cli.Usagef("verify needs the signature"), "give the value of X-Men-Signature with --signature, or the header line with --header")
 	}
 	return header, nil
-}
-
-// explainVerdict is the next step for a signature that does not match.
-func explainVerdict(v webhook.Verification, header http.Header, body []byte, secrets []webhook.Secret) string {
-	switch v.Reason {
-	case webhook.SecretAsText:
-		return "the sender used the secret's text as the key; Mender uses the bytes that its hexadecimal digits stand for"
-	case webhook.EmptySecretUsed:
-		return "it was signed under an empty key: the webhook was set up with an empty secret; give it one with `mender-webhooks update`"
-	case webhook.MalformedSignature:
-		return "a signature is 64 hexadecimal digits"
-	case webhook.UnknownAlgorithm:
-		return "Mender signs with " + webhook.Algorithm + " alone"
-	}
-	if trimmed := bytes.TrimRight(body, "\r\n"); len(trimmed) < len(body) &&
-		webhook.Verify(header, trimmed, secrets...).Verdict == webhook.Valid {
-		return "without the newline at its end it is valid: an editor or echo added it; save the raw bytes"
-	}
-	return "the payload must be the raw bytes, not decoded and encoded again, nor copied from Mender's log; or the secret is another one"
 }

@@ -3,8 +3,6 @@ package mender
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
@@ -22,28 +20,9 @@ var ErrServerURL = errors.New("not a usable server URL")
 // meant; a path is kept, for servers below a prefix. The error wraps
 // ErrServerURL, and quotes nothing that may be a password.
 func ParseServer(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
+	server, err := urls.Server(text)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrServerURL, urls.Cause(err))
+		return "", fmt.Errorf("%w: %w", ErrServerURL, err)
 	}
-	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return "", fmt.Errorf("%w: the scheme is %q: use https", ErrServerURL, u.Scheme)
-	case u.Hostname() == "":
-		return "", fmt.Errorf("%w: it has no host", ErrServerURL)
-	case u.User != nil:
-		return "", fmt.Errorf("%w: it holds a user name: log in, or give a token", ErrServerURL)
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", fmt.Errorf("%w: it has a query or a fragment: leave out what follows the path", ErrServerURL)
-	}
-	host := strings.ToLower(u.Host)
-	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	return u.Scheme + "://" + host + path, nil
+	return server, nil
 }

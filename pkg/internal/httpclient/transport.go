@@ -68,6 +68,19 @@ func (e *ProxyError) Error() string {
 	return fmt.Sprintf("proxy %s refused the connection: %s", e.Proxy, e.Status)
 }
 
+// Refused returns a ProxyError if it was a proxy that answered the request,
+// to ask for a password, and nil otherwise.
+func Refused(req *http.Request, resp *http.Response) error {
+	if resp.StatusCode != http.StatusProxyAuthRequired {
+		return nil
+	}
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil || proxy == nil {
+		return nil
+	}
+	return &ProxyError{Proxy: proxy.Host, Status: resp.Status}
+}
+
 func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil

@@ -116,6 +116,10 @@ func (t *Target) Deliver(ctx context.Context, e target.Event) target.Result {
 		r.Err = t.failure(err)
 		return r
 	}
+	if r.Err = httpclient.Refused(req, resp); r.Err != nil {
+		_ = resp.Body.Close()
+		return r
+	}
 	r.Status = resp.StatusCode
 	r.Duplicate = r.Status == http.StatusConflict || resp.Header.Get(target.HeaderDuplicate) != ""
 	if r.Status < 200 || r.Status > 299 {

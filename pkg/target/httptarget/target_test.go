@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,9 @@ func TestAnAttemptIsBoundedWhateverTheApplicationSends(t *testing.T) {
 		for _, answer := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				url := raw(t, func(c net.Conn) {
+					if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+						return
+					}
 					_, _ = io.WriteString(c, test.sent)
 					_, _ = io.Copy(io.Discard, c)
 				})
@@ -185,7 +189,7 @@ func TestTheApplicationsRetryAfterIsHeeded(t *testing.T) {
 
 func TestTheApplicationsCertificateIsVerified(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
