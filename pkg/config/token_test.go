@@ -106,7 +106,7 @@ func TestMenderCLI(t *testing.T) {
 		"home and working dir": {files: map[string]string{".mender-clirc": `{}`, "work/.mender-clirc": `{"server":"c.example"}`}, want: "from-cli"},
 		"XDG_CACHE_HOME":       {cache: "elsewhere", want: ""},
 		"no JSON":              {files: map[string]string{".mender-clirc": `server: x`}, note: "is not used: it is not the JSON"},
-		"bad server":           {files: map[string]string{".mender-clirc": `{"server":"ftp://x"}`}, note: "neither https nor http"},
+		"bad server":           {files: map[string]string{".mender-clirc": `{"server":"ftp://x"}`}, note: "must begin with https"},
 		"empty token":          {token: "\n", note: "is not used: it is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
