@@ -3,6 +3,8 @@ package mender
 import (
 	"hash/maphash"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
 // windowSize is how many ids a window remembers: the events of ten of the
@@ -18,21 +20,13 @@ const windowSize = 5_000
 // to look at. Two ids that fall together would cost an event, once in some
 // 10^15 that are read.
 type window struct {
-	size      int
 	seed      maphash.Seed
-	ids       map[uint64]struct{}
-	ring      []seen
-	next      int
+	ids       *ring.Map[uint64, time.Time]
 	forgotten time.Time // the oldest time among those forgotten
 }
 
-type seen struct {
-	id uint64
-	at time.Time
-}
-
 func newWindow(size int) *window {
-	return &window{size: size, seed: maphash.MakeSeed(), ids: make(map[uint64]struct{})}
+	return &window{seed: maphash.MakeSeed(), ids: ring.New[uint64, time.Time](size)}
 }
 
 // has reports whether an event was seen.
@@ -41,7 +35,7 @@ func (w *window) has(id string, at time.Time) bool {
 }
 
 func (w *window) hasHash(id uint64, at time.Time) bool {
-	_, ok := w.ids[id]
+	_, ok := w.ids.Get(id)
 	return ok || !w.forgotten.IsZero() && !at.Before(w.forgotten)
 }
 
@@ -51,17 +45,8 @@ func (w *window) add(id string, at time.Time) bool {
 	if w.hasHash(hash, at) {
 		return false
 	}
-	w.ids[hash] = struct{}{}
-	if len(w.ring) < w.size {
-		w.ring = append(w.ring, seen{hash, at})
-		return true
+	if at, ok := w.ids.Put(hash, at); ok && (w.forgotten.IsZero() || at.Before(w.forgotten)) {
+		w.forgotten = at
 	}
-	old := w.ring[w.next]
-	delete(w.ids, old.id)
-	if w.forgotten.IsZero() || old.at.Before(w.forgotten) {
-		w.forgotten = old.at
-	}
-	w.ring[w.next] = seen{hash, at}
-	w.next = (w.next + 1) % w.size
 	return true
 }

@@ -12,7 +12,7 @@ import (
 type recent struct {
 	seed maphash.Seed
 	mu   sync.Mutex
-	ids  *ring.Map[uint64, struct{}] // nil remembers nothing
+	ids  *ring.Map[uint64, struct{}] // nil if nothing is remembered
 }
 
 func newRecent(size int) *recent {

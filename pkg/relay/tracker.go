@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
 // Blocked is an event that failed, and waits for its next attempt. With a
@@ -30,12 +32,10 @@ type tracker struct {
 	mu     sync.Mutex
 	busy   map[uint64]struct{}
 	failed map[uint64]Blocked
-	// recent are the events that were settled last, oldest at next, with the
-	// time they were stored at: a stream that was made anew, or lost its end,
-	// gives its sequences out again.
-	recent map[uint64]time.Time
-	ring   []uint64
-	next   int
+	// recent are the events that were settled last, with the time they were
+	// stored at: a stream that was created again, or lost its end, gives out
+	// its sequences again.
+	recent *ring.Map[uint64, time.Time]
 }
 
 // remembered is how many settled events the tracker knows. Those that the
@@ -58,8 +58,7 @@ func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 		return known
 	}
 	if t.busy == nil {
-		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, map[uint64]time.Time{}
-		t.ring = make([]uint64, remembered)
+		t.busy, t.failed, t.recent = map[uint64]struct{}{}, map[uint64]Blocked{}, ring.New[uint64, time.Time](remembered)
 	}
 	t.busy[seq] = struct{}{}
 	return fresh
@@ -69,7 +68,7 @@ func (t *tracker) known(seq uint64, stored time.Time) tracked {
 	if _, ok := t.busy[seq]; ok {
 		return underWay
 	}
-	if at, ok := t.recent[seq]; ok && at.Equal(stored) {
+	if at, ok := t.recent.Get(seq); ok && at.Equal(stored) {
 		return settled
 	}
 	return fresh
@@ -88,10 +87,7 @@ func (t *tracker) settle(seq uint64, stored time.Time) {
 	defer t.mu.Unlock()
 	delete(t.busy, seq)
 	delete(t.failed, seq)
-	delete(t.recent, t.ring[t.next])
-	t.ring[t.next] = seq
-	t.recent[seq] = stored
-	t.next = (t.next + 1) % remembered
+	t.recent.Put(seq, stored)
 }
 
 // fail notes that an event has to wait for its next attempt.
@@ -139,7 +135,7 @@ func (t *tracker) open() map[uint64]struct{} {
 func (t *tracker) isSettled(seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.recent[seq]
+	_, ok := t.recent.Get(seq)
 	return ok
 }
 

@@ -2,7 +2,7 @@
 package ring
 
 // Map maps the most recently added keys to values. It is not safe for
-// concurrent use.
+// concurrent use. A nil Map is empty.
 type Map[K comparable, V any] struct {
 	values map[K]V
 	keys   []K // at most cap(keys), the oldest at next once it is full
@@ -15,8 +15,11 @@ func New[K comparable, V any](size int) *Map[K, V] {
 }
 
 // Get returns the value of a key, and whether the key is known.
-func (m *Map[K, V]) Get(key K) (V, bool) {
-	value, known := m.values[key]
+func (m *Map[K, V]) Get(key K) (value V, known bool) {
+	if m == nil {
+		return value, false
+	}
+	value, known = m.values[key]
 	return value, known
 }
 
