@@ -60,7 +60,7 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 	defer forward.close()
 	client, q, err := o.open(ctx, a)
 	if err != nil {
-		return untilInterrupted(ctx, err)
+		return cli.UntilInterrupted(ctx, err)
 	}
 	opt := o.followed(a, q)
 	if opt.Last = q.limit; o.all && q.Since.IsZero() {
@@ -75,7 +75,7 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 		a.Say("going on from %s, where %s ends", output.Time(file.state.Known, o.utc), o.follow.resume)
 	}
 	forward.announce(a)
-	return untilInterrupted(ctx, showFollowed(ctx, a, p, follower, forward, o.utc))
+	return cli.UntilInterrupted(ctx, showFollowed(ctx, a, p, follower, forward, o.utc))
 }
 
 // showFollowed prints events as they come.
@@ -96,14 +96,6 @@ func showFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *
 		}
 	}
 	return stream.Close()
-}
-
-// untilInterrupted makes Ctrl-C the regular end of a stream that has no other.
-func untilInterrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }
 
 // sayNotice tells what happens to the connection.

@@ -148,3 +148,12 @@ func (a *App) PrintError(line string) {
 
 // SayAlways prints to stderr, with -q too.
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
+
+// UntilInterrupted returns nil in place of the error that a signal caused: it
+// is the regular end of a stream without another.
+func UntilInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

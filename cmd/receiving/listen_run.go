@@ -36,22 +36,18 @@ func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
 	o.warn(a)
 	secrets, err := o.secrets.Reloading(ctx, a)
 	if err != nil {
-		return untilInterrupted(ctx, err)
+		return cli.UntilInterrupted(ctx, err)
 	}
 	l := &listening{app: a, options: o, printer: p, secrets: secrets}
-	return untilInterrupted(ctx, l.run(ctx))
-}
-
-// untilInterrupted makes a signal the regular end of a command without another.
-func untilInterrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	return cli.UntilInterrupted(ctx, l.run(ctx))
 }
 
 func (l *listening) run(ctx context.Context) error {
-	addrs, err := l.options.addresses()
+	sockets, err := inherited()
+	if err != nil {
+		return err
+	}
+	addrs, err := l.options.addresses(sockets)
 	if err != nil {
 		return err
 	}
@@ -66,7 +62,7 @@ func (l *listening) run(ctx context.Context) error {
 	if err != nil {
 		return l.options.relay.explain(err)
 	}
-	ports, err := l.options.ports(ctx)
+	ports, err := l.options.ports(ctx, sockets)
 	if err != nil {
 		return errors.Join(err, ls.Close(ctx))
 	}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -16,7 +15,7 @@ import (
 
 // inherited returns the sockets that systemd holds open for this process, so
 // that no sender is refused during a restart.
-var inherited = sync.OnceValues(func() ([]net.Listener, error) {
+func inherited() ([]net.Listener, error) {
 	all, err := activation.Listeners()
 	if err != nil {
 		return nil, cli.Failf(cli.ExitFailed, "take over systemd's sockets: %w", err)
@@ -28,14 +27,10 @@ var inherited = sync.OnceValues(func() ([]net.Listener, error) {
 		}
 	}
 	return streams, nil
-})
+}
 
 // addresses returns where events will be received, without listening there.
-func (o *listenOptions) addresses() ([]net.Addr, error) {
-	sockets, err := inherited()
-	if err != nil {
-		return nil, err
-	}
+func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
 	var addrs []net.Addr
 	for _, s := range sockets {
 		addrs = append(addrs, s.Addr())
@@ -51,11 +46,8 @@ func (o *listenOptions) addresses() ([]net.Addr, error) {
 }
 
 // ports listens on systemd's sockets or --addr, and on --metrics.
-func (o *listenOptions) ports(ctx context.Context) (p listener.Ports, err error) {
-	if p.Events, err = inherited(); err != nil {
-		return p, err
-	}
-	if len(p.Events) == 0 {
+func (o *listenOptions) ports(ctx context.Context, sockets []net.Listener) (p listener.Ports, err error) {
+	if p.Events = sockets; len(sockets) == 0 {
 		l, err := cli.ListenOn(ctx, "--addr", o.addr)
 		if err != nil {
 			return p, err

@@ -1,21 +1,18 @@
-// Package receiver is the HTTP side of listen: it takes Mender's deliveries,
-// verifies their signatures, answers in time, and tells of each request in a
-// Record.
+// Package receiver is the HTTP side of a webhook: it receives Mender's
+// deliveries, verifies their signatures, and answers in time.
 //
 //	secrets, err := receiver.LoadSecretFiles(report, "webhook.secret")
 //	…
 //	rc, err := receiver.New(receiver.Options{
 //		Secrets: secrets.Secrets,
-//		Observe: func(r receiver.Record) { … },
+//		Observe: func(x receiver.Exchange) { … },
 //	})
 //	…
 //	srv := receiver.NewServer(receiver.ServerOptions{Handler: rc})
 //	err = srv.Serve(ctx, listener) // until ctx is done
-//	err = rc.Close(ctx)            // shows what is still queued
 //
-// What becomes of an event is for Options.Accept to say: without it, an event
-// is answered with 204; Forwarder.Accept hands it to an application at once;
-// a store keeps it. Mender tries each delivery once and gives it 10 seconds,
-// and one that runs out of them does not even reach its log, so Accept has to
-// be quick.
+// Options.Accept decides what happens to an event: without it, an event is
+// answered with 204. Mender tries each delivery once and waits 10 seconds for
+// the answer. A delivery that takes longer does not even reach its log, so
+// Accept must be quick.
 package receiver
