@@ -4,5 +4,5 @@ package relay
 
 import "math"
 
-// freeBytes does not know here: a full disk is noticed when a write fails.
-func freeBytes(string) (int64, error) { return math.MaxInt64, nil }
+// freeSpace is unknown here: a full disk is noticed when a write fails.
+func freeSpace(string) (space, error) { return space{math.MaxInt64, math.MaxInt64}, nil }

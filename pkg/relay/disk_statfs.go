@@ -2,14 +2,22 @@
 
 package relay
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
 
-// freeBytes is how much the user of this process may still write to the file
+	"golang.org/x/sys/unix"
+)
+
+// freeSpace returns what the user of this process may still write to the file
 // system of a folder.
-func freeBytes(dir string) (int64, error) {
+func freeSpace(dir string) (space, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, err
+		return space{}, err
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // the types differ from system to system
+	free := space{bytes: int64(s.Bavail) * int64(s.Bsize), files: math.MaxInt64} //nolint:unconvert // the types differ from system to system
+	if s.Files > 0 {                                                             // else the file system has no such limit
+		free.files = int64(s.Ffree) //nolint:gosec,unconvert // a count
+	}
+	return free, nil
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -45,16 +47,73 @@ type cursor struct {
 // lockPause is how often a lock is tried that somebody holds for a moment.
 const lockPause = 20 * time.Millisecond
 
-// lock takes the folder for this process. Who only looks at it is waited for,
-// until ctx ends.
-func lock(ctx context.Context, dir string) (*flock.Flock, error) {
-	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+// claim is a folder that this process has locked.
+type claim struct {
+	dir          string
+	held         []*flock.Flock // the lock file and, except on Windows, the folder
+	file, folder os.FileInfo    // as they were when they were locked
+}
+
+// tryClaim locks a folder: its lock file, and the folder itself, so that two
+// processes cannot have it even if someone removes the file. It returns nil if
+// another process has it.
+func tryClaim(dir string) (*claim, error) {
+	c := &claim{dir: dir, held: []*flock.Flock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}}
+	if runtime.GOOS != "windows" {
+		c.held = append(c.held, flock.New(dir, flock.SetFlag(os.O_RDONLY)))
+	}
+	for _, l := range c.held {
+		if ok, err := l.TryLock(); err != nil || !ok {
+			return nil, errors.Join(err, c.release())
+		}
+	}
+	var err, folderErr error
+	c.file, err = os.Stat(c.held[0].Path())
+	c.folder, folderErr = os.Stat(dir)
+	if err = errors.Join(err, folderErr); err != nil {
+		return nil, errors.Join(err, c.release())
+	}
+	return c, nil
+}
+
+// check returns an error if the folder is not the claimed one any more.
+func (c *claim) check() error {
+	now, err := os.Stat(c.held[0].Path())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s was removed while the store was in use", c.held[0].Path())
+	case err == nil && !os.SameFile(c.file, now):
+		return fmt.Errorf("%s was replaced while the store was in use", c.held[0].Path())
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, serverDirectory)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s was removed while the store was in use", filepath.Join(c.dir, serverDirectory))
+	}
+	return nil
+}
+
+// replaced reports whether another folder is in the place of the claimed one.
+// It may belong to another process: nothing may be written there.
+func (c *claim) replaced() bool {
+	now, err := os.Stat(c.dir)
+	return err == nil && !os.SameFile(c.folder, now)
+}
+
+func (c *claim) release() (err error) {
+	for _, l := range c.held {
+		err = errors.Join(err, l.Unlock())
+	}
+	return err
+}
+
+// lock claims the folder for this process. It waits, until ctx ends, for a
+// process that only looks at it.
+func lock(ctx context.Context, dir string) (*claim, error) {
 	for {
-		ok, err := l.TryLock()
+		l, err := tryClaim(dir)
 		if err != nil {
 			return nil, fmt.Errorf("lock the store in %s: %w", dir, err)
 		}
-		if ok {
+		if l != nil {
 			return l, nil
 		}
 		c, found := readJSON[contact](dir, contactFile)

@@ -7,95 +7,147 @@ import (
 	"time"
 )
 
-// How often the free space is looked at, and a broken server started anew.
+// minFreeFiles is how many files must remain free on the disk, so that the
+// server can still replace its own.
+const minFreeFiles = 8
+
+// How often the disk is inspected, and a failed server restarted.
 const (
 	freePeriod  = 50 * time.Millisecond
 	mendPause   = 500 * time.Millisecond
 	mendTimeout = 10 * time.Second
 )
 
-// ready says why nothing can be stored at present. It comes before each
+// ready returns why nothing can be stored at present. It comes before each
 // publish, so that a full disk refuses events instead of breaking the stream.
 func (s *Store) ready() error {
-	if now := time.Now().UnixNano(); now-s.checked.Load() > int64(freePeriod) {
-		s.checked.Store(now)
-		free, err := freeBytes(s.o.Dir)
-		full := err == nil && free < s.o.MinFree
-		if was := s.diskFull.Swap(full); was != full {
-			if full {
-				s.o.Logf("the disk of %s is full, only %d MiB are free: no events are taken in", s.o.Dir, free>>20)
-			} else {
-				s.o.Logf("the disk of %s has room again: events are taken in", s.o.Dir)
-			}
-		}
-	}
+	s.inspect()
 	switch {
+	case s.gone.Load() != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, *s.gone.Load())
 	case s.diskFull.Load():
-		return fmt.Errorf("%w: less than %d MiB of the disk are free", ErrFull, s.o.MinFree>>20)
+		return fmt.Errorf("%w: the disk has less than %d MiB or %d files free", ErrFull, s.o.MinFree>>20, minFreeFiles)
 	case s.broken.Load():
-		return fmt.Errorf("%w: a write to the disk failed, and the store starts anew", ErrUnavailable)
+		return fmt.Errorf("%w: a write to the disk failed, and the store restarts", ErrUnavailable)
 	}
 	return nil
 }
 
-// serverError hears of each of the server's errors.
-func (s *Store) serverError(text string) {
-	if isWriteError(text) && !s.broken.Swap(true) {
-		select {
-		case s.mend <- struct{}{}:
-		default:
+// inspect looks at the folder and its disk, once in freePeriod.
+func (s *Store) inspect() {
+	last, now := s.checked.Load(), time.Now().UnixNano()
+	if now-last < int64(freePeriod) || !s.checked.CompareAndSwap(last, now) || !s.checking.TryLock() {
+		return
+	}
+	defer s.checking.Unlock()
+	if s.gone.Load() == nil {
+		if err := s.claimed.check(); err != nil {
+			s.gone.Store(&err)
+			s.o.Logf("%v: events are refused until you restart the listener", err)
+			if f := s.forwarder.Load(); f != nil {
+				f.stop() // deliveries can no longer be recorded
+			}
+			s.suspect()
+		}
+	}
+	space, err := freeSpace(s.o.Dir)
+	full := err == nil && (space.bytes < s.o.MinFree || space.files < minFreeFiles)
+	if was := s.diskFull.Swap(full); was != full {
+		if full {
+			s.o.Logf("the disk of %s is full (%d MiB and %d files are free): events are refused", s.o.Dir, space.bytes>>20, space.files)
+		} else {
+			s.o.Logf("the disk of %s has room again: events are accepted", s.o.Dir)
 		}
 	}
 }
 
-// mender starts the server anew after a failed write, since a stream refuses
-// everything after it, and again until that works.
+// suspect makes the mender ask the server for its health.
+func (s *Store) suspect() {
+	select {
+	case s.mend <- struct{}{}:
+	default:
+	}
+}
+
+// heard is told how each publish ended.
+func (s *Store) heard(err error) {
+	if err == nil {
+		s.acked.Store(time.Now().UnixNano())
+		return
+	}
+	if errors.Is(err, errNoAnswer) && time.Now().UnixNano()-s.acked.Load() > int64(s.Queue.o.AckTimeout/2) && !s.broken.Swap(true) {
+		s.o.Logf("the store in %s does not answer: events are refused, and it restarts", s.o.Dir)
+		s.suspect()
+	}
+}
+
+// mender restarts the server after a failed write, because a stream refuses
+// everything from then on, and again until that works.
 func (s *Store) mender() {
-	closing := s.closing
+	ticks := time.NewTicker(upkeepPeriod)
+	defer ticks.Stop()
 	for {
 		select {
 		case <-s.mend:
-		case <-closing.Done():
+		case <-ticks.C:
+			s.inspect()
+		case <-s.closing.Done():
 			return
 		}
-		for s.broken.Load() {
+		if s.gone.Load() != nil {
+			if !s.claimed.replaced() { // else another process may use the new folder
+				s.server.stop()
+			}
+			return
+		}
+		if err := s.server.health(s.streamName("EVENTS")); err != nil && !s.broken.Swap(true) {
+			s.o.Logf("the store in %s failed, and restarts: %v", s.o.Dir, err)
+		}
+		for failed := ""; s.broken.Load() && s.gone.Load() == nil; {
 			s.server.stop()
 			select {
 			case <-time.After(mendPause):
-			case <-closing.Done():
+			case <-s.closing.Done():
 				return
 			}
-			if free, err := freeBytes(s.o.Dir); err == nil && free < s.o.MinFree {
-				// Starting needs room too; what waits is safe meanwhile.
-				continue
+			if s.inspect(); s.diskFull.Load() {
+				continue // starting needs room too; the events that wait are safe meanwhile
 			}
-			s.restart(closing)
+			if err := s.restart(s.closing); err != nil && failed != err.Error() {
+				failed = err.Error()
+				s.o.Logf("the store did not restart: %v", err)
+			}
 		}
 	}
 }
 
-// restart starts the server anew, and looks whether it still knows what was
-// forwarded: that too may have met the full disk.
-func (s *Store) restart(ctx context.Context) {
-	s.broken.Store(false) // what the start says counts again
+// restart starts the server again, and checks that it still knows which events
+// were forwarded: that state may have met the full disk too.
+func (s *Store) restart(ctx context.Context) error {
+	if err := s.startAgain(ctx); err != nil {
+		return err
+	}
+	s.acked.Store(time.Now().UnixNano())
+	s.broken.Store(false)
+	s.announce(false)
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
-	if err := s.startAgain(ctx); err != nil {
-		s.broken.Store(true)
-		s.o.Logf("the store did not start anew: %v", err)
-		return
-	}
-	s.announce(false)
 	if state, err := s.Status(ctx); err == nil {
 		s.o.Logf("the store in %s runs again; %d events wait", s.o.Dir, state.Waiting)
 	}
+	return nil
 }
 
 func (s *Store) startAgain(ctx context.Context) error {
-	if err := s.server.start(); err != nil {
+	if err := s.server.start(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
+	defer cancel()
 	if err := s.connected(ctx); err != nil {
+		return err
+	}
+	if err := s.server.health(s.streamName("EVENTS")); err != nil {
 		return err
 	}
 	known, _ := readJSON[cursor](s.o.Dir, cursorFile)
@@ -121,6 +173,9 @@ func (s *Store) connected(ctx context.Context) error {
 // tick writes down how far the queue is, for the day when the server's own
 // word is lost, and says again how it is reached where that failed.
 func (s *Store) tick(p position) {
+	if s.gone.Load() != nil {
+		return
+	}
 	if !s.announced.Load() {
 		s.announce(false)
 	}
@@ -132,3 +187,6 @@ func (s *Store) tick(p position) {
 		s.written = now // else the next tick tries again
 	}
 }
+
+// space is what is free on a disk.
+type space struct{ bytes, files int64 }

@@ -2,23 +2,23 @@ package relay
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 )
 
 // Logf takes a line of talk. It may be called from several goroutines.
 type Logf func(format string, args ...any)
 
-// serverLog passes the embedded server's warnings and errors on, and drops
-// the rest. While the server starts, what it says is also kept: it is what
-// was found in the folder.
+// serverLog logs the embedded server's warnings and errors. While the server
+// starts it collects them instead: they tell what it found in the folder, or
+// why it did not start.
 type serverLog struct {
 	logf    Logf
-	onError func(text string) // called for each error, from the server's goroutines
+	onError func() // called for each error, from the server's goroutines
 
 	mu       sync.Mutex
 	starting bool
 	found    []string
+	ended    string // why the server that starts cannot go on
 }
 
 func (l *serverLog) Noticef(string, ...any) {}
@@ -28,41 +28,53 @@ func (l *serverLog) Tracef(string, ...any)  {}
 func (l *serverLog) Warnf(format string, args ...any) { l.say(fmt.Sprintf(format, args...)) }
 
 func (l *serverLog) Errorf(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	l.say(text)
+	l.say(fmt.Sprintf(format, args...))
 	if l.onError != nil {
-		l.onError(text)
+		l.onError()
 	}
 }
 
-// Fatalf does not end the process, as the server's own logger would: a server
-// that could not start is noticed because it does not become ready.
-func (l *serverLog) Fatalf(format string, args ...any) { l.Errorf(format, args...) }
+// Fatalf does not end the process, as the server's own logger would: start
+// returns the error.
+func (l *serverLog) Fatalf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	l.ended = text
+	l.mu.Unlock()
+	l.Errorf("%s", text)
+}
+
+// starts begins to collect the messages of a server that is about to start.
+func (l *serverLog) starts() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.starting, l.found, l.ended = true, nil, ""
+}
+
+// fatal returns why the server cannot go on, or "".
+func (l *serverLog) fatal() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}
 
 func (l *serverLog) say(text string) {
 	l.mu.Lock()
-	if l.starting {
+	starting := l.starting
+	if starting {
 		l.found = append(l.found, text)
 	}
 	l.mu.Unlock()
+	if starting {
+		return
+	}
 	l.logf("store: %s", text)
 }
 
-// started returns what was said since the server was made.
+// started returns the messages since starts.
 func (l *serverLog) started() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starting = false
 	return l.found
-}
-
-// isWriteError tells what ends all storing until the server starts anew:
-// after a failed write a JetStream stream answers nothing any more.
-func isWriteError(text string) bool {
-	for _, sign := range []string{"critical write error", "will be DISABLED", "disabling JetStream"} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
 }

@@ -32,8 +32,8 @@ var (
 	ErrTooLarge    = errors.New("the event is too large for the queue")
 )
 
-// errNoAnswer is why a publish to a cluster ends.
-var errNoAnswer = errors.New("the cluster did not acknowledge it in time")
+// errNoAnswer is why a publish ends after AckTimeout.
+var errNoAnswer = errors.New("it was not acknowledged in time")
 
 // errNoID is for a caller that did not check what it was sent.
 var errNoID = errors.New("the event has no id")
@@ -52,14 +52,14 @@ func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 	if e.ID == "" {
 		return Unavailable, fmt.Errorf("store an event: %w", errNoID)
 	}
-	if q.o.single {
-		return q.publishNow(ctx, e)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, q.o.AckTimeout, errNoAnswer)
 	defer cancel()
 	outcome, err := within(ctx, func() (Outcome, error) { return q.publishNow(ctx, e) })
 	if outcome == "" {
-		return Unavailable, fmt.Errorf("store event %q: %w", e.ID, err)
+		outcome, err = Unavailable, fmt.Errorf("store event %q: %w", e.ID, err)
+	}
+	if q.heard != nil {
+		q.heard(err)
 	}
 	return outcome, err
 }

@@ -17,7 +17,7 @@ const (
 	DefaultPrefix     = "mender"
 	DefaultMaxBytes   = 1 << 30
 	DefaultKeep       = 48 * time.Hour
-	DefaultAckTimeout = 5 * time.Second
+	DefaultAckTimeout = 4 * time.Second
 	DefaultAckWait    = 2 * time.Second
 )
 
@@ -98,6 +98,8 @@ type Queue struct {
 	durable, durableDead func(context.Context) error
 	// barrier, where it is set, says why nothing can be stored at present.
 	barrier func() error
+	// heard, where it is set, is told how each publish ended.
+	heard func(err error)
 
 	room      sync.Mutex // held while room is made
 	full      time.Time  // when none could be made the last time; under room

@@ -10,6 +10,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -23,41 +24,67 @@ const (
 	maxPayload      = 4 << 20
 	maxPending      = 64 << 20
 	startLimit      = 2 * time.Minute // recovery of a large folder takes a while
+	readyPause      = 100 * time.Millisecond
 	reconnectPause  = 20 * time.Millisecond
 	natsUser        = "relay"
 	serverDirectory = "jetstream"
 )
 
-// embedded is a NATS server in this process. It can be started anew under
-// its clients, which then reconnect as they would to a cluster.
+// embedded is a NATS server in this process. It can be restarted while clients
+// are connected: they reconnect as they would to a cluster.
 type embedded struct {
 	dir      string
 	password string
 	interval time.Duration
 	log      *serverLog
 
-	mu     sync.Mutex
-	server *server.Server
-	closed bool
+	// life is held while the server starts or stops, which takes long on a
+	// failing disk.
+	life   sync.Mutex
+	closed bool     // under life
+	found  []string // the server's warnings and errors at its last start; under life
+
+	// running is nil between a stop and the next start. Connecting must not
+	// wait for life: nats.go keeps every publish waiting meanwhile.
+	running atomic.Pointer[server.Server]
 }
 
 func newEmbedded(dir string, interval time.Duration, log *serverLog) *embedded {
 	return &embedded{dir: dir, password: rand.Text(), interval: interval, log: log}
 }
 
-// start runs the server, and waits until it is ready.
-func (e *embedded) start() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// start runs the server, and returns when it is ready, has failed to start, or
+// ctx is done.
+func (e *embedded) start(ctx context.Context) error {
+	e.life.Lock()
+	defer e.life.Unlock()
 	if e.closed {
 		return errors.New("the store is closed")
 	}
-	s, err := server.NewServer(&server.Options{
+	s, err := server.NewServer(e.options())
+	if err != nil {
+		return fmt.Errorf("start the store in %s: %w", e.dir, err)
+	}
+	e.log.starts()
+	defer func() { e.found = e.log.started() }()
+	s.SetLoggerV2(e.log, false, false, false)
+	s.Start()
+	if err := e.ready(ctx, s); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("start the store in %s: %w", e.dir, err)
+	}
+	e.running.Store(s)
+	return nil
+}
+
+func (e *embedded) options() *server.Options {
+	return &server.Options{
 		ServerName: "mender-webhooks",
 		Host:       "127.0.0.1",
 		Port:       server.RANDOM_PORT,
 		NoSigs:     true,
-		// A password in the options would be warned of at each start.
+		// The server warns of a password in its options at each start.
 		CustomClientAuthentication: passwordCheck(e.password),
 		MaxPayload:                 maxPayload,
 		MaxPending:                 maxPending,
@@ -65,46 +92,53 @@ func (e *embedded) start() error {
 		JetStream:              true,
 		DisableJetStreamBanner: true,
 		StoreDir:               filepath.Join(e.dir, serverDirectory),
-		// The stream's own limit is what counts; the default here is a
-		// share of what is free at start, which shrinks as events come.
+		// The stream's own limit counts. The default here is a share of the
+		// free space at start, which shrinks as events come.
 		JetStreamMaxStore:  math.MaxInt64,
 		JetStreamMaxMemory: 16 << 20,
 		SyncInterval:       e.interval,
-	})
-	if err != nil {
-		return fmt.Errorf("start the store in %s: %w", e.dir, err)
 	}
-	e.log.mu.Lock()
-	e.log.starting, e.log.found = true, nil
-	e.log.mu.Unlock()
-	s.SetLoggerV2(e.log, false, false, false)
-	s.Start()
-	if !s.ReadyForConnections(startLimit) || !s.JetStreamEnabled() {
-		s.Shutdown()
-		s.WaitForShutdown()
-		found := e.log.started()
-		return fmt.Errorf("start the store in %s: %w", e.dir, notReady(found))
+}
+
+// ready waits until a server that was started accepts connections.
+func (e *embedded) ready(ctx context.Context, s *server.Server) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errors.New("it did not become ready"))
+	defer cancel()
+	for !s.ReadyForConnections(readyPause) {
+		if text := e.log.fatal(); text != "" {
+			return errors.New(text)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
-	e.server = s
+	if text := e.log.fatal(); text != "" || !s.JetStreamEnabled() {
+		return errors.New(orElse(text, "JetStream is off"))
+	}
 	return nil
 }
 
-func notReady(found []string) error {
-	if len(found) == 0 {
-		return errors.New("it did not become ready")
+// health returns why the server cannot store events in a stream, as far as it
+// knows.
+func (e *embedded) health(stream string) error {
+	s := e.running.Load()
+	if s == nil {
+		return nil // it is being restarted
 	}
-	return errors.New(found[len(found)-1])
+	if h := s.Healthz(&server.HealthzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Stream: stream}); h.Error != "" {
+		return errors.New(h.Error)
+	}
+	return nil
 }
 
-// InProcessConn connects to the server of the moment. nats.go calls it for
-// each attempt to connect.
+// InProcessConn connects to the running server. nats.go calls it for each
+// attempt to connect.
 func (e *embedded) InProcessConn() (net.Conn, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.server == nil {
+	s := e.running.Load()
+	if s == nil {
 		return nil, errors.New("the store is not running")
 	}
-	return e.server.InProcessConn()
+	return s.InProcessConn()
 }
 
 // passwordCheck lets in who knows the password.
@@ -116,32 +150,35 @@ func (p passwordCheck) Check(c server.ClientAuthentication) bool {
 	return subtle.ConstantTimeCompare([]byte(p), []byte(got)) == 1
 }
 
-// address is where other processes of this machine reach the server.
+// address is where other processes on this machine reach the server.
 func (e *embedded) address() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.server == nil {
-		return ""
+	if s := e.running.Load(); s != nil {
+		return s.Addr().String()
 	}
-	return e.server.Addr().String()
+	return ""
 }
 
+// stop returns when the server has ended. On a disk that does not answer, that
+// is when the disk answers again.
 func (e *embedded) stop() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.server != nil {
-		e.server.Shutdown()
-		e.server.WaitForShutdown()
-		e.server = nil
+	e.life.Lock()
+	defer e.life.Unlock()
+	e.shutdown()
+}
+
+func (e *embedded) shutdown() {
+	if s := e.running.Swap(nil); s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
 	}
 }
 
 // close stops the server for good.
 func (e *embedded) close() {
-	e.stop()
-	e.mu.Lock()
+	e.life.Lock()
+	defer e.life.Unlock()
+	e.shutdown()
 	e.closed = true
-	e.mu.Unlock()
 }
 
 // connect makes the connection that the queue of this process uses.

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // DefaultMinFree is how much of the disk is left alone.
@@ -50,11 +48,14 @@ func (o StoreOptions) queue() QueueOptions {
 type Store struct {
 	*Queue
 	o        StoreOptions
-	server   *embedded    // nil where another process runs it
-	lock     *flock.Flock // nil where another process has it
+	server   *embedded // nil where another process runs it
+	claimed  *claim    // nil where another process has it
 	recovery Recovery
 
-	broken    atomic.Bool // a write failed: the server starts anew
+	broken    atomic.Bool           // a write failed: the server restarts
+	gone      atomic.Pointer[error] // the folder is not there any more
+	acked     atomic.Int64          // when the server last acknowledged an event, in Unix nanoseconds
+	checking  sync.Mutex            // held while the folder is inspected
 	mend      chan struct{}
 	checked   atomic.Int64 // when the free space was looked at, in Unix nanoseconds
 	diskFull  atomic.Bool
@@ -82,8 +83,8 @@ func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	s := &Store{o: o, lock: held, mend: make(chan struct{}, 1)}
-	log := &serverLog{logf: o.Logf, onError: s.serverError}
+	s := &Store{o: o, claimed: held, mend: make(chan struct{}, 1)}
+	log := &serverLog{logf: o.Logf, onError: s.suspect}
 	s.server = newEmbedded(o.Dir, syncInterval, log)
 	if err := s.run(ctx, brief); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.Close())
@@ -107,7 +108,7 @@ func (s *Store) run(ctx context.Context, brief bool) error {
 		}
 	}
 	s.announce(brief)
-	s.barrier = s.ready
+	s.barrier, s.Queue.heard = s.ready, s.heard
 	s.maintain(s.tick)
 	s.done.Go(s.mender)
 	return nil
@@ -118,10 +119,10 @@ func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error
 	o := s.o.queue()
 	o.bind = brief
 	for again := false; ; again = true {
-		if err := s.server.start(); err != nil {
+		if err := s.server.start(ctx); err != nil {
 			return err
 		}
-		s.recovery.Found = append(s.recovery.Found, s.server.log.started()...)
+		s.recovery.Found = append(s.recovery.Found, s.server.found...)
 		nc, err := s.server.connect()
 		if err != nil {
 			return err
@@ -184,24 +185,33 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
+// lastLook is how long the last look at the queue may take.
+const lastLook = 500 * time.Millisecond
+
 func (s *Store) close() error {
 	if s.Queue != nil {
 		s.breakOff()
 		s.Queue.Close()
-		if s.server != nil {
-			s.look(context.Background(), s.tick) // the last word
+		if s.server != nil && s.server.running.Load() != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+			defer cancel()
+			s.look(ctx, s.tick)
 		}
 		closeConn(s.nc)
 	}
 	if s.server == nil {
 		return nil
 	}
+	if s.claimed.replaced() {
+		// A server that stops writes its files. It ends with the process.
+		return s.claimed.release()
+	}
 	s.server.close()
 	err := os.Remove(filepath.Join(s.o.Dir, contactFile))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	if err := errors.Join(err, s.lock.Unlock()); err != nil {
+	if err := errors.Join(err, s.claimed.release()); err != nil {
 		return fmt.Errorf("close the store in %s: %w", s.o.Dir, err)
 	}
 	return nil
