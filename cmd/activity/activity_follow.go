@@ -49,6 +49,7 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 	if err != nil {
 		return err
 	}
+	defer a.DetachStderr()()
 	file, err := openResume(o.follow.resume)
 	if err != nil {
 		return err

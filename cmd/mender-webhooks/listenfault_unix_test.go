@@ -25,6 +25,15 @@ func TestListenOutlivesItsOutput(t *testing.T) {
 	for name, streams := range map[string]func(*testing.T, *exec.Cmd, *os.File){
 		"stdout is stuck":             func(_ *testing.T, c *exec.Cmd, stuck *os.File) { c.Stdout = stuck },
 		"stdout and stderr are stuck": func(_ *testing.T, c *exec.Cmd, stuck *os.File) { c.Stdout, c.Stderr = stuck, stuck },
+		"the reader of stdout went away": func(t *testing.T, c *exec.Cmd, _ *os.File) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = r.Close()
+			t.Cleanup(func() { _ = w.Close() })
+			c.Stdout = w
+		},
 		"the disk is full": func(t *testing.T, c *exec.Cmd, _ *os.File) {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			if err != nil {

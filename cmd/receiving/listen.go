@@ -119,8 +119,12 @@ func (o *listenOptions) check() error {
 
 // warn tells of settings that Mender will not like.
 func (o *listenOptions) warn(a *cli.App) {
+	const warning = "%s %s: Mender waits %s for an answer, and an event that takes longer never reaches its log"
 	if o.delay >= menderPatience {
-		a.Warn("--delay %s: Mender waits %s for an answer, and an event that takes longer never reaches its log", o.delay, menderPatience)
+		a.Warn(warning, "--delay", o.delay, menderPatience)
+	}
+	if !o.relay.stores() && o.relay.forwardTimeout >= menderPatience {
+		a.Warn(warning, "--forward-timeout", o.relay.forwardTimeout, menderPatience)
 	}
 }
 

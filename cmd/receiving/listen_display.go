@@ -25,7 +25,7 @@ type display struct {
 }
 
 // display starts printing. stop is called with the error if the reader of
-// stdout went away.
+// stdout went away, except where events are stored: receiving goes on then.
 func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 	d := &display{l: l, done: make(chan struct{})}
 	if l.printer.Format() == output.None {
@@ -48,7 +48,7 @@ func (d *display) run(stop func(error)) {
 		}
 		err := d.stream.Write(item)
 		switch {
-		case output.IsClosedPipe(err):
+		case output.IsClosedPipe(err) && !d.l.options.relay.stores():
 			d.failed = err
 			d.sub.Close()
 			stop(err)

@@ -34,11 +34,7 @@ func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
 	attach := a.DetachStderr()
 	defer attach()
 	o.warn(a)
-	secrets, err := o.secrets.Reloading(ctx, a)
-	if err != nil {
-		return cli.UntilInterrupted(ctx, err)
-	}
-	l := &listening{app: a, options: o, printer: p, secrets: secrets}
+	l := &listening{app: a, options: o, printer: p}
 	return cli.UntilInterrupted(ctx, l.run(ctx))
 }
 
@@ -47,14 +43,7 @@ func (l *listening) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := l.options.addresses(sockets)
-	if err != nil {
-		return err
-	}
-	if err := l.checkAccess(addrs); err != nil {
-		return err
-	}
-	options, err := l.listenerOptions()
+	options, err := cli.Interruptible(ctx, func() (listener.Options, error) { return l.prepare(ctx, sockets) })
 	if err != nil {
 		return err
 	}
@@ -68,6 +57,22 @@ func (l *listening) run(ctx context.Context) error {
 	}
 	l.announce(ports)
 	return l.serve(ctx, ls, ports)
+}
+
+// prepare reads the files that the options name and checks what can be checked
+// without changing anything.
+func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo listener.Options, err error) {
+	if l.secrets, err = l.options.secrets.Reloading(ctx, l.app); err != nil {
+		return lo, err
+	}
+	addrs, err := l.options.addresses(sockets)
+	if err != nil {
+		return lo, err
+	}
+	if err := l.checkAccess(addrs); err != nil {
+		return lo, err
+	}
+	return l.listenerOptions()
 }
 
 // checkAccess refuses settings that let others send events or that make events
@@ -93,7 +98,7 @@ func (l *listening) listenerOptions() (listener.Options, error) {
 			Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
 			Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.dedupWindow(),
 		},
-		Server: receiver.ServerOptions{Grace: o.grace},
+		Server: receiver.ServerOptions{Grace: o.grace, Warn: func(text string) { l.app.Warn("%s", text) }},
 		Info:   l.app.Say, Warn: l.app.Warn,
 	}
 	if l.app.Flags.Debug {

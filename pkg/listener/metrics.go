@@ -23,7 +23,7 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 	if nl == nil {
 		return func() {}
 	}
-	m := &metrics{received: map[answered]uint64{}, attempts: map[string]uint64{}}
+	m := &metrics{received: map[answered]uint64{}, attempts: map[string]uint64{"delivered": 0, "failed": 0}}
 	l.hub.Tap(m.count)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {

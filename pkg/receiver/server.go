@@ -60,6 +60,9 @@ type ServerOptions struct {
 	// requests that are malformed or whose headers are too large. The text may
 	// come from outside. nil drops it. It must not block.
 	Trace func(text string)
+	// Warn is called with other problems of the server, such as a lack of
+	// descriptors for new connections. nil drops them. It must not block.
+	Warn func(text string)
 }
 
 // Server serves a Receiver over HTTP/1.1, which is all that Mender speaks,
@@ -159,8 +162,8 @@ func (w traceWriter) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	if strings.Contains(text, "TLS handshake error") {
 		w.s.traceUnreadable(text)
-	} else if w.s.o.Trace != nil {
-		w.s.o.Trace(text)
+	} else if w.s.o.Warn != nil {
+		w.s.o.Warn(text)
 	}
 	return len(line), nil
 }
