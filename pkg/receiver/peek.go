@@ -1,30 +1,30 @@
 package receiver
 
 import (
-	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// peek returns the id and the type of the event that body holds, and an
-// error where webhook.ParseEvent has one. It gives what ParseEvent gives, at
-// a fraction of the cost: the rest is only checked, not taken apart.
+// peek returns the id and the type of the event in body, or the error of
+// webhook.ParseEvent. It reads what ParseEvent reads at a fraction of the cost,
+// since the rest is checked but not decoded.
 func peek(body []byte) (id string, typ webhook.EventType, err error) {
 	if valid(body) {
 		if id, typ, ok := scan(body); ok {
 			return id, typ, nil
 		}
 	}
-	// No event, or one that is written in an unusual way.
+	// Not an event, or one with unusual spelling.
 	e, err := webhook.ParseEvent(body)
 	return e.ID, e.Type, err
 }
 
-// valid checks JSON: events of the usual size with gjson, which takes a third
-// of the time but goes one call deeper for each bracket.
+// valid checks JSON. gjson takes a third of the time that encoding/json needs,
+// but recurses for each bracket, so it is only used for bodies of usual size.
 func valid(body []byte) bool {
 	if len(body) <= smallBody {
 		return gjson.ValidBytes(body)
@@ -32,76 +32,27 @@ func valid(body []byte) bool {
 	return json.Valid(body)
 }
 
-// scan walks over the members of a valid JSON object. ok is false where it
-// can't be sure to read them as ParseEvent would.
+// scan reads the members of a valid JSON object. ok is false if ParseEvent
+// might read them differently.
 func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
-	rest := bytes.TrimLeft(body, " \t\r\n")
-	if rest[0] != '{' {
-		return "", "", false
-	}
-	depth, key, isKey := 0, "", false
-	for i := 0; i < len(rest); i++ {
-		switch rest[i] {
-		case '{', '[':
-			depth++
-			isKey = depth == 1
-		case '}', ']':
-			depth--
-		case ',':
-			isKey = depth == 1
-		case '"':
-			end, plain := quoted(rest, i)
-			text := rest[i+1 : end]
-			i = end
-			switch {
-			case depth != 1:
-			case isKey && !plain:
-				return "", "", false
-			case isKey:
-				key, isKey = keyOf(text), false
-			case key == "id" && plain:
-				id, key = string(text), ""
-			case key == "type" && plain:
-				typ, key = webhook.EventType(text), ""
-			case key != "":
-				return "", "", false
-			}
-		case ' ', '\t', '\r', '\n', ':':
-		default:
-			// A number, true, false or null: no id and no type.
-			if depth == 1 && key != "" {
-				return "", "", false
-			}
+	event := gjson.ParseBytes(body)
+	ok = event.IsObject()
+	event.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "id":
+			id, ok = value.Str, isPlain(value)
+		case "type":
+			typ, ok = webhook.EventType(value.Str), isPlain(value)
 		}
-		if depth > 1 && key != "" {
-			return "", "", false // an object or an array is neither
-		}
-	}
-	return id, typ, id != "" && typ != ""
+		return ok
+	})
+	return id, typ, ok && id != "" && typ != ""
 }
 
-// keyOf tells the two keys that matter from all others.
-func keyOf(text []byte) string {
-	switch string(text) {
-	case "id":
-		return "id"
-	case "type":
-		return "type"
-	}
-	return ""
-}
-
-// quoted returns where the string that begins at i ends, and whether it
-// stands for itself, byte for byte.
-func quoted(b []byte, i int) (end int, plain bool) {
-	plain = true
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			plain = false
-			i++
-		} else if b[i] >= 0x80 {
-			plain = false
-		}
-	}
-	return i, plain
+// isPlain reports whether a value is a string of printable ASCII characters,
+// none of them escaped, which every parser reads in the same way.
+func isPlain(value gjson.Result) bool {
+	return value.Type == gjson.String && !strings.ContainsFunc(value.Raw, func(r rune) bool {
+		return r == '\\' || r < ' ' || r > '~'
+	})
 }
