@@ -2,10 +2,10 @@ package listener
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
@@ -66,19 +66,13 @@ func (r Received) masked() Event {
 func (a Attempted) masked() Event    { return a }
 func (d DeadLettered) masked() Event { return d }
 
-// secretHeader matches the names of headers that may hold credentials.
-var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|passw|credential|session|jwt|api-?key`)
-
 // maskHeader returns the header with *** in place of credentials. An
 // authentication scheme, such as Basic, stays readable.
 func maskHeader(header http.Header) http.Header {
 	shown := make(http.Header, len(header))
 	for name, values := range header {
-		if secretHeader.MatchString(name) {
-			values = []string{"***"}
-			if scheme, _, ok := strings.Cut(header.Get(name), " "); ok && strings.HasSuffix(name, "Authorization") {
-				values = []string{scheme + " ***"}
-			}
+		if redact.IsCredential(name) {
+			values = []string{redact.HeaderValue(name, header.Get(name))}
 		}
 		shown[name] = values
 	}

@@ -70,7 +70,6 @@ type Client struct {
 	allowHTTP bool
 	timeout   time.Duration
 	retry     RetryPolicy
-	masker    *masker
 	clock     *clock
 	http      *resty.Client
 }
@@ -96,7 +95,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		server: server, token: o.Token, allowHTTP: o.AllowHTTP, timeout: o.Timeout,
-		retry: o.Retry.withDefaults(), masker: newMasker(), clock: &clock{now: o.Now},
+		retry: o.Retry.withDefaults(), clock: &clock{now: o.Now},
 	}
 	carrier := o.carrier
 	if carrier == nil {
@@ -107,7 +106,7 @@ func New(o Options) (*Client, error) {
 		carrier = httpclient.Transport(config)
 	}
 	if o.Debug != nil {
-		carrier = &debugger{next: carrier, masker: c.masker, now: o.Now, out: o.Debug}
+		carrier = &debugger{next: carrier, now: o.Now, out: o.Debug}
 	}
 	carrier = &wholeBodies{next: carrier, most: maxAnswer}
 	c.http = resty.NewWithClient(&http.Client{Transport: carrier, CheckRedirect: checkRedirect, Timeout: o.Timeout}).

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
 // maxDebugBody is how much of a body, in bytes, is shown.
@@ -18,9 +21,8 @@ const maxDebugBody = 64 << 10
 // debugger writes each request and its answer, masked, before and after next
 // has carried it.
 type debugger struct {
-	next   http.RoundTripper
-	masker *masker
-	now    func() time.Time
+	next http.RoundTripper
+	now  func() time.Time
 
 	mu  sync.Mutex
 	out io.Writer
@@ -74,7 +76,7 @@ func (d *debugger) headers(mark string, h http.Header, secrets []string) string 
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, value := range h[name] {
-			fmt.Fprintf(&b, "%s %s: %s\n", mark, visible(name), visible(d.masker.header(name, value, secrets...)))
+			fmt.Fprintf(&b, "%s %s: %s\n", mark, visible(name), visible(redact.HeaderValue(name, value, secrets...)))
 		}
 	}
 	return b.String()
@@ -84,9 +86,9 @@ func (d *debugger) body(mark string, h http.Header, body []byte, secrets []strin
 	if len(body) == 0 {
 		return ""
 	}
-	text := mask // a bare token
+	text := redact.Mask // a bare token
 	if !strings.HasPrefix(h.Get("Content-Type"), "application/jwt") {
-		text = d.masker.text(string(body), secrets...)
+		text = redact.Text(string(body), secrets...)
 	}
 	more := ""
 	if len(text) > maxDebugBody {
@@ -102,7 +104,7 @@ func (d *debugger) body(mark string, h http.Header, body []byte, secrets []strin
 }
 
 func (d *debugger) line(s string, secrets []string) string {
-	return visible(d.masker.text(s, secrets...))
+	return visible(redact.Text(s, secrets...))
 }
 
 func (d *debugger) write(text string) {
@@ -110,3 +112,6 @@ func (d *debugger) write(text string) {
 	defer d.mu.Unlock()
 	_, _ = io.WriteString(d.out, text) // talk that nobody takes is no reason to fail
 }
+
+// visible makes text safe for a terminal.
+func visible(s string) string { return printable.Escape(s, "\t") }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
@@ -249,7 +250,7 @@ func (c *Client) message(k *call, resp *resty.Response) string {
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}
-	return c.masker.text(text, k.secrets...)
+	return redact.Text(text, k.secrets...)
 }
 
 func isHTML(resp *resty.Response) bool {

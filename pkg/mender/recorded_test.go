@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
 // exchange is one request to the real services, and what they answered.
@@ -229,7 +231,7 @@ func checkError(t *testing.T, x exchange, err error) {
 		t.Fatal(err)
 	}
 	// The server quotes a secret that it does not take; the error does not.
-	body.Error = strings.ReplaceAll(body.Error, "not-hex", mask)
+	body.Error = strings.ReplaceAll(body.Error, "not-hex", redact.Mask)
 	got := []any{e.StatusCode, e.Message, e.RequestID}
 	want := []any{x.Response.Status, body.Error, x.Response.Headers["X-Men-Requestid"]}
 	if diff := cmp.Diff(want, got); diff != "" {

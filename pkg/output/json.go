@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
 )
 
 const indent = "  "
@@ -55,7 +57,7 @@ func rewrite(text []byte) []byte {
 			switch {
 			case r == utf8.RuneError && size == 1:
 				out = append(out, `\ufffd`...) // what every decoder makes of it
-			case visible(r):
+			case printable.IsVisible(r):
 				out = append(out, text[i:i+size]...)
 			default:
 				out = appendEscaped(out, r)

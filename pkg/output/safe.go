@@ -1,86 +1,28 @@
 package output
 
 import (
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
 // Safe makes text harmless for a terminal and keeps it on one line: control
 // characters, the escape character among them, bidirectional overrides,
 // invisible characters and line separators are shown as \x1b, \u202e, \n.
-// Bytes that are no UTF-8 are shown as \xff. All other text, backslashes
+// Bytes that are not UTF-8 are shown as \xff. All other text, backslashes
 // included, stays as it is.
-func Safe(s string) string { return safe(s, "") }
+func Safe(s string) string { return printable.Escape(s, "") }
 
 // SafeMultiline is Safe for text that may have several lines: newlines and
 // tabs stay.
-func SafeMultiline(s string) string { return safe(s, "\n\t") }
+func SafeMultiline(s string) string { return printable.Escape(s, "\n\t") }
 
-func safe(s, keep string) string {
-	if isPlainASCII(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s) + 16)
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case visible(r) || strings.ContainsRune(keep, r):
-			b.WriteString(s[i : i+size])
-		default:
-			b.WriteString(escapeRune(r))
-		}
-		i += size
-	}
-	return b.String()
-}
+// MaskURL hides what may be secret in a URL: the password of its user (or a
+// user name without one, which may be a token), and the values of query
+// parameters called token, key, secret, signature or the like. The text need
+// not be a valid URL.
+func MaskURL(text string) string { return redact.URLs(text) }
 
-func isPlainASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-func escapeRune(r rune) string {
-	switch {
-	case r == '\n':
-		return `\n`
-	case r == '\r':
-		return `\r`
-	case r == '\t':
-		return `\t`
-	case r < utf8.RuneSelf:
-		return fmt.Sprintf(`\x%02x`, r)
-	case r <= 0xffff:
-		return fmt.Sprintf(`\u%04x`, r)
-	default:
-		return fmt.Sprintf(`\U%08x`, r)
-	}
-}
-
-// visible reports whether a character shows as itself and changes nothing
-// around it.
+// MaskText is MaskURL for every URL inside a longer text, such as
 //
-// unicode.IsGraphic leaves out control and format characters (and so the
-// bidirectional ones), line separators, private and unassigned ones. What it
-// lets through without being seen is in the two tables; variation selectors
-// 15 and 16 are let through since they belong to ordinary emoji.
-func visible(r rune) bool {
-	switch {
-	case r < utf8.RuneSelf:
-		return ' ' <= r && r <= '~'
-	case r == '\ufe0e' || r == '\ufe0f':
-		return true
-	case r == '\u2800': // braille pattern blank: a symbol without ink
-		return false
-	}
-	return unicode.IsGraphic(r) &&
-		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
+//	Post "https://user:password@host/hook?token=abc": EOF
+func MaskText(text string) string { return redact.URLs(text) }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
 )
 
 func TestSafe(t *testing.T) {
@@ -52,7 +54,7 @@ func onlyVisible(t *testing.T, what, text, allowed string) {
 		t.Errorf("%s is no UTF-8: %q", what, text)
 	}
 	for _, r := range text {
-		if !visible(r) && !strings.ContainsRune(allowed, r) {
+		if !printable.IsVisible(r) && !strings.ContainsRune(allowed, r) {
 			t.Errorf("%s has %U: %q", what, r, text)
 		}
 	}

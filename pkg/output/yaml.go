@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
 )
 
 // toYAML writes a JSON text of marshal's as YAML in block style: keys in
@@ -130,7 +132,7 @@ func yamlQuote(s string) string {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
-		case visible(r):
+		case printable.IsVisible(r):
 			b.WriteRune(r)
 		default:
 			quoted := strconv.QuoteRuneToASCII(r)

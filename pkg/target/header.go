@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
 // The headers by which receivers of events tell each other about an event.
@@ -33,7 +35,7 @@ const (
 func EndToEnd(in http.Header) http.Header {
 	names := make([]string, 0, len(in))
 	for name := range in {
-		if canonical := http.CanonicalHeaderKey(name); !isHopByHop(canonical) && !isCredential(canonical) && !listed(in["Connection"], canonical) {
+		if canonical := http.CanonicalHeaderKey(name); !isHopByHop(canonical) && !redact.IsCredential(canonical) && !listed(in["Connection"], canonical) {
 			names = append(names, name)
 		}
 	}
@@ -66,17 +68,6 @@ func isHopByHop(name string) bool {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",
 		"Upgrade", "Expect", "Content-Length", "Host", "Accept-Encoding":
 		return true
-	}
-	return false
-}
-
-// isCredential reports whether a header is for the listener's eyes only.
-func isCredential(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range [...]string{"authoriz", "authenticat", "cookie", "token", "secret", "password", "api-key"} {
-		if strings.Contains(name, part) {
-			return true
-		}
 	}
 	return false
 }

@@ -1,13 +1,10 @@
-package output
+package redact
 
 import (
 	"net/url"
 	"regexp"
 	"strings"
 )
-
-// masked stands for what is not shown.
-const masked = "***"
 
 var (
 	// userinfo is what stands between the scheme and the host of a URL.
@@ -17,16 +14,10 @@ var (
 	parameter = regexp.MustCompile(`([?&;#])([^=&;#?\s"]+)=((?:\\.|[^&#\s"\\])*)`)
 )
 
-// MaskURL hides what should not be read over a shoulder in a URL: the
-// password of its user (or a user name that stands alone, which may be a
-// token), and the values of query parameters that are called token, key,
-// secret, signature or the like. The text need not be a valid URL.
-func MaskURL(text string) string { return MaskText(text) }
-
-// MaskText is MaskURL for every URL inside a longer text, such as
-//
-//	Post "https://user:password@host/hook?token=abc": EOF
-func MaskText(text string) string {
+// URLs hides what may be secret in each URL of a text: the password of its
+// user (or a user name without one, which may be a token), and the values of
+// parameters called token, key, secret, signature or the like.
+func URLs(text string) string {
 	if !strings.ContainsAny(text, "@=") {
 		return text
 	}
@@ -34,11 +25,11 @@ func MaskText(text string) string {
 		user, _, hasPassword := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(m, "://"), "@"), ":")
 		switch {
 		case hasPassword:
-			return "://" + user + ":" + masked + "@"
+			return "://" + user + ":" + Mask + "@"
 		case user == "":
 			return m
 		default:
-			return "://" + masked + "@"
+			return "://" + Mask + "@"
 		}
 	})
 	return parameter.ReplaceAllStringFunc(text, func(m string) string {
@@ -46,7 +37,7 @@ func MaskText(text string) string {
 		if value == "" || !isSecretName(name[1:]) {
 			return m
 		}
-		return name + "=" + masked
+		return name + "=" + Mask
 	})
 }
 
