@@ -72,15 +72,18 @@ type Follower struct {
 	skip    int // where the next look begins, in events from the log's new end
 	// catchingUp says that the look before left newer events for this one.
 	catchingUp bool
-	// base is up to where the log is known for certain: reading goes back to
-	// margin before it.
-	base time.Time
-	// last is the newest event's time of the look before.
-	last time.Time
+	// base is up to where the log is known for certain: a look goes back to
+	// margin before it. last is the end of the latest complete look.
+	base, last mark
 	// readAt is the server's time at the last whole look.
 	readAt time.Time
-	saved  time.Time // when Checkpoint was last called, by this machine
-	dirty  bool      // events were given since
+	// settled is when no event can be saved any more with a time from before
+	// the server's clock was set back.
+	settled time.Time
+	started time.Time // when Events was called
+	savedAt time.Time // when the state to go on from was saved, by this machine
+	saved   time.Time // when Checkpoint was last called, by this machine
+	dirty   bool      // events were given since
 }
 
 // Follow makes a Follower. It sends nothing. It fails with ErrFollowState
@@ -127,6 +130,7 @@ func (f *Follower) Events(ctx context.Context) iter.Seq2[Event, error] {
 var errReaderGone = errors.New("the reader wants no more")
 
 func (f *Follower) run(ctx context.Context, give func(Event) bool) error {
+	f.started = time.Now()
 	for {
 		next := time.NewTimer(f.opt.Interval)
 		found, err := f.look(ctx)
@@ -181,7 +185,7 @@ func (f *Follower) giveAll(ctx context.Context, l *look, give func(Event) bool) 
 // begin takes note of what will not be given, before any event is: a state
 // that is kept halfway has to tell the two apart.
 func (f *Follower) begin(l *look) {
-	if l.first {
+	if l.first || l.setBack && l.horizon.Before(f.memory.floor) {
 		f.memory.floor = l.floor
 	}
 	for _, found := range l.news {
@@ -192,40 +196,42 @@ func (f *Follower) begin(l *look) {
 	f.begun = true
 }
 
-// done closes a look: from now on its end is where the next one begins.
+// done ends a look: the next one begins where this one ended.
 func (f *Follower) done(l *look) {
-	newest := f.last
-	if at := l.newestKept(); at.After(newest) {
-		newest = at
-	}
-	// While the log moved, events of the same millisecond may have changed
-	// places across the edge of a page: the next look goes there again.
-	if f.base = newest; l.moved {
-		f.base = f.last
-	}
-	f.last = newest
-	if !l.serverTime.IsZero() && !l.partial() {
-		f.readAt = l.serverTime
+	if !l.shallow {
+		next := f.advanced(l)
+		// While the log moved, events of the same millisecond may have changed
+		// places across the edge of a page: the next look goes there again.
+		if f.base = next; l.moved {
+			f.base = f.last
+		}
+		f.last = next
+		if !l.serverTime.IsZero() && !l.partial() {
+			f.readAt = l.serverTime
+		}
 	}
 	f.skip, f.catchingUp = l.next(f.most), l.partial()
-	f.fresh = f.memory.prune(f.horizon(l.serverTime))
+	f.fresh = f.memory.prune(f.base.at.Add(-margin))
 	f.polls++
 }
 
-// horizon is the time that a look has to reach. A server whose clock was set
-// back saves new events with times that lie behind: its clock tells.
-func (f *Follower) horizon(serverTime time.Time) time.Time {
-	at := f.base
-	if !serverTime.IsZero() && serverTime.Before(at) {
-		at = serverTime
+// advanced returns how far the log is known after a look.
+func (f *Follower) advanced(l *look) mark {
+	newest := l.newestKept()
+	if f.last.at.After(newest) {
+		newest = f.last.at
 	}
-	if at.IsZero() {
-		return f.memory.floor
+	if l.partial() {
+		return mark{at: newest}
 	}
-	if at = at.Add(-margin); at.Before(f.memory.floor) {
-		return f.memory.floor
+	m := mark{at: newest, server: l.serverTime, asked: l.asked, answered: l.answered}
+	if l.setBack {
+		f.settled = l.answered.Add(saveDelay)
 	}
-	return at
+	if now, ok := f.last.now(l.serverTime); ok && (now.After(newest) || l.answered.Before(f.settled)) {
+		m.at = now
+	}
+	return m
 }
 
 // maybeCheckpoint calls Checkpoint where it has not been called for some time.

@@ -55,6 +55,7 @@ type contact struct {
 	interval time.Duration
 	notice   func(Notice)
 	ever     bool
+	waited   bool // an attempt failed before the first answer
 	failures int
 	since    time.Time
 	told     bool // the user knows that something is wrong
@@ -83,24 +84,26 @@ func (c *contact) failed(err error) (wait time.Duration, giveUp bool) {
 		c.since = time.Now()
 	}
 	var e *Error
-	if !errors.As(err, &e) || refused(e) || !c.ever && c.failures >= firstTries {
+	limited := errors.Is(err, ErrRateLimited)
+	if !errors.As(err, &e) || refused(e) || !c.ever && !limited && c.failures >= firstTries {
 		return 0, true
 	}
+	c.waited = c.waited || !c.ever
 	wait = c.interval
 	if !c.ever || c.failures == 1 {
 		wait = min(wait, quickRetry)
 	}
 	asked := e.RetryAfter
-	if asked == 0 && e.StatusCode == http.StatusTooManyRequests {
+	if asked == 0 && limited {
 		asked = min(c.interval<<min(c.failures, 8), maxUnasked)
 	}
 	wait = max(wait, min(asked, maxAsked))
 	switch {
-	case c.told || !c.ever:
+	case c.told || !c.ever && !limited:
 	case asked > max(2*c.interval, 2*time.Second):
 		c.told = true
 		c.notice(Notice{Kind: NoticeSlowed, Err: err, For: wait})
-	case c.failures > 1 && e.StatusCode != http.StatusTooManyRequests:
+	case c.failures > 1 && !limited:
 		c.told = true
 		c.notice(Notice{Kind: NoticeLost, Err: err})
 	}

@@ -23,6 +23,7 @@ type found struct {
 // look is one pass over the new end of the log.
 type look struct {
 	first      bool
+	shallow    bool                // only the newest events are looked for
 	start      int                 // the index of the first event read
 	read       int                 // how many were
 	news       []found             // newest first
@@ -32,10 +33,18 @@ type look struct {
 	page       map[string]struct{} // ids of the page before
 	newest     time.Time
 	oldest     time.Time // the last event's on the last page
-	floor      time.Time // for a first look: what is older is done with
+	known      bool      // an event was met that had been seen before
+	floor      time.Time // events before it count as seen
+	horizon    time.Time // how far back to read
 	serverTime time.Time
-	moved      bool // the log moved from one page to the next
-	ended      bool // the log was read to its end
+	asked      time.Time // when the first page was asked for, and answered, by
+	answered   time.Time // this machine's clock
+	setBack    bool      // the server's clock was set back since the last look
+	newFrom    time.Time // then: of what is older than is remembered, only events
+	newTo      time.Time // between these two can be new
+	begin      time.Time // for a first look that had to wait: what is newer is new
+	moved      bool      // the log moved from one page to the next
+	ended      bool      // the log was read to its end
 }
 
 // add takes in an event that is new.
@@ -82,16 +91,11 @@ func (l *look) next(most int) int {
 	return max(0, first-most)
 }
 
-// newestKept is the newest time up to which all was read and is held.
+// newestKept returns the newest time among the new events that are held.
 func (l *look) newestKept() time.Time {
-	if !l.partial() {
-		return l.newest
-	}
 	var newest time.Time
 	for _, x := range l.news {
-		if x.at.After(newest) {
-			newest = x.at
-		}
+		newest = later(newest, x.at)
 	}
 	return newest
 }

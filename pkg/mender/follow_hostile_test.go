@@ -29,6 +29,8 @@ type hostile struct {
 	delay    time.Duration
 	keep     time.Duration
 	down     []outage
+	limited  time.Time // until then there are too many requests
+	asked    func()    // called for each request
 	// clock is how far the server's clock is off, from setBackAt on.
 	clock     time.Duration
 	setBackAt time.Time
@@ -140,6 +142,14 @@ func (h *hostile) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !now.Before(o.from) && now.Before(o.to) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 		}
+	}
+	if h.asked != nil {
+		h.asked()
+	}
+	if wait := h.limited.Sub(now); wait > 0 {
+		resp := h.answer(req, http.StatusTooManyRequests, nil)
+		resp.Header.Set("Retry-After", strconv.Itoa(1+int(wait/time.Second)))
+		return resp, nil
 	}
 	if h.rnd.Float64() < h.failures {
 		return h.fail(req)

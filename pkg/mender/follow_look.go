@@ -16,16 +16,16 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 	n := f.skip/size + 1
 	l := f.newLook((n - 1) * size)
 	for ; ; n++ {
-		events, serverTime, err := f.page(ctx, n, size)
+		p, err := f.page(ctx, n, size)
 		if err != nil {
 			return nil, err
 		}
 		if l.read == 0 {
-			l.serverTime = serverTime
+			f.answered(l, p)
 		}
-		f.take(l, events)
-		if len(events) < size {
-			l.ended = true
+		f.take(l, p.events)
+		if len(p.events) < size {
+			l.ended, l.shallow = true, false
 			break
 		}
 		if f.reached(l) {
@@ -46,10 +46,21 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 func (f *Follower) newLook(start int) *look {
 	l := &look{start: start, here: map[string]struct{}{}}
 	l.first = !f.begun && f.opt.Resume == nil
-	if l.first {
-		l.floor = f.opt.Since
-	}
+	l.shallow = f.fresh > manyEvents && f.skip == 0 && time.Since(f.base.answered) < deepEvery
 	return l
+}
+
+// answered takes note of the first answer of a look.
+func (f *Follower) answered(l *look, p followPage) {
+	l.serverTime, l.asked, l.answered = p.serverTime, p.asked, p.answered
+	if !l.first {
+		f.locate(l)
+		return
+	}
+	l.floor = f.opt.Since
+	if f.contact.waited && !p.serverTime.IsZero() {
+		l.begin = p.serverTime.Add(-p.answered.Sub(f.started))
+	}
 }
 
 // pageSize fits what happens in a minute on one page.
@@ -86,9 +97,7 @@ func (f *Follower) take(l *look, events []Event) {
 		if !e.Time.IsZero() { // else it is taken to be as old as its neighbour
 			at = e.Time
 		}
-		if at.After(l.newest) {
-			l.newest = at
-		}
+		l.newest = later(l.newest, at)
 		f.note(l, e, at)
 		l.read++
 	}
@@ -100,10 +109,22 @@ func (f *Follower) take(l *look, events []Event) {
 
 // note decides what becomes of an event.
 func (f *Follower) note(l *look, e *Event, at time.Time) {
-	if _, ok := l.here[e.ID]; ok || f.memory.has(e.ID, at) {
+	if _, ok := l.here[e.ID]; ok {
 		return
 	}
-	old := l.first && (at.Before(l.floor) || l.floor.IsZero() && l.wanted >= f.opt.Last)
+	if f.memory.has(e.ID) || !l.first && at.Before(l.floor) {
+		l.known = true
+		return
+	}
+	var old bool
+	switch {
+	case !l.first:
+		old = at.Before(f.memory.floor) && (at.Before(l.newFrom) || at.After(l.newTo))
+	case l.floor.IsZero():
+		old = l.wanted >= f.opt.Last && (l.begin.IsZero() || at.Before(l.begin))
+	default:
+		old = at.Before(l.floor)
+	}
 	wanted := !old && f.query().wants(*e) && f.opt.Want(e)
 	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
 }
@@ -116,55 +137,64 @@ func (f *Follower) reached(l *look) bool {
 	case l.first && !l.floor.IsZero():
 		return l.oldest.Before(l.floor.Add(-slack))
 	case l.first:
-		return l.wanted >= f.opt.Last && l.oldest.Before(l.newest.Add(-margin))
+		return l.wanted >= f.opt.Last && l.oldest.Before(l.newest.Add(-margin)) && (l.begin.IsZero() || l.oldest.Before(l.begin.Add(-slack)))
+	case l.shallow && l.known && !l.setBack:
+		return true
 	}
-	horizon := f.horizon(l.serverTime)
-	return !horizon.IsZero() && l.oldest.Before(horizon)
+	l.shallow = false
+	return l.known && !l.horizon.IsZero() && l.oldest.Before(l.horizon)
 }
 
 // query asks for the integration, which an old server does not look at.
 func (f *Follower) query() EventQuery { return EventQuery{IntegrationID: f.opt.IntegrationID} }
 
+// followPage is a page of the log, and when it was read.
+type followPage struct {
+	events          []Event
+	serverTime      time.Time // zero if the server does not say
+	asked, answered time.Time // by this machine's clock
+}
+
 // page fetches one page, again and again if need be.
-func (f *Follower) page(ctx context.Context, n, size int) ([]Event, time.Time, error) {
+func (f *Follower) page(ctx context.Context, n, size int) (followPage, error) {
 	query := f.query()
 	query.PageSize = size
 	for {
-		events, serverTime, err := f.try(ctx, query, n)
+		p, err := f.try(ctx, query, n)
 		switch {
 		case err == nil:
 			f.contact.answered()
-			return events, serverTime, nil
+			return p, nil
 		case ctx.Err() != nil:
-			return nil, time.Time{}, context.Cause(ctx)
+			return followPage{}, context.Cause(ctx)
 		}
 		wait, giveUp := f.contact.failed(err)
 		if giveUp {
-			return nil, time.Time{}, err
+			return followPage{}, err
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return nil, time.Time{}, err
+			return followPage{}, err
 		}
 	}
 }
 
 // try makes one attempt at a page.
-func (f *Follower) try(ctx context.Context, q EventQuery, n int) ([]Event, time.Time, error) {
+func (f *Follower) try(ctx context.Context, q EventQuery, n int) (followPage, error) {
 	k := eventsCall("follow the events", q, n)
 	k.once = true
+	p := followPage{asked: time.Now()}
 	resp, err := f.client.do(ctx, k)
 	if err != nil {
-		return nil, time.Time{}, err
+		return p, err
 	}
-	events, err := decodeEvents(resp.Body())
-	if err != nil {
-		return nil, time.Time{}, f.client.badAnswer(k, resp, err)
+	p.answered = time.Now()
+	if p.events, err = decodeEvents(resp.Body()); err != nil {
+		return p, f.client.badAnswer(k, resp, err)
 	}
-	date, err := http.ParseTime(resp.Header().Get("Date"))
-	if err != nil {
-		date = time.Time{} // then the events alone tell the time
+	if date, err := http.ParseTime(resp.Header().Get("Date")); err == nil {
+		p.serverTime = date
 	}
-	return events, date, nil
+	return p, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -22,9 +22,9 @@ type memory struct {
 
 func newMemory() memory { return memory{ids: map[string]time.Time{}} }
 
-func (m *memory) has(id string, at time.Time) bool {
+func (m *memory) has(id string) bool {
 	_, ok := m.ids[id]
-	return ok || at.Before(m.floor)
+	return ok
 }
 
 func (m *memory) add(id string, at time.Time) {

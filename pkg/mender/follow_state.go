@@ -2,6 +2,7 @@ package mender
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -17,8 +18,12 @@ type FollowState struct {
 	IntegrationID string `json:"integration_id,omitempty"`
 	// ReadAt is the server's time when the log was last read.
 	ReadAt time.Time `json:"read_at,omitzero"`
-	// Known is the newest event's time up to which the log is known.
-	Known time.Time `json:"known,omitzero"`
+	// Known is the time up to which the log is known, and KnownAt what the
+	// server's clock showed then.
+	Known   time.Time `json:"known,omitzero"`
+	KnownAt time.Time `json:"known_at,omitzero"`
+	// SavedAt is when the state was saved, by this machine's clock.
+	SavedAt time.Time `json:"saved_at,omitzero"`
 	// Floor is the time before which all events are done with.
 	Floor time.Time `json:"floor,omitzero"`
 	// Seen are the events since Floor that were given or passed over.
@@ -30,15 +35,8 @@ type FollowState struct {
 func (f *Follower) State() FollowState {
 	s := FollowState{
 		Version: followVersion, Server: f.client.server, IntegrationID: f.opt.IntegrationID,
-		ReadAt: f.readAt, Known: f.base, Floor: f.memory.floor, Seen: map[string]time.Time{},
-	}
-	if at := f.horizon(time.Time{}); at.After(s.Floor) {
-		s.Floor = at
-	}
-	for id, at := range f.memory.ids {
-		if !at.Before(s.Floor) {
-			s.Seen[id] = at
-		}
+		ReadAt: f.readAt, Known: f.base.at, KnownAt: f.base.server, SavedAt: f.client.clock.now().UTC(),
+		Floor: f.memory.floor, Seen: maps.Clone(f.memory.ids),
 	}
 	return s
 }
@@ -53,7 +51,8 @@ func (f *Follower) restore(s FollowState) error {
 	case s.IntegrationID != f.opt.IntegrationID:
 		return fmt.Errorf("%w: it follows the integration %q, not %q", ErrFollowState, s.IntegrationID, f.opt.IntegrationID)
 	}
-	f.readAt, f.base, f.last = s.ReadAt, s.Known, s.Known
+	f.base = mark{at: s.Known, server: s.KnownAt}
+	f.readAt, f.last, f.savedAt = s.ReadAt, f.base, s.SavedAt
 	f.memory.floor = s.Floor
 	for id, at := range s.Seen {
 		f.memory.add(id, at)
