@@ -42,13 +42,13 @@ func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int
 	case err == nil:
 		return Answer{}, held, true
 	case errors.Is(err, errTooLarge):
-		answer = refuse(req, http.StatusRequestEntityTooLarge, BodyTooLarge)
+		answer = refuse(req, http.StatusRequestEntityTooLarge, bodyTooLarge)
 	case errors.Is(err, errTooBusy):
-		answer = refuse(req, http.StatusServiceUnavailable, TooBusy)
+		answer = refuse(req, http.StatusServiceUnavailable, tooBusy)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		answer = refuse(req, http.StatusRequestTimeout, BodyTooSlow)
+		answer = refuse(req, http.StatusRequestTimeout, bodyTooSlow)
 	default:
-		answer = refuse(req, http.StatusBadRequest, BodyBroken)
+		answer = refuse(req, http.StatusBadRequest, bodyBroken)
 	}
 	return hangUp(answer), held, false
 }

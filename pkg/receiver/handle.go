@@ -10,13 +10,13 @@ import (
 
 // The reasons of a request that is Rejected.
 const (
-	MethodNotAllowed webhook.Reason = "method-not-allowed" // 405
-	PathNotFound     webhook.Reason = "path-not-found"     // 404
-	BodyTooLarge     webhook.Reason = "body-too-large"     // 413
-	BodyTooSlow      webhook.Reason = "body-too-slow"      // 408
-	BodyBroken       webhook.Reason = "body-broken-off"    // 400
-	NotAnEvent       webhook.Reason = "not-an-event"       // 400
-	TooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
+	methodNotAllowed webhook.Reason = "method-not-allowed" // 405
+	pathNotFound     webhook.Reason = "path-not-found"     // 404
+	bodyTooLarge     webhook.Reason = "body-too-large"     // 413
+	bodyTooSlow      webhook.Reason = "body-too-slow"      // 408
+	bodyBroken       webhook.Reason = "body-broken-off"    // 400
+	notAnEvent       webhook.Reason = "not-an-event"       // 400
+	tooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
 )
 
 // ServeHTTP answers one delivery.
@@ -51,13 +51,13 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 	switch {
 	case r.Method != http.MethodPost:
-		a := refuse(req, http.StatusMethodNotAllowed, MethodNotAllowed)
+		a := refuse(req, http.StatusMethodNotAllowed, methodNotAllowed)
 		a.Header.Set("Allow", http.MethodPost)
 		return a, false
 	case rc.o.Path != "" && r.URL.Path != rc.o.Path:
-		return refuse(req, http.StatusNotFound, PathNotFound), false
+		return refuse(req, http.StatusNotFound, pathNotFound), false
 	case r.ContentLength > rc.o.MaxBody:
-		return hangUp(refuse(req, http.StatusRequestEntityTooLarge, BodyTooLarge)), false
+		return hangUp(refuse(req, http.StatusRequestEntityTooLarge, bodyTooLarge)), false
 	}
 	return Answer{}, true
 }
@@ -76,7 +76,7 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	}
 	var err error
 	if req.ID, req.Type, err = peek(req.Body); err != nil {
-		return refuse(req, http.StatusBadRequest, NotAnEvent), false
+		return refuse(req, http.StatusBadRequest, notAnEvent), false
 	}
 	return Answer{}, true
 }

@@ -34,19 +34,19 @@ func TestAnswers(t *testing.T) {
 		{"valid, chunked", "POST", "/hook", event, s, true, 204, webhook.Valid, ""},
 		{"just within the limit", "POST", "/hook", exact, s, false, 204, webhook.Valid, ""},
 		{"just within the limit, chunked", "POST", "/hook", exact, s, true, 204, webhook.Valid, ""},
-		{"over the limit", "POST", "/hook", big, s, false, 413, webhook.Rejected, receiver.BodyTooLarge},
-		{"over the limit, chunked", "POST", "/hook", big, s, true, 413, webhook.Rejected, receiver.BodyTooLarge},
-		{"GET", "GET", "/hook", "", s, false, 405, webhook.Rejected, receiver.MethodNotAllowed},
-		{"PUT", "PUT", "/hook", event, s, false, 405, webhook.Rejected, receiver.MethodNotAllowed},
-		{"another path", "POST", "/hook/", event, s, false, 404, webhook.Rejected, receiver.PathNotFound},
+		{"over the limit", "POST", "/hook", big, s, false, 413, webhook.Rejected, "body-too-large"},
+		{"over the limit, chunked", "POST", "/hook", big, s, true, 413, webhook.Rejected, "body-too-large"},
+		{"GET", "GET", "/hook", "", s, false, 405, webhook.Rejected, "method-not-allowed"},
+		{"PUT", "PUT", "/hook", event, s, false, 405, webhook.Rejected, "method-not-allowed"},
+		{"another path", "POST", "/hook/", event, s, false, 404, webhook.Rejected, "path-not-found"},
 		{"unsigned", "POST", "/hook", event, webhook.Secret{}, false, 401, webhook.Unsigned, ""},
 		{"unsigned and no event", "POST", "/hook", "x", webhook.Secret{}, false, 401, webhook.Unsigned, ""},
 		{"under the empty secret", "POST", "/hook", event, webhook.EmptySecret(), false, 401, webhook.Invalid, webhook.EmptySecretUsed},
-		{"signed, not JSON", "POST", "/hook", "x", s, false, 400, webhook.Rejected, receiver.NotAnEvent},
-		{"signed, empty", "POST", "/hook", "", s, false, 400, webhook.Rejected, receiver.NotAnEvent},
-		{"signed, an array", "POST", "/hook", "[" + event + "]", s, false, 400, webhook.Rejected, receiver.NotAnEvent},
-		{"signed, no type", "POST", "/hook", `{"id":"e"}`, s, false, 400, webhook.Rejected, receiver.NotAnEvent},
-		{"signed, a number for an id", "POST", "/hook", `{"id":1,"type":"t"}`, s, false, 400, webhook.Rejected, receiver.NotAnEvent},
+		{"signed, not JSON", "POST", "/hook", "x", s, false, 400, webhook.Rejected, "not-an-event"},
+		{"signed, empty", "POST", "/hook", "", s, false, 400, webhook.Rejected, "not-an-event"},
+		{"signed, an array", "POST", "/hook", "[" + event + "]", s, false, 400, webhook.Rejected, "not-an-event"},
+		{"signed, no type", "POST", "/hook", `{"id":"e"}`, s, false, 400, webhook.Rejected, "not-an-event"},
+		{"signed, a number for an id", "POST", "/hook", `{"id":1,"type":"t"}`, s, false, 400, webhook.Rejected, "not-an-event"},
 	}
 	r := start(t, receiver.Options{Secrets: only(s), Path: "/hook", MaxBody: limit}, receiver.ServerOptions{})
 	for _, c := range cases {
@@ -96,7 +96,7 @@ func TestBothHeaderNames(t *testing.T) {
 
 func TestRecordAsJSON(t *testing.T) {
 	rec := receiver.Record{
-		Kind: receiver.KindReceived, ReceivedAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
+		Kind: "received", ReceivedAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
 		ID: "e-1", Type: "device-status-changed", Time: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 		Data: json.RawMessage(`{"id":"d"}`), Verdict: webhook.Valid, Secret: "0a1b2c3d",
 		Status: 200, Bytes: 189, RemoteAddr: "127.0.0.1:51234",

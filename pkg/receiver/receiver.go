@@ -2,46 +2,46 @@ package receiver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Options are a Receiver's settings. The zero value takes every POST
+// Options are the settings of a Receiver. The zero value accepts every POST
 // unchecked and answers 204.
 type Options struct {
-	// Secrets returns the secrets that signatures are checked against. It is
-	// asked for each request, from many goroutines, so it has to be cheap.
-	// nil, or a result without a secret, leaves requests unchecked.
+	// Secrets returns the secrets to check signatures against. It is called for
+	// each request, from many goroutines, and must be fast. If it is nil, or
+	// returns no secret, requests are unchecked.
 	Secrets func() []webhook.Secret
-	// AllowUnchecked hands events that could not be checked to Accept.
-	// Without it they are answered 204 and shown, and go nowhere.
+	// AllowUnchecked passes unchecked events to Accept. Without it they are
+	// answered 204 and observed, and nothing else happens to them.
 	AllowUnchecked bool
-	// Path is the only path taken; "" takes every path.
+	// Path is the only path accepted; "" accepts every path.
 	Path string
-	// MaxBody is the largest body taken, in bytes; 0 means webhook.MaxBody.
+	// MaxBody is the size of the largest body accepted, in bytes; 0 means
+	// webhook.MaxBody.
 	MaxBody int64
-	// Accept stores or forwards an event and says how to answer. nil answers
-	// 204. The Request and its Body are Accept's to keep.
+	// Accept stores or forwards an event and returns the answer. nil answers
+	// 204. It may keep the Request and its Body.
 	Accept func(context.Context, *Request) Answer
 	// Observe is called for each request once it is answered, by the goroutine
 	// that answered it. It must return at once.
 	Observe func(Exchange)
-	// Remember is of how many recent events the id is kept, to mark repeats
-	// in the records; 0 is none. Repeats are passed on all the same.
+	// Remember is how many recent event ids to remember in order to mark
+	// duplicates; 0 marks none. Duplicates are accepted like other events.
 	Remember int
-	// Respond, Delay and FailRate make a bad receiver of a good one, for
-	// events that would otherwise be taken. A Respond of 300 or more is
-	// answered in Accept's place; one under 300 replaces Accept's own where
-	// that is under 300 too. Delay comes before the answer, and is cut short
-	// when the sender goes away or the Server stops. FailRate, from 0 to 1,
-	// is the share of events that are answered with Respond where it is 300
-	// or more, and with 500 otherwise; the rest is answered as without it.
+	// Respond, Delay and FailRate simulate a faulty receiver for events that
+	// would otherwise be accepted. A Respond of 300 or more is answered without
+	// calling Accept; one below 300 replaces a success of Accept. Delay comes
+	// before the answer, and ends early when the sender goes away or the Server
+	// stops. FailRate, from 0 to 1, is the share of events answered with Respond
+	// if that is 300 or more, and with 500 otherwise; Respond does not apply to
+	// the others then.
 	Respond  int
 	Delay    time.Duration
 	FailRate float64
@@ -49,32 +49,33 @@ type Options struct {
 
 // Request is an event on its way to Accept.
 type Request struct {
-	// Header is the request's, as it came.
+	// Header is the header of the request as it arrived.
 	Header http.Header
-	// Body is the exact bytes that the signature stands for.
+	// Body is the exact bytes that were signed.
 	Body []byte
-	// ID and Type are the event's, as they came: neither empty nor bounded.
+	// ID and Type are the event's, as they arrived. They are not empty, and of
+	// any length.
 	ID   string
 	Type webhook.EventType
-	// Verification is Valid, or Unchecked where Options allow it.
+	// Verification is Valid, or Unchecked if Options allow that.
 	Verification webhook.Verification
-	// RemoteAddr is the sender's address, host:port.
+	// RemoteAddr is the address of the sender, host:port.
 	RemoteAddr string
-	// ReceivedAt is when the request's headers were in.
+	// ReceivedAt is when the headers of the request had arrived.
 	ReceivedAt time.Time
 }
 
-// Answer is what the sender is told.
+// Answer is the answer to a request.
 type Answer struct {
 	// Status is the HTTP status; 0 means 204.
 	Status int
-	// Header holds what the answer needs, such as Content-Type. nil is none.
+	// Header holds additional headers, such as Content-Type.
 	Header http.Header
-	// Body is sent where Status has one.
+	// Body is sent if Status allows one.
 	Body []byte
-	// Duplicate says that the event had been taken before.
+	// Duplicate reports that the event was known already.
 	Duplicate bool
-	// Forward says how passing the event on went, for the Record.
+	// Forward reports how forwarding the event went, or is nil.
 	Forward *Forward
 }
 
@@ -87,7 +88,7 @@ type Receiver struct {
 	counts [5]atomic.Uint64
 }
 
-// New makes a Receiver. The error says which option makes no sense.
+// New returns a Receiver, or an error that names the invalid option.
 func New(o Options) (*Receiver, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = webhook.MaxBody
@@ -103,17 +104,17 @@ func New(o Options) (*Receiver, error) {
 func (o Options) check() error {
 	switch {
 	case o.Path != "" && !strings.HasPrefix(o.Path, "/"):
-		return fmt.Errorf("path %q: it has to begin with a slash", o.Path)
+		return fault.Usagef("invalid path %q: must begin with a slash", o.Path)
 	case o.MaxBody < 0:
-		return fmt.Errorf("body limit %d: it can't be negative", o.MaxBody)
+		return fault.Usagef("invalid body limit %d: must not be negative", o.MaxBody)
 	case o.Remember < 0:
-		return errors.New("a memory of events can't be negative")
+		return fault.Usagef("invalid number of ids to remember %d: must not be negative", o.Remember)
 	case o.Respond != 0 && (o.Respond < 200 || o.Respond > 599):
-		return fmt.Errorf("answer status %d: it has to be between 200 and 599", o.Respond)
+		return fault.Usagef("invalid status %d to answer with: must be from 200 to 599", o.Respond)
 	case o.Delay < 0:
-		return fmt.Errorf("delay %s: it can't be negative", o.Delay)
-	case !(o.FailRate >= 0 && o.FailRate <= 1): // so that NaN is caught too
-		return fmt.Errorf("fail rate %v: it has to be between 0 and 1", o.FailRate)
+		return fault.Usagef("invalid delay %s: must not be negative", o.Delay)
+	case !(o.FailRate >= 0 && o.FailRate <= 1): // catches NaN, too
+		return fault.Usagef("invalid fail rate %v: must be from 0 to 1", o.FailRate)
 	}
 	return nil
 }

@@ -8,60 +8,58 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// KindReceived is the Kind of every Record of this package.
-const KindReceived = "received"
+// kindReceived is the Kind of every Record of this package.
+const kindReceived = "received"
 
-// Limits on what a record shows of a request that was refused, which anyone
-// may have sent.
+// The limits of what a record shows of a refused request, which anyone can send.
 const (
 	refusedName = 256      // bytes of an id or a type
 	refusedData = 16 << 10 // bytes of a body whose data is shown
 )
 
-// Record is a request and its answer, as one line of listen's JSON output.
-// Its text is as it came: what goes to a terminal has to be made safe.
+// Record is a request and its answer as one line of listen's JSON output. Its
+// texts are as they arrived: make them safe before they reach a terminal.
 type Record struct {
-	// Kind is KindReceived.
+	// Kind is kindReceived.
 	Kind string `json:"kind"`
-	// ReceivedAt is when the request's headers were in, in UTC.
+	// ReceivedAt is when the headers of the request had arrived, in UTC.
 	ReceivedAt time.Time `json:"received_at"`
-	// ID, Type, Time and Data are the event's. They are empty where the body
-	// is no event, and cut, or left out, where a refused request is longer
-	// than any of Mender's.
+	// ID, Type, Time and Data are the event's. They are empty if the body is no
+	// event, and cut or left out if a refused request is longer than any of
+	// Mender's.
 	ID   string          `json:"id"`
 	Type string          `json:"type"`
 	Time time.Time       `json:"time,omitzero"`
 	Data json.RawMessage `json:"data,omitempty"`
-	// Verdict and Reason are what the signature, or the request, came to.
+	// Verdict and Reason are the result of checking the request.
 	Verdict webhook.Verdict `json:"verdict"`
 	Reason  webhook.Reason  `json:"reason"`
 	// Secret is the fingerprint of the secret that matched.
 	Secret string `json:"secret,omitempty"`
-	// Duplicate says that an event of this id had been taken before.
+	// Duplicate reports that an event with this id was accepted before.
 	Duplicate bool `json:"duplicate"`
 	// Status is the HTTP status of the answer.
 	Status int `json:"status"`
-	// Bytes is the size of the body: what was read of it, or what was
-	// announced where it was not read at all.
+	// Bytes is how much of the body was read, or its announced length if
+	// nothing was read.
 	Bytes int64 `json:"bytes"`
-	// RemoteAddr is the sender's address, host:port.
+	// RemoteAddr is the address of the sender, host:port.
 	RemoteAddr string `json:"remote_addr"`
-	// Forward says how passing the event on went; nil where it was not.
+	// Forward reports how forwarding the event went; nil if it was not forwarded.
 	Forward *Forward `json:"forward,omitempty"`
 }
 
-// Forward is one attempt to hand an event to an application.
+// Forward is one attempt to forward an event.
 type Forward struct {
-	// URL is where it went, without what may be secret: user, password and
-	// query.
+	// URL is the target, without user, password and query.
 	URL string `json:"url"`
-	// Status is the application's; 0 where no HTTP answer came.
+	// Status is the application's; 0 if there was no HTTP answer.
 	Status int `json:"status"`
-	// DurationMS is how long it took, in milliseconds.
+	// DurationMS is how long the attempt took, in milliseconds.
 	DurationMS float64 `json:"duration_ms"`
 	// Attempt counts from 1.
 	Attempt int `json:"attempt"`
-	// Error is empty where the application answered.
+	// Error is empty if the application answered.
 	Error string `json:"error"`
 }
 
@@ -81,7 +79,7 @@ type Exchange struct {
 // output.
 func (x *Exchange) Record() Record {
 	r := Record{
-		Kind:       KindReceived,
+		Kind:       kindReceived,
 		ReceivedAt: x.ReceivedAt.UTC(),
 		Verdict:    x.Verification.Verdict,
 		Reason:     x.Verification.Reason,

@@ -14,46 +14,48 @@ import (
 	"time"
 )
 
-// The limits of a Server that is not told others.
+// The default limits of a Server.
 const (
-	DefaultMaxConns          = 1024
-	DefaultMaxHeaderBytes    = 16 << 10
-	DefaultReadHeaderTimeout = 10 * time.Second
-	// DefaultReadTimeout is for a whole request. Mender has given up by then.
-	DefaultReadTimeout = 10 * time.Second
-	// DefaultWriteTimeout is for writing an answer that has a body.
-	DefaultWriteTimeout = 30 * time.Second
-	// DefaultIdleTimeout is longer than the 90 s for which Mender keeps a
-	// connection it may use again: else an event could be sent into the
-	// moment in which the connection is closed.
-	DefaultIdleTimeout = 120 * time.Second
-	DefaultGrace       = 10 * time.Second
+	defaultMaxConns          = 1024
+	defaultMaxHeaderBytes    = 16 << 10
+	defaultReadHeaderTimeout = 10 * time.Second
+	// defaultReadTimeout is the limit for a whole request. Mender gives up
+	// after the same time.
+	defaultReadTimeout = 10 * time.Second
+	// defaultWriteTimeout is the limit for writing an answer with a body.
+	defaultWriteTimeout = 30 * time.Second
+	// defaultIdleTimeout is longer than the 90 s for which Mender keeps an idle
+	// connection: otherwise an event could be sent while the connection is
+	// being closed.
+	defaultIdleTimeout = 120 * time.Second
+	// DefaultGrace is how long requests in progress may take when a Server stops.
+	DefaultGrace = 10 * time.Second
 )
 
-// lastWord is how long a connection may take, after the Server was told to
-// stop, to bring a request that was already on its way.
+// lastWord is how long a stopping Server waits for requests that are on their
+// way already.
 const lastWord = time.Second
 
-// ErrCutOff says that requests were still being worked on when the Server's
-// grace ended, and were cut off.
-var ErrCutOff = errors.New("requests that were still being worked on were cut off")
+// ErrCutOff reports that the grace period ended before all requests in progress
+// were answered.
+var ErrCutOff = errors.New("the grace period ended before all requests were answered")
 
-// ServerOptions are a Server's settings. Handler has to be given; what is
-// zero takes its Default.
+// ServerOptions are the settings of a Server. Handler is required; a limit of 0
+// means the default.
 type ServerOptions struct {
 	Handler http.Handler
-	// TLS turns on TLS: see LoadTLS.
+	// TLS enables TLS: see LoadTLS.
 	TLS *tls.Config
-	// MaxConns bounds the connections at one time. At the limit a new one
-	// takes the place of one that brought nothing, or else of the one that
-	// has been idle for longest, and never of one at work.
+	// MaxConns is how many connections may be open. At the limit a new one
+	// replaces one that brought no request, or else the one that has been idle
+	// longest, and never one whose request is in progress.
 	MaxConns          int
 	MaxHeaderBytes    int
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
 	WriteTimeout      time.Duration
 	IdleTimeout       time.Duration
-	// Grace is how long requests may go on after Serve was told to stop.
+	// Grace is how long requests in progress may take when Serve stops.
 	Grace time.Duration
 	// Trace is called with a line of text about each connection that brought
 	// no request: failed TLS handshakes, plain HTTP on the TLS port, and
@@ -65,28 +67,28 @@ type ServerOptions struct {
 	Warn func(text string)
 }
 
-// Server serves a Receiver over HTTP/1.1, which is all that Mender speaks,
-// within limits that slow, idle, oversized and countless requests can't get
-// past. Make it with NewServer; it serves once.
+// Server serves a Receiver over HTTP/1.1, the only version that Mender uses. Its
+// limits protect it from slow, idle, oversized and too many requests. It serves
+// once.
 type Server struct {
 	o     ServerOptions
 	http  *http.Server
 	conns *conns
-	now   context.Context // done: end at once
+	now   context.Context // done when Serve must end at once
 	end   context.CancelFunc
 
-	cutOff     atomic.Bool   // Close found requests at work
-	unreadable atomic.Uint64 // connections that brought no request that could be read
+	cutOff     atomic.Bool   // Close found requests in progress
+	unreadable atomic.Uint64 // connections that failed before there was a request
 }
 
-// NewServer makes a Server.
+// NewServer returns a Server.
 func NewServer(o ServerOptions) *Server {
-	setDefault(&o.MaxConns, DefaultMaxConns)
-	setDefault(&o.MaxHeaderBytes, DefaultMaxHeaderBytes)
-	setDefault(&o.ReadHeaderTimeout, DefaultReadHeaderTimeout)
-	setDefault(&o.ReadTimeout, DefaultReadTimeout)
-	setDefault(&o.WriteTimeout, DefaultWriteTimeout)
-	setDefault(&o.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&o.MaxConns, defaultMaxConns)
+	setDefault(&o.MaxHeaderBytes, defaultMaxHeaderBytes)
+	setDefault(&o.ReadHeaderTimeout, defaultReadHeaderTimeout)
+	setDefault(&o.ReadTimeout, defaultReadTimeout)
+	setDefault(&o.WriteTimeout, defaultWriteTimeout)
+	setDefault(&o.IdleTimeout, defaultIdleTimeout)
 	setDefault(&o.Grace, DefaultGrace)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -103,7 +105,7 @@ func NewServer(o ServerOptions) *Server {
 		Protocols:         protocols,
 		ConnContext:       s.conns.add,
 		ConnState:         s.state,
-		// OPTIONS * gets the Handler's 405, as everything else does.
+		// OPTIONS * gets the Handler's 405 like everything else.
 		DisableGeneralOptionsHandler: true,
 	}
 	return s
@@ -168,10 +170,10 @@ func (w traceWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Serve takes connections from the listeners, and closes these, until ctx is
-// done. Then it takes no more, lets the requests that are in be finished
-// within Grace, and returns nil, or ErrCutOff if some were not. Where a
-// listener fails it stops in the same way, and returns the listener's error.
+// Serve accepts connections from the listeners until ctx is done, and closes
+// them. It then waits up to Grace for the requests in progress and returns nil,
+// or ErrCutOff if some were not answered. If a listener fails it stops in the
+// same way and returns the listener's error.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer s.end()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -215,20 +217,20 @@ func (s *Server) shutdown() error {
 	return nil
 }
 
-// Close makes Serve end at once, whatever is being worked on. It is for a
-// second signal, and may be called from anywhere.
+// Close makes Serve end at once, even if requests are in progress. It is safe
+// for concurrent use.
 func (s *Server) Close() error {
 	if s.conns.working() {
 		s.cutOff.Store(true)
 	}
-	defer s.end() // handlers see that nobody waits for their answers any more
+	defer s.end() // so that handlers give up
 	return s.http.Close()
 }
 
 type stopKey struct{}
 
-// stopping returns a channel that is closed when the Server is told to stop,
-// while requests may still be finished; nil, which blocks, under another server.
+// stopping returns a channel that is closed when the Server begins to stop, or
+// nil, which blocks, under another server.
 func stopping(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(stopKey{}).(<-chan struct{})
 	return c

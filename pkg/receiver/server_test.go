@@ -52,9 +52,9 @@ func TestSlowAndOversizedRequests(t *testing.T) {
 	}{
 		{"nothing", "", 0, ""},
 		{"half a header", "POST / HTTP/1.1\r\nHost: x\r\nX-", 400, ""},
-		{"half a body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf", 408, receiver.BodyTooSlow},
-		{"half a chunk", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 408, receiver.BodyTooSlow},
-		{"a huge announcement", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413, receiver.BodyTooLarge},
+		{"half a body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf", 408, "body-too-slow"},
+		{"half a chunk", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 408, "body-too-slow"},
+		{"a huge announcement", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413, "body-too-large"},
 		{"huge headers", "POST / HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("x", 10000) + "\r\n\r\n", 431, ""},
 		{"no HTTP", "\x16\x03\x01 hello\r\n\r\n", 400, ""},
 	} {
@@ -82,7 +82,7 @@ func TestBrokenOffBody(t *testing.T) {
 		r := start(t, receiver.Options{}, receiver.ServerOptions{})
 		c := r.dialRaw("POST / HTTP/1.1\r\nHost: x\r\n" + head)
 		_ = c.(*net.TCPConn).CloseWrite()
-		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != receiver.BodyBroken || rec.Status != 400 {
+		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != "body-broken-off" || rec.Status != 400 {
 			t.Errorf("record %+v", rec)
 		}
 	}
@@ -115,7 +115,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	}
 	var tooBusy int
 	for tooBusy < 80 {
-		if rec := r.record(); rec.Reason == receiver.TooBusy && rec.Status == 503 {
+		if rec := r.record(); rec.Reason == "too-busy" && rec.Status == 503 {
 			tooBusy++
 		}
 	}
