@@ -66,7 +66,11 @@ func (d *Doctor) secret(ctx context.Context, set *config.Settings, i mender.Inte
 	known, from := given.Secret, given.From
 	if known.IsZero() {
 		from = "kept on this machine"
-		if known, err = d.App.KeptSecret(ctx, set, i.ID); err != nil {
+		account, err := d.App.Account(set)
+		if err == nil {
+			known, err = account.Stored(ctx, i.ID)
+		}
+		if err != nil {
 			f := cli.Classify(err)
 			return webhook.Secret{}, bad(f.Code, checkSecret, f.Hint, "%s", f.Message)
 		}

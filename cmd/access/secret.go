@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,9 +67,17 @@ func runSecretList(a *cli.App) error {
 	view := output.View{Value: infos, Table: output.TableView{Columns: []output.Column{
 		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "KEPT IN"},
 	}}}
+	owned := slices.ContainsFunc(infos, func(i secret.Info) bool { return i.Organization != "" })
+	if owned {
+		view.Table.Columns = append(view.Table.Columns, output.Column{Name: "ORGANIZATION"})
+	}
 	for _, i := range infos {
 		view.Names = append(view.Names, i.Name)
-		view.Table.Rows = append(view.Table.Rows, []string{i.Name, i.Server, output.Time(i.Stored, false), string(i.Origin), string(i.Place)})
+		row := []string{i.Name, i.Server, output.Time(i.Stored, false), string(i.Origin), string(i.Place)}
+		if owned {
+			row = append(row, i.Organization)
+		}
+		view.Table.Rows = append(view.Table.Rows, row)
 	}
 	if len(infos) == 0 {
 		a.Say("no webhook secrets are kept on this machine")
@@ -123,7 +132,7 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 	if err != nil {
 		return err
 	}
-	secrets, err := cli.SecretsOf(e)
+	secrets, err := e.Secrets()
 	if err != nil {
 		return err
 	}
@@ -137,7 +146,7 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 // findKept finds the secret that is meant by an id or its beginning; without
 // any, the only one kept for the server.
 func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
-	here, err := a.Kept(set)
+	_, here, err := a.Stored(set)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -167,7 +176,7 @@ func completeKept(a *cli.App) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		if set, err := a.LocalSettings(); err == nil {
-			here, _ := a.Kept(set) // nothing to complete where it can't be read
+			_, here, _ := a.Stored(set) // nothing to complete where it can't be read
 			for _, info := range here {
 				names = append(names, cobra.CompletionWithDesc(info.Name, info.Server))
 			}

@@ -66,13 +66,17 @@ func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg st
 		if err != nil {
 			return err
 		}
-		i, err := cli.FindIntegration(ctx, client, arg)
+		i, err := a.FindWebhook(ctx, client, arg)
 		if err != nil {
 			return err
 		}
 		id = i.ID
 	}
-	saved, err := a.Store(set).Set(ctx, secret.Entry{Info: secret.Info{Key: cli.WebhookKey(set, id), Origin: secret.Given}, Value: s.Hex()})
+	account, err := a.Account(set)
+	if err != nil {
+		return err
+	}
+	saved, err := account.Set(ctx, id, s)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (o activityOptions) query(ctx context.Context, a *cli.App, client *mender.C
 	a.WarnUnknown("--type", o.types, cli.StringsOf(webhook.EventTypes()))
 	q.PageSize = q.pageSize()
 	var err error
-	if q.IntegrationID, err = cli.IntegrationID(ctx, client, o.integration); err != nil {
+	if q.IntegrationID, err = a.IntegrationID(ctx, client, o.integration); err != nil {
 		return q, err
 	}
 	now := a.Now()

@@ -118,7 +118,7 @@ func (o redeliverOptions) openTarget(ctx context.Context, a *cli.App) (target.Ta
 		if err != nil {
 			return nil, err
 		}
-		i, err := cli.FindIntegration(ctx, client, "")
+		i, err := a.FindIntegration(ctx, client, "")
 		if err != nil {
 			return nil, cli.Hinted(err, "say where to send with --to URL")
 		}

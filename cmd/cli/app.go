@@ -34,6 +34,8 @@ type App struct {
 	Flags    globalFlags
 	cached   *config.Settings
 	secrets  *secret.Store
+	// saidIgnored: the user knows which stored secrets are not used.
+	saidIgnored bool
 
 	// settingFlags are those that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
@@ -191,6 +193,7 @@ func (a *App) Settings() (*config.Settings, error) {
 	for _, note := range set.Notes {
 		a.Warn("%s", note)
 	}
+	a.findOrganization(set)
 	a.cached = set
 	return set, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
 // The exit codes, as `mender-webhooks help exit-codes` tells them.
@@ -101,10 +100,6 @@ func Classify(err error) failure {
 	var wrong *config.UsageError
 	if f.Hint == "" && errors.As(err, &wrong) {
 		f.Hint = wrong.Hint
-	}
-	var broken *secret.Error
-	if f.Hint == "" && errors.As(err, &broken) {
-		f.Hint = broken.Hint
 	}
 	if f.Hint == "" {
 		f.Hint = fault.HintOf(err)

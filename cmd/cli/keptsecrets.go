@@ -7,28 +7,22 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// keptForServer returns the secrets that are kept for the settings' server,
-// those of a change that is not over included. The server is not asked: a
-// receiver that takes a secret too many is no harm, and one that can't start
-// while Mender is away is.
-func (a *App) keptForServer(ctx context.Context, set *config.Settings) ([]webhook.Secret, []secret.Info, error) {
-	here, err := a.Kept(set)
+// storedSecrets returns the secrets stored for the settings' account, those of
+// a change that is not over included. The server is not asked, so that a
+// receiver starts while Mender is away.
+func (a *App) storedSecrets(ctx context.Context, set *config.Settings) ([]webhook.Secret, []secret.Info, error) {
+	account, here, err := a.Stored(set)
 	if err != nil {
 		return nil, nil, err
 	}
 	var all []webhook.Secret
 	for _, info := range here {
-		e, err := a.Store(set).Get(ctx, info.Key)
-		if err != nil {
-			return nil, nil, err
-		}
-		secrets, err := SecretsOf(e)
+		secrets, err := account.Secrets(ctx, info.Name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -64,7 +58,7 @@ func (a *App) keptToSign(ctx context.Context) (webhook.Secret, error) {
 	if err != nil {
 		return webhook.Secret{}, err
 	}
-	here, err := a.Kept(set)
+	account, here, err := a.Stored(set)
 	if err != nil || len(here) == 0 {
 		return webhook.Secret{}, err
 	}
@@ -74,7 +68,7 @@ func (a *App) keptToSign(ctx context.Context) (webhook.Secret, error) {
 			return webhook.Secret{}, err
 		}
 	}
-	s, err := a.KeptSecret(ctx, set, info.Name)
+	s, err := account.Stored(ctx, info.Name)
 	if err == nil && !s.IsZero() {
 		a.sayKept([]webhook.Secret{s}, []secret.Info{info})
 	}
@@ -118,7 +112,7 @@ func (a *App) liveKept() (func() []webhook.Secret, error) {
 	var known []webhook.Secret
 	said := false
 	read := func() ([]webhook.Secret, error) {
-		secrets, infos, err := a.keptForServer(context.Background(), set)
+		secrets, infos, err := a.storedSecrets(context.Background(), set)
 		switch {
 		case err == nil && !said:
 			a.sayKept(secrets, infos)
@@ -140,14 +134,6 @@ func (a *App) liveKept() (func() []webhook.Secret, error) {
 		}
 	})
 }
-
-// A listener looks at its files and store every secretWatch by itself, and
-// rotateWait lets it see a new secret before the server signs with it. The
-// first of many requests at once would be too late: those beside it would not
-// wait for it to read.
-const (
-	RotateWait = 3 * listener.SecretWatch
-)
 
 // KeptNames lists the ids of webhooks, comma-separated.
 func KeptNames(infos []secret.Info) string {

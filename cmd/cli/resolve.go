@@ -15,12 +15,29 @@ import (
 // FindIntegration finds what a user means by an id, an unambiguous prefix of
 // one, or a URL. No argument means the organization's only webhook, never an
 // integration of another provider.
-func FindIntegration(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
-	all, err := client.Integrations(ctx)
+func (a *App) FindIntegration(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
+	all, err := a.Integrations(ctx, client)
 	if err != nil {
 		return mender.Integration{}, err
 	}
 	return PickIntegration(all, arg)
+}
+
+// FindWebhook is FindIntegration for commands that work with webhooks only.
+func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
+	all, err := a.Integrations(ctx, client)
+	if err != nil {
+		return mender.Integration{}, err
+	}
+	if arg == "" && len(all) == 1 && all[0].Provider != mender.ProviderWebhook {
+		return mender.Integration{}, Hinted(Failf(ExitNotFound, "there is no webhook: the organization's integration is of provider %s", all[0].Provider),
+			"a webhook can take its place only after `mender-webhooks delete %s`", all[0].ID)
+	}
+	i, err := PickIntegration(all, arg)
+	if err == nil && i.Provider != mender.ProviderWebhook {
+		err = Usagef("integration %s is of provider %s, not a webhook", i.ID, i.Provider)
+	}
+	return i, err
 }
 
 // PickIntegration is findIntegration in a list.

@@ -59,7 +59,7 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 		if err != nil {
 			return nil, err
 		}
-		secrets, infos, err := a.keptForServer(ctx, set)
+		secrets, infos, err := a.storedSecrets(ctx, set)
 		a.sayKept(secrets, infos)
 		return secrets, err
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // Store returns the store of tokens and webhook secrets on this machine.
@@ -21,11 +23,6 @@ func (a *App) Store(set *config.Settings) *secret.Store {
 // TokenKey returns the key under which a server's token is stored.
 func TokenKey(set *config.Settings) secret.Key {
 	return secret.Key{Kind: secret.Token, Server: set.Server, Name: set.Profile}
-}
-
-// WebhookKey returns the key under which a webhook's secret is stored.
-func WebhookKey(set *config.Settings, integration string) secret.Key {
-	return secret.Key{Kind: secret.Webhook, Server: set.Server, Name: integration}
 }
 
 // storedToken is what config.Load asks for the token that login keeps. The
@@ -53,66 +50,80 @@ func (a *App) CheckStore(ctx context.Context, set *config.Settings) error {
 	return fmt.Errorf("nothing was sent, since what it sets could not be kept on this machine: %w", err)
 }
 
-// Kept lists the webhook secrets that are kept for the settings' server,
-// without a look at them. Where there is no place for a store there are none.
-func (a *App) Kept(set *config.Settings) ([]secret.Info, error) {
+// Account returns what is stored for the settings' organization. Without a
+// token that can be read, and without a word in the profile, it is the only
+// organization with secrets for the server; if there are several, that is an
+// error.
+func (a *App) Account(set *config.Settings) (*secret.Account, error) {
+	store := a.Store(set)
+	organization, known := set.Organization, set.OrganizationKnown
+	if !known && set.Token.Value == "" { // as with LocalSettings
+		full, err := a.Load(config.Input{StoredToken: a.storedToken(set)})
+		if err == nil {
+			a.findOrganization(full)
+			organization, known = full.Organization, full.OrganizationKnown
+		}
+	}
+	if !known {
+		var err error
+		if organization, err = store.Organization(set.Server); err != nil {
+			return nil, err
+		}
+	}
+	return store.Account(set.Server, organization), nil
+}
+
+// findOrganization takes the organization from the token's claims; those of an
+// open source server have none.
+func (a *App) findOrganization(set *config.Settings) {
+	if claims, err := mender.ParseClaims(set.Token.Value); err == nil {
+		set.Organization, set.OrganizationKnown = claims.Tenant, true
+	}
+}
+
+// Stored returns the account and lists its webhook secrets, without reading
+// them. Nothing is asked whose they are if none are stored for the server.
+func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, error) {
 	if set.SecretsFile == "" {
-		return nil, nil
+		return a.Store(set).Account(set.Server, ""), nil, nil
 	}
 	all, err := a.Store(set).List(secret.Webhook)
-	var here []secret.Info
-	for _, info := range all {
-		if info.Server == set.Server {
-			here = append(here, info)
-		}
+	if err != nil || !slices.ContainsFunc(all, func(i secret.Info) bool { return i.Server == set.Server }) {
+		return a.Store(set).Account(set.Server, ""), nil, err
 	}
-	return here, err
+	account, err := a.Account(set)
+	if err != nil {
+		return nil, nil, err
+	}
+	here, err := account.List()
+	if err != nil {
+		return nil, nil, err
+	}
+	if ignored, err := account.WithoutOrganization(); err == nil && len(ignored) > 0 && !a.saidIgnored {
+		a.saidIgnored = true
+		a.Warn("the secret of webhook %s is not used: it was stored without its organization, by an older version; `mender-webhooks list` completes it if it is this organization's",
+			strings.Join(ignored, ", "))
+	}
+	return account, here, nil
 }
 
-// KeptSecret returns the secret kept for an integration, or the zero one.
-func (a *App) KeptSecret(ctx context.Context, set *config.Settings, integration string) (webhook.Secret, error) {
-	if set.SecretsFile == "" {
-		return webhook.Secret{}, nil
+// Integrations lists the organization's integrations. Secrets that older
+// versions stored for them become the account's.
+func (a *App) Integrations(ctx context.Context, client *mender.Client) ([]mender.Integration, error) {
+	all, err := client.Integrations(ctx)
+	if err != nil || a.cached == nil || a.cached.SecretsFile == "" {
+		return all, err
 	}
-	e, err := a.Store(set).Get(ctx, WebhookKey(set, integration))
-	if errors.Is(err, secret.ErrNotFound) {
-		return webhook.Secret{}, nil
+	ids := make([]string, len(all))
+	for n, i := range all {
+		ids[n] = i.ID
 	}
-	if err != nil {
-		return webhook.Secret{}, err
+	account, storeErr := a.Account(a.cached)
+	if storeErr == nil {
+		storeErr = account.Adopt(ctx, ids)
 	}
-	secrets, err := SecretsOf(e)
-	if err != nil {
-		return webhook.Secret{}, err
+	if storeErr != nil {
+		a.Warn("secrets that an older version stored could not be completed: %v", storeErr)
 	}
-	return secrets[0], nil
-}
-
-// SecretsOf returns the secret of an entry, and those before it while a
-// change of secrets lasts.
-func SecretsOf(e secret.Entry) ([]webhook.Secret, error) {
-	var secrets []webhook.Secret
-	for _, text := range append([]string{e.Value}, e.Old...) {
-		s, err := webhook.ParseSecret(text)
-		if err != nil {
-			return nil, &secret.Error{Problem: fmt.Sprintf("%s can't be used", e.Key), Err: err,
-				Hint: "give it anew with `mender-webhooks secret set " + e.Name + "`"}
-		}
-		secrets = append(secrets, s)
-	}
-	return secrets, nil
-}
-
-// ForgetSecret forgets an integration's secret; none is no error.
-func (a *App) ForgetSecret(ctx context.Context, set *config.Settings, integration string) error {
-	here, err := a.Kept(set)
-	if err != nil {
-		return err
-	}
-	for _, info := range here {
-		if info.Name == integration {
-			return a.Store(set).Delete(ctx, info.Key)
-		}
-	}
-	return nil
+	return all, nil
 }

@@ -28,10 +28,10 @@ func (a *App) WarnUnknown(flag string, given, known []string) {
 
 // IntegrationID makes an id of what may also be the beginning of one, or a
 // URL. A whole id is taken as it is: it may be of an integration that is gone.
-func IntegrationID(ctx context.Context, client *mender.Client, given string) (string, error) {
+func (a *App) IntegrationID(ctx context.Context, client *mender.Client, given string) (string, error) {
 	if given == "" || uuid.Validate(given) == nil {
 		return given, nil
 	}
-	i, err := FindIntegration(ctx, client, given)
+	i, err := a.FindIntegration(ctx, client, given)
 	return i.ID, err
 }

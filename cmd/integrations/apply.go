@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
@@ -20,13 +19,14 @@ import (
 const maxProvisionFile = 1 << 20
 
 type applyOptions struct {
-	file          string
+	files         []string
 	yes           bool
 	dryRun        bool
 	exitCode      bool
 	prune         bool
 	allowRecreate bool
 	assumeSecret  bool
+	noStore       bool
 }
 
 // NewApplyCmd returns the apply command.
@@ -58,7 +58,7 @@ this machine; where there is none, the secret is set anew, unless
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.file, "file", "f", "", "the `FILE`; - is stdin")
+	f.StringArrayVarP(&o.files, "file", "f", nil, "the `FILE`; - is stdin")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --dry-run: exit with 8 where the server differs from the file")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -66,13 +66,16 @@ this machine; where there is none, the secret is set anew, unless
 	f.BoolVar(&o.allowRecreate, "allow-recreate", false, "delete and create where the server can't change in place")
 	f.BoolVar(&o.assumeSecret, "assume-secret-unchanged", false,
 		"take a secret that is unknown on this machine for the one that the server has")
+	f.BoolVar(&o.noStore, "no-store", false, "store neither secrets nor fingerprints on this machine")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	return cmd
 }
 
 func (o applyOptions) check() error {
 	switch {
-	case o.file == "":
+	case len(o.files) > 1:
+		return cli.Usagef("-f is given %d times; apply takes one file", len(o.files))
+	case len(o.files) == 0 || o.files[0] == "":
 		return cli.Hinted(cli.Usagef("apply needs -f FILE"), "`mender-webhooks export` writes one for what the server has")
 	case o.exitCode && !o.dryRun:
 		return cli.Usagef("--exit-code is for --dry-run")
@@ -88,22 +91,20 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	file, err := readProvisionFile(ctx, a, o.file)
+	file, err := readProvisionFile(ctx, a, o.files[0])
 	if err != nil {
 		return err
 	}
-	if !o.dryRun && !o.yes && (o.file == "-" || !a.Interactive()) {
+	if !o.dryRun && !o.yes && (o.files[0] == "-" || !a.Interactive()) {
 		return cli.Hinted(cli.Usagef("apply needs a yes, and there is no terminal to ask on"), "say --yes; --dry-run only shows the plan")
 	}
-	set, err := a.Settings()
+	pr, err := newEngine(a, o.noStore, provision.Options{
+		Prune: o.prune, AllowRecreate: o.allowRecreate, AssumeSecretUnchanged: o.assumeSecret,
+		Progress: func(s provision.Step) { a.Say("%s", doneText(s)) },
+	})
 	if err != nil {
 		return err
 	}
-	client, err := a.Client(set)
-	if err != nil {
-		return err
-	}
-	pr := provisioner(a, set, client, o)
 	plan, err := pr.Plan(ctx, file)
 	if err != nil {
 		return planFailure(err)
@@ -125,15 +126,6 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 		a.Say("%s", summary(done))
 	}
 	return applyFailure(err)
-}
-
-func provisioner(a *cli.App, set *config.Settings, client *mender.Client, o applyOptions) *provision.Provisioner {
-	claims, _ := mender.ParseClaims(set.Token.Value) // a token that is none has no claims
-	return provision.New(provision.Options{
-		API: client, Secrets: provisionSecrets{a, set}, Claims: claims,
-		Prune: o.prune, AllowRecreate: o.allowRecreate, AssumeSecretUnchanged: o.assumeSecret,
-		Progress: func(s provision.Step) { a.Say("%s", doneText(s)) },
-	})
 }
 
 // readProvisionFile reads and checks the file; nothing has been sent then.
@@ -212,6 +204,9 @@ func agree(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, f
 func planFailure(err error) error {
 	var missing *provision.StoreError
 	if errors.As(err, &missing) {
+		if missing.Generate {
+			return cli.Hinted(cli.Usagef("%w", err), "leave --no-store out, or use { env: VARIABLE }")
+		}
 		return cli.Hinted(cli.Usagef("%w", err), "{ generate: true } makes a secret where none is stored; `mender-webhooks secret set` stores one")
 	}
 	return err

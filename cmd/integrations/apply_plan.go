@@ -160,6 +160,14 @@ func summary(plan *provision.Plan) string {
 
 // doneText tells of a step that was carried out.
 func doneText(s provision.Step) string {
+	text := ""
+	if s.Place != "" {
+		text = fmt.Sprintf("the webhook's secret is kept in %s (fingerprint %s)\n", s.Place, s.Fingerprint())
+	}
+	return text + actionText(s)
+}
+
+func actionText(s provision.Step) string {
 	switch s.Action {
 	case provision.Create:
 		return fmt.Sprintf("created %s %s", s.Provider, s.NewID)

@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
@@ -74,6 +75,40 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	if _, err := a.Settings(); err != nil {
+		return err
+	}
+	a.WarnUnknown("--scope", o.scopes, knownScopes())
+	w := provision.Webhook{URL: o.url, Description: o.description, Scopes: o.scopes}
+	if err := o.secret.resolve(ctx, a, &w); err != nil {
+		return err
+	}
+	if w.Secret.IsZero() && !o.secret.none {
+		return cli.Hinted(cli.Usagef("create needs a secret: without one, anyone can forge deliveries"),
+			"--generate-secret makes one, and keeps it on this machine; --no-secret does without")
+	}
+	e, err := newEngine(a, o.secret.noStore, provision.Options{})
+	if err != nil {
+		return err
+	}
+	a.WarnAboutReceiver(ctx, o.url)
+	done, err := e.one(ctx, provision.CreatePlan(w))
+	if done.NewID == "" {
+		return explainConflict(ctx, e.client, err)
+	}
+	o.secret.tell(a, w, done)
+	if err != nil {
+		err = unkept(err, "the webhook was created all the same; give it another secret with `mender-webhooks update --generate-secret`")
+		return cli.Also(p.Print(output.View{Value: map[string]string{"id": done.NewID}, Names: []string{done.NewID}}), err)
+	}
+	return finishCreate(ctx, a, p, e.client, o, done.NewID)
+}
+
+// check finds what is wrong on the command line.
+func (o createOptions) check() error {
 	if o.url == "" {
 		return cli.Hinted(cli.Usagef("create needs --url URL: where Mender shall POST the events"), "see `mender-webhooks create --help`")
 	}
@@ -86,49 +121,7 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if _, err := textfile.Decode([]byte(o.description)); err != nil {
 		return cli.Usagef("invalid --description: %w", err)
 	}
-	set, err := a.Settings()
-	if err != nil {
-		return err
-	}
-	a.WarnUnknown("--scope", o.scopes, knownScopes())
-	secret, err := o.secret.resolve(a)
-	if err != nil {
-		return err
-	}
-	if secret.IsZero() && !o.secret.none {
-		return cli.Hinted(cli.Usagef("create needs a secret: without one, anyone can forge deliveries"),
-			"--generate-secret makes one, and keeps it on this machine; --no-secret does without")
-	}
-	client, err := a.Client(set)
-	if err != nil {
-		return err
-	}
-	a.WarnAboutReceiver(ctx, o.url)
-	if err := o.secret.keep(ctx, a, set, secret); err != nil {
-		return err
-	}
-	id, err := client.CreateIntegration(ctx, mender.NewIntegration{
-		Provider:    mender.ProviderWebhook,
-		Credentials: mender.HTTP(o.url, secret.Hex()),
-		Description: o.description,
-		Scopes:      o.scopes,
-	})
-	if err != nil {
-		err = o.secret.afterFailure(err)
-		if errors.Is(err, mender.ErrOutcomeUnknown) {
-			err = o.secret.keepUnconfirmed(ctx, a, set, secret, err)
-		}
-		return explainConflict(ctx, client, err)
-	}
-	saved, err := o.secret.keepCreated(ctx, a, set, id, secret)
-	if err != nil {
-		// The id is what matters: scripts need it to clean up.
-		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
-		return err
-	}
-	o.secret.tell(a, secret, saved)
-	o.secret.noteApplied(ctx, a, set, id, secret)
-	return finishCreate(ctx, a, p, client, o, id)
+	return nil
 }
 
 // finishCreate reads the integration back, since the server drops what it

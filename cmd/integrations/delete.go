@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
 type deleteOptions struct{ yes, noStore bool }
@@ -53,15 +53,11 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	case len(args) == 0:
 		args = []string{""}
 	}
-	set, err := a.Settings()
+	e, err := newEngine(a, o.noStore, provision.Options{})
 	if err != nil {
 		return err
 	}
-	client, err := a.Client(set)
-	if err != nil {
-		return err
-	}
-	doomed, err := findAll(ctx, client, args)
+	doomed, err := findAll(ctx, a, e.client, args)
 	if err != nil {
 		return err
 	}
@@ -72,53 +68,31 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 			}
 		}
 	}
-	if err := canForget(a, set, o.noStore); err != nil {
+	done, err := e.Apply(ctx, provision.DeletePlan(doomed))
+	view, deleted := output.View{}, []map[string]string{}
+	for _, s := range done.Steps {
+		if s.Done {
+			deleted = append(deleted, map[string]string{"id": s.ID})
+			view.Names = append(view.Names, s.ID)
+		}
+	}
+	if err != nil && len(doomed) > 1 && len(deleted) < len(doomed) {
+		err = fmt.Errorf("%d of %d integrations were deleted: %w", len(deleted), len(doomed), err)
+	}
+	if len(deleted) == 0 {
 		return err
 	}
-	var done output.View
-	var unforgotten error
-	deleted := []map[string]string{}
-	for _, i := range doomed {
-		if !o.noStore {
-			if err := beforeChange(ctx, a, set, i.ID); err != nil {
-				return fmt.Errorf("%s was not deleted (%d of %d were): %w", i.ID, len(deleted), len(doomed), err)
-			}
-		}
-		if err := client.DeleteIntegration(ctx, i.ID); err != nil {
-			return fmt.Errorf("delete %s (%d of %d were deleted): %w", i.ID, len(deleted), len(doomed), err)
-		}
-		deleted = append(deleted, map[string]string{"id": i.ID})
-		done.Names = append(done.Names, i.ID)
-		if !o.noStore {
-			unforgotten = cli.Also(unforgotten, a.ForgetSecret(ctx, set, i.ID))
-		}
-	}
-	done.Value = deleted
-	if unforgotten != nil {
-		unforgotten = cli.Hinted(unforgotten, "the integration is deleted all the same; `mender-webhooks secret forget` forgets its secret")
-	}
-	return cli.Also(p.Print(done), unforgotten)
-}
-
-// canForget reads the store before anything is deleted.
-func canForget(a *cli.App, set *config.Settings, noStore bool) error {
-	if noStore {
-		return nil
-	}
-	_, err := a.Kept(set)
-	if err != nil {
-		return cli.Hinted(fmt.Errorf("nothing was deleted: %w", err), "--no-store leaves the secrets kept on this machine alone")
-	}
-	return nil
+	view.Value = deleted
+	return cli.Also(p.Print(view), unkept(err, "`mender-webhooks secret forget` forgets its secret"))
 }
 
 // findAll finds every integration before any is touched: a typo in the last
 // argument must not cost the first.
-func findAll(ctx context.Context, client *mender.Client, args []string) ([]mender.Integration, error) {
+func findAll(ctx context.Context, a *cli.App, client *mender.Client, args []string) ([]mender.Integration, error) {
 	var all []mender.Integration
 	seen := map[string]bool{}
 	for _, arg := range args {
-		i, err := cli.FindIntegration(ctx, client, arg)
+		i, err := a.FindIntegration(ctx, client, arg)
 		if err != nil {
 			return nil, err
 		}

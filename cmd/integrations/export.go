@@ -45,11 +45,11 @@ func runExport(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	integrations, err := client.Integrations(ctx)
+	integrations, err := a.Integrations(ctx, client)
 	if err != nil {
 		return err
 	}
-	kept, err := a.Kept(set)
+	_, kept, err := a.Stored(set)
 	if err != nil {
 		return err
 	}

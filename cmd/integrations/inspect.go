@@ -42,7 +42,7 @@ func runInspect(ctx context.Context, a *cli.App, arg string) error {
 	if err != nil {
 		return err
 	}
-	i, err := cli.FindIntegration(ctx, client, arg)
+	i, err := a.FindIntegration(ctx, client, arg)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func runList(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	integrations, err := client.Integrations(ctx)
+	integrations, err := a.Integrations(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,13 @@ package integrations
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
 type updateOptions struct {
@@ -69,71 +67,41 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 			return err
 		}
 	}
-	set, err := a.Settings()
-	if err != nil {
+	if _, err := a.Settings(); err != nil {
 		return err
 	}
-	secret, err := o.secret.resolve(a)
-	if err != nil {
+	w := provision.Webhook{URL: o.url}
+	if err := o.secret.resolve(ctx, a, &w); err != nil {
 		return err
 	}
-	if o.url == "" && secret.IsZero() && !o.secret.none {
+	if o.url == "" && w.Secret.IsZero() && !o.secret.none {
 		return cli.Hinted(cli.Usagef("nothing to change"), "give --url, a secret, or --no-secret")
 	}
-	client, err := a.Client(set)
+	e, err := newEngine(a, o.secret.noStore, provision.Options{})
 	if err != nil {
 		return err
 	}
-	i, err := cli.FindIntegration(ctx, client, arg)
+	i, err := a.FindWebhook(ctx, e.client, arg)
 	if err != nil {
 		return err
 	}
-	if i.Provider != mender.ProviderWebhook || i.Credentials.HTTP == nil {
-		return cli.Usagef("integration %s is of provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
+	plan, err := e.UpdatePlan(ctx, i, w)
+	if err != nil {
+		return err
 	}
-	again := i.Credentials.HasSecret() && secret.IsZero() && !o.secret.none
-	if again {
-		if secret, err = o.secretAgain(ctx, a, set, i.ID); err != nil {
-			return err
-		}
-	}
-	if o.url == "" {
-		o.url = i.Credentials.HTTP.URL
-	} else {
+	if o.url != "" {
 		a.WarnAboutReceiver(ctx, o.url)
 	}
-	change, err := o.secret.keepUpdated(ctx, a, set, i.ID, secret, again)
-	if err != nil {
+	if again := plan.Steps[0].SecretUnchanged; again != "" {
+		a.Say("the secret stays the one kept on this machine (fingerprint %s)", again)
+	}
+	done, err := e.one(ctx, plan)
+	if !done.Done {
 		return err
 	}
-	if err := errors.Join(o.secret.letListenersSee(ctx), o.secret.forgetApplied(ctx, a, set, i.ID)); err != nil {
-		return change.putBack(ctx, o.secret.unkept(err))
-	}
-	if err := client.ReplaceCredentials(ctx, i.ID, mender.HTTP(o.url, secret.Hex())); err != nil {
-		return change.undo(ctx, o.secret.afterFailure(err))
-	}
-	kept := change.finish(ctx)
-	o.secret.tell(a, secret, change.saved)
-	o.secret.tellOld(a, change)
-	o.secret.noteApplied(ctx, a, set, i.ID, secret)
-	return cli.Also(finishUpdate(ctx, a, p, client, i.ID), kept)
-}
-
-// secretAgain is the secret to send along with a new URL: the server replaces
-// both together.
-func (o updateOptions) secretAgain(ctx context.Context, a *cli.App, set *config.Settings, id string) (webhook.Secret, error) {
-	if !o.secret.noStore {
-		kept, err := a.KeptSecret(ctx, set, id)
-		if err != nil {
-			return webhook.Secret{}, err
-		}
-		if !kept.IsZero() {
-			a.Say("the secret stays the one kept on this machine (fingerprint %s)", kept.Fingerprint())
-			return kept, nil
-		}
-	}
-	return webhook.Secret{}, cli.Hinted(cli.Usagef("a new URL alone would take the webhook's secret away: the server replaces both together, and does not tell the old one"),
-		"give the secret again (--secret-file FILE), a new one (--generate-secret), or --no-secret")
+	o.secret.tell(a, w, done)
+	o.secret.tellOld(a, done)
+	return cli.Also(finishUpdate(ctx, a, p, e.client, i.ID), unkept(err, "the update itself went through"))
 }
 
 func finishUpdate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, id string) error {

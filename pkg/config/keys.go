@@ -32,6 +32,7 @@ const (
 const (
 	keyServer    = "server"
 	keyUsername  = "username"
+	keyOrg       = "organization"
 	keyToken     = "token"
 	keyTokenFile = "token-file"
 	keyCACert    = "ca-cert"
@@ -70,6 +71,7 @@ func Keys() []Key {
 		{Name: keyServer, Flag: "server", Env: EnvServer, Default: DefaultServer, InProfile: true,
 			Doc: "Mender server's `URL`; without a scheme, https is meant", check: NormalizeServer},
 		{Name: keyUsername, InProfile: true, Doc: "email address that login offers", check: checkLine},
+		{Name: keyOrg, InProfile: true, Doc: "organization's id, which tells whose webhook secrets to use if there is no access token", check: checkLine},
 		{Name: keyToken, Flag: "token-value", Env: EnvToken, InProfile: true, Secret: true,
 			Doc: "the access token itself, a `JWT`; other users of this machine can see it in the process list", check: checkToken},
 		{Name: keyTokenFile, Flag: "token", InProfile: true,

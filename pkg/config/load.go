@@ -164,6 +164,7 @@ func (l *loader) merge() (*Settings, error) {
 	var merged struct {
 		Server     string        `mapstructure:"server"`
 		Username   string        `mapstructure:"username"`
+		Org        string        `mapstructure:"organization"`
 		CACert     string        `mapstructure:"ca-cert"`
 		SkipVerify bool          `mapstructure:"skip-verify"`
 		AllowHTTP  bool          `mapstructure:"allow-http"`
@@ -174,7 +175,8 @@ func (l *loader) merge() (*Settings, error) {
 		return nil, fmt.Errorf("merge the settings: %w", err)
 	}
 	return &Settings{
-		Server: merged.Server, Username: merged.Username, Profile: l.profile,
+		Account:    Account{Server: merged.Server, Organization: merged.Org, OrganizationKnown: merged.Org != "", Profile: l.profile},
+		Username:   merged.Username,
 		ConfigFile: l.doc.path, SecretsFile: l.env.secretsFile(),
 		CACertFile: merged.CACert, SkipVerify: merged.SkipVerify, AllowHTTP: merged.AllowHTTP,
 		NoKeyring: merged.NoKeyring, RequestTimeout: merged.Timeout,

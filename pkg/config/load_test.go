@@ -156,7 +156,8 @@ func TestSettingsOfAProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Settings{
-		Server: "https://lab.example:8443", Profile: "Lab.2", ConfigFile: file, Token: Token{Source: SourceNone},
+		Account:     Account{Server: "https://lab.example:8443", Profile: "Lab.2", Token: Token{Source: SourceNone}},
+		ConfigFile:  file,
 		SecretsFile: filepath.Join(filepath.Dir(file), "secrets.json"),
 		CACertFile:  filepath.Join(filepath.Dir(file), "ca.pem"), RequestTimeout: 5 * time.Second,
 	}

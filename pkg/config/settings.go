@@ -25,15 +25,27 @@ const (
 // hidden stands where a token would be shown.
 const hidden = "(not shown)"
 
-// Settings is what Load found. It is plain data: copying it is fine, and so
-// is reading it from several goroutines.
-type Settings struct {
+// Account is for whom a command works: an organization on a server.
+type Account struct {
 	// Server is the base URL, as NormalizeServer gives it.
 	Server string
+	// Organization is the tenant's id: Load takes it from the profile, and a
+	// caller that reads the token's claims replaces it. It is empty if it is not
+	// known, and on an open source server.
+	Organization string
+	// OrganizationKnown tells an open source server from an organization that
+	// is not known.
+	OrganizationKnown bool
 	// Token is the access token; its Value is empty where there is none.
 	Token Token
 	// Profile is the profile's name; DefaultProfile where nothing names one.
 	Profile string
+}
+
+// Settings is what Load found. It is plain data: copying it is fine, and so
+// is reading it from several goroutines.
+type Settings struct {
+	Account
 	// Username is the email address to offer at login, or empty.
 	Username string
 	// ConfigFile is the config file's path, whether or not it exists; empty

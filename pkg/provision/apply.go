@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
@@ -36,40 +37,68 @@ func (e *RaceError) Error() string {
 // Unwrap returns the server's answer.
 func (e *RaceError) Unwrap() error { return e.Err }
 
-// Apply carries out a plan. It returns the plan with what was done, also
-// beside an error: the API's, those of Secrets, ErrNotAllowed, *RaceError,
-// *RecreateError or *KeepError. Where the server changed meanwhile it looks
-// again, and goes on with what the file asks for only where that takes away
-// nothing that the plan did not speak of.
+// Apply executes a plan. It returns the plan with what was done, also beside
+// an error: the API's, those of Secrets, ErrNotAllowed, *RaceError,
+// *RecreateError or *KeepError. If the server changed in the meantime it looks
+// again, and goes on with what the file asks for only if that takes away
+// nothing that the plan did not mention.
 func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	done := *plan
 	done.Steps = slices.Clone(plan.Steps)
-	for _, s := range done.Steps {
-		if s.Action == Recreate && !p.o.AllowRecreate {
-			return &done, ErrNotAllowed
-		}
+	if err := p.ready(ctx, plan); err != nil {
+		return &done, err
 	}
+	var unkept error
 	for i := range done.Steps {
-		if err := p.run(ctx, plan.file, &done.Steps[i]); err != nil {
-			return &done, err
+		err := p.run(ctx, plan.file, &done.Steps[i])
+		var keep *KeepError
+		if errors.As(err, &keep) {
+			unkept = errors.Join(unkept, err)
+		} else if err != nil {
+			return &done, errors.Join(err, unkept)
 		}
 	}
-	return &done, nil
+	return &done, unkept
+}
+
+// ready refuses what would fail halfway, before anything is sent.
+func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
+	changes := false
+	for _, s := range plan.Steps {
+		switch {
+		case s.Action == Recreate && !p.o.AllowRecreate:
+			return ErrNotAllowed
+		case s.Action == Delete:
+			if _, err := p.o.Secrets.Stored(ctx, s.ID); err != nil {
+				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "--no-store leaves the secrets kept on this machine alone")
+			}
+		case s.Action != Nothing:
+			changes = true
+		}
+	}
+	if !changes || plan.file == nil { // a single step stores the secret first
+		return nil
+	}
+	if err := p.o.Secrets.Check(ctx); err != nil && ctx.Err() == nil {
+		return unsent(&Step{}, err)
+	}
+	return ctx.Err()
 }
 
 // run executes a step; after an answer that does not fit what was there, it
-// looks again.
+// looks again, if the plan came from a file.
 func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 	for range looks {
 		err := p.execute(ctx, s)
-		if err == nil {
+		var keep *KeepError
+		if err == nil || errors.As(err, &keep) {
 			s.Done = s.Action != Nothing
 			if s.Done && p.o.Progress != nil {
 				p.o.Progress(*s)
 			}
-			return nil
+			return err
 		}
-		if !raced(s.Action, err) {
+		if f == nil || !raced(s.Action, err) {
 			return err
 		}
 		if ctx.Err() != nil { // interrupted with the outcome open: find out, and finish
@@ -112,10 +141,10 @@ func harmless(next Step) bool {
 	case Nothing, Create:
 		return true
 	case ChangeCredentials:
-		// What differs in an unknown secret alone is the same entry's: of this
-		// run, or of another that applies the same file.
+		// If only an unknown secret differs it is the same entry's: of this run,
+		// or of another that applies the same file.
 		return !slices.ContainsFunc(next.Changes, func(c Change) bool {
-			return c.Field != secretField(next.Provider) || c.From == secretSet
+			return c.Field != secretField || c.From == secretSet
 		})
 	}
 	return false

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
 func (p *Provisioner) execute(ctx context.Context, s *Step) error {
@@ -21,41 +21,47 @@ func (p *Provisioner) execute(ctx context.Context, s *Step) error {
 	return nil
 }
 
-// create makes sure that the secret is kept before the server has it.
 func (p *Provisioner) create(ctx context.Context, s *Step) error {
-	if err := p.prepare(ctx, s, Pending); err != nil {
-		return err
-	}
-	id, err := p.o.API.CreateIntegration(ctx, s.entry.integration(s.secret.value))
+	c, err := p.begin(ctx, s, secret.Unconfirmed)
 	if err != nil {
 		return err
 	}
+	id, err := p.o.API.CreateIntegration(ctx, s.integration())
+	if err != nil {
+		return c.failed(ctx, err)
+	}
 	s.NewID = id
-	return p.settle(ctx, s, id)
+	return c.settle(ctx, id)
 }
 
-func (e entry) integration(secret string) mender.NewIntegration {
-	n := mender.NewIntegration{Provider: e.provider, Credentials: e.credentials(secret)}
-	if e.description != nil {
-		n.Description = *e.description
+// credentials are what the step sends.
+func (s *Step) credentials() mender.Credentials {
+	return mender.HTTP(s.entry.url, s.secret.value.Hex())
+}
+
+func (s *Step) integration() mender.NewIntegration {
+	n := mender.NewIntegration{Provider: mender.ProviderWebhook, Credentials: s.credentials()}
+	if s.entry.description != nil {
+		n.Description = *s.entry.description
 	}
-	if e.scopes != nil {
-		n.Scopes = *e.scopes
+	if s.entry.scopes != nil {
+		n.Scopes = *s.entry.scopes
 	}
 	return n
 }
 
 func (p *Provisioner) change(ctx context.Context, s *Step) error {
-	if err := p.prepare(ctx, s, s.ID); err != nil {
+	c, err := p.begin(ctx, s, s.ID)
+	if err != nil {
 		return err
 	}
-	if err := p.o.API.ReplaceCredentials(ctx, s.ID, s.entry.credentials(s.secret.value)); err != nil {
-		return err
+	if err := p.o.API.ReplaceCredentials(ctx, s.ID, s.credentials()); err != nil {
+		return c.failed(ctx, err)
 	}
-	return p.settle(ctx, s, s.ID)
+	return c.settle(ctx, s.ID)
 }
 
-// remove is done, too, where somebody else was faster.
+// remove also succeeds if someone else was faster.
 func (p *Provisioner) remove(ctx context.Context, s *Step) error {
 	if err := p.o.Secrets.ForgetApplied(ctx, s.ID); err != nil {
 		return err
@@ -67,23 +73,4 @@ func (p *Provisioner) remove(ctx context.Context, s *Step) error {
 		return &KeepError{ID: s.ID, Err: err}
 	}
 	return nil
-}
-
-// prepare readies this machine for new credentials: what was applied before
-// counts no longer, and a secret that only this machine knows is kept under
-// the name.
-func (p *Provisioner) prepare(ctx context.Context, s *Step, name string) error {
-	if s.ID != "" {
-		if err := p.o.Secrets.ForgetApplied(ctx, s.ID); err != nil {
-			return err
-		}
-	}
-	kind := s.entry.secret.kind
-	if kind != stored && kind != generate {
-		return nil
-	}
-	if s.secret.generate {
-		s.secret.value, s.secret.generate = webhook.GenerateSecret().Hex(), false
-	}
-	return p.keepWebhook(ctx, name, s.secret.value, kind == generate)
 }

@@ -22,16 +22,11 @@ type Document struct {
 // Exported is an integration of a Document. Its secrets are references, and so
 // is a URL that holds a password.
 type Exported struct {
-	Provider         mender.Provider `json:"provider"`
-	URL              any             `json:"url,omitempty"`
-	ConnectionString any             `json:"connection_string,omitempty"`
-	AccessKeyID      string          `json:"access_key_id,omitempty"`
-	SecretAccessKey  any             `json:"secret_access_key,omitempty"`
-	Region           string          `json:"region,omitempty"`
-	DevicePolicyName string          `json:"device_policy_name,omitempty"`
-	Description      string          `json:"description,omitempty"`
-	Scopes           []string        `json:"scopes,omitempty"`
-	Secret           any             `json:"secret,omitempty"`
+	Provider    mender.Provider `json:"provider"`
+	URL         any             `json:"url"`
+	Description string          `json:"description,omitempty"`
+	Scopes      []string        `json:"scopes,omitempty"`
+	Secret      any             `json:"secret"`
 }
 
 type envReference struct {
@@ -44,33 +39,26 @@ type envReference struct {
 func Export(integrations []mender.Integration, isStored func(id string) bool) (d Document, notes []string) {
 	d = Document{APIVersion: APIVersion, Integrations: []Exported{}}
 	for _, i := range integrations {
-		e := Exported{Provider: i.Provider, Description: i.Description, Scopes: i.Scopes}
+		if !isWebhook(&i) {
+			notes = append(notes, fmt.Sprintf("%s %s is left out: a file describes webhooks only", i.Provider, i.ID))
+			continue
+		}
+		c := i.Credentials
+		e := Exported{Provider: i.Provider, URL: c.HTTP.URL, Description: i.Description, Scopes: i.Scopes}
 		fill := func(name, what string) envReference {
 			notes = append(notes, fmt.Sprintf("set the variable %s to %s", name, what))
 			return envReference{name}
 		}
-		switch c := i.Credentials; {
-		case i.Provider == mender.ProviderWebhook && c.HTTP != nil:
-			e.URL = c.HTTP.URL
-			if u, err := url.Parse(c.HTTP.URL); err != nil || u.User != nil {
-				e.URL = fill("MENDER_WEBHOOK_URL", "the webhook's URL, which holds a password")
-			}
-			switch {
-			case !c.HasSecret():
-				e.Secret = map[string]bool{string(none): true}
-			case isStored(i.ID):
-				e.Secret = map[string]bool{string(stored): true}
-			default:
-				e.Secret = fill("HOOK_SECRET", "the webhook's secret, or say { generate: true } to have a new one")
-			}
-		case i.Provider == mender.ProviderIoTHub:
-			e.ConnectionString = fill("IOT_HUB_CONNECTION_STRING", "the connection string")
-		case i.Provider == mender.ProviderIoTCore && c.AWS != nil:
-			e.AccessKeyID, e.Region, e.DevicePolicyName = c.AWS.AccessKeyID, c.AWS.Region, c.AWS.DevicePolicyName
-			e.SecretAccessKey = fill("AWS_SECRET_ACCESS_KEY", "the access key's secret")
+		if u, err := url.Parse(c.HTTP.URL); err != nil || u.User != nil {
+			e.URL = fill("MENDER_WEBHOOK_URL", "the webhook's URL, which holds a password")
+		}
+		switch {
+		case !c.HasSecret():
+			e.Secret = map[string]bool{string(none): true}
+		case isStored(i.ID):
+			e.Secret = map[string]bool{string(stored): true}
 		default:
-			notes = append(notes, fmt.Sprintf("%s %s is left out: a file can't have integrations of this provider", i.Provider, i.ID))
-			continue
+			e.Secret = fill("HOOK_SECRET", "the webhook's secret, or say { generate: true } to have a new one")
 		}
 		d.Integrations = append(d.Integrations, e)
 	}

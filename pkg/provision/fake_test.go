@@ -5,12 +5,14 @@ import (
 	"context"
 	"maps"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -18,44 +20,58 @@ import (
 // machine's store would have after the process ended.
 type memory struct {
 	secrets map[string]webhook.Secret
-	applied map[string]string
+	applied map[string]webhook.Secret
+	nothing bool // nothing is stored
+	broken  error
 }
 
 func newMemory() *memory {
-	return &memory{secrets: map[string]webhook.Secret{}, applied: map[string]string{}}
+	return &memory{secrets: map[string]webhook.Secret{}, applied: map[string]webhook.Secret{}}
 }
 
 func (m *memory) clone() *memory {
 	return &memory{secrets: maps.Clone(m.secrets), applied: maps.Clone(m.applied)}
 }
 
+func (m *memory) Stores() bool                { return !m.nothing }
+func (m *memory) Check(context.Context) error { return m.broken }
+
 func (m *memory) Stored(_ context.Context, id string) (webhook.Secret, error) {
 	return m.secrets[id], nil
 }
 
-func (m *memory) Keep(_ context.Context, id string, s webhook.Secret, _ bool) error {
+func (m *memory) Keep(_ context.Context, id string, s webhook.Secret, _ secret.Origin) (secret.Kept, error) {
+	before, ok := m.secrets[id]
 	m.secrets[id] = s
-	return nil
+	return secret.Kept{Name: id, Place: "memory", Undo: func(context.Context) error {
+		delete(m.secrets, id)
+		if ok {
+			m.secrets[id] = before
+		}
+		return nil
+	}}, m.broken
 }
+
+func (m *memory) ForgetOld(context.Context, string) error { return m.broken }
 
 func (m *memory) Forget(_ context.Context, id string) error {
 	delete(m.secrets, id)
 	return nil
 }
 
-func (m *memory) Compare(_ context.Context, id, credentials string) (Drift, error) {
+func (m *memory) Compare(_ context.Context, id string, s webhook.Secret) (secret.Drift, error) {
 	switch applied, ok := m.applied[id]; {
 	case !ok:
-		return Unknown, nil
-	case applied == credentials:
-		return Same, nil
+		return secret.Unknown, nil
+	case strings.EqualFold(applied.Hex(), s.Hex()):
+		return secret.Same, nil
 	}
-	return Changed, nil
+	return secret.Changed, nil
 }
 
-func (m *memory) SetApplied(_ context.Context, id, credentials string) error {
-	m.applied[id] = credentials
-	return nil
+func (m *memory) SetApplied(_ context.Context, id string, s webhook.Secret) error {
+	m.applied[id] = s
+	return m.broken
 }
 
 func (m *memory) ForgetApplied(_ context.Context, id string) error {
@@ -136,8 +152,7 @@ const (
 	fileStoredRenamed = "integrations: [{provider: webhook, url: 'https://example.com/s', secret: {stored: true}, description: renamed}]"
 	fileUnsigned      = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}}]"
 	fileScoped        = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}, scopes: [deviceauth, inventory]}]"
-	fileHub           = "integrations: [{provider: iot-hub, connection_string: {env: HUB}}]"
-	fileCore          = "integrations: [{provider: iot-core, access_key_id: AKIA, secret_access_key: {env: AWS_SECRET}, region: eu-west-1, device_policy_name: p, description: d}]"
+	fileOpenRenamed   = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}, description: b}]"
 )
 
 // encode writes a document as the commands do.

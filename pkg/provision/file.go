@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // APIVersion is what a file says of itself.
@@ -29,9 +29,7 @@ type File struct {
 func (f *File) URLs() []string {
 	var urls []string
 	for _, e := range f.entries {
-		if e.provider == mender.ProviderWebhook {
-			urls = append(urls, e.url)
-		}
+		urls = append(urls, e.url)
 	}
 	return urls
 }
@@ -41,18 +39,12 @@ func (f File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
 
 // entry is one integration of a file.
 type entry struct {
-	at       position
-	provider mender.Provider
+	at  position
+	url string
 	// description and scopes are nil where the file does not name them.
 	description *string
 	scopes      *[]string
-
-	url                                   string // webhook
-	accessKeyID, region, devicePolicyName string // iot-core
-
-	// secret is a webhook's secret, iot-hub's connection string or iot-core's
-	// secret access key.
-	secret reference
+	secret      reference
 }
 
 // kind says where a secret is.
@@ -64,6 +56,7 @@ const (
 	stored   kind = "stored"
 	generate kind = "generate"
 	none     kind = "none"
+	given    kind = "given" // on the command line; not in a file
 )
 
 // reference is where a secret is and, for env and file, what it is.
@@ -71,7 +64,7 @@ type reference struct {
 	at    position
 	kind  kind
 	name  string // of the variable or file
-	value string
+	value webhook.Secret
 }
 
 // String says where the secret is, for a plan.

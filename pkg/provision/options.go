@@ -4,10 +4,11 @@ import (
 	"context"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// API is what is asked of the server; *mender.Client has it.
+// API is what plans need of the server; *mender.Client implements it.
 type API interface {
 	Integrations(ctx context.Context) ([]mender.Integration, error)
 	CreateIntegration(ctx context.Context, n mender.NewIntegration) (id string, err error)
@@ -15,47 +16,19 @@ type API interface {
 	DeleteIntegration(ctx context.Context, id string) error
 }
 
-// Pending is the name under which Secrets keeps a webhook's secret while the
-// server has not given the webhook an id.
-const Pending = "pending"
-
-// Secrets is what this machine keeps for the integrations of a server: the
-// webhooks' secrets, and fingerprints of credentials that were applied.
+// Secrets is what this machine stores for an account's webhooks: their secrets,
+// and fingerprints of those that the server was given. *secret.Account
+// implements it, and documents the methods.
 type Secrets interface {
-	// Stored returns a webhook's secret; the zero Secret is none.
+	Stores() bool
+	Check(ctx context.Context) error
 	Stored(ctx context.Context, id string) (webhook.Secret, error)
-	// Keep stores a webhook's secret. One that was there before is kept
-	// beside it, for receivers that still need it.
-	Keep(ctx context.Context, id string, s webhook.Secret, generated bool) error
-	// Forget removes a webhook's secret; none is no error.
+	Keep(ctx context.Context, id string, s webhook.Secret, origin secret.Origin) (secret.Kept, error)
+	ForgetOld(ctx context.Context, id string) error
 	Forget(ctx context.Context, id string) error
-	// Compare compares credentials with those of the last SetApplied.
-	Compare(ctx context.Context, id, credentials string) (Drift, error)
-	// SetApplied keeps a fingerprint of credentials that the server has.
-	SetApplied(ctx context.Context, id, credentials string) error
-	// ForgetApplied makes an integration's credentials unknown again; that
-	// they are already is no error.
+	Compare(ctx context.Context, id string, s webhook.Secret) (secret.Drift, error)
+	SetApplied(ctx context.Context, id string, s webhook.Secret) error
 	ForgetApplied(ctx context.Context, id string) error
-}
-
-// Drift is how a secret compares with the one that was last applied.
-type Drift string
-
-// What a comparison can come to.
-const (
-	Unknown Drift = "unknown"
-	Same    Drift = "same"
-	Changed Drift = "changed"
-)
-
-// Applied is the text whose fingerprint Secrets keeps: what was applied to an
-// integration of a provider. For a webhook it makes no difference in which
-// case the secret's digits are.
-func Applied(p mender.Provider, secret string) string {
-	if s, err := webhook.ParseSecret(secret); err == nil && p == mender.ProviderWebhook {
-		secret = lower(s)
-	}
-	return string(p) + "\n" + secret
 }
 
 // Options say what a Provisioner works with, and what it may do.
@@ -64,20 +37,20 @@ type Options struct {
 	Secrets Secrets
 	// Claims are those of the token, which tell what kind of server it is.
 	Claims mender.Claims
-	// Prune removes what the file does not name.
+	// Prune deletes integrations that the file does not name.
 	Prune bool
-	// AssumeSecretUnchanged takes a secret whose fingerprint is not known for
-	// the one that the server has.
+	// AssumeSecretUnchanged assumes that the server's secret is current if this
+	// machine has no record of it.
 	AssumeSecretUnchanged bool
-	// AllowRecreate lets Apply delete an integration in order to create
-	// another in its place.
+	// AllowRecreate lets Apply delete an integration to create another in its
+	// place.
 	AllowRecreate bool
-	// Progress, if not nil, is told of each step that is done.
+	// Progress, if not nil, is called after each step that changed something.
 	Progress func(Step)
 }
 
-// Provisioner plans and applies. It is not safe for concurrent use.
+// Provisioner makes and executes plans. It is not safe for concurrent use.
 type Provisioner struct{ o Options }
 
-// New makes a Provisioner.
+// New returns a Provisioner.
 func New(o Options) *Provisioner { return &Provisioner{o: o} }

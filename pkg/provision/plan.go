@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
 // Action is what a step does.
@@ -59,9 +60,38 @@ type Step struct {
 	// NewID is the id of an integration that Apply created.
 	NewID string `json:"new_id,omitempty"`
 
-	entry  entry
-	there  *mender.Integration
-	secret secretPlan
+	// Place is where this machine stored the secret, for people; empty if it
+	// did not have to.
+	Place string `json:"-"`
+	// BesideFile and BesideStored say where the former secret stays beside the
+	// new one.
+	BesideFile   bool `json:"-"`
+	BesideStored bool `json:"-"`
+	// SecretUnchanged is the fingerprint of a stored secret that is sent again.
+	SecretUnchanged string `json:"-"`
+
+	entry             entry
+	there             *mender.Integration
+	secret            secretPlan
+	generated, rotate bool
+	out               string // a file that gets the secret
+}
+
+// Fingerprint returns the fingerprint of the secret that the step set; empty if
+// it set none.
+func (s Step) Fingerprint() string {
+	if s.secret.value.IsZero() {
+		return ""
+	}
+	return s.secret.value.Fingerprint()
+}
+
+// secretOrigin says how the step's secret came here.
+func (s Step) secretOrigin() secret.Origin {
+	if s.generated || s.entry.secret.kind == generate {
+		return secret.Generated
+	}
+	return secret.Given
 }
 
 // Format prints what the step does, whatever the verb: what is not exported
@@ -79,14 +109,19 @@ type Change struct {
 	To   string `json:"to"`
 }
 
-// StoreError is a secret that the file says is stored, and is not.
+// StoreError is a secret that the file says is stored, and is not, or one to
+// generate that would be stored nowhere.
 type StoreError struct {
 	File         string
 	Line, Column int
+	Generate     bool
 }
 
 // Error says where the file asks for it.
 func (e *StoreError) Error() string {
+	if e.Generate {
+		return fmt.Sprintf("%s:%d:%d: secret: a generated one has to be stored on this machine, since no one else knows it", e.File, e.Line, e.Column)
+	}
 	return fmt.Sprintf("%s:%d:%d: secret: none is stored on this machine for this webhook", e.File, e.Line, e.Column)
 }
 
@@ -100,7 +135,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	plan := &Plan{File: f.Name, Steps: []Step{}, file: f}
 	for _, e := range f.entries {
 		var found *mender.Integration
-		if i := slices.IndexFunc(there, func(i mender.Integration) bool { return i.Provider == e.provider }); i >= 0 {
+		if i := slices.IndexFunc(there, func(i mender.Integration) bool { return i.Provider == mender.ProviderWebhook }); i >= 0 {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
 		} else if len(there) >= MaxIntegrations {
@@ -126,43 +161,37 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 
 // step compares an entry with the integration in its place, or with none.
 func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.Integration) (Step, []string, error) {
-	s := Step{Provider: e.provider, entry: e, there: there}
+	s := Step{Provider: mender.ProviderWebhook, entry: e, there: there}
 	changes, warnings := p.compare(e, there)
 	if there != nil {
 		s.ID = there.ID
 	}
 	var err error
 	if s.secret, err = p.planSecret(ctx, e, there); err != nil {
-		return s, nil, err
+		return s, nil, unsent(&s, err)
 	}
-	secret := s.secret.changes
-	inPlace := own(e, there) && !slices.ContainsFunc(changes, func(c Change) bool { return !credential(c.Field) })
+	changed := s.secret.changes
+	inPlace := isWebhook(there) && !slices.ContainsFunc(changes, func(c Change) bool { return !credential(c.Field) })
 	switch {
 	case there == nil:
 		s.Action = Create
 	case !inPlace:
 		s.Action, s.Gap = Recreate, true
 		_, s.CanRestore, err = p.knownCredentials(ctx, e, *there)
-	case len(changes) > 0 || secret != nil:
+	case len(changes) > 0 || changed != nil:
 		s.Action = ChangeCredentials
 	default:
 		s.Action = Nothing
 	}
-	if s.Action != Nothing && s.secret.missing {
-		return s, nil, &StoreError{File: f.Name, Line: e.secret.at.line, Column: e.secret.at.column}
+	if s.Action != Nothing && (s.secret.missing || s.secret.generate && !p.o.Secrets.Stores()) {
+		return s, nil, &StoreError{File: f.Name, Line: e.secret.at.line, Column: e.secret.at.column, Generate: s.secret.generate}
 	}
-	if s.Action != Nothing && s.secret.generate && secret == nil {
+	if s.Action != Nothing && s.secret.generate && changed == nil {
 		// It was to stay as it is, but credentials are replaced as a whole.
-		secret = []Change{{Field: secretField(e.provider), From: secretUnknown, To: e.secret.String()}}
+		changed = []Change{{Field: secretField, From: secretUnknown, To: e.secret.String()}}
 	}
-	s.Changes = slices.Concat(changes, secret)
+	s.Changes = slices.Concat(changes, changed)
 	return s, warnings, err
-}
-
-// own reports whether what is there is the entry's own, and not one
-// of another provider in its place.
-func own(e entry, there *mender.Integration) bool {
-	return there != nil && there.Provider == e.provider
 }
 
 // credential reports whether Mender replaces a field in place.
@@ -177,33 +206,14 @@ func (p *Provisioner) compare(e entry, there *mender.Integration) (changes []Cha
 			changes = append(changes, Change{Field: field, From: from, To: to})
 		}
 	}
-	now := mender.Integration{}
+	now := mender.Integration{Credentials: mender.HTTP("", "")}
 	switch {
-	case own(e, there):
+	case isWebhook(there):
 		now = *there
 	case there != nil:
-		add("provider", string(there.Provider), string(e.provider))
+		add("provider", string(there.Provider), string(mender.ProviderWebhook))
 	}
-	switch e.provider {
-	case mender.ProviderWebhook:
-		have := mender.HTTPCredentials{}
-		if now.Credentials.HTTP != nil {
-			have = *now.Credentials.HTTP
-		}
-		add("url", have.URL, e.url)
-	case mender.ProviderIoTHub:
-		if c := now.Credentials; c.HasSecret() && !sameConnection(e.secret.value, c.ConnectionString) {
-			add(secretField(e.provider), secretSet, e.secret.String())
-		}
-	case mender.ProviderIoTCore:
-		have := mender.AWSCredentials{}
-		if now.Credentials.AWS != nil {
-			have = *now.Credentials.AWS
-		}
-		add("access_key_id", have.AccessKeyID, e.accessKeyID)
-		add("region", have.Region, e.region)
-		add("device_policy_name", have.DevicePolicyName, e.devicePolicyName)
-	}
+	add("url", now.Credentials.HTTP.URL, e.url)
 	if e.description != nil {
 		add("description", now.Description, *e.description)
 	}

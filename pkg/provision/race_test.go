@@ -157,12 +157,12 @@ func TestRecreateFails(t *testing.T) {
 			says: []string{"was deleted, and could not be created again: refused", "it was put back as it was, with the new id"},
 		},
 		{
-			name: "put back, of another provider", before: fileGenerate, file: fileHub, now: "https://example.com/a",
+			name: "put back, with a generated secret", before: fileGenerate, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
 			says: []string{"it was put back as it was"},
 		},
 		{
-			name: "put back unsigned", before: fileUnsigned, file: fileHub, now: "https://example.com/a",
+			name: "put back unsigned", before: fileUnsigned, file: fileOpenRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
 			says: []string{"it was put back as it was"},
 		},

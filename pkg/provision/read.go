@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // Sources are where a file's references lead to.
@@ -133,7 +134,7 @@ func (r *reader) integrations(n ast.Node) []entry {
 	return entries
 }
 
-// entry reads the provider first, since the other keys depend on it.
+// entry reads the provider first, since only webhooks are described in a file.
 func (r *reader) entry(n ast.Node) (entry, bool) {
 	e := entry{at: positionOf(n)}
 	values, ok := pairs(n)
@@ -143,59 +144,39 @@ func (r *reader) entry(n ast.Node) (entry, bool) {
 	}
 	i := slices.IndexFunc(values, func(v *ast.MappingValueNode) bool { return keyOf(v) == "provider" })
 	if i < 0 {
-		r.wrong(e.at, "the integration has no provider: it is one of %s, %s and %s",
-			mender.ProviderWebhook, mender.ProviderIoTHub, mender.ProviderIoTCore)
+		r.wrong(e.at, "the integration has no provider: write provider: %s", mender.ProviderWebhook)
 		return e, false
 	}
 	name, ok := r.text(values[i].Value, "provider")
-	if !ok {
+	switch at := positionOf(values[i].Value); {
+	case !ok:
+		return e, false
+	case name == string(mender.ProviderIoTHub), name == string(mender.ProviderIoTCore):
+		r.wrong(at, "provider: a file describes webhooks only: `mender-webhooks list`, `inspect` and `delete` work with %s integrations, too", name)
+		return e, false
+	case name != string(mender.ProviderWebhook):
+		r.wrong(at, "provider: %q is not %s", name, mender.ProviderWebhook)
 		return e, false
 	}
-	e.provider = mender.Provider(name)
-	known := r.fieldsOf(&e)
-	if known == nil {
-		r.wrong(positionOf(values[i].Value), "provider: %q is none of %s, %s and %s", name,
-			mender.ProviderWebhook, mender.ProviderIoTHub, mender.ProviderIoTCore)
-		return e, false
-	}
-	r.mapping(n, "the "+name+" integration", append(known,
-		field{name: "provider", read: func(ast.Node) {}},
-		field{name: "description", read: func(n ast.Node) { r.description(n, &e) }},
-		field{name: "scopes", read: func(n ast.Node) { r.scopes(n, &e) }},
-	))
+	r.mapping(n, "the webhook integration", fields{
+		{name: "url", required: "it says where Mender shall POST the events", read: func(n ast.Node) {
+			e.url = r.textOrReference(n, "url", checkURL)
+		}},
+		{name: "secret", required: "say where it is, such as { env: HOOK_SECRET }; { none: true } leaves deliveries unsigned, so that anyone can forge them", read: func(n ast.Node) {
+			ref, text := r.secret(n, "secret", checkWebhookSecret, fromEnv, fromFile, stored, generate, none)
+			e.secret = ref
+			e.secret.value, _ = webhook.ParseSecret(text) // an error is told already
+		}},
+		{name: "provider", read: func(ast.Node) {}},
+		{name: "description", read: func(n ast.Node) { r.description(n, &e) }},
+		{name: "scopes", read: func(n ast.Node) { r.scopes(n, &e) }},
+	})
 	return e, true
 }
 
-// fieldsOf are the keys of a provider's own, or nil for one that is not known.
-func (r *reader) fieldsOf(e *entry) fields {
-	switch e.provider {
-	case mender.ProviderWebhook:
-		return fields{
-			{name: "url", required: "it says where Mender shall POST the events", read: func(n ast.Node) {
-				e.url = r.textOrReference(n, "url", checkURL)
-			}},
-			{name: "secret", required: "say where it is, such as { env: HOOK_SECRET }; { none: true } leaves deliveries unsigned, so that anyone can forge them", read: func(n ast.Node) {
-				e.secret = r.secret(n, "secret", checkWebhookSecret, fromEnv, fromFile, stored, generate, none)
-			}},
-		}
-	case mender.ProviderIoTHub:
-		return fields{{name: "connection_string", required: "say where it is, such as { env: IOT_HUB_CONNECTION }", read: func(n ast.Node) {
-			e.secret = r.secret(n, "connection_string", checkConnectionString, fromEnv, fromFile)
-		}}}
-	case mender.ProviderIoTCore:
-		const required = "AWS IoT Core needs it"
-		return fields{
-			{name: "access_key_id", required: required, read: func(n ast.Node) {
-				e.accessKeyID = r.textOrReference(n, "access_key_id", checkNotEmpty)
-			}},
-			{name: "secret_access_key", required: "say where it is, such as { env: AWS_SECRET_ACCESS_KEY }", read: func(n ast.Node) {
-				e.secret = r.secret(n, "secret_access_key", checkNotEmpty, fromEnv, fromFile)
-			}},
-			{name: "region", required: required, read: func(n ast.Node) { e.region = r.plain(n, "region") }},
-			{name: "device_policy_name", required: required, read: func(n ast.Node) { e.devicePolicyName = r.plain(n, "device_policy_name") }},
-		}
-	}
-	return nil
+func checkWebhookSecret(text string) error {
+	_, err := webhook.ParseSecret(text)
+	return err
 }
 
 func (r *reader) description(n ast.Node, e *entry) {

@@ -17,9 +17,6 @@ func testSources() Sources {
 	env := map[string]string{
 		"HOOK_SECRET": "00ff00ff", "HOOK_URL": "https://user:hunter2@example.com/hook",
 		"EMPTY": " ", "WORDS": "correct horse battery", "ODD": "abc",
-		"HUB":         "HostName=fleet.azure-devices.net;SharedAccessKeyName=mender;SharedAccessKey=c2VjcmV0a2V5",
-		"HUB_BAD_KEY": "HostName=fleet.azure-devices.net;SharedAccessKeyName=mender;SharedAccessKey=not+base64!",
-		"AWS_ID":      "AKIAEXAMPLE", "AWS_SECRET": "wJalrXUtnFEMI",
 	}
 	files := map[string]string{
 		"hook.secret": "# of the inventory service\n00ff00ff\n", "two.secret": "00ff00ff\n00ee00ee\n",
@@ -85,8 +82,6 @@ func TestReadTakes(t *testing.T) {
 		"from file":  "integrations:\n- provider: webhook\n  url: http://example.com\n  secret:\n    file: hook.secret",
 		"url in env": "integrations:\n- provider: webhook\n  url: { env: HOOK_URL }\n  secret: { stored: true }",
 		"everything": "integrations:\n- secret: { generate: true }\n  scopes: [deviceauth, inventory]\n  description: |\n    two\n    lines\n  url: https://example.com\n  provider: webhook",
-		"iot-hub":    "integrations:\n- provider: iot-hub\n  connection_string: { env: HUB }",
-		"iot-core":   "integrations:\n- provider: iot-core\n  access_key_id: { env: AWS_ID }\n  secret_access_key: { env: AWS_SECRET }\n  region: us-east-1\n  device_policy_name: p",
 		"empty list": "integrations: []",
 		"JSON":       `integrations: [{"provider": "webhook", "url": "https://example.com", "secret": {"none": true}}]`,
 	}

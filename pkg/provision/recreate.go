@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // finishTime is how long the rest of a change may take that an interruption
@@ -64,7 +66,8 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 		return err
 	}
 	old.Credentials = credentials
-	if err := p.prepare(ctx, s, Pending); err != nil {
+	c, err := p.begin(ctx, s, secret.Unconfirmed)
+	if err != nil {
 		return err
 	}
 	if err := p.clear(ctx, s.ID); err != nil {
@@ -72,18 +75,18 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	}
 	ctx, cancel := finishing(ctx)
 	defer cancel()
-	id, err := p.o.API.CreateIntegration(ctx, s.entry.integration(s.secret.value))
+	id, err := p.o.API.CreateIntegration(ctx, s.integration())
 	if err != nil {
 		if id = p.arrived(ctx, s, err); id == "" {
 			return p.putBack(ctx, s, old, known, err)
 		}
 		// Whose it is can't be told for certain; its secret is made ours.
-		if err := p.o.API.ReplaceCredentials(ctx, id, s.entry.credentials(s.secret.value)); err != nil {
+		if err := p.o.API.ReplaceCredentials(ctx, id, s.credentials()); err != nil {
 			return &RecreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("something else has its place")}
 		}
 	}
 	s.NewID = id
-	return p.settle(ctx, s, id)
+	return c.settle(ctx, id)
 }
 
 // clear deletes an integration. If it cannot tell from the answer whether that
@@ -133,9 +136,6 @@ func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 		return ""
 	}
 	for _, i := range now {
-		if i.Provider != s.Provider {
-			continue
-		}
 		if changes, _ := p.compare(s.entry, &i); len(changes) == 0 {
 			return i.ID
 		}
@@ -162,31 +162,26 @@ func (p *Provisioner) putBack(ctx context.Context, s *Step, old mender.Integrati
 	return e
 }
 
-// remember keeps for an integration that was put back what was kept for it
-// before.
+// remember keeps for a webhook that was put back what was kept for it before.
 func (p *Provisioner) remember(ctx context.Context, before, now string, old mender.Integration) error {
-	if kept, err := p.o.Secrets.Stored(ctx, before); err != nil {
+	if !isWebhook(&old) || old.Credentials.HTTP.Secret == "" {
+		return nil
+	}
+	value, err := webhook.ParseSecret(old.Credentials.HTTP.Secret)
+	if err != nil {
 		return err
-	} else if !kept.IsZero() && before != now {
-		if err := p.o.Secrets.Keep(ctx, now, kept, false); err != nil {
+	}
+	kept, err := p.o.Secrets.Stored(ctx, before)
+	if err != nil {
+		return err
+	}
+	if !kept.IsZero() && before != now {
+		if _, err := p.o.Secrets.Keep(ctx, now, kept, secret.Given); err != nil {
 			return err
 		}
 		if err := p.o.Secrets.Forget(ctx, before); err != nil {
 			return err
 		}
 	}
-	if secret := secretOf(old.Credentials); secret != "" {
-		return p.o.Secrets.SetApplied(ctx, now, Applied(old.Provider, secret))
-	}
-	return nil
-}
-
-func secretOf(c mender.Credentials) string {
-	switch {
-	case c.HTTP != nil:
-		return c.HTTP.Secret
-	case c.AWS != nil:
-		return c.AWS.SecretAccessKey
-	}
-	return c.ConnectionString
+	return p.o.Secrets.SetApplied(ctx, now, value)
 }

@@ -14,7 +14,8 @@ import (
 // textOrReference is text, or a variable or file that holds it.
 func (r *reader) textOrReference(n ast.Node, key string, check func(string) error) string {
 	if _, ok := pairs(n); ok {
-		return r.secret(n, key, check, fromEnv, fromFile).value
+		_, text := r.secret(n, key, check, fromEnv, fromFile)
+		return text
 	}
 	text, ok := r.text(n, key)
 	if !ok {
@@ -28,41 +29,40 @@ func (r *reader) textOrReference(n ast.Node, key string, check func(string) erro
 
 // secret reads where a secret is, and fetches what can be fetched without the
 // server. No message quotes anything that was written: it may be the secret.
-func (r *reader) secret(n ast.Node, key string, check func(string) error, allowed ...kind) reference {
-	ref := reference{at: positionOf(n)}
+func (r *reader) secret(n ast.Node, key string, check func(string) error, allowed ...kind) (ref reference, text string) {
+	ref.at = positionOf(n)
 	values, ok := pairs(n)
 	switch {
 	case !ok:
 		r.wrong(ref.at, "%s: a secret does not stand in the file itself; say where it is: %s", key, choices(allowed))
-		return ref
+		return ref, ""
 	case len(values) != 1:
 		r.wrong(ref.at, "%s: it takes exactly one of %s", key, choices(allowed))
-		return ref
+		return ref, ""
 	}
 	ref.kind = kind(keyOf(values[0]))
 	if !slices.Contains(allowed, ref.kind) {
 		r.wrong(positionOf(values[0].Key), "%s: it takes one of %s", key, choices(allowed))
-		return reference{at: ref.at}
+		return reference{at: ref.at}, ""
 	}
 	value := values[0].Value
 	if ref.kind != fromEnv && ref.kind != fromFile {
 		if b, ok := value.(*ast.BoolNode); !ok || !b.Value {
 			r.wrong(positionOf(value), "%s: %s takes true alone", key, ref.kind)
 		}
-		return ref
+		return ref, ""
 	}
 	if ref.name, ok = r.text(value, key+": "+string(ref.kind)); !ok {
-		return ref
+		return ref, ""
 	}
 	text, err := r.fetch(ref)
 	if err == nil {
-		ref.value = text
 		err = check(text)
 	}
 	if err != nil {
 		r.wrong(positionOf(value), "%s: %s: %v", key, ref, err)
 	}
-	return ref
+	return ref, text
 }
 
 func choices(kinds []kind) string {

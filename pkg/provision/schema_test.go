@@ -40,7 +40,7 @@ func TestSchemaOfWrongFiles(t *testing.T) {
 	s := compiled(t)
 	beyond := []string{
 		"anchors.yaml", "description.yaml", "secret_unset.yaml", "secret_empty.yaml", "secret_not_hex.yaml", "secret_odd.yaml",
-		"secret_no_file.yaml", "secret_two_lines.yaml", "iot_hub_key.yaml", "url_password.yaml", "two_documents.yaml",
+		"secret_no_file.yaml", "secret_two_lines.yaml", "url_password.yaml", "two_documents.yaml",
 	}
 	files, err := filepath.Glob("testdata/wrong/*.yaml")
 	if err != nil {
@@ -87,9 +87,6 @@ func TestSchemaAndReadAgree(t *testing.T) {
 		`{"provider":"webhook","url":{"env":"URL"},"secret":{"generate":true}}`,
 		`{"provider":"webhook","url":{"file":"URL"},"secret":{"stored":true}}`,
 		`{"provider":"webhook","url":"http://example.com","secret":{"none":true},"scopes":[]}`,
-		`{"provider":"iot-hub","connection_string":{"file":"HUB"},"description":""}`,
-		`{"provider":"iot-core","access_key_id":"A","secret_access_key":{"env":"X"},"region":"r","device_policy_name":"p"}`,
-		`{"provider":"iot-core","access_key_id":{"env":"X"},"secret_access_key":{"file":"X"},"region":"r","device_policy_name":"p"}`,
 	}
 	taken, refused := 0, 0
 	for seed := range uint64(4000) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -82,7 +83,7 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
 		"empty": fileEmpty, "hook": fileHook, "moved": fileMoved, "renamed": fileRenamed, "generate": fileGenerate,
-		"unsigned": fileUnsigned, "hub": fileHub, "core": fileCore, "stored": fileStored, "stored, renamed": fileStoredRenamed,
+		"unsigned": fileUnsigned, "stored": fileStored, "stored, renamed": fileStoredRenamed,
 	}
 	for _, from := range []string{"empty", "hook", "generate"} {
 		text := files[from]
@@ -153,8 +154,8 @@ func converges(t *testing.T, s *server, m *memory, f *File, when string) {
 	if len(all) != len(f.entries) {
 		t.Fatalf("%s: there are %d integrations for %d in the file", when, len(all), len(f.entries))
 	}
-	if _, left := m.secrets[Pending]; left {
-		t.Errorf("%s: a secret is left under %s", when, Pending)
+	if _, left := m.secrets[secret.Unconfirmed]; left {
+		t.Errorf("%s: a secret is left under %s", when, secret.Unconfirmed)
 	}
 	for id := range m.applied {
 		if len(all) == 0 || all[0].ID != id {
@@ -170,7 +171,7 @@ func converges(t *testing.T, s *server, m *memory, f *File, when string) {
 // lost: apply looks instead of creating twice, and needs no second run.
 func TestHalfAnsweredPost(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{"hook": fileHook, "generate": fileGenerate, "hub": fileHub, "core": fileCore} {
+	for name, text := range map[string]string{"hook": fileHook, "generate": fileGenerate} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, sandbox.Options{})

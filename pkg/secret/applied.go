@@ -24,10 +24,10 @@ const (
 	Changed Drift = "changed"
 )
 
-// SetApplied remembers a salted fingerprint of the credentials that were sent
+// setApplied remembers a salted fingerprint of the credentials that were sent
 // to Mender for an integration, since Mender never tells them. What stands in
-// credentials is the caller's to choose; Compare takes the same.
-func (s *Store) SetApplied(ctx context.Context, server, integration, credentials string) error {
+// credentials is the caller's to choose; compare takes the same.
+func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand.Read never returns an error
 	sum, err := fingerprint(credentials, salt)
@@ -36,21 +36,20 @@ func (s *Store) SetApplied(ctx context.Context, server, integration, credentials
 	}
 	return s.change(ctx, func(c *contents) error {
 		c.put(record{
-			Info: Info{Key: Key{Kind: Applied, Server: server, Name: integration}, Place: File,
-				Stored: s.now().UTC().Truncate(time.Second)},
+			Info: Info{Key: k, Place: File, Stored: s.now().UTC().Truncate(time.Second)},
 			Salt: salt, Sum: sum,
 		})
 		return nil
 	})
 }
 
-// Compare says whether credentials are those of the last SetApplied.
-func (s *Store) Compare(server, integration, credentials string) (Drift, error) {
+// compare says whether credentials are those of the last setApplied.
+func (s *Store) compare(k Key, credentials string) (Drift, error) {
 	c, err := s.load()
 	if err != nil {
 		return Unknown, err
 	}
-	i := c.find(Key{Kind: Applied, Server: server, Name: integration})
+	i := c.find(k)
 	if i < 0 {
 		return Unknown, nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
@@ -60,37 +61,33 @@ func (c *contents) remove(k Key) {
 // others can read is refused, since what is in it may be known to them.
 func (s *Store) load() (contents, error) {
 	if s.path == "" {
-		return contents{}, &Error{Problem: "there is no place for a store of secrets",
-			Hint: "set HOME, or XDG_DATA_HOME"}
+		return contents{}, fault.WithHint(errors.New("there is no place for a store of secrets"), "set HOME, or XDG_DATA_HOME")
 	}
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return contents{Version: version}, nil
 	}
 	if err != nil {
-		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
+		return contents{}, fmt.Errorf("read the store of secrets: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return contents{}, &Error{Problem: "read the store of secrets", Err: err}
+		return contents{}, fmt.Errorf("read the store of secrets: %w", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return contents{}, &Error{
-			Problem: fmt.Sprintf("the store of secrets %s has mode %04o, so others on this machine can get at it",
-				s.path, info.Mode().Perm()),
-			Hint: "chmod 600 " + s.path + ", and change the tokens and secrets in it if others may have read them",
-		}
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has mode %04o, so others on this machine can get at it", s.path, info.Mode().Perm()),
+			"chmod 600 %s, and change the tokens and secrets in it if others may have read them", s.path)
 	}
 	var c contents
 	if err := json.NewDecoder(f).Decode(&c); err != nil {
 		// The decoder's words may quote the file.
-		return contents{}, &Error{Problem: fmt.Sprintf("the store of secrets %s can't be read: it is damaged, or not such a file", s.path),
-			Hint: "move it away, then log in again"}
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s can't be read: it is damaged, or not such a file", s.path),
+			"move it away, then log in again")
 	}
 	if c.Version != version {
-		return contents{}, &Error{Problem: fmt.Sprintf("the store of secrets %s has version %d, and this program knows version %d",
-			s.path, c.Version, version), Hint: "use a newer mender-webhooks"}
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has version %d, and this program knows version %d", s.path, c.Version, version),
+			"use a newer mender-webhooks")
 	}
 	return c, nil
 }
@@ -101,7 +98,7 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 	defer s.mu.Unlock()
 	if s.path != "" {
 		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-			return &Error{Problem: "make the folder of the store of secrets", Err: err}
+			return fmt.Errorf("make the folder of the store of secrets: %w", err)
 		}
 		unlock, err := lock(ctx, s.path+".lock")
 		if err != nil {
@@ -124,10 +121,10 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 func (s *Store) save(c contents) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
-		return &Error{Problem: "encode the store of secrets", Err: err}
+		return fmt.Errorf("encode the store of secrets: %w", err)
 	}
 	if err := privatefile.WriteSecret(s.path, append(text, '\n')); err != nil {
-		return &Error{Problem: "write the store of secrets " + s.path, Err: err}
+		return fmt.Errorf("write the store of secrets %s: %w", s.path, err)
 	}
 	return nil
 }
@@ -137,7 +134,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
-		return nil, &Error{Problem: "lock the store of secrets against other processes (" + path + ")", Err: err}
+		return nil, fmt.Errorf("lock the store of secrets against other processes (%s): %w", path, err)
 	}
 	return func() { _ = l.Unlock() }, nil // the end of the process unlocks it too
 }

@@ -55,7 +55,12 @@ type item struct {
 	Old   []string `json:"old,omitempty"`
 }
 
-func user(k Key) string { return fmt.Sprintf("%s %s %s", k.Kind, k.Server, k.Name) }
+func user(k Key) string {
+	if k.Organization == "" {
+		return fmt.Sprintf("%s %s %s", k.Kind, k.Server, k.Name)
+	}
+	return fmt.Sprintf("%s %s %s %s", k.Kind, k.Server, k.Organization, k.Name)
+}
 
 func (t *timed) set(ctx context.Context, k Key, i item) error {
 	text, err := json.Marshal(i)

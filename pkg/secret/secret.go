@@ -19,7 +19,7 @@ const (
 	// hexadecimal; its Name is the integration's id.
 	Webhook Kind = "webhook"
 	// Applied is a fingerprint of credentials, not a secret; its Name is the
-	// integration's id. See Store.SetApplied.
+	// integration's id. See Account.SetApplied.
 	Applied Kind = "applied"
 )
 
@@ -28,7 +28,10 @@ type Key struct {
 	Kind Kind `json:"kind"`
 	// Server is the base URL, in the form of config.NormalizeServer.
 	Server string `json:"server"`
-	Name   string `json:"name"`
+	// Organization is the tenant's id; empty for a token, on an open source
+	// server, and in entries that older versions wrote.
+	Organization string `json:"organization,omitempty"`
+	Name         string `json:"name"`
 }
 
 // String reads as "the token of profile lab on https://mender.example".
@@ -119,24 +122,3 @@ func (s Saved) String() string {
 
 // ErrNotFound says that a secret is not kept on this machine.
 var ErrNotFound = errors.New("not kept on this machine")
-
-// Error is a store that can't be used. No secret is in it.
-type Error struct {
-	// Problem is what failed, on what.
-	Problem string
-	// Hint is the next step, or empty.
-	Hint string
-	// Err is the cause, or nil.
-	Err error
-}
-
-// Error returns the problem and its cause, without the hint.
-func (e *Error) Error() string {
-	if e.Err == nil {
-		return e.Problem
-	}
-	return e.Problem + ": " + e.Err.Error()
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
 // Options is how a Store works. File alone has to be given.
@@ -27,7 +29,8 @@ type Options struct {
 }
 
 // Store keeps secrets. It is safe for use by several goroutines, and beside
-// other processes. Its errors are ErrNotFound, *Error or the context's.
+// other processes. An error may have a hint (see pkg/fault), and never holds a
+// secret.
 type Store struct {
 	path      string
 	noKeyring bool
@@ -51,7 +54,7 @@ func New(o Options) *Store {
 }
 
 // Get returns a secret. The error wraps ErrNotFound where it is not kept; it
-// is an *Error where the keyring that has it does not give it out.
+// has a hint where the keyring that has it does not give it out.
 func (s *Store) Get(ctx context.Context, k Key) (Entry, error) {
 	c, err := s.load()
 	if err != nil {
@@ -80,15 +83,15 @@ func (s *Store) get(ctx context.Context, c contents, k Key) (Entry, error) {
 }
 
 func keyringError(k Key, err error) error {
-	return &Error{Problem: fmt.Sprintf("%s is in the system's keyring, which can't be used", k),
-		Hint: "unlock the keyring; or keep it in a file with --no-keyring", Err: err}
+	return fault.WithHint(fmt.Errorf("%s is in the system's keyring, which can't be used: %w", k, err),
+		"unlock the keyring; or keep it in a file with --no-keyring")
 }
 
 // Set keeps a secret, instead of the one that has the same key, and says
 // where. Its Stored and Place are the store's to fill in.
 func (s *Store) Set(ctx context.Context, e Entry) (Saved, error) {
 	if e.Value == "" || e.Kind == Applied {
-		return Saved{}, &Error{Problem: fmt.Sprintf("%s can't be kept: it is empty, or no secret", e.Key)}
+		return Saved{}, fmt.Errorf("%s can't be kept: it is empty, or no secret", e.Key)
 	}
 	var saved Saved
 	err := s.change(ctx, func(c *contents) (err error) {

@@ -21,6 +21,9 @@ func Parse(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
+		if strings.Contains(text, "@") || strings.Contains(Cause(err).Error(), "invalid port") {
+			return nil, errors.New("invalid URL") // the cause may quote a password
+		}
 		return nil, fmt.Errorf("invalid URL: %w", Cause(err))
 	}
 	switch {

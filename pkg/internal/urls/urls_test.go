@@ -36,6 +36,7 @@ func TestURLsThatNoClientCanSendToAreRefused(t *testing.T) {
 		"https://a,b.example/":  "letters",
 		"https://[::zz]/":       "invalid URL",
 		"http://u:secret@h:x":   "invalid URL",
+		"http://u:secret":       "invalid URL",
 		"https://" + strings.Repeat("a", 64) + ".example/":     "63",
 		"https://" + strings.Repeat("a.", 127) + "example.com": "253",
 	} {
