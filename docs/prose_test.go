@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -51,6 +52,13 @@ var wordList = []struct{ phrase, instead string }{
 	// Spelling.
 	{`(mis)?spelt|for ever|time-outs?|(colour|licence|behaviour|favour|honour)\w*|\w+(alis|gnis|ganis|onis|aris)(e[ds]?|ing|ation)`, `the American spelling: "color", "license", "spelled", "forever", "timeout"`},
 }
+
+var phrases = sync.OnceValue(func() (compiled []*regexp.Regexp) {
+	for _, w := range wordList {
+		compiled = append(compiled, regexp.MustCompile(`(?i)\b(`+strings.ReplaceAll(w.phrase, " ", `\s+`)+`)(\W|$)`))
+	}
+	return compiled
+})
 
 // allowed is how many matches remain from before the list existed. Lower it
 // when you reword something; never raise it.
@@ -95,9 +103,8 @@ func findPhrases(t *testing.T, path string) (n int) {
 	if filepath.Ext(path) == ".go" {
 		text = proseOf(text)
 	}
-	for _, w := range wordList {
-		phrase := regexp.MustCompile(`(?i)\b(` + strings.ReplaceAll(w.phrase, " ", `\s+`) + `)(\W|$)`)
-		for _, at := range phrase.FindAllIndex(text, -1) {
+	for i, w := range wordList {
+		for _, at := range phrases()[i].FindAllIndex(text, -1) {
 			n++
 			t.Logf("%s:%d: %q: write %s", path, 1+bytes.Count(text[:at[0]], []byte("\n")),
 				strings.Join(strings.Fields(string(text[at[0]:at[1]])), " "), w.instead)
