@@ -1,11 +1,10 @@
-// Package docs holds the pages of this folder that the program shows, too, as
-// `mender-webhooks help TOPIC`: one source for both.
+// Package docs embeds the pages that `mender-webhooks help TOPIC` shows.
 package docs
 
 import "embed"
 
-// Topics has a page TOPIC.md for each help topic. Its first line is the
-// title, and the first paragraph's first sentence says what it is about.
+// Topics has a page TOPIC.md for each help topic. The help command takes the
+// title from its first line, and the summary from its first paragraph.
 //
 //go:embed exit-codes.md environment.md signatures.md
 var Topics embed.FS
