@@ -2,9 +2,9 @@ package output
 
 import "strings"
 
-// Bar draws a value as a bar, for charts: width cells for most, and at least
-// a trace for anything above 0. blocks draws with block characters, to an
-// eighth of a cell; otherwise it is made of plain # characters.
+// Bar returns a bar for a chart, with width cells if value equals most. A value
+// above 0 is always visible. With blocks the bar has block characters, with a
+// precision of an eighth of a cell; otherwise it has # characters.
 func Bar(value, most, width int, blocks bool) string {
 	if value <= 0 || most <= 0 || width <= 0 {
 		return ""
@@ -21,7 +21,7 @@ func Bar(value, most, width int, blocks bool) string {
 	return bar
 }
 
-// scale rounds value/most*to to the nearest.
+// scale returns value/most*to, rounded to the nearest integer.
 func scale(value, most, to int) int {
 	return int(float64(value)/float64(most)*float64(to) + 0.5)
 }

@@ -2,16 +2,16 @@ package output
 
 import "strings"
 
-// Field is one line of the layout for a single object: a name and a value.
+// Field is a name and a value, one line in the layout of a single object.
 type Field struct {
 	Name  string
 	Value string
 	Color Color
-	// JSON, where it is not nil, is shown indented in place of Value.
+	// JSON is shown indented instead of Value, unless it is nil.
 	JSON any
 }
 
-// renderFields writes fields one below the other, their values aligned.
+// renderFields returns one line for each field, with aligned values.
 func (p *Printer) renderFields(fields []Field) ([]byte, error) {
 	var rows [][]string
 	for _, f := range fields {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Format is a way to write results: the value of --output.
+// Format is an output format, the value of --output.
 type Format string
 
-// The formats. JSON is indented, JSONL has one object a line, Name prints ids
-// alone, None prints nothing.
+// The formats. JSON is indented, JSONL has one object per line, Name prints only
+// ids, and None prints nothing.
 const (
 	Table Format = "table"
 	JSON  Format = "json"
@@ -23,8 +23,8 @@ const (
 // Formats returns all formats, in the order in which help lists them.
 func Formats() []Format { return []Format{Table, JSON, JSONL, YAML, Name, None} }
 
-// ParseFormat reads a format out of those that a command accepts; without
-// any, all are accepted. The error names the choices.
+// ParseFormat returns the named format, which must be one of accepted, if any are
+// given. The error lists the valid formats.
 func ParseFormat(text string, accepted ...Format) (Format, error) {
 	if len(accepted) == 0 {
 		accepted = Formats()

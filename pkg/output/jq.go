@@ -30,27 +30,27 @@ func compileJQ(expression string) (*filter, error) {
 	return &filter{code: code}, nil
 }
 
-// filterError is an error that the jq expression made of one item.
+// filterError is an error of the jq expression for one item.
 type filterError struct{ err error }
 
 func (e *filterError) Error() string { return "jq expression: " + e.err.Error() }
 func (e *filterError) Unwrap() error { return e.err }
 
-// IsFilterError reports whether err says that the jq expression failed on an
-// item. A stream without an end reports that and goes on.
+// IsFilterError reports whether the jq expression failed for an item. An endless
+// stream reports such an error and continues.
 func IsFilterError(err error) bool {
 	var filter *filterError
 	return errors.As(err, &filter)
 }
 
-// run gives each result to emit. Numbers that the expression passes on keep
-// their text; those it computes with have jq's precision.
+// run calls emit with each result. Numbers that the expression does not change
+// keep their text; computed ones have jq's precision.
 func (f *filter) run(text []byte, emit func(any) error) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var input any
 	if err := decoder.Decode(&input); err != nil {
-		return fmt.Errorf("read the output back for the jq expression: %w", err)
+		return fmt.Errorf("parse the output for the jq expression: %w", err)
 	}
 	results := f.code.Run(input)
 	for {
@@ -71,8 +71,8 @@ func (f *filter) run(text []byte, emit func(any) error) error {
 	}
 }
 
-// filtered writes what the jq expression makes of one JSON text, as `gh --jq`
-// does: strings as they are, null as an empty line, all else as JSON.
+// filtered writes the results of the jq expression for a JSON text, like
+// `gh --jq`: strings without quotes, null as an empty line, others as JSON.
 func (p *Printer) filtered(text []byte) error {
 	return p.jq.run(text, func(v any) error {
 		switch v := v.(type) {

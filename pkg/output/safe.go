@@ -5,24 +5,21 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
-// Safe makes text harmless for a terminal and keeps it on one line: control
-// characters, the escape character among them, bidirectional overrides,
-// invisible characters and line separators are shown as \x1b, \u202e, \n.
-// Bytes that are not UTF-8 are shown as \xff. All other text, backslashes
-// included, stays as it is.
+// Safe returns text that is harmless on a terminal and stays on one line. It
+// escapes control characters, bidirectional overrides, invisible characters and
+// line separators, as in \x1b, \u202e, \n, and bytes that are not UTF-8, as in
+// \xff. Other text, including backslashes, is unchanged.
 func Safe(s string) string { return printable.Escape(s, "") }
 
-// SafeMultiline is Safe for text that may have several lines: newlines and
-// tabs stay.
+// SafeMultiline is like Safe, but does not escape newlines and tabs.
 func SafeMultiline(s string) string { return printable.Escape(s, "\n\t") }
 
-// MaskURL hides what may be secret in a URL: the password of its user (or a
-// user name without one, which may be a token), and the values of query
-// parameters called token, key, secret, signature or the like. The text need
-// not be a valid URL.
+// MaskURL masks secrets in a URL: the password of its user (or a user name without
+// a password, which may be a token), and the values of query parameters with names
+// such as token, key, secret or signature. The text need not be a valid URL.
 func MaskURL(text string) string { return redact.URLs(text) }
 
-// MaskText is MaskURL for every URL inside a longer text, such as
+// MaskText masks secrets in every URL inside a text, such as
 //
 //	Post "https://user:password@host/hook?token=abc": EOF
 func MaskText(text string) string { return redact.URLs(text) }

@@ -6,36 +6,36 @@ import (
 	"strings"
 )
 
-// Item is one item of a stream in all its shapes; see View.
+// Item is an item of a stream, with a value for each format; see View.
 type Item struct {
 	Value any
 	Row   []string
 	Name  string
 }
 
-// Stream writes items one by one. With Endless or on a terminal each is written
-// at once; otherwise some 64 KiB may wait until they are worth a write.
-// Where a jq expression is to see all of them together (JSON), all wait.
+// Stream writes items one by one. With Endless or on a terminal, it writes each
+// item immediately; otherwise it buffers up to 64 KiB. A jq expression for JSON
+// gets all items at once, when the stream is closed.
 //
-// JSON is an array, opened by the first item and closed by Close. YAML is a
-// sequence. A table's columns have their Min width, and what a terminal has
-// left goes to the last of the columns that may be cut; longer cells move
-// what follows them, or are cut, where that is allowed.
+// JSON is an array that Close completes, and YAML is a sequence. The columns of a
+// table have their Min width, and the last column that may be cut gets the rest of
+// the terminal's width. Longer cells are cut if their column allows it, and
+// otherwise push the following ones to the right.
 //
-// It is not safe for concurrent use.
+// A Stream is not safe for concurrent use.
 type Stream struct {
 	p       *Printer
 	columns []Column
 	widths  []int
 	count   int
-	pending bytes.Buffer // the array so far, for jq
-	waiting []byte       // output that has not been written
+	pending bytes.Buffer // beginning of the array, for jq
+	waiting []byte       // buffered output
 	failed  error
 	closed  bool
 }
 
-// Stream begins a stream. The columns are for Table. Close it when the last
-// item is written, also after an error of the items' own.
+// Stream returns a new stream. The columns are for Table. Close it after the last
+// item, even if the source of the items failed.
 func (p *Printer) Stream(columns []Column) *Stream {
 	s := &Stream{p: p, columns: columns, widths: headerWidths(columns)}
 	if p.fits() && len(columns) > 0 {
@@ -44,7 +44,7 @@ func (p *Printer) Stream(columns []Column) *Stream {
 	return s
 }
 
-// streamWidths shares out the terminal's width before any row is known.
+// streamWidths distributes the terminal's width before the rows are known.
 func streamWidths(columns []Column, total int) []int {
 	widths := headerWidths(columns)
 	shrink(columns, widths, total)
@@ -64,8 +64,8 @@ func streamWidths(columns []Column, total int) []int {
 
 var errStreamClosed = errors.New("write to a closed stream")
 
-// Write writes one item. After an error it writes nothing more, and returns
-// that error again, except with Endless: there each item is tried.
+// Write writes one item. After an error it writes nothing more and returns the
+// same error, unless the stream is Endless.
 func (s *Stream) Write(item Item) error {
 	switch {
 	case s.failed != nil && !s.p.opt.Endless:
@@ -76,7 +76,7 @@ func (s *Stream) Write(item Item) error {
 	err := s.item(item)
 	s.count++
 	if s.failed = err; s.p.opt.Endless && IsFilterError(err) {
-		s.failed = nil // of no concern to the other items
+		s.failed = nil // does not affect other items
 	}
 	return err
 }
@@ -132,8 +132,8 @@ func (s *Stream) row(row []string) error {
 	return s.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...), "")
 }
 
-// line pads by itself, since tablewriter's own streams cut what is longer
-// than the column, in pipes too.
+// line pads the cells. tablewriter's streams would cut cells that are longer than
+// the column, even in pipes.
 func (s *Stream) line(cells []string) string {
 	var b strings.Builder
 	for i, cell := range cells {
@@ -145,7 +145,7 @@ func (s *Stream) line(cells []string) string {
 	return strings.TrimRight(b.String(), " ") + "\n"
 }
 
-// enough is how much is worth a write where nobody waits for each item.
+// enough is the size of the buffer, in bytes.
 const enough = 64 << 10
 
 func (s *Stream) write(text []byte, end string) error {
@@ -162,8 +162,8 @@ func (s *Stream) flush() error {
 	return s.p.write(text)
 }
 
-// Close ends what has been begun: the array of JSON is closed, an empty one is
-// written where there was no item. It may be called again.
+// Close writes buffered output and completes the array of JSON, which is empty if
+// there was no item. Further calls have no effect.
 func (s *Stream) Close() error {
 	if s.closed || s.failed != nil {
 		s.closed = true

@@ -1,10 +1,10 @@
 package output
 
-// Color is a way to show text on a terminal.
+// Color is a color or weight of text on a terminal.
 type Color string
 
-// The colours, as the parameters of an ANSI sequence. Plain is the
-// terminal's own.
+// The colors, as parameters of an ANSI escape sequence. Plain is the terminal's
+// default.
 const (
 	Plain  Color = ""
 	Bold   Color = "1"
@@ -16,12 +16,12 @@ const (
 	Cyan   Color = "36"
 )
 
-// Style colours text where it is enabled, and returns it as it is otherwise.
-// Whether there is a terminal, and whether its user wants colour, is the
-// caller's to find out. Text from outside has to go through Safe before.
+// Style colors text if it is enabled, and otherwise returns it unchanged. The
+// caller enables it for a terminal whose user wants color. Text from outside must
+// go through Safe first.
 type Style struct{ Enabled bool }
 
-// Paint shows text in the colour.
+// Paint returns text in the color.
 func (s Style) Paint(c Color, text string) string {
 	if !s.Enabled || c == Plain || text == "" {
 		return text
@@ -29,17 +29,17 @@ func (s Style) Paint(c Color, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// Green is for what went well.
+// Green returns text in green, for success.
 func (s Style) Green(text string) string { return s.Paint(Green, text) }
 
-// Red is for what failed.
+// Red returns text in red, for failures.
 func (s Style) Red(text string) string { return s.Paint(Red, text) }
 
-// Yellow is for warnings.
+// Yellow returns text in yellow, for warnings.
 func (s Style) Yellow(text string) string { return s.Paint(Yellow, text) }
 
-// Dim is for what matters less.
+// Dim returns text dimmed, for details.
 func (s Style) Dim(text string) string { return s.Paint(Dim, text) }
 
-// Bold is for what matters more.
+// Bold returns text in bold, for headings.
 func (s Style) Bold(text string) string { return s.Paint(Bold, text) }

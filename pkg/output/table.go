@@ -18,25 +18,25 @@ const gap = 2
 type Column struct {
 	// Name is the heading, in any case.
 	Name string
-	// Min is the least width, in terminal cells, where there is room: in a
-	// stream the width, since its rows are not known beforehand.
+	// Min is the minimum width in terminal cells, if there is room. In a stream
+	// it is the width, because the rows are not known yet.
 	Min int
-	// Shrink allows to cut the column, down to the width of its heading, so
-	// that the table fits a terminal.
+	// Shrink allows cutting the column, down to the width of its heading, to
+	// fit the table on a terminal.
 	Shrink bool
-	// Color gives the colour of a cell by its whole text; nil is plain.
+	// Color returns the color of a cell with the text; nil means Plain.
 	Color func(cell string) Color
 }
 
 // TableView is a table. Rows have a cell for each column.
 type TableView struct {
-	// Title stands on a line above the table, where it is not empty.
+	// Title is printed on a line above the table, unless it is empty.
 	Title   string
 	Columns []Column
 	Rows    [][]string
 }
 
-// width is how many cells of a terminal safe text takes.
+// width returns the number of terminal cells of safe text.
 func width(s string) int { return displaywidth.String(s) }
 
 // cut shortens text to a width, ending in an ellipsis.
@@ -47,7 +47,8 @@ func cut(s string, to int) string {
 	return displaywidth.TruncateString(s, to, "…")
 }
 
-// renderTable writes a whole table, as wide as its content or the terminal.
+// renderTable returns a table that is as wide as its content, and at most as wide
+// as the terminal.
 func (p *Printer) renderTable(t TableView) ([]byte, error) {
 	if len(t.Rows) == 0 {
 		return nil, nil
@@ -75,7 +76,7 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 
 // align lays the cells out in columns.
 func (p *Printer) align(header []string, rows [][]string) ([]byte, error) {
-	// Between two columns stand the padding of the left one and the separator.
+	// The gap is the padding of the left column plus the separator.
 	space := tw.NewSymbolCustom("space").WithColumn(" ")
 	var b bytes.Buffer
 	table := tablewriter.NewTable(&b,
@@ -110,7 +111,7 @@ func (p *Printer) align(header []string, rows [][]string) ([]byte, error) {
 	return trimLines(b.Bytes()), nil
 }
 
-// trimLines takes away the padding of the last column.
+// trimLines removes the padding of the last column.
 func trimLines(text []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(text) {
@@ -136,7 +137,7 @@ func headerWidths(columns []Column) []int {
 	return widths
 }
 
-// safeRow makes cells safe, and gives the row n of them.
+// safeRow returns n cells, made safe for a terminal.
 func safeRow(row []string, n int) []string {
 	cells := make([]string, n)
 	for i := range min(n, len(row)) {
@@ -145,7 +146,7 @@ func safeRow(row []string, n int) []string {
 	return cells
 }
 
-// paintRow cuts on a terminal, then colours: by the whole text of a cell.
+// paintRow cuts cells to their widths on a terminal, and colors them.
 func (p *Printer) paintRow(columns []Column, cells []string, widths []int) []string {
 	out := make([]string, len(cells))
 	for i, cell := range cells {
@@ -160,11 +161,11 @@ func (p *Printer) paintRow(columns []Column, cells []string, widths []int) []str
 	return out
 }
 
-// fits reports whether tables have to fit the terminal. A pipe gets all.
+// fits reports whether tables must fit a terminal. Pipes get the full text.
 func (p *Printer) fits() bool { return p.opt.Terminal && p.opt.Width > 0 }
 
-// shrink takes width from the widest of the columns that may be cut, one cell
-// at a time, until the table fits or all of them are down to their headings.
+// shrink narrows the widest column that may be cut, one cell at a time, until the
+// table fits or all such columns are as narrow as their headings.
 func shrink(columns []Column, widths []int, total int) {
 	over := gap*(len(columns)-1) - total
 	for _, w := range widths {
@@ -184,7 +185,7 @@ func shrink(columns []Column, widths []int, total int) {
 	}
 }
 
-// paintedWidth is width for text that may have been coloured here.
+// paintedWidth is like width, for text that may be colored.
 func paintedWidth(s string) int {
 	return displaywidth.Options{ControlSequences: true}.String(s)
 }

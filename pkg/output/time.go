@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Time writes a time for people: in local time, or in UTC with a Z, to the
-// second. The zero time is "-".
+// Time formats a time in seconds: in local time, or in UTC with a Z. The zero time
+// is "-".
 func Time(t time.Time, utc bool) string {
 	switch {
 	case t.IsZero():
@@ -18,8 +18,8 @@ func Time(t time.Time, utc bool) string {
 	}
 }
 
-// Duration writes a length of time for people, in its one or two largest
-// units: "850ms", "42s", "3m10s", "5h2m", "6d4h".
+// Duration formats a duration with its one or two largest units: "850ms", "42s",
+// "3m10s", "5h2m", "6d4h".
 func Duration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -38,8 +38,7 @@ func Duration(d time.Duration) string {
 	}
 }
 
-// Milliseconds returns a length of time as JSON output shows it: in
-// milliseconds, with three decimals.
+// Milliseconds returns a duration in milliseconds with three decimals, for JSON.
 func Milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

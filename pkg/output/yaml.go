@@ -14,13 +14,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/printable"
 )
 
-// toYAML writes a JSON text of marshal's as YAML in block style: keys in
-// their order, numbers by their text, strings that could be taken for
-// anything else in double quotes.
+// toYAML converts JSON from marshal to YAML in block style. It preserves the order
+// of keys and the text of numbers, and quotes strings that YAML would read as
+// another type.
 //
-// go-yaml's encoder takes JSON through its own values, and so loses the text
-// of numbers; it also breaks on keys with newlines, and leaves carriage
-// returns and .inf without quotes. What it knows of reserved words is used.
+// go-yaml's encoder is not used because it loses the text of numbers, fails for
+// keys with newlines, and does not quote carriage returns and .inf. Only its list
+// of reserved words is.
 func toYAML(text []byte) ([]byte, error) {
 	w := yamlWriter{in: json.NewDecoder(bytes.NewReader(text))}
 	w.in.UseNumber()
@@ -30,11 +30,11 @@ func toYAML(text []byte) ([]byte, error) {
 	return w.out.Bytes(), nil
 }
 
-// place is where a value stands, and so how it begins.
+// place is the position of a value, which determines how it begins.
 type place int
 
 const (
-	top       place = iota // nothing before it
+	top       place = iota // at the beginning
 	afterKey               // after "key:"
 	afterDash              // after "-"
 )
@@ -44,7 +44,7 @@ type yamlWriter struct {
 	out bytes.Buffer
 }
 
-// value copies one value. depth is the indentation of its lines.
+// value writes one value. depth is the indentation of its lines.
 func (w *yamlWriter) value(depth int, at place) error {
 	tok, err := w.in.Token()
 	if err != nil {
@@ -64,11 +64,11 @@ func (w *yamlWriter) value(depth int, at place) error {
 			return err
 		}
 	}
-	_, err = w.in.Token() // the closing one
+	_, err = w.in.Token() // the closing delimiter
 	return err
 }
 
-// word writes what fits on the line that has begun.
+// word writes text that continues the current line.
 func (w *yamlWriter) word(text string, at place) {
 	if at != top {
 		w.out.WriteByte(' ')
@@ -76,8 +76,7 @@ func (w *yamlWriter) word(text string, at place) {
 	w.out.WriteString(text + "\n")
 }
 
-// begin goes to where an element begins: on a line of its own, but for the
-// first after a dash.
+// begin starts an element on a new line, except for the first one after a dash.
 func (w *yamlWriter) begin(depth int, at place, first bool) {
 	switch {
 	case first && at == afterDash:
@@ -102,9 +101,9 @@ func (w *yamlWriter) element(depth int, open json.Delim) error {
 	return w.value(depth+1, afterKey)
 }
 
-// plainYAML is text that no YAML parser takes for anything but a string,
-// unless it is a word that token.IsNeedQuoted knows, such as yes or null.
-var plainYAML = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, and only where it is needed
+// plainYAML matches text that every YAML parser reads as a string, except for
+// words that token.IsNeedQuoted knows, such as yes or null.
+var plainYAML = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, when first used
 	return regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_@.+-]*(?:[ :][A-Za-z0-9/_@.+-]+)*$`)
 })
 
@@ -122,8 +121,8 @@ func yamlScalar(tok json.Token) string {
 	}
 }
 
-// yamlQuote writes a string in double quotes, with what Safe would show as
-// escapes. Those of Go are a part of YAML's.
+// yamlQuote returns a string in double quotes, with the characters that Safe
+// escapes as escape sequences. Go's escape sequences are also valid in YAML.
 func yamlQuote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
