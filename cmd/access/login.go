@@ -103,7 +103,7 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	}
 	a.Say("logged in to %s as %s%s", set.Server, who, untilText(entry.Value))
 	a.Say("the token is kept in %s", saved)
-	rememberLogin(ctx, a, set, who)
+	rememberLogin(ctx, a, set, who, entry.Value)
 	return warnOutranked(a, entry.Value)
 }
 
@@ -199,7 +199,7 @@ func explainLogin(err error, withCode bool) error {
 // rememberLogin writes into the profile what the user gave by hand, so that
 // later commands find it. What the environment gave is not written, and what
 // the profile says already is not changed.
-func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email string) {
+func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email, token string) {
 	file := config.NewFile(set.ConfigFile)
 	for _, v := range set.Values() {
 		if v.Source != config.SourceFlag || (v.Key != "server" && v.Key != "ca-cert") {
@@ -223,6 +223,11 @@ func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email 
 	// name it later otherwise.
 	if has, err := file.Get(set.Profile, "username"); email != "" && (err != nil || has != email) {
 		rememberSetting(ctx, a, file, set.Profile, "username", email)
+	}
+	// The organization tells whose webhook secrets to use once the token is gone.
+	claims, _ := mender.ParseClaims(token) // a token without claims names no organization
+	if has, err := file.Get(set.Profile, "organization"); claims.Tenant != "" && (err != nil || has != claims.Tenant) {
+		rememberSetting(ctx, a, file, set.Profile, "organization", claims.Tenant)
 	}
 }
 

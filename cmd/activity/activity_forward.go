@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/pflag"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -61,7 +61,7 @@ func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	text, err := a.ReadInput(o.secretFile, maxSecretFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		f.secret, f.made = webhook.GenerateSecret(), true
-		err = writeNew(o.secretFile, f.secret.Hex()+"\n")
+		err = textfile.CreateSecret(o.secretFile, []byte(f.secret.Hex()+"\n"))
 	} else if err == nil {
 		f.secret, err = firstSecret(text)
 	}
@@ -85,16 +85,6 @@ func firstSecret(text []byte) (webhook.Secret, error) {
 		return webhook.Secret{}, err
 	}
 	return secrets[0], nil
-}
-
-// writeNew writes a file that was not there, for its owner's eyes alone.
-func writeNew(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (f *forwarder) close() {

@@ -8,10 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // resumeFile is where --resume keeps how far the log was followed.
@@ -52,7 +51,7 @@ func (r *resumeFile) save(s mender.FollowState) error {
 	if err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(r.name, append(text, '\n'), 0o600); err != nil {
+	if err := textfile.Replace(r.name, append(text, '\n')); err != nil {
 		return fmt.Errorf("--resume: %w", err)
 	}
 	return nil

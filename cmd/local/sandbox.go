@@ -17,6 +17,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 type sandboxOptions struct {
@@ -151,7 +152,7 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server string, quiet bool) error {
 	lines := fmt.Sprintf("export %s=%s\nexport %s=%s\n", config.EnvServer, server, config.EnvToken, sb.AdminToken())
 	if o.envFile != "" {
-		if err := writePrivate(o.envFile, lines); err != nil {
+		if err := textfile.ReplaceSecret(o.envFile, []byte(lines)); err != nil {
 			return cli.Usagef("--env-file: %w", err)
 		}
 	}
@@ -171,19 +172,6 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 	}
 	_, err := fmt.Fprint(a.Out, lines)
 	return err
-}
-
-// writePrivate writes a file with mode 0600, replacing an existing one.
-func writePrivate(name, text string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }
 
 // runChild runs a command against the sandbox and returns its exit code as an

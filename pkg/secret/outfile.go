@@ -2,7 +2,6 @@ package secret
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -19,16 +18,12 @@ const WatchWait = 300 * time.Millisecond
 // CreateFile writes a secret to a new file with mode 0600. It does not replace
 // a file: that may hold a secret that is in use. undo removes the file.
 func CreateFile(path string, s webhook.Secret) (undo func() error, err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err = privatefile.Create(path, []byte(s.Hex()+"\n"))
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil, fault.WithHint(fault.Usagef("%s: the file exists, and it may hold a secret that is in use", path), "name a new file")
 	case err != nil:
 		return nil, fault.Usagef("%w", err)
-	}
-	_, err = fmt.Fprintln(f, s.Hex())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fault.Usagef("%w", errors.Join(err, os.Remove(path)))
 	}
 	return func() error { return os.Remove(path) }, nil
 }

@@ -5,6 +5,7 @@
 package privatefile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,6 +25,20 @@ func Write(path string, content []byte) error { return write(path, content, fals
 // WriteSecret is Write for content that must stay secret: it refuses a file
 // that everyone on this machine can read.
 func WriteSecret(path string, content []byte) error { return write(path, content, true) }
+
+// Create writes content to a new file with mode 0600, and fails with fs.ErrExist
+// if there is a file already.
+func Create(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
 
 func write(path string, content []byte, secret bool) error {
 	target, err := Resolve(path)
