@@ -3,102 +3,65 @@ package receiving
 import (
 	"context"
 	"errors"
-	"slices"
+	"path/filepath"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// recoverMargin is how far before the newest stored event the log is read:
-// events are saved in any order, up to 10 s late.
-const recoverMargin = time.Minute
-
-// startRecovery takes in, beside what comes, what Mender's log says failed
-// since the newest event in the store. What the store has already is a
-// duplicate, and stays one. Where the log can't be read, listen goes on: what
-// comes now matters more.
+// startRecovery stores, in the background, the events whose deliveries failed
+// according to Mender's log. If the log cannot be read, listen goes on: events
+// that come now matter more.
 func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
 	client, err := l.app.Connect()
 	if err != nil {
-		return nil, cli.Hinted(err, "--recover asks Mender's log; without it, listen needs no server")
+		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
 	}
-	since, err := newestStored(ctx, queue) // before anything new comes
-	if err != nil {
+	r := &eventlog.Recovery{Log: client, Inbox: inbox{queue, l.signingSecret}, File: l.options.relay.recoveryFile(), Clock: l.app.Now}
+	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		if err := l.recoverMissed(ctx, client, queue, since); err != nil && ctx.Err() == nil {
-			l.app.Warn("--recover: %v; `mender-webhooks redeliver --failed` does it later", err)
+		recovered, err := r.Run(ctx)
+		switch {
+		case err == nil:
+			l.sayRecovered(recovered)
+		case ctx.Err() == nil:
+			l.app.Warn("--recover: %v; the next start goes on from here, and `mender-webhooks redeliver --failed` does it at once", err)
 		}
 	}()
 	return finished, nil
 }
 
-func (l *listening) recoverMissed(ctx context.Context, client *mender.Client, queue *relay.Queue, since time.Time) error {
-	now, err := client.ServerTime(ctx)
-	if err != nil {
-		return err
+// recoveryFile is where a recovery that is interrupted leaves its starting
+// point: in the store. A cluster has no place for it.
+func (o *relayOptions) recoveryFile() string {
+	if o.store == "" {
+		return ""
 	}
-	query := mender.EventQuery{PageSize: mender.MaxPageSize}
-	if !since.IsZero() {
-		query.Since = since.Add(-recoverMargin)
-	}
-	var missed []mender.Event
-	for e, err := range client.Events(ctx, query) {
-		if err != nil {
-			return err
-		}
-		if e.Failed() {
-			missed = append(missed, e.Clone())
-		}
-	}
-	taken := 0
-	for _, e := range slices.Backward(missed) { // in the order in which they happened
-		outcome, err := publishRebuilt(ctx, queue, e, l.signingSecret())
-		if err != nil {
-			return err
-		}
-		if outcome == relay.Stored {
-			taken++
-		}
+	return filepath.Join(o.store, "recovery.json")
+}
+
+func (l *listening) sayRecovered(r eventlog.Recovered) {
+	since := "it began (a week at most)"
+	if !r.Since.IsZero() {
+		since = r.Since.Format(time.RFC3339) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
 	}
 	l.app.Say("recovered %d of %s that Mender's log says failed since %s; the rest was here already",
-		taken, cli.Plural(len(missed), "event"), sinceText(query.Since, now))
+		r.Stored, cli.Plural(r.Failed, "event"), since)
 	l.app.Say("what can't be recovered: deliveries that ran into the server's 10 seconds never get into its log, and what is older than a week is gone")
-	return nil
 }
 
-func sinceText(since, now time.Time) string {
-	if since.IsZero() {
-		return "it began (a week at most)"
-	}
-	return since.Format(time.RFC3339) + ", " + now.Sub(since).Round(time.Second).String() + " ago"
-}
-
-// newestStored is when the newest event in the store was stored, or zero.
-func newestStored(ctx context.Context, queue *relay.Queue) (time.Time, error) {
-	var newest time.Time
-	for _, state := range []relay.State{relay.Waiting, relay.Delivered, relay.Dead} {
-		for e, err := range queue.List(ctx, state) {
-			if err != nil {
-				return newest, err
-			}
-			if e.Stored.After(newest) {
-				newest = e.Stored
-			}
-		}
-	}
-	return newest, nil
-}
-
-// signingSecret signs what was rebuilt, so that an application that checks
-// signatures takes it. Of several it is the first.
+// signingSecret signs rebuilt events, so that an application that checks
+// signatures accepts them. Of several secrets it is the first.
 func (l *listening) signingSecret() webhook.Secret {
 	if secrets := l.secrets(); len(secrets) > 0 {
 		return secrets[0]
@@ -106,15 +69,37 @@ func (l *listening) signingSecret() webhook.Secret {
 	return webhook.Secret{}
 }
 
-// publishRebuilt stores an event of the log as if it had been delivered.
-func publishRebuilt(ctx context.Context, queue *relay.Queue, e mender.Event, secret webhook.Secret) (relay.Outcome, error) {
-	rebuilt, err := replay.FromLog(e, secret)
+// inbox is the queue that recovered events are stored in.
+type inbox struct {
+	queue  *relay.Queue
+	secret func() webhook.Secret
+}
+
+// Newest implements eventlog.Inbox.
+func (i inbox) Newest(ctx context.Context) (newest eventlog.Received, found bool, err error) {
+	_, err = i.queue.Latest(ctx, func(e relay.Entry) bool {
+		event, err := webhook.ParseEvent(e.Body)
+		if err != nil || event.Time.IsZero() || e.Header.Get(target.HeaderRebuilt) != "" {
+			return false
+		}
+		newest = eventlog.Received{Time: event.Time, At: e.Stored}
+		return true
+	})
+	if errors.Is(err, relay.ErrNotFound) {
+		return newest, false, nil
+	}
+	return newest, err == nil, err
+}
+
+// Put implements eventlog.Inbox.
+func (i inbox) Put(ctx context.Context, e mender.Event) (bool, error) {
+	rebuilt, err := replay.FromLog(e, i.secret())
 	if err != nil {
-		return "", err
+		return false, err
 	}
-	outcome, err := queue.Publish(ctx, relay.Event{ID: rebuilt.ID, Type: rebuilt.Type, Body: rebuilt.Body, Header: rebuilt.Header})
+	outcome, err := i.queue.Publish(ctx, relay.Event{ID: rebuilt.ID, Type: rebuilt.Type, Body: rebuilt.Body, Header: rebuilt.Header})
 	if errors.Is(err, relay.ErrFull) {
-		return outcome, cli.Hinted(err, "--max-bytes allows more")
+		return false, cli.Hinted(err, "allow more with --max-bytes")
 	}
-	return outcome, err
+	return outcome == relay.Stored, err
 }

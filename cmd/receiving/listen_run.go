@@ -51,12 +51,13 @@ func (l *listening) run(ctx context.Context) error {
 	if err != nil {
 		return l.options.relay.explain(err)
 	}
-	ports, err := l.options.ports(ctx, sockets)
-	if err != nil {
-		return errors.Join(err, ls.Close(ctx))
-	}
-	l.announce(ports)
-	return l.serve(ctx, ls, ports)
+	return l.serve(ctx, ls, func() (listener.Ports, error) {
+		ports, err := l.options.ports(ctx, sockets)
+		if err == nil {
+			l.announce(ports)
+		}
+		return ports, err
+	})
 }
 
 // prepare reads the files that the options name and checks what can be checked
@@ -143,7 +144,7 @@ func (l *listening) announce(ports listener.Ports) {
 }
 
 // serve runs until ctx is done, the time is up, or enough events came.
-func (l *listening) serve(ctx context.Context, ls *listener.Listener, ports listener.Ports) error {
+func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func() (listener.Ports, error)) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	if l.options.timeout > 0 {
@@ -157,7 +158,7 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, ports list
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
 	shown := l.display(ls.Hub(), end)
-	err := ls.Serve(ctx, ports)
+	err := ls.Serve(ctx, open)
 	end(nil)
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
 	l.sum(ls, shown)

@@ -5,7 +5,7 @@
 //	…
 //	events := l.Hub().Subscribe(listener.SubscribeOptions{})
 //	go show(events)
-//	err = l.Serve(ctx, listener.Ports{Events: ports}) // until ctx is done
+//	err = l.Serve(ctx, openPorts) // until ctx is done
 package listener
 
 import (
@@ -114,23 +114,27 @@ type Ports struct {
 }
 
 // Serve receives events until ctx is done, and then finishes the requests and
-// attempts in progress. It returns within Grace and about two seconds more: nil,
+// attempts in progress. It calls open once events can be answered: a delivery
+// that waits on an open port runs out of Mender's 10 s. Serve returns within Grace and about two seconds more: nil,
 // receiver.ErrCutOff if requests took longer, or the reason why it ended by
 // itself. It closes the ports and the store.
-func (l *Listener) Serve(ctx context.Context, p Ports) error {
+func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
 	defer stop()
 	var stopped atomic.Pointer[time.Time]
 	context.AfterFunc(serving, func() { now := time.Now(); stopped.CompareAndSwap(nil, &now) })
 	context.AfterFunc(ctx, stop)
 	l.stop = stop
-	unmonitor := l.monitor(p.Monitor)
-	defer unmonitor()
-
 	err := l.sink.start(serving)
+	var ports Ports
 	if err == nil {
+		ports, err = open()
+	}
+	if err == nil {
+		unmonitor := l.monitor(ports.Monitor)
+		defer unmonitor()
 		go l.watchSecrets(serving)
-		err = l.server.Serve(serving, p.Events...)
+		err = l.server.Serve(serving, ports.Events...)
 	}
 	stop()
 	end := time.Now()

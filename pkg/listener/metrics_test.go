@@ -29,7 +29,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	ports := Ports{Events: []net.Listener{listen(t)}, Monitor: listen(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- l.Serve(ctx, ports) }()
+	go func() { served <- l.Serve(ctx, func() (Ports, error) { return ports, nil }) }()
 
 	sender := webhook.NewSender(webhook.SenderOptions{})
 	defer sender.Close()

@@ -87,6 +87,31 @@ func (q *Queue) each(ctx context.Context, stream jetstream.Stream, seq uint64, k
 	}
 }
 
+// latestReach is how many events Latest looks at.
+const latestReach = 1000
+
+// Latest returns the event that was stored last among those for which match
+// is true. It looks at the last thousand and returns ErrNotFound if there is none.
+func (q *Queue) Latest(ctx context.Context, match func(Entry) bool) (Entry, error) {
+	info, err := q.events.Info(ctx)
+	if err != nil {
+		return Entry{}, readError(err)
+	}
+	for seq := info.State.LastSeq; seq > 0 && seq >= info.State.FirstSeq && seq+latestReach > info.State.LastSeq; seq-- {
+		raw, err := q.events.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return Entry{}, readError(err)
+		}
+		if e := newEntry(raw.Subject, raw.Header, raw.Data, raw.Sequence, raw.Time); match(e) {
+			return e, nil
+		}
+	}
+	return Entry{}, ErrNotFound
+}
+
 // Show returns a kept event, whatever its state, with its body: the exact
 // bytes that came. The error wraps ErrNotFound where none is kept.
 func (q *Queue) Show(ctx context.Context, id string) (Entry, error) {

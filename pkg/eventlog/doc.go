@@ -1,0 +1,2 @@
+// Package eventlog reads Mender's activity log.
+package eventlog

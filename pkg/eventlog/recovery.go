@@ -1,0 +1,179 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+)
+
+// recoverMargin is how far before the newest received event the log is read:
+// events are saved in any order, up to 10 s late.
+const recoverMargin = time.Minute
+
+// Log is the part of a mender.Client that a Recovery needs.
+type Log interface {
+	Events(ctx context.Context, q mender.EventQuery) iter.Seq2[mender.Event, error]
+	ServerTime(ctx context.Context) (time.Time, error)
+}
+
+// Inbox is where recovered events go.
+type Inbox interface {
+	// Newest returns the newest event that was received from Mender, or false.
+	Newest(ctx context.Context) (Received, bool, error)
+	// Put stores an event and reports whether it was missing.
+	Put(ctx context.Context, e mender.Event) (stored bool, err error)
+}
+
+// Received is an event that was received from Mender.
+type Received struct {
+	Time time.Time // the event's own, by the server's clock
+	At   time.Time // when it was received, by this machine's clock
+}
+
+// Recovery fetches the events whose deliveries to a listener failed from
+// Mender's log. It is not safe for concurrent use.
+type Recovery struct {
+	Log   Log
+	Inbox Inbox
+	// File remembers the starting point until a recovery is complete, so that
+	// one that is interrupted is resumed from there; empty remembers nothing.
+	File string
+	// Clock is this machine's; nil is time.Now.
+	Clock func() time.Time
+
+	start recoveryState
+}
+
+// Recovered is what a recovery did.
+type Recovered struct {
+	// Since is the time since which deliveries were looked at, by the server's
+	// clock; zero for all in the log.
+	Since time.Time
+	// Now is the server's time when the recovery began.
+	Now time.Time
+	// Failed is how many events failed, and Stored how many of them were missing.
+	Failed, Stored int
+}
+
+// recoveryState is the content of Recovery.File.
+type recoveryState struct {
+	// Since is where the next recovery starts, or, if Complete, the time up to
+	// which the log was read; zero is all that the log has.
+	Since time.Time `json:"since,omitzero"`
+	// ReceivedAt is when the event of Since was received, by this machine's
+	// clock; zero if Since comes from the log.
+	ReceivedAt time.Time `json:"received_at,omitzero"`
+	Complete   bool      `json:"complete"`
+}
+
+// Start finds and remembers the starting point: the newest event that was
+// received, or where an interrupted recovery started. Call it before the
+// listener receives the first event. It asks only the Inbox.
+func (r *Recovery) Start(ctx context.Context) error {
+	state, err := r.read()
+	if err != nil {
+		return err
+	}
+	if state.Complete {
+		state.Complete = false
+		newest, ok, err := r.Inbox.Newest(ctx)
+		if err != nil {
+			return fmt.Errorf("find the newest stored event: %w", err)
+		}
+		if ok && newest.Time.After(state.Since) {
+			state.Since, state.ReceivedAt = newest.Time, newest.At
+		}
+	}
+	r.start = state
+	return r.write(state)
+}
+
+// since returns the starting point by the server's clock. An event that did
+// not come from the server has a time of some other clock, so the time of its
+// arrival bounds it, moved by how far the two clocks are apart now.
+func (r *Recovery) since(now time.Time) time.Time {
+	since := r.start.Since
+	if r.Clock == nil {
+		r.Clock = time.Now
+	}
+	if arrived := r.start.ReceivedAt.Add(now.Sub(r.Clock())); !r.start.ReceivedAt.IsZero() && arrived.Before(since) {
+		since = arrived
+	}
+	if since.IsZero() {
+		return since
+	}
+	return since.Add(-recoverMargin)
+}
+
+// Run fetches the failed events since the starting point and puts them into
+// the Inbox, in the order in which they happened.
+func (r *Recovery) Run(ctx context.Context) (Recovered, error) {
+	now, err := r.Log.ServerTime(ctx)
+	if err != nil {
+		return Recovered{}, err
+	}
+	done := Recovered{Since: r.since(now), Now: now}
+	var failed []mender.Event
+	for e, err := range r.Log.Events(ctx, mender.EventQuery{PageSize: mender.MaxPageSize, Since: done.Since}) {
+		if err != nil {
+			return done, err
+		}
+		if e.Failed() {
+			failed = append(failed, e.Clone())
+		}
+	}
+	done.Failed = len(failed)
+	for _, e := range slices.Backward(failed) {
+		stored, err := r.Inbox.Put(ctx, e)
+		if err != nil {
+			return done, err
+		}
+		if stored {
+			done.Stored++
+		}
+	}
+	return done, r.write(recoveryState{Since: now.UTC(), Complete: true})
+}
+
+// read returns what the file remembers; a file that is missing or was not
+// written by a Recovery is a complete recovery of nothing.
+func (r *Recovery) read() (recoveryState, error) {
+	state := recoveryState{Complete: true}
+	if r.File == "" {
+		return state, nil
+	}
+	text, err := os.ReadFile(r.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return state, nil
+	case err != nil:
+		return state, fmt.Errorf("read the starting point of the recovery: %w", err)
+	}
+	if err := json.Unmarshal(text, &state); err != nil {
+		return recoveryState{Complete: true}, nil //nolint:nilerr // written by something else: as good as missing
+	}
+	return state, nil
+}
+
+func (r *Recovery) write(s recoveryState) error {
+	if r.File == "" {
+		return nil
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := privatefile.Write(r.File, text); err != nil {
+		return fmt.Errorf("save the starting point of the recovery: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+)
+
+// TestPortOpensWhenAnswersCanBeGiven: a delivery that waits on a port is lost
+// after Mender's 10 seconds.
+func TestPortOpensWhenAnswersCanBeGiven(t *testing.T) {
+	t.Parallel()
+	recovering := false
+	l, err := Open(t.Context(), Options{
+		Store: &relay.StoreOptions{Dir: t.TempDir()}, Info: t.Logf, Warn: t.Logf,
+		Recover: func(context.Context, *relay.Queue) (<-chan struct{}, error) {
+			recovering = true
+			return nil, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("stop")
+	err = l.Serve(t.Context(), func() (Ports, error) {
+		if !recovering {
+			t.Error("the port opens before the store is ready")
+		}
+		return Ports{}, stop
+	})
+	if !errors.Is(err, stop) {
+		t.Errorf("got %v", err)
+	}
+}
