@@ -2,18 +2,16 @@ package activity
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -23,32 +21,33 @@ type forwardOptions struct {
 }
 
 func (o *forwardOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.to, "forward-to", "", "with --follow: send each event on to a local `URL` or port, rebuilt from the log")
-	f.StringVar(&o.secretFile, "forward-secret-file", "", "the `FILE` with the secret that --forward-to signs with; made where there is none")
+	f.StringVar(&o.to, "forward-to", "", "with --follow: forward each event, rebuilt from the log, to a local `URL` or port")
+	f.StringVar(&o.secretFile, "forward-secret-file", "", "the secret to sign forwarded events with, in a `FILE`; created if missing")
 	o.target.Register(f)
 }
 
 func (o forwardOptions) check() error {
 	switch {
 	case o.to == "" && o.secretFile != "":
-		return cli.Usagef("--forward-secret-file is for --forward-to")
+		return cli.Usagef("--forward-secret-file requires --forward-to")
 	case o.to != "" && o.secretFile == "":
-		return cli.Hinted(cli.Usagef("--forward-to needs a secret to sign with, which is not the webhook's own"),
-			"add --forward-secret-file FILE: it is made if it is not there, and your application reads it too")
+		return cli.Hinted(cli.Usagef("--forward-to requires a secret to sign with, other than the webhook's"),
+			"pass --forward-secret-file FILE, which your application reads, too; the file is created if it is missing")
 	}
 	return o.target.Check("--forward-to", o.to)
 }
 
-// forwarder sends events on. A nil one does nothing.
+// forwarder forwards events that were rebuilt from the log. A nil one does
+// nothing.
 type forwarder struct {
 	app     *cli.App
 	patient replay.Patient
 	secret  webhook.Secret
 	file    string
-	made    bool
+	created bool // the secret, and its file
 }
 
-// open finds the secret, or makes one.
+// open opens the target and reads the secret, or creates one.
 func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if o.to == "" {
 		return nil, nil
@@ -57,34 +56,17 @@ func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &forwarder{app: a, file: o.secretFile}
-	text, err := a.ReadInput(o.secretFile, maxSecretFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		f.secret, f.made = webhook.GenerateSecret(), true
-		err = textfile.CreateSecret(o.secretFile, []byte(f.secret.Hex()+"\n"))
-	} else if err == nil {
-		f.secret, err = firstSecret(text)
-	}
-	if err != nil {
-		return nil, cli.Usagef("--forward-secret-file %s: %w", o.secretFile, err)
-	}
 	t, err := o.target.Open(a, httptarget.Options{URL: u, Timeout: webhook.DeliveryTimeout})
 	if err != nil {
 		return nil, err
 	}
+	f := &forwarder{app: a, file: o.secretFile}
 	f.patient = replay.Patient{Target: t, Refused: f.refused, Away: f.away, Back: f.back}
-	return f, nil
-}
-
-const maxSecretFile = 64 << 10
-
-// firstSecret reads a secret file; of several secrets the first one signs.
-func firstSecret(text []byte) (webhook.Secret, error) {
-	secrets, err := webhook.ParseSecrets(text)
+	f.secret, f.created, err = config.SigningSecretFile(o.secretFile, a.In)
 	if err != nil {
-		return webhook.Secret{}, err
+		return nil, cli.Usagef("--forward-secret-file %s: %w", o.secretFile, err)
 	}
-	return secrets[0], nil
+	return f, nil
 }
 
 func (f *forwarder) close() {
@@ -97,15 +79,15 @@ func (f *forwarder) announce(a *cli.App) {
 	if f == nil {
 		return
 	}
-	if f.made {
-		a.Say("made a secret for your application, in %s", f.file)
+	if f.created {
+		a.Say("created a secret for your application in %s", f.file)
 	}
-	a.Say("sending events on to %s: rebuilt from Mender's log, so neither the bytes nor the time of Mender's own delivery; "+
-		"signed with the secret %s, and marked %s: %s", f.patient.Target, f.secret.Fingerprint(), target.HeaderRebuilt, replay.RebuiltFromLog)
+	a.Say("forwarding to %s: events are rebuilt from Mender's log, so bytes and times differ from Mender's own deliveries; "+
+		"they are signed with the secret %s and marked %s: %s", f.patient.Target, f.secret.Fingerprint(), target.HeaderRebuilt, replay.RebuiltFromLog)
 }
 
-// send delivers an event, and comes back when that is done: in the meantime
-// Mender's log keeps what comes after it. The error is ctx's.
+// send forwards an event and returns once the application has taken or refused
+// it. The log retains later events in the meantime.
 func (f *forwarder) send(ctx context.Context, e *mender.Event) error {
 	if f == nil {
 		return nil
@@ -118,11 +100,11 @@ func (f *forwarder) send(ctx context.Context, e *mender.Event) error {
 }
 
 func (f *forwarder) refused(e target.Event, r target.Result) {
-	f.app.Warn("the application did not take event %s (status %d); going on with the next", e.ID, r.Status)
+	f.app.Warn("the application refused event %s (status %d); continuing with the next", e.ID, r.Status)
 }
 
 func (f *forwarder) away(e target.Event, r target.Result) {
-	f.app.Warn("the application does not answer: %s; event %s and those after it wait for it", output.MaskText(r.Err.Error()), e.ID)
+	f.app.Warn("the application does not answer: %s; event %s and later ones wait for it", output.MaskText(r.Err.Error()), e.ID)
 }
 
-func (f *forwarder) back() { f.app.Say("the application takes events again") }
+func (f *forwarder) back() { f.app.Say("the application accepts events again") }

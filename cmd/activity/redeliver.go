@@ -28,56 +28,55 @@ func NewRedeliverCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "redeliver (EVENT-ID... | --failed [--since AGE])",
 		Short: "Send events again, from Mender's log or from listen's store",
-		Long: `Send events again: those that are named, or those in Mender's log that failed.
+		Long: `Send events again: by id, or all events in Mender's log that failed.
 
-From the log an event can only be rebuilt: its id, type and data are the same,
-its bytes are not (the log has its own time, and sorts the keys). It is signed
-anew with the webhook's secret, and marked with the header
-` + target.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for the one on
-a cluster) the stored bytes are sent, exactly, with the signature they came with.
+An event from the log is rebuilt. Its id, type and data are the same, but its
+bytes are not: the log has a time of its own and sorts the keys. It is signed
+with the webhook's secret, and marked with the header
+` + target.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for a
+cluster), the exact bytes are sent with their original signature.
 
-Without --to it goes where the webhook's URL points. A receiver that had the
-event already says so, and that is no failure. Exit code 1 means that one was
-not delivered.`,
+Events go to --to, or to the webhook's URL. An event that the receiver knows
+already counts as delivered. The exit code is 1 if an event was not delivered.`,
 		Example: `  mender-webhooks redeliver --failed --since 2h --secret-file hook.secret
   mender-webhooks redeliver 48919a10 --to http://localhost:3000/hook --secret-file hook.secret
   mender-webhooks redeliver --failed --since 1d --dry-run
   mender-webhooks redeliver 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --to http://localhost:3000/hook`,
-		Args: cli.Args(0, -1, "events' ids"),
+		Args: cli.Args(0, -1, "event ids"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRedeliver(cmd.Context(), a, o, args)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&o.failed, "failed", false, "events in Mender's log of which a delivery failed")
+	f.BoolVar(&o.failed, "failed", false, "send the events in Mender's log that failed")
 	f.StringVar(&o.since, "since", "", "with --failed: since an `AGE` (2h, 7d; by the server's clock) or a time in RFC 3339")
 	f.StringVar(&o.until, "until", "", "with --failed: until an `AGE` or a time")
-	f.StringSliceVar(&o.types, "type", nil, "with --failed: events of a `TYPE` alone (repeatable)")
-	f.StringVar(&o.device, "device", "", "with --failed: events of one device, by `ID`")
-	f.StringVar(&o.store, "store", "", "send what listen stored in this `DIR`, byte for byte")
-	o.nats.Register(f, "in place of --store: send what listen stored on this cluster, its servers' `URLS`")
-	f.StringVar(&o.to, "to", "", "send to this `URL`; 3000 and localhost:3000/hook are understood, too (default: the webhook's own)")
+	f.StringSliceVar(&o.types, "type", nil, "with --failed: only events of a `TYPE` (repeatable)")
+	f.StringVar(&o.device, "device", "", "with --failed: only events of the device with this `ID`")
+	f.StringVar(&o.store, "store", "", "send events that listen stored in this `DIR`")
+	o.nats.Register(f, "instead of --store: send events that listen stored on a cluster, by its servers' `URLS`")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 3000 or localhost:3000/hook (default: the webhook's)")
 	o.secret.Register(f)
 	o.target.Register(f)
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be sent, and send nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the events without sending them")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-// stored reports whether events are taken from listen's own store.
+// stored reports whether the events come from listen's store.
 func (o redeliverOptions) stored() bool { return o.store != "" || o.nats.Given() }
 
 func (o *redeliverOptions) checkRedeliver(ids []string) error {
 	switch {
 	case len(ids) == 0 && !o.failed:
-		return cli.Hinted(cli.Usagef("redeliver needs events' ids, or --failed"), "`mender-webhooks activity --failed` shows which ones failed")
+		return cli.Hinted(cli.Usagef("redeliver requires event ids or --failed"), "list failed events with `mender-webhooks activity --failed`")
 	case len(ids) > 0 && o.failed:
-		return cli.Usagef("give events' ids or --failed, not both")
+		return cli.Usagef("pass event ids or --failed, not both")
 	case o.stored() && o.failed:
-		return cli.Hinted(cli.Usagef("--failed is for Mender's log"), "for the store's dead letters there is `mender-webhooks queue retry --all`")
+		return cli.Hinted(cli.Usagef("--failed applies only to Mender's log"), "retry the store's dead letters with `mender-webhooks queue retry --all`")
 	case o.stored() && o.to == "":
-		return cli.Usagef("with --store or --nats, say --to URL")
+		return cli.Usagef("--store and --nats require --to URL")
 	case o.to != "":
 		if _, err := cli.ParseURL("--to", o.to); err != nil {
 			return err
@@ -120,7 +119,7 @@ func (o redeliverOptions) openTarget(ctx context.Context, a *cli.App) (target.Ta
 		}
 		i, err := a.FindIntegration(ctx, client, "")
 		if err != nil {
-			return nil, cli.Hinted(err, "say where to send with --to URL")
+			return nil, cli.Hinted(err, "pass --to URL")
 		}
 		to = i.Credentials.HTTP.URL
 	}

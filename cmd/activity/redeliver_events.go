@@ -12,8 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// gather takes the events from where they are, oldest first: the order in
-// which they happened is what a receiver expects.
+// gather returns the events to send, oldest first, as a receiver expects them.
 func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
 	if o.stored() {
 		return o.fromStore(ctx, a, ids)
@@ -21,7 +20,7 @@ func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) 
 	return o.fromLog(ctx, a, ids)
 }
 
-// fromStore takes events as they were stored.
+// fromStore returns stored events, unchanged.
 func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []string) (events []target.Event, err error) {
 	store, err := (&cli.QueueOptions{Store: o.store, Nats: o.nats}).Attach(ctx, a)
 	if err != nil {
@@ -38,7 +37,7 @@ func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []strin
 	return events, nil
 }
 
-// fromLog rebuilds events from Mender's log.
+// fromLog returns events that are rebuilt from Mender's log.
 func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
 	client, err := a.Connect()
 	if err != nil {
@@ -49,13 +48,13 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 		return nil, err
 	}
 	if secret.IsZero() {
-		a.Warn("no secret is known: what is sent is unsigned")
+		a.Warn("no secret is known: events are sent unsigned")
 	}
 	chosen, err := o.choose(ctx, a, client, ids)
 	if err != nil {
 		return nil, err
 	}
-	a.Say("rebuilt from Mender's log: the bytes differ from those that were delivered, and %s says so", target.HeaderRebuilt)
+	a.Say("events are rebuilt from Mender's log: their bytes differ from those of the original deliveries, and %s says so", target.HeaderRebuilt)
 	events := make([]target.Event, 0, len(chosen))
 	for _, e := range slices.Backward(chosen) {
 		rebuilt, err := replay.FromLog(e, secret)
@@ -67,7 +66,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 	return events, nil
 }
 
-// choose finds the events that are meant, newest first.
+// choose returns the events that the flags or ids name, newest first.
 func (o redeliverOptions) choose(ctx context.Context, a *cli.App, client *mender.Client, ids []string) ([]mender.Event, error) {
 	var chosen []mender.Event
 	if len(ids) > 0 {

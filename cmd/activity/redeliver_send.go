@@ -60,7 +60,7 @@ func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printe
 		return err
 	}
 	sent, failed := len(events), int(progress.Failed.Load())
-	a.Say("%s sent to %s: %d delivered, %d of them known there already, %d failed", cli.Plural(sent, "event"), t, sent-failed, known, failed)
+	a.Say("%s sent to %s: %d delivered (%d already known), %d failed", cli.Plural(sent, "event"), t, sent-failed, known, failed)
 	if failed > 0 {
 		return cli.Failf(cli.ExitFailed, "%d of %d events were not delivered", failed, sent)
 	}

@@ -77,7 +77,7 @@ func TestForwardTo(t *testing.T) {
 	if len(shown) != 3 || strings.Join(ids, " ") != strings.Join([]string{shown[0], shown[0], shown[1], shown[2]}, " ") {
 		t.Errorf("shown %q, sent %q", shown, ids)
 	}
-	for _, want := range []string{"rebuilt from Mender's log", "did not take event " + shown[1] + " (status 400)", "made a secret"} {
+	for _, want := range []string{"rebuilt from Mender's log", "refused event " + shown[1] + " (status 400)", "created a secret"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("no %q in:\n%s", want, stderr.String())
 		}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -29,18 +28,19 @@ func NewTriggerCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trigger TYPE --to URL",
 		Short: "Send an event to a receiver, as Mender would",
-		Long: `Send an event to a receiver, header for header as Mender's server would, and
-judge the answer as it does: a status under 300 within 10 seconds is a
-success, redirects are not followed, and there is no second try.
+		Long: `Send an event to a receiver with the headers that Mender sets, and judge the
+answer as Mender does: a status under 300 within 10 seconds is a success.
+Redirects are not followed, and a failed delivery is not repeated.
 
 TYPE is device-provisioned, device-status-changed, device-decommissioned or
-device-inventory-changed; any other needs --data. With --count it is a load
-generator, and prints a summary with the rate and the latencies. The faults
-(--tamper, --unsigned, --duplicate, --shuffle) are those a receiver must bear.
+device-inventory-changed; any other type requires --data. With --count, trigger
+generates load and prints a summary with the rate and the latencies. Use
+--tamper, --unsigned, --duplicate and --shuffle to test how a receiver handles
+bad requests.
 
-Without --secret-file and MENDER_WEBHOOK_SECRET it signs with the secret that is
-kept on this machine for the server's webhook, if there is one. Exit code 1
-means that a delivery failed.`,
+Without --secret-file and MENDER_WEBHOOK_SECRET, events are signed with the
+secret that is stored on this machine for the server's webhook, if there is one.
+The exit code is 1 if a delivery failed.`,
 		Example: `  mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --status rejected
   mender-webhooks trigger device-provisioned --to http://127.0.0.1:8090/ --secret-file hook.secret --tamper
   mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --count 10000 --concurrency 16`,
@@ -55,16 +55,16 @@ means that a delivery failed.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.to, "to", "", "the receiver's `URL`; 8090, :8090/hook and localhost:8090 are understood")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 8090, :8090/hook or localhost:8090")
 	f.StringVar(&o.template.Device, "device", "", "the device's `ID` (default: a new one for each event)")
 	f.StringVar((*string)(&o.template.Status), "status", string(webhook.StatusAccepted), "the device's new `STATUS`")
-	f.StringVar(&o.dataFile, "data", "", "a `FILE` with the event's data, as JSON (- is stdin)")
+	f.StringVar(&o.dataFile, "data", "", "the event's data, a JSON `FILE` (- reads stdin)")
 	o.secret.Register(f)
 	o.target.Register(f)
-	f.IntVar(&o.load.Count, "count", 1, "send `N` events")
-	f.IntVar(&o.load.Concurrency, "concurrency", 1, "make `N` deliveries at the same time")
-	f.BoolVar(&o.load.Tamper, "tamper", false, "alter a byte after signing")
-	f.BoolVar(&o.unsigned, "unsigned", false, "send without a signature")
+	f.IntVar(&o.load.Count, "count", 1, "number of events, `N`")
+	f.IntVar(&o.load.Concurrency, "concurrency", 1, "number of concurrent deliveries, `N`")
+	f.BoolVar(&o.load.Tamper, "tamper", false, "alter a byte of each event after signing it")
+	f.BoolVar(&o.unsigned, "unsigned", false, "send events without a signature")
 	f.BoolVar(&o.load.Duplicate, "duplicate", false, "send each event twice")
 	f.BoolVar(&o.load.Shuffle, "shuffle", false, "send the events out of order")
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(cli.StringsOf(webhook.DeviceStatuses()), cobra.ShellCompDirectiveNoFileComp))
@@ -89,22 +89,25 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 // prepare checks the options and fills in what the load needs.
 func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 	if o.to == "" {
-		return cli.Hinted(cli.Usagef("trigger needs --to URL"), "`mender-webhooks listen` is a receiver to try: --to 8090")
+		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "start `mender-webhooks listen` to have a receiver, and pass --to 8090")
 	}
 	to, err := cli.ParseURL("--to", o.to)
 	if err != nil {
 		return err
 	}
 	o.load.URL = to.String()
-	if o.load.Count < 1 || o.load.Concurrency < 1 {
-		return cli.Usagef("--count and --concurrency are 1 at least")
+	if o.load.Count < 1 {
+		return cli.Usagef("invalid --count %d: must be at least 1", o.load.Count)
+	}
+	if o.load.Concurrency < 1 {
+		return cli.Usagef("invalid --concurrency %d: must be at least 1", o.load.Concurrency)
 	}
 	if !o.unsigned {
 		if o.load.Secret, err = o.secret.One(ctx, a); err != nil {
 			return err
 		}
 		if o.load.Secret.IsZero() && o.load.Tamper {
-			return cli.Usagef("--tamper needs a secret: without a signature nothing can be seen of it")
+			return cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered")
 		}
 	}
 	if err := o.readData(a); err != nil {
@@ -121,10 +124,10 @@ func (o *triggerOptions) readData(a *cli.App) error {
 	if o.dataFile != "" {
 		data, err := a.ReadInput(o.dataFile, webhook.MaxBody)
 		if err != nil {
-			return cli.Hinted(fmt.Errorf("--data: %w", err), "it takes the name of a file; - is stdin")
+			return cli.Hinted(fmt.Errorf("--data: %w", err), "pass the name of a file, or - for stdin")
 		}
 		if !json.Valid(data) {
-			return cli.Usagef("--data %s: it is not JSON", o.dataFile)
+			return cli.Usagef("--data %s: not valid JSON", o.dataFile)
 		}
 		o.template.Data = data
 		return nil
@@ -133,87 +136,9 @@ func (o *triggerOptions) readData(a *cli.App) error {
 		return nil
 	}
 	typ := string(o.template.Type)
-	err := cli.Usagef("%q is no event type of Mender's", typ)
+	err := cli.Usagef("unknown event type %q", typ)
 	if similar := cli.SimilarTo(typ, cli.StringsOf(webhook.EventTypes())); similar != "" {
-		return cli.Hinted(err, "did you mean %s? Any type can be sent with --data FILE", similar)
+		return cli.Hinted(err, "did you mean %s? Pass --data FILE to send any other type", similar)
 	}
-	return cli.Hinted(err, "give its data with --data FILE, or use one of %s", cli.Joined(webhook.EventTypes()))
-}
-
-type triggerResult struct {
-	ID         string            `json:"id"`
-	Type       webhook.EventType `json:"type"`
-	Success    bool              `json:"success"`
-	StatusCode int               `json:"status_code,omitempty"`
-	Error      string            `json:"error,omitempty"`
-	DurationMS float64           `json:"duration_ms"`
-}
-
-func triggerOne(ctx context.Context, p *output.Printer, l trigger.Load) error {
-	event, err := l.Event()
-	if err != nil {
-		return err
-	}
-	d, err := l.Deliver(ctx, event)
-	if err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	r := triggerResult{
-		ID: event.ID, Type: event.Type, Success: d.Success(), StatusCode: d.StatusCode,
-		DurationMS: output.Milliseconds(d.Duration),
-	}
-	if d.Err != nil {
-		r.Error = output.MaskText(d.Err.Error())
-	}
-	view := output.View{
-		Value: r,
-		Fields: cli.Details([][2]string{
-			{"Event", r.ID}, {"Type", string(r.Type)}, {"Status", cli.StatusText(r.StatusCode)},
-			{"Took", fmt.Sprintf("%.1f ms", r.DurationMS)},
-		}),
-		Names: []string{event.ID},
-	}
-	if err := p.Print(view); err != nil {
-		return err
-	}
-	if !r.Success {
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
-	}
-	return nil
-}
-
-func triggerMany(ctx context.Context, p *output.Printer, l trigger.Load) error {
-	sum, err := l.Run(ctx)
-	if err := p.Print(output.View{Value: sum, Fields: summaryFields(sum)}); err != nil {
-		return err
-	}
-	switch {
-	case err != nil:
-		return err
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case sum.Failed > 0:
-		return cli.Failf(cli.ExitFailed, "%d of %d deliveries failed", sum.Failed, sum.Sent)
-	}
-	return nil
-}
-
-func summaryFields(s trigger.Summary) []output.Field {
-	rows := [][2]string{
-		{"Sent", fmt.Sprintf("%d in %.1f s, %.0f/s", s.Sent, s.DurationMS/1000, s.Rate)},
-		{"Succeeded", fmt.Sprint(s.Succeeded)},
-		{"Failed", fmt.Sprint(s.Failed)},
-		{"Latency", fmt.Sprintf("p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, max %.1f ms",
-			s.LatencyMS.P50, s.LatencyMS.P90, s.LatencyMS.P99, s.LatencyMS.Max)},
-	}
-	for _, code := range cli.SortedKeys(s.Statuses) {
-		rows = append(rows, [2]string{"Status " + code, fmt.Sprint(s.Statuses[code])})
-	}
-	for _, text := range cli.SortedKeys(s.Errors) {
-		rows = append(rows, [2]string{"No answer", fmt.Sprintf("%d: %s", s.Errors[text], text)})
-	}
-	return cli.Details(rows)
+	return cli.Hinted(err, "pass its data with --data FILE, or use one of %s", cli.Joined(webhook.EventTypes()))
 }

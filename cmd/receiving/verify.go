@@ -24,13 +24,13 @@ func NewVerifyCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Check a saved payload against its signature",
-		Long: `Check the body of a delivery, saved byte for byte in FILE (- or nothing is
-stdin), against the signature it came with, and say why it does not match.
+		Long: `Check the body of a delivery against its signature, and explain a mismatch.
+FILE contains the exact bytes of the body; without it, or with -, stdin does.
 
-The signature is given as the value of X-Men-Signature, or as whole header
-lines, such as a log or curl would show them. Without --secret-file and
-MENDER_WEBHOOK_SECRET, the secrets kept on this machine for the server count.
-Exit code 1 means that it is not valid.`,
+Pass the signature as the value of X-Men-Signature, or as whole header lines as
+logs and curl show them. Without --secret-file and MENDER_WEBHOOK_SECRET, the
+secrets that are stored on this machine for the server are tried. The exit code
+is 1 if the signature is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
   mender-webhooks verify -o json < body.json --signature c307cc8f… | jq -r .verdict`,
@@ -41,8 +41,8 @@ Exit code 1 means that it is not valid.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.signature, "signature", "", "the `HEX` digits of X-Men-Signature")
-	f.StringArrayVar(&o.headers, "header", nil, "a header `LINE` of the delivery (repeatable)")
+	f.StringVar(&o.signature, "signature", "", "the signature: the `HEX` digits of X-Men-Signature")
+	f.StringArrayVar(&o.headers, "header", nil, "a header `LINE` of the delivery, as curl -v prints it (repeatable)")
 	o.secrets.Register(f)
 	return cmd
 }
@@ -67,14 +67,14 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 		file = "-"
 	}
 	if file == "-" && o.secrets.FromStdin() {
-		return cli.Usagef("stdin can't be both the payload and the secret")
+		return cli.Usagef("stdin cannot be both the payload and the secret")
 	}
 	secrets, err := o.secrets.All(ctx, a)
 	if err != nil {
 		return err
 	}
 	if len(secrets) == 0 {
-		return cli.Hinted(cli.Usagef("verify needs a secret"), "give --secret-file FILE, or MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows what is kept on this machine")
+		return cli.Hinted(cli.Usagef("verify requires a secret"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows the secrets stored on this machine")
 	}
 	body, err := a.ReadInput(file, webhook.MaxBody)
 	if err != nil {
@@ -95,7 +95,7 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", cli.InputName(file), v), "%s", webhook.Explain(v, header, body, secrets...))
 }
 
-// header gathers the signature from wherever it was given.
+// header returns the headers of the delivery, with the signature.
 func (o verifyOptions) header() (http.Header, error) {
 	header, err := webhook.ParseHeader(o.headers)
 	if err != nil {
@@ -105,7 +105,7 @@ func (o verifyOptions) header() (http.Header, error) {
 		header.Set(webhook.HeaderSignature, strings.TrimSpace(o.signature))
 	}
 	if header.Get(webhook.HeaderSignature) == "" && header.Get(webhook.HeaderSignaturePayload) == "" {
-		return nil, cli.Hinted(cli.Usagef("verify needs the signature"), "give the value of X-Men-Signature with --signature, or the header line with --header")
+		return nil, cli.Hinted(cli.Usagef("verify requires a signature"), "pass the value of X-Men-Signature with --signature, or the header line with --header")
 	}
 	return header, nil
 }

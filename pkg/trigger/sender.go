@@ -47,17 +47,17 @@ func Explain(d webhook.Delivery) string {
 	var proxy *httpclient.ProxyError
 	switch {
 	case errors.As(d.Err, &untrusted):
-		return "Mender verifies a receiver's certificate against public authorities, and would fail too; --target-skip-verify goes on here all the same"
+		return "Mender trusts only public certificate authorities and would fail, too; pass --target-skip-verify to send from here without verifying"
 	case errors.As(d.Err, &proxy):
-		return "Mender uses no proxy; NO_PROXY lists the hosts that are reached without one"
+		return "Mender uses no proxy; add the receiver's host to NO_PROXY to reach it without one"
 	case d.TimedOut():
-		return "Mender gives a receiver 10 seconds; what takes longer never even reaches its log"
+		return "answer within 10 seconds: a delivery that takes longer fails, and never reaches Mender's log"
 	case d.StatusCode >= 300 && d.StatusCode < 400:
-		return "Mender does not follow redirects: give it the final URL"
+		return "use the final URL: Mender does not follow redirects"
 	case d.StatusCode == http.StatusUnauthorized:
-		return "the receiver refused the signature: do both sides have the same secret?"
+		return "check that both sides have the same secret: the receiver refused the signature"
 	case d.StatusCode == 0:
-		return "no HTTP answer came: does the receiver listen there?"
+		return "check that the receiver listens there: no HTTP answer came"
 	}
-	return "Mender takes only a status under 300 for a success"
+	return "answer with a status under 300: for Mender, any other is a failure"
 }

@@ -10,17 +10,17 @@ import (
 func Explain(v Verification, header http.Header, body []byte, secrets ...Secret) string {
 	switch v.Reason {
 	case SecretAsText:
-		return "the sender used the secret's text as the key; Mender uses the bytes that its hexadecimal digits stand for"
+		return "decode the secret before using it: the key is the bytes that its hexadecimal digits stand for, not its text"
 	case EmptySecretUsed:
-		return "it was signed under an empty key: the webhook was set up with an empty secret; give it one with `mender-webhooks update`"
+		return "set a secret with `mender-webhooks update`: the webhook was created with an empty one"
 	case MalformedSignature:
-		return "a signature is 64 hexadecimal digits"
+		return "pass the whole signature: it has 64 hexadecimal digits"
 	case UnknownAlgorithm:
-		return "Mender signs with " + Algorithm + " alone"
+		return "Mender signs only with " + Algorithm
 	}
 	trimmed := bytes.TrimRight(body, "\r\n")
 	if len(trimmed) < len(body) && Verify(header, trimmed, secrets...).Verdict == Valid {
-		return "without the newline at its end it is valid: an editor or echo added it; save the raw bytes"
+		return "remove the newline at the end, which an editor or echo added: without it, the signature is valid"
 	}
-	return "the payload must be the raw bytes, not decoded and encoded again, nor copied from Mender's log; or the secret is another one"
+	return "check the secret, and that the payload is the raw request body: not decoded and encoded again, and not copied from Mender's log"
 }

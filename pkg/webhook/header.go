@@ -24,7 +24,7 @@ func ParseHeader(lines []string) (http.Header, error) {
 		name, value, ok := strings.Cut(text, ":")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" || strings.ContainsAny(name, " \t") {
-			return nil, fmt.Errorf("%q is no header line; write it as `Name: value`", line)
+			return nil, fmt.Errorf("%q is not a header line: write it as `Name: value`", line)
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}
