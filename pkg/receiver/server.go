@@ -32,6 +32,10 @@ const (
 	DefaultGrace = 10 * time.Second
 )
 
+// reservedDescriptors is how many descriptors connections leave to the rest of
+// the process, at most.
+const reservedDescriptors = 256
+
 // lastWord is how long a stopping Server waits for requests that are on their
 // way already.
 const lastWord = time.Second
@@ -48,7 +52,9 @@ type ServerOptions struct {
 	TLS *tls.Config
 	// MaxConns is how many connections may be open. At the limit a new one
 	// replaces one that brought no request, or else the one that has been idle
-	// longest, and never one whose request is in progress.
+	// longest, and never one whose request is in progress. The process's limit
+	// of descriptors may lower it, so that the store, the target and the log
+	// have some too.
 	MaxConns          int
 	MaxHeaderBytes    int
 	ReadHeaderTimeout time.Duration
@@ -84,6 +90,8 @@ type Server struct {
 // NewServer returns a Server.
 func NewServer(o ServerOptions) *Server {
 	setDefault(&o.MaxConns, defaultMaxConns)
+	limit := descriptorLimit()
+	o.MaxConns = min(o.MaxConns, max(1, limit-min(limit/4, reservedDescriptors)))
 	setDefault(&o.MaxHeaderBytes, defaultMaxHeaderBytes)
 	setDefault(&o.ReadHeaderTimeout, defaultReadHeaderTimeout)
 	setDefault(&o.ReadTimeout, defaultReadTimeout)

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package receiver
+
+// descriptorLimit returns how many descriptors this process may have open.
+func descriptorLimit() int { return 1 << 30 }
