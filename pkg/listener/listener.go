@@ -115,9 +115,10 @@ type Ports struct {
 
 // Serve receives events until ctx is done, and then finishes the requests and
 // attempts in progress. It calls open once events can be answered: a delivery
-// that waits on an open port runs out of Mender's 10 s. Serve returns within Grace and about two seconds more: nil,
-// receiver.ErrCutOff if requests took longer, or the reason why it ended by
-// itself. It closes the ports and the store.
+// that waits on an open port runs out of Mender's 10 s. Serve returns within
+// Grace and about two seconds more: nil, receiver.ErrCutOff if requests took
+// longer, or the reason why it ended by itself. It closes the ports and the
+// store.
 func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
 	defer stop()

@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +66,34 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+	for _, name := range documented(t) {
+		if !strings.Contains(text, "# TYPE "+name+" ") {
+			t.Errorf("docs name %s", name)
+		}
+	}
 	if t.Failed() {
 		t.Log(text)
 	}
+}
+
+// documented returns the metrics that the docs, alerts and dashboards name.
+func documented(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	err := fs.WalkDir(os.DirFS("../../docs"), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join("../../docs", path))
+		for _, name := range regexp.MustCompile(`mender_webhooks_[a-z_]+`).FindAllString(string(text), -1) {
+			names = append(names, strings.TrimSuffix(name, "_bucket"))
+		}
+		return err
+	})
+	if err != nil || len(names) == 0 {
+		t.Fatal(len(names), err)
+	}
+	return names
 }
 
 func checkConventions(t *testing.T, text string) {
