@@ -77,7 +77,7 @@ func TestDoctorReceiver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, authority := tlsServer(t, test.lasts, test.handler)
-			d := &access.Doctor{App: &cli.App{Now: time.Now}, PublicRoots: x509.NewCertPool()}
+			d := &access.Doctor{App: &cli.App{Now: time.Now, ExitCode: exitCode}, PublicRoots: x509.NewCertPool()}
 			if test.trusted {
 				d.PublicRoots.AppendCertsFromPEM(authority)
 			}
@@ -95,7 +95,7 @@ func TestDoctorReceiver(t *testing.T) {
 
 func TestDoctorAddress(t *testing.T) {
 	t.Parallel()
-	d := &access.Doctor{App: &cli.App{Now: time.Now}}
+	d := &access.Doctor{App: &cli.App{Now: time.Now, ExitCode: exitCode}}
 	for host, want := range map[string]access.Health{
 		"203.0.113.7": access.Healthy, "10.0.0.1": access.Warning, "[::1]": access.Warning, "[::ffff:192.168.0.1]": access.Warning,
 		"169.254.169.254": access.Warning, "localhost": access.Warning, "receiver.invalid": access.Unknowing,
@@ -120,11 +120,9 @@ type machine struct {
 func (m machine) run(args ...string) (code int, out, said string) {
 	m.t.Helper()
 	var stdout, stderr bytes.Buffer
-	a := &cli.App{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Now: m.now,
+	a := &cli.App{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Now: m.now, ExitCode: exitCode,
 		Env: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok }}
-	root := newRootCmd(a)
-	root.SetArgs(args)
-	code = a.Report(root.ExecuteContext(context.Background()))
+	code = run(context.Background(), a, args, nil)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -150,22 +148,22 @@ func newMachine(t *testing.T, o sandbox.Options) machine {
 func TestDoctorTransport(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
-	if code, out, _ := m.run("doctor"); code != cli.ExitNotFound || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
+	if code, out, _ := m.run("doctor"); code != 3 || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
 		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
-	if code, out, _ := m.run("doctor"); code != cli.ExitServer || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
+	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
 		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
 	}
-	if code, out, _ := m.run("doctor", "--skip-verify"); code != cli.ExitNotFound || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
+	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
 	// Other commands say it each time.
-	if code, _, said := m.run("list", "--skip-verify"); code != cli.ExitOK || !strings.Contains(said, "warning: the server's certificate is not checked") {
+	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not checked") {
 		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
 	}
 	m.env["MENDER_CA_CERT"] = m.env["HOME"] + "/none.pem"
-	if code, out, _ := m.run("doctor"); code != cli.ExitUsage || !strings.Contains(out, "✗  tls          --ca-cert") {
+	if code, out, _ := m.run("doctor"); code != 2 || !strings.Contains(out, "✗  tls          --ca-cert") {
 		t.Errorf("no such file: exit code %d\n%s", code, out)
 	}
 }

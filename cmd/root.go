@@ -41,25 +41,30 @@ type Streams = cli.Streams
 func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool),
 	catch func(context.Context) (context.Context, context.CancelFunc),
 ) int {
-	a := &cli.App{In: s.In, Out: s.Out, Err: s.Err, Env: lookupEnv, Now: time.Now}
+	return run(ctx, &cli.App{In: s.In, Out: s.Out, Err: s.Err, Env: lookupEnv, Now: time.Now, ExitCode: exitCode}, args, catch)
+}
+
+func run(ctx context.Context, a *cli.App, args []string, catch func(context.Context) (context.Context, context.CancelFunc)) int {
 	root := newRootCmd(a)
 	release := func() {}
-	if catch != nil {
-		root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-			caught, stop := catch(cmd.Context())
-			cmd.SetContext(caught)
-			release = stop
+	root.PersistentPreRunE = func(cmd *cobra.Command, given []string) error {
+		if err := a.Begin(cmd, given, args); err != nil || catch == nil {
+			return err
 		}
+		ctx, release = catch(ctx)
+		cmd.SetContext(ctx)
+		return nil
 	}
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		a.AddCompletions(root)
 	}
 	root.SetArgs(args)
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Stdout())
+	root.SetErr(a.Err)
 	defer func() { release() }()
-	return a.Report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	return report(ctx, a, err)
 }
 
 // NewRootCmd returns the command tree for generating docs and completions.
@@ -95,7 +100,7 @@ New here? ` + "`mender-webhooks demo`" + ` shows a complete round trip on this m
 	root.SetUsageFunc(a.PrintUsage)
 
 	global := root.PersistentFlags()
-	global.StringVarP(&a.Flags.Output, "output", "o", "", "`FORMAT` of the output: table, json, jsonl, yaml, name or none")
+	global.StringVarP(&a.Flags.Output, "output", "o", "", "`FORMAT` of the output, one of those in the command's help")
 	global.StringVar(&a.Flags.Jq, "jq", "", "filter JSON output with a jq `EXPRESSION`")
 	global.BoolVarP(&a.Flags.Quiet, "quiet", "q", false, "say nothing but errors on stderr")
 	global.BoolVar(&a.Flags.NoColor, "no-color", false, "no colour, even on a terminal (like NO_COLOR)")

@@ -50,9 +50,10 @@ func settingsHelp() string {
 func newConfigListCmd(a *cli.App) *cobra.Command {
 	profiles := false
 	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the settings, and where each comes from",
+		Use:         "list",
+		Annotations: cli.PrintsResult(),
+		Aliases:     []string{"ls"},
+		Short:       "List the settings, and where each comes from",
 		Long: `List the settings in force, and where each comes from: a flag, the environment,
 the profile, mender-cli's files, or the default. With --profiles, list the
 config file's profiles instead, and which of them have a token from login.`,
@@ -159,8 +160,9 @@ func (s profileSummary) row() []string {
 
 func newConfigGetCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "get SETTING",
-		Short: "Print the value of a setting",
+		Use:         "get SETTING",
+		Annotations: cli.PrintsID(),
+		Short:       "Print the value of a setting",
 		Long: `Print the value of a setting that is in force, wherever it comes from, alone on
 stdout. A token is not told.`,
 		Example: "  mender-webhooks config get server\n  mender-webhooks config get request-timeout --profile lab",
@@ -175,7 +177,7 @@ stdout. A token is not told.`,
 }
 
 func runConfigGet(a *cli.App, key string) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
@@ -208,13 +210,14 @@ func unknownSetting(key string) error {
 
 func newConfigPathCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "path",
-		Short:   "Print the path of the config file",
-		Long:    "Print the path of the config file, whether or not it exists, and whatever is in it.",
-		Example: `  "$EDITOR" "$(mender-webhooks config path)"`,
-		Args:    cli.Args(0, 0, "no arguments"),
+		Use:         "path",
+		Annotations: cli.PrintsID(),
+		Short:       "Print the path of the config file",
+		Long:        "Print the path of the config file, whether or not it exists, and whatever is in it.",
+		Example:     `  "$EDITOR" "$(mender-webhooks config path)"`,
+		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
-			p, err := a.IDPrinter()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}

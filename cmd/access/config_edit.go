@@ -73,11 +73,13 @@ func newConfigUnsetCmd(a *cli.App) *cobra.Command {
 the whole profile. A token that login keeps for it stays until logout.`,
 		Example: "  mender-webhooks config unset ca-cert\n  mender-webhooks config unset --all --profile lab",
 		Args: func(cmd *cobra.Command, given []string) error {
+			least := 1
 			if all {
-				return cli.Args(0, 0, "no setting together with --all")(cmd, given)
+				least = 0
 			}
-			return cli.Args(1, 1, "the name of a setting, or --all")(cmd, given)
+			return cli.Args(least, 1, "the name of a setting, or --all")(cmd, given)
 		},
+		PreRunE: cli.Rules{Against: map[string][]string{"all": {"SETTING"}}}.Check,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return config.ProfileKeys(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -97,7 +99,7 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 	file := config.NewFile(set.ConfigFile)
 	if err := file.Unset(ctx, set.Profile, key); err != nil {
 		if errors.Is(err, config.ErrNotSet) {
-			return &cli.CliError{Code: cli.ExitNotFound, Err: err, Hint: "`mender-webhooks config list --profiles` shows the profiles"}
+			return cli.Hinted(cli.Failf(cli.ExitNotFound, "%w", err), "`mender-webhooks config list --profiles` shows the profiles")
 		}
 		return err
 	}

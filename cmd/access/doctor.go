@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -58,6 +59,7 @@ type finding struct {
 	Next string `json:"next,omitempty"`
 	// Code is the exit code that a failure comes to.
 	Code int `json:"code,omitempty"`
+	kind fault.Kind
 }
 
 func good(check, format string, args ...any) finding {
@@ -68,8 +70,8 @@ func doubtful(check, next, format string, args ...any) finding {
 	return finding{Check: check, Status: Warning, Finding: fmt.Sprintf(format, args...), Next: next}
 }
 
-func bad(code int, check, next, format string, args ...any) finding {
-	return finding{Check: check, Status: Failed, Finding: fmt.Sprintf(format, args...), Next: next, Code: code}
+func bad(kind fault.Kind, check, next, format string, args ...any) finding {
+	return finding{Check: check, Status: Failed, Finding: fmt.Sprintf(format, args...), Next: next, kind: kind}
 }
 
 func unknown(check, format string, args ...any) finding {
@@ -89,8 +91,9 @@ func left(why string, checks ...string) []finding {
 func NewDoctorCmd(a *cli.App) *cobra.Command {
 	probe := false
 	cmd := &cobra.Command{
-		Use:   "doctor [ID]",
-		Short: "Check everything between here and a working webhook",
+		Use:         "doctor [ID]",
+		Annotations: cli.PrintsResult(),
+		Short:       "Check everything between here and a working webhook",
 		Long: `Check, one after the other: the settings, the server's name, its certificate and
 clock, the token and what it may do, the integration, its URL, the secret, and
 how the last deliveries went. Each check is a line with a mark, what was found,
@@ -131,7 +134,14 @@ type Doctor struct {
 	findings    []finding
 }
 
-func (d *Doctor) add(findings ...finding) { d.findings = append(d.findings, findings...) }
+func (d *Doctor) add(findings ...finding) {
+	for _, f := range findings {
+		if f.Status == Failed {
+			f.Code = d.App.ExitCode(f.kind)
+		}
+		d.findings = append(d.findings, f)
+	}
+}
 
 func runDoctor(ctx context.Context, a *cli.App, arg string, probe bool) error {
 	p, err := a.Printer()
@@ -146,27 +156,30 @@ func runDoctor(ctx context.Context, a *cli.App, arg string, probe bool) error {
 	if err := p.Print(d.view()); err != nil {
 		return err
 	}
-	code, failures, warnings := d.verdict()
+	kind, failures, warnings := d.verdict()
 	a.Say("%s, %s", cli.Plural(failures, "failure"), cli.Plural(warnings, "warning"))
-	return cli.Silently(code)
+	if failures > 0 {
+		return &cli.Silent{Kind: kind}
+	}
+	return nil
 }
 
-// verdict is the exit code of the first failure, which tends to be the cause
+// verdict is the kind of the first failure, which tends to be the cause
 // of the others.
-func (d *Doctor) verdict() (code, failures, warnings int) {
+func (d *Doctor) verdict() (kind fault.Kind, failures, warnings int) {
 	for _, f := range d.findings {
 		switch f.Status {
 		case Failed:
 			failures++
-			if code == 0 {
-				code = f.Code
+			if kind == fault.Unspecified {
+				kind = f.kind
 			}
 		case Warning:
 			warnings++
 		case Healthy, skipped, Unknowing:
 		}
 	}
-	return code, failures, warnings
+	return kind, failures, warnings
 }
 
 func (f finding) next() string {
@@ -229,7 +242,7 @@ func (d *Doctor) examine(ctx context.Context, arg string) {
 	set, err := d.App.Settings()
 	if err != nil {
 		f := cli.Classify(err)
-		d.add(bad(f.Code, checkSettings, f.Hint, "%s", f.Message))
+		d.add(bad(f.Kind, checkSettings, f.Hint, "%s", f.Message))
 		d.add(left("the settings come first", checkName, checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
 		return
 	}

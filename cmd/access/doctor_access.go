@@ -28,7 +28,7 @@ func (d *Doctor) examineAccess(ctx context.Context, set *config.Settings) (*mend
 	refused := errors.Is(err, mender.ErrUnauthorized) || errors.Is(err, mender.ErrForbidden)
 	if err != nil && !refused {
 		f := cli.Classify(err)
-		d.add(bad(f.Code, checkServer, f.Hint, "%s", f.Message))
+		d.add(bad(f.Kind, checkServer, f.Hint, "%s", f.Message))
 		d.add(left("the server comes first", checkClock, checkToken, checkPermission, checkIntegration)...)
 		return nil, false
 	}
@@ -95,7 +95,7 @@ func (d *Doctor) permission(ctx context.Context, client *mender.Client, err erro
 		if errors.Is(err, mender.ErrForbidden) {
 			f.Hint = d.App.RoleHint()
 		}
-		return bad(f.Code, checkPermission, f.Hint, "%s", f.Message)
+		return bad(f.Kind, checkPermission, f.Hint, "%s", f.Message)
 	}
 	me, err := client.Me(ctx)
 	switch {

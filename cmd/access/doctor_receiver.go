@@ -47,7 +47,7 @@ func findHook(all []mender.Integration, arg string) (mender.Integration, finding
 	i, err := cli.PickIntegration(all, arg)
 	if err != nil {
 		f := cli.Classify(err)
-		return i, bad(f.Code, checkIntegration, f.Hint, "%s", f.Message)
+		return i, bad(f.Kind, checkIntegration, f.Hint, "%s", f.Message)
 	}
 	if i.Provider != mender.ProviderWebhook || i.Credentials.HTTP == nil {
 		return i, bad(cli.ExitConflict, checkIntegration, "a webhook can take its place only after `mender-webhooks delete "+i.ID+"`",
@@ -61,7 +61,7 @@ func (d *Doctor) secret(ctx context.Context, set *config.Settings, i mender.Inte
 	given, err := config.ResolveSecret(config.Input{LookupEnv: d.App.Env})
 	if err != nil {
 		f := cli.Classify(err)
-		return webhook.Secret{}, bad(f.Code, checkSecret, f.Hint, "%s", f.Message)
+		return webhook.Secret{}, bad(f.Kind, checkSecret, f.Hint, "%s", f.Message)
 	}
 	known, from := given.Secret, given.From
 	if known.IsZero() {
@@ -72,7 +72,7 @@ func (d *Doctor) secret(ctx context.Context, set *config.Settings, i mender.Inte
 		}
 		if err != nil {
 			f := cli.Classify(err)
-			return webhook.Secret{}, bad(f.Code, checkSecret, f.Hint, "%s", f.Message)
+			return webhook.Secret{}, bad(f.Kind, checkSecret, f.Hint, "%s", f.Message)
 		}
 	}
 	switch {
@@ -201,7 +201,7 @@ func (d *Doctor) deliveries(ctx context.Context, client *mender.Client, id strin
 	switch {
 	case err != nil:
 		f := cli.Classify(err)
-		return bad(f.Code, checkDeliveries, f.Hint, "%s", f.Message)
+		return bad(f.Kind, checkDeliveries, f.Hint, "%s", f.Message)
 	case s.Deliveries == 0:
 		return unknown(checkDeliveries, "none in the log of the last day: no device changed, or every delivery ran into the 10 seconds")
 	case s.Failures == 0:

@@ -47,6 +47,9 @@ runs often therefore better uses a personal access token: see ` + "`token create
   mender-webhooks login --username admin@example.com --password-stdin < password
   mender-webhooks login --token-stdin < personal-access-token`,
 		Args: cli.Args(0, 0, "no arguments, only flags"),
+		PreRunE: cli.Rules{Against: map[string][]string{
+			"token-stdin": {"username", "password-stdin", "2fa-code"},
+		}}.Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runLogin(cmd.Context(), a, o)
 		},
@@ -60,17 +63,7 @@ runs often therefore better uses a personal access token: see ` + "`token create
 	return cmd
 }
 
-func (o loginOptions) check() error {
-	if o.tokenStdin && (o.passwordStdin || o.username != "" || o.code != "") {
-		return cli.Usagef("--token-stdin goes without --username, --password-stdin and --2fa-code: the token says whose it is")
-	}
-	return nil
-}
-
 func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
-	if err := o.check(); err != nil {
-		return err
-	}
 	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
 	if err != nil {
 		return err

@@ -37,12 +37,13 @@ Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
 
 func newSecretListCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List which secrets are kept, not the secrets",
-		Long:    "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
-		Example: "  mender-webhooks secret list",
-		Args:    cli.Args(0, 0, "no arguments"),
+		Use:         "list",
+		Annotations: cli.PrintsResult(),
+		Aliases:     []string{"ls"},
+		Short:       "List which secrets are kept, not the secrets",
+		Long:        "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
+		Example:     "  mender-webhooks secret list",
+		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			return runSecretList(a)
 		},
@@ -87,8 +88,9 @@ func runSecretList(a *cli.App) error {
 
 func newSecretShowCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show [ID]",
-		Short: "Print a webhook's secret",
+		Use:         "show [ID]",
+		Annotations: cli.PrintsID(),
+		Short:       "Print a webhook's secret",
 		Long: `Print the secret that is kept for a webhook of the server in use, in hexadecimal
 and alone on stdout, so that it can be piped to where the receiver reads it.
 Without an ID the only one that is kept for the server is meant. The server is
@@ -116,7 +118,7 @@ type shownSecret struct {
 }
 
 func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

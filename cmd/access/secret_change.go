@@ -18,8 +18,9 @@ import (
 func newSecretSetCmd(a *cli.App) *cobra.Command {
 	flags := cli.SecretFlags{}
 	cmd := &cobra.Command{
-		Use:   "set [ID]",
-		Short: "Keep a webhook's secret that was set elsewhere",
+		Use:         "set [ID]",
+		Annotations: cli.PrintsID(),
+		Short:       "Keep a webhook's secret that was set elsewhere",
 		Long: `Keep the secret of a webhook that was set up elsewhere, in the web UI or on
 another machine, so that it is found here. The secret comes from --secret-file,
 from MENDER_WEBHOOK_SECRET, or is asked for on a terminal.
@@ -40,7 +41,7 @@ the webhook's URL, or left out for the only webhook.`,
 }
 
 func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg string) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
@@ -102,8 +103,9 @@ func askWebhookSecret(ctx context.Context, a *cli.App) (webhook.Secret, error) {
 func newSecretForgetCmd(a *cli.App) *cobra.Command {
 	yes, old := false, false
 	cmd := &cobra.Command{
-		Use:   "forget [ID]",
-		Short: "Forget a webhook's secret",
+		Use:         "forget [ID]",
+		Annotations: cli.PrintsID(),
+		Short:       "Forget a webhook's secret",
 		Long: `Forget the secret that is kept for a webhook of the server in use. It may be the
 only copy, so it asks on a terminal, and needs --yes elsewhere. With --old only
 the secrets before the newest one are forgotten, which ends a change of

@@ -34,9 +34,10 @@ tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
 
 func newTokenListCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the personal access tokens",
+		Use:         "list",
+		Annotations: cli.PrintsResult(),
+		Aliases:     []string{"ls"},
+		Short:       "List the personal access tokens",
 		Long: `List the personal access tokens of the user who is logged in. The tokens
 themselves are shown by nobody: the server tells each only once, when it is
 made. "Last used" is exact to five minutes.`,
@@ -103,8 +104,9 @@ func inUse(set *config.Settings) string {
 func newTokenRevokeCmd(a *cli.App) *cobra.Command {
 	yes := false
 	cmd := &cobra.Command{
-		Use:   "revoke TOKEN...",
-		Short: "Revoke personal access tokens",
+		Use:         "revoke TOKEN...",
+		Annotations: cli.PrintsID(),
+		Short:       "Revoke personal access tokens",
 		Long: `Revoke personal access tokens, by name or id. Whatever uses them is logged out
 at once, and no token can be brought back. It asks on a terminal, and needs --yes
 elsewhere.`,
@@ -119,7 +121,7 @@ elsewhere.`,
 }
 
 func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

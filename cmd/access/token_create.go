@@ -20,8 +20,9 @@ const defaultExpiry = "90d"
 func newTokenCreateCmd(a *cli.App) *cobra.Command {
 	expires := ""
 	cmd := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Make a personal access token, for a pipeline",
+		Use:         "create NAME",
+		Annotations: cli.PrintsID(),
+		Short:       "Make a personal access token, for a pipeline",
 		Long: `Make a personal access token and print it, alone, on stdout, so that it can be
 piped into a store of secrets. Nobody can show it again later. It may do what
 the user may who is logged in.`,
@@ -45,7 +46,7 @@ type createdToken struct {
 }
 
 func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

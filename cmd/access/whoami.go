@@ -33,8 +33,9 @@ type tokenSummary struct {
 // NewWhoamiCmd returns the whoami command.
 func NewWhoamiCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "whoami",
-		Short: "Show who is logged in where, and until when",
+		Use:         "whoami",
+		Annotations: cli.PrintsResult(),
+		Short:       "Show who is logged in where, and until when",
 		Long: `Ask the server whose token this is, and show the user with its roles and the
 organization with its plan, as far as the server has any (Mender Open Source has
 not), where the token comes from, and when it expires.`,

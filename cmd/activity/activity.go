@@ -37,8 +37,9 @@ type activityOptions struct {
 func NewActivityCmd(a *cli.App) *cobra.Command {
 	o := activityOptions{}
 	cmd := &cobra.Command{
-		Use:   "activity [EVENT-ID]",
-		Short: "Show what Mender sent, and how it went",
+		Use:         "activity [EVENT-ID]",
+		Annotations: cli.Prints(output.Formats()...),
+		Short:       "Show what Mender sent, and how it went",
 		Long: `Show the events in Mender's log, newest first, and how the delivery of each
 went. With an id, or the beginning of one, show that event whole.
 
@@ -60,9 +61,10 @@ is logged.`,
   mender-webhooks activity --wait-for type=device-status-changed,status=accepted --timeout 5m
   mender-webhooks activity --follow --forward-to 3000 --forward-secret-file app.secret
   mender-webhooks activity --stats --since 24h`,
-		Args: cli.Args(0, 1, "at most one event's id"),
+		Args:    cli.Args(0, 1, "at most one event's id"),
+		PreRunE: activityRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cmp.Or(o.checkMode(cmd.Flags().Changed, args), o.follow.check(), o.check()); err != nil {
+			if err := cmp.Or(o.follow.check(), o.check()); err != nil {
 				return err
 			}
 			switch {

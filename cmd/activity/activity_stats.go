@@ -23,7 +23,7 @@ type activityStats struct {
 }
 
 func runStats(ctx context.Context, a *cli.App, o activityOptions) error {
-	p, err := a.Open(output.Table, false, output.Table, output.JSON, output.JSONL, output.YAML)
+	p, err := a.PrinterOf(output.Table, output.JSON, output.JSONL, output.YAML)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -26,8 +25,9 @@ type redeliverOptions struct {
 func NewRedeliverCmd(a *cli.App) *cobra.Command {
 	o := redeliverOptions{}
 	cmd := &cobra.Command{
-		Use:   "redeliver (EVENT-ID... | --failed [--since AGE])",
-		Short: "Send events again, from Mender's log or from listen's store",
+		Use:         "redeliver (EVENT-ID... | --failed [--since AGE])",
+		Annotations: cli.PrintsResult(),
+		Short:       "Send events again, from Mender's log or from listen's store",
 		Long: `Send events again: by id, or all events in Mender's log that failed.
 
 An event from the log is rebuilt. Its id, type and data are the same, but its
@@ -43,6 +43,16 @@ already counts as delivered. The exit code is 1 if an event was not delivered.`,
   mender-webhooks redeliver --failed --since 1d --dry-run
   mender-webhooks redeliver 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --to http://localhost:3000/hook`,
 		Args: cli.Args(0, -1, "event ids"),
+		PreRunE: cli.Rules{
+			Against: map[string][]string{
+				"EVENT-ID": {"failed"},
+				"store":    {"nats", "nats-context", "failed"},
+				"nats":     {"failed"}, "nats-context": {"failed"},
+			},
+			Needs: cli.NatsNeeds(map[string][]string{
+				"since": {"failed"}, "until": {"failed"}, "type": {"failed"}, "device": {"failed"},
+			}),
+		}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRedeliver(cmd.Context(), a, o, args)
 		},
@@ -71,10 +81,6 @@ func (o *redeliverOptions) checkRedeliver(ids []string) error {
 	switch {
 	case len(ids) == 0 && !o.failed:
 		return cli.Hinted(cli.Usagef("redeliver requires event ids or --failed"), "list failed events with `mender-webhooks activity --failed`")
-	case len(ids) > 0 && o.failed:
-		return cli.Usagef("pass event ids or --failed, not both")
-	case o.stored() && o.failed:
-		return cli.Hinted(cli.Usagef("--failed applies only to Mender's log"), "retry the store's dead letters with `mender-webhooks queue retry --all`")
 	case o.stored() && o.to == "":
 		return cli.Usagef("--store and --nats require --to URL")
 	case o.to != "":
@@ -87,7 +93,7 @@ func (o *redeliverOptions) checkRedeliver(ids []string) error {
 }
 
 func runRedeliver(ctx context.Context, a *cli.App, o redeliverOptions, ids []string) error {
-	p, err := a.Open(output.Table, false, output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
@@ -31,11 +32,13 @@ type App struct {
 	Out, Err io.Writer
 	Env      func(string) (string, bool)
 	Now      func() time.Time
+	ExitCode func(fault.Kind) int
 	Flags    globalFlags
 	cached   *config.Settings
 	secrets  *secret.Store
 	// saidIgnored: the user knows which stored secrets are not used.
 	saidIgnored bool
+	formats     []output.Format // of the command that runs
 
 	// settingFlags are those that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
@@ -87,51 +90,8 @@ func (a *App) OutWidth() int {
 	return width
 }
 
-// Open checks --output and --jq against what the command can print, and
-// prints as fallback where no --output is given. Commands ask for it before
-// anything is sent, so that a typo there changes nothing. Endless is for
-// streams that only the user ends.
-func (a *App) Open(fallback output.Format, endless bool, accepted ...output.Format) (*output.Printer, error) {
-	format := fallback
-	if a.Flags.Output != "" {
-		var err error
-		if format, err = output.ParseFormat(a.Flags.Output, accepted...); err != nil {
-			return nil, Usagef("--output: %w", err)
-		}
-	}
-	p, err := output.New(a.Out, output.Options{
-		Format: format, JQ: a.Flags.Jq, Endless: endless,
-		Color: a.colored(a.Out), Terminal: IsTerminal(a.Out), Width: a.OutWidth(),
-	})
-	if err != nil {
-		return nil, Usagef("%w", err)
-	}
-	return p, nil
-}
-
-// Printer is for commands with one result.
-func (a *App) Printer() (*output.Printer, error) {
-	return a.Open(output.Table, false, output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
-}
-
-// IDPrinter is for commands whose result is an id, which is what a script
-// wants of them.
-func (a *App) IDPrinter() (*output.Printer, error) {
-	if a.Flags.Jq != "" {
-		return a.Printer()
-	}
-	return a.Open(output.Name, false, output.JSON, output.JSONL, output.YAML, output.Name)
-}
-
-// StreamPrinter is for what has no end of its own: where nobody looks at it,
-// the default is an object a line.
-func (a *App) StreamPrinter() (*output.Printer, error) {
-	fallback := output.JSONL
-	if IsTerminal(a.Out) {
-		fallback = output.Table
-	}
-	return a.Open(fallback, true, output.Table, output.JSONL, output.Name, output.None)
-}
+// Stdout returns stdout for what no printer prints.
+func (a *App) Stdout() io.Writer { return output.Stdout(a.Out) }
 
 // Details lays out a single object: the values that are there, in order.
 func Details(rows [][2]string) []output.Field {

@@ -139,11 +139,7 @@ func (a *App) completeProfiles(*cobra.Command, []string, string) ([]string, cobr
 }
 
 func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	formats := output.Formats()
-	if cmd.Name() == "listen" { // a stream, and that alone
-		formats = []output.Format{output.Table, output.JSONL, output.Name, output.None}
-	}
-	return StringsOf(formats), cobra.ShellCompDirectiveNoFileComp
+	return StringsOf(Formats(cmd)), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeConditions completes what --wait-for takes, one condition after the

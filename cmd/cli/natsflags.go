@@ -43,19 +43,19 @@ func (n *NatsFlags) Register(f *pflag.FlagSet, usage string) {
 	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: the `PREFIX` with which subjects and streams begin, so that several share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 
+// NatsNeeds adds to needs what the flags of a cluster require.
+func NatsNeeds(needs map[string][]string) map[string][]string {
+	for _, name := range []string{"nats-creds", "nats-nkey", "nats-ca", "nats-cert", "nats-key", "subject-prefix"} {
+		needs[name] = []string{"nats", "nats-context"}
+	}
+	return needs
+}
+
 // Given reports whether a cluster is meant.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
 
 // Check reports what is wrong with the flags, before anything is sent.
 func (n *NatsFlags) Check() error {
-	if !n.Given() {
-		for _, value := range []string{n.creds, n.nkey, n.ca, n.cert, n.key, n.prefix} {
-			if value != "" {
-				return Usagef("--nats-creds, --nats-nkey, --nats-ca, --nats-cert, --nats-key and --subject-prefix are for --nats")
-			}
-		}
-		return nil
-	}
 	for _, text := range n.urls {
 		if u, err := url.Parse(text); (err == nil && u.User != nil) || (err != nil && strings.Contains(text, "@")) {
 			return Hinted(Usagef("--nats: a URL with a user or a password can be seen by other users of this machine"),

@@ -142,7 +142,7 @@ func (a *App) ReadSecretInput(ctx context.Context, question string) (string, err
 	if IsTerminal(a.In) {
 		return a.AskSecret(ctx, question)
 	}
-	text, err := a.ReadInput("-", maxTypedSecret)
+	text, err := a.ReadText(ctx, "-", maxTypedSecret)
 	if err != nil {
 		return "", err
 	}

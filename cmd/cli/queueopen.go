@@ -27,8 +27,6 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 		return nil, err
 	}
 	switch {
-	case o.Store != "" && o.Nats.Given():
-		return nil, Usagef("give --store or --nats, not both")
 	case o.Store == "" && o.Nats.Given():
 		return o.Nats.attach(ctx, a)
 	case o.Store == "":

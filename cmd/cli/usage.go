@@ -134,6 +134,9 @@ func (a *App) PrintUsage(cmd *cobra.Command) error {
 	if own := cmd.LocalFlags(); own.HasAvailableFlags() {
 		fmt.Fprintf(out, "\nFlags:\n%s\n", strings.TrimRight(own.FlagUsagesWrapped(width), " \n"))
 	}
+	if declared := cmd.Annotations[formatsKey]; declared != "" {
+		fmt.Fprintf(out, "\nOutput formats (-o): %s\n", declared)
+	}
 	if cmd.HasAvailableInheritedFlags() {
 		fmt.Fprintf(out, "\nFlags of all commands, which `%s --help` explains:\n", cmd.Root().Name())
 		for _, line := range Filled(flagNames(cmd.InheritedFlags()), width-2) {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,52 +62,30 @@ func CheckURL(flag, text string) error {
 	return nil
 }
 
-// ReadInput reads a file the user named, or stdin for "-". More than limit
-// bytes are an error.
-func (a *App) ReadInput(name string, limit int64) ([]byte, error) {
-	in := a.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			var path *fs.PathError
-			if errors.As(err, &path) {
-				err = path.Err
-			}
-			return nil, Usagef("can't read %s: %w", name, err)
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	switch {
-	case err != nil:
-		return nil, Usagef("read %s: %w", InputName(name), err)
-	case int64(len(data)) > limit:
-		return nil, Usagef("%s is larger than %d bytes", InputName(name), limit)
-	}
-	return data, nil
-}
-
-// ReadText reads text that the user named, or stdin for "-": UTF-8, without a
-// byte order mark. More than limit bytes are an error.
+// ReadText reads the text of a file the user named, or of stdin for "-": UTF-8,
+// without a byte order mark. More than limit bytes are an error.
 func (a *App) ReadText(ctx context.Context, name string, limit int64) ([]byte, error) {
 	text, err := textfile.Read(ctx, name, a.In, limit)
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return nil, Usagef("can't read %s: %w", textfile.Name(name), path.Err)
-	case err != nil && ctx.Err() == nil:
-		return nil, Usagef("%w", err)
-	}
-	return text, err
+	return text, inputError(ctx, name, err)
 }
 
-// InputName names an input in messages: stdin for "-".
-func InputName(name string) string {
-	if name == "-" {
-		return "stdin"
+// ReadBytes is ReadText for input whose bytes must not change.
+func (a *App) ReadBytes(ctx context.Context, name string, limit int64) ([]byte, error) {
+	data, err := textfile.ReadBytes(ctx, name, a.In, limit)
+	return data, inputError(ctx, name, err)
+}
+
+func inputError(ctx context.Context, name string, err error) error {
+	var path *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &path):
+		return Usagef("can't read %s: %w", name, path.Err)
 	}
-	return name
+	return Usagef("%w", err)
 }
 
 // ParseAge reads 90s, 2h or 7d: a duration as Go writes it, or a number of

@@ -33,8 +33,9 @@ type applyOptions struct {
 func NewApplyCmd(a *cli.App) *cobra.Command {
 	o := applyOptions{}
 	cmd := &cobra.Command{
-		Use:   "apply -f FILE",
-		Short: "Make the server match a file",
+		Use:         "apply -f FILE",
+		Annotations: cli.PrintsResult(),
+		Short:       "Make the server match a file",
 		Long: `Make the server match a file of integrations, and say beforehand what that
 takes. The whole file is checked before anything is sent; then the plan is
 shown, and carried out after a yes: on a terminal it is asked for, elsewhere it
@@ -51,7 +52,8 @@ this machine; where there is none, the secret is set anew, unless
 		Example: `  mender-webhooks apply -f webhooks.yaml --dry-run
   mender-webhooks apply -f webhooks.yaml --yes
   mender-webhooks export | mender-webhooks apply -f - --dry-run --exit-code`,
-		Args: cli.Args(0, 0, "no arguments; the file is -f FILE"),
+		Args:    cli.Args(0, 0, "no arguments; the file is -f FILE"),
+		PreRunE: cli.Rules{Needs: map[string][]string{"exit-code": {"dry-run"}}}.Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runApply(cmd.Context(), a, o)
 		},
@@ -77,8 +79,6 @@ func (o applyOptions) check() error {
 		return cli.Usagef("-f is given %d times; apply takes one file", len(o.files))
 	case len(o.files) == 0 || o.files[0] == "":
 		return cli.Hinted(cli.Usagef("apply needs -f FILE"), "`mender-webhooks export` writes one for what the server has")
-	case o.exitCode && !o.dryRun:
-		return cli.Usagef("--exit-code is for --dry-run")
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func finishDryRun(a *cli.App, p *output.Printer, o applyOptions, plan *provision
 	}
 	a.Say("%s", summary(plan))
 	if o.exitCode && plan.Changes {
-		return cli.Silently(cli.ExitDiffers)
+		return &cli.Silent{Kind: cli.ExitDiffers}
 	}
 	return nil
 }

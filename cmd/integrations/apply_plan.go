@@ -21,7 +21,7 @@ func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 		}
 		return p.Print(view)
 	}
-	_, err := io.WriteString(a.Out, strings.Join(planLines(plan, a.OutStyle()), "\n")+"\n")
+	_, err := io.WriteString(a.Stdout(), strings.Join(planLines(plan, a.OutStyle()), "\n")+"\n")
 	return err
 }
 

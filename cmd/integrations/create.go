@@ -32,8 +32,9 @@ type createOptions struct {
 func NewCreateCmd(a *cli.App) *cobra.Command {
 	o := createOptions{}
 	cmd := &cobra.Command{
-		Use:   "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
-		Short: "Set up a webhook",
+		Use:         "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
+		Annotations: cli.PrintsID(),
+		Short:       "Set up a webhook",
 		Long: `Set up a webhook: from then on Mender's server sends an event to the URL
 whenever a device is provisioned or decommissioned, or its status changes.
 The new integration's id is printed on stdout, alone.
@@ -53,6 +54,7 @@ it; --no-store does without.`,
 			}
 			return cli.Args(0, 0, "no arguments, only flags")(cmd, given)
 		},
+		PreRunE: newSecretRules().Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCreate(cmd.Context(), a, o)
 		},
@@ -71,7 +73,7 @@ it; --no-store does without.`,
 func knownScopes() []string { return []string{"deviceauth", "inventory"} }
 
 func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,10 @@ type deleteOptions struct{ yes, noStore bool }
 func NewDeleteCmd(a *cli.App) *cobra.Command {
 	o := deleteOptions{}
 	cmd := &cobra.Command{
-		Use:     "delete [ID...]",
-		Aliases: []string{"rm"},
-		Short:   "Remove integrations",
+		Use:         "delete [ID...]",
+		Annotations: cli.PrintsID(),
+		Aliases:     []string{"rm"},
+		Short:       "Remove integrations",
 		Long: `Remove integrations. From then on Mender sends nothing and logs nothing; events
 that are in the log already stay there. A secret kept on this machine is forgotten.
 
@@ -40,7 +41,7 @@ meant, on a terminal only.`,
 }
 
 func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ import (
 // NewExportCmd returns the export command.
 func NewExportCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "export",
-		Short: "Write the server's integrations as a file for apply",
+		Use:         "export",
+		Annotations: cli.Prints(output.YAML, output.JSON),
+		Short:       "Write the server's integrations as a file for apply",
 		Long: `Write what the server has as a file that ` + "`apply`" + ` takes, with secrets as
 references to fill in, since the server does not tell them: a variable or, where
 this machine has the webhook's secret, the store. A line on stderr says what to
@@ -29,11 +30,7 @@ set.`,
 }
 
 func runExport(ctx context.Context, a *cli.App) error {
-	format := output.YAML
-	if a.Flags.Jq != "" {
-		format = output.JSON
-	}
-	p, err := a.Open(format, false, output.YAML, output.JSON)
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
@@ -62,7 +59,7 @@ func runExport(ctx context.Context, a *cli.App) error {
 		return false
 	})
 	if p.Format() == output.YAML {
-		if _, err := fmt.Fprintln(a.Out, provision.SchemaComment); err != nil {
+		if _, err := fmt.Fprintln(a.Stdout(), provision.SchemaComment); err != nil {
 			return err
 		}
 	}

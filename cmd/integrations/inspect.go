@@ -15,8 +15,9 @@ import (
 // NewInspectCmd returns the inspect command.
 func NewInspectCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "inspect [ID]",
-		Short: "Show one integration, and how its deliveries go",
+		Use:         "inspect [ID]",
+		Annotations: cli.PrintsResult(),
+		Short:       "Show one integration, and how its deliveries go",
 		Long: `Show one integration with its settings, and how its deliveries went in the
 last day as far as Mender's log tells: deliveries that ran into the server's
 10 seconds never get there.

@@ -32,6 +32,21 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.noStore, "no-store", false, "do not keep the secret on this machine")
 }
 
+// newSecretRules are those of create and update.
+func newSecretRules() cli.Rules {
+	return cli.Rules{
+		Against: map[string][]string{
+			"no-secret":       {"secret", "secret-file", "generate-secret", "rotate-secret"},
+			"generate-secret": {"secret", "secret-file"},
+			"secret":          {"secret-file"},
+		},
+		Needs: map[string][]string{
+			"secret-out":  {"generate-secret", "rotate-secret"},
+			"show-secret": {"generate-secret", "rotate-secret"},
+		},
+	}
+}
+
 // shortSecret is the number of bytes below which a secret draws a warning.
 const shortSecret = 16
 
@@ -50,10 +65,6 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	}
 	generated := found.Source == config.SourceGenerated
 	switch {
-	case s.none && !found.Secret.IsZero():
-		return cli.Usagef("--no-secret does not go together with a secret")
-	case s.none && s.rotate:
-		return cli.Usagef("--no-secret does not go together with --rotate-secret")
 	case !generated && (s.out != "" || s.show):
 		return cli.Usagef("--secret-out and --show-secret are for --generate-secret")
 	case s.show && !cli.IsTerminal(a.Err):

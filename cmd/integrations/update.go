@@ -20,8 +20,9 @@ type updateOptions struct {
 func NewUpdateCmd(a *cli.App) *cobra.Command {
 	o := updateOptions{}
 	cmd := &cobra.Command{
-		Use:   "update [ID]",
-		Short: "Give a webhook a new URL or a new secret",
+		Use:         "update [ID]",
+		Annotations: cli.PrintsID(),
+		Short:       "Give a webhook a new URL or a new secret",
 		Long: `Give a webhook a new URL, a new secret, or both. The server replaces URL and
 secret together and never tells the secret: a new URL alone would take the
 secret away without a word. Where one is set, --url therefore needs the secret
@@ -45,6 +46,7 @@ organization's only webhook is meant.`,
   mender-webhooks update --url https://example.com/new --no-secret`,
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,
+		PreRunE:           newSecretRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runUpdate(cmd.Context(), a, o, cli.FirstOf(args))
 		},
@@ -58,7 +60,7 @@ organization's only webhook is meant.`,
 }
 
 func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) error {
-	p, err := a.IDPrinter()
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ const demoTimeout = 30 * time.Second
 // NewDemoCmd returns the demo command.
 func NewDemoCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "Show a complete round trip on this machine",
+		Use:         "demo",
+		Annotations: cli.Prints(output.Table),
+		Short:       "Show a complete round trip on this machine",
 		Long: `Show a complete round trip on this machine: start a stand-in for Mender and a
 receiver on free ports, create a webhook with a new secret, take a device from
 provisioning to decommissioning, show each delivery and its verdict, refuse two
@@ -59,7 +60,7 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, a *cli.App) (err error) {
-	p, err := a.Open(output.Table, false, output.Table)
+	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func runDemo(ctx context.Context, a *cli.App) (err error) {
 
 // print writes to stdout.
 func (d *demo) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(d.a.Out, format, args...)
+	_, err := fmt.Fprintf(d.a.Stdout(), format, args...)
 	return err
 }
 

@@ -62,6 +62,8 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 			}
 			return nil
 		},
+		Annotations: map[string]string{cli.TakesCommand: "yes"},
+		PreRunE:     cli.Rules{Needs: map[string][]string{"rate": {"fleet"}}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSandbox(cmd.Context(), a, o, args)
 		},
@@ -170,7 +172,7 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 	if quiet {
 		return nil
 	}
-	_, err := fmt.Fprint(a.Out, lines)
+	_, err := fmt.Fprint(a.Stdout(), lines)
 	return err
 }
 
@@ -194,7 +196,7 @@ func runChild(ctx context.Context, a *cli.App, command []string, server, token s
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return cli.Silently(exit.ExitCode())
+		return &cli.Silent{Code: exit.ExitCode()}
 	case errors.As(err, &exit):
 		return cli.Failf(cli.ExitFailed, "%s: %w", command[0], err)
 	case errors.Is(err, exec.ErrNotFound):

@@ -41,11 +41,12 @@ func buildVersion() versionInfo {
 // NewVersionCmd returns the version command.
 func NewVersionCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Show the version",
-		Long:    "Show the version of mender-webhooks, its commit, and the Go version it was built with.",
-		Example: "  mender-webhooks version\n  mender-webhooks version -o json --jq .version",
-		Args:    cli.Args(0, 0, "no arguments"),
+		Use:         "version",
+		Annotations: cli.PrintsResult(),
+		Short:       "Show the version",
+		Long:        "Show the version of mender-webhooks, its commit, and the Go version it was built with.",
+		Example:     "  mender-webhooks version\n  mender-webhooks version -o json --jq .version",
+		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			p, err := a.Printer()
 			if err != nil {

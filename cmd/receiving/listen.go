@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -37,8 +38,9 @@ type listenOptions struct {
 func NewListenCmd(a *cli.App) *cobra.Command {
 	o := listenOptions{}
 	cmd := &cobra.Command{
-		Use:   "listen",
-		Short: "Receive webhooks, verify their signatures, and hand them on",
+		Use:         "listen",
+		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
+		Short:       "Receive webhooks, verify their signatures, and hand them on",
 		Long: `Receive webhooks, verify their signatures, and show each request: on a terminal
 a line, elsewhere a JSON object a line.
 
@@ -63,13 +65,31 @@ see in Mender's activity. It ends with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
-		Args: cli.Args(0, 0, "no arguments"),
+		Args:    cli.Args(0, 0, "no arguments"),
+		PreRunE: listenRules().Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runListen(cmd.Context(), a, o)
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
+}
+
+func listenRules() cli.Rules {
+	stored := []string{"store", "nats", "nats-context"}
+	return cli.Rules{
+		Against: map[string][]string{
+			"store":   {"nats", "nats-context", "replicas"},
+			"respond": {"forward-to"},
+		},
+		Needs: cli.NatsNeeds(map[string][]string{
+			"sync": {"store"}, "replicas": {"nats", "nats-context"},
+			"recover": stored, "keep": stored, "max-bytes": stored, "max-age": stored, "max-attempts": stored,
+			"dead-on": stored, "concurrency": stored,
+			"forward-timeout": {"forward-to"},
+			"tls-cert":        {"tls-key"}, "tls-key": {"tls-cert"},
+		}),
+	}
 }
 
 func (o *listenOptions) register(f *pflag.FlagSet) {
@@ -102,8 +122,6 @@ func (o *listenOptions) check() error {
 		return cli.Usagef("--exit-after, --delay, --timeout and --max-body can't be negative")
 	case o.grace <= 0:
 		return cli.Usagef("invalid --grace %s: must be longer than 0s", o.grace)
-	case (o.tlsCert == "") != (o.tlsKey == ""):
-		return cli.Usagef("--tls-cert and --tls-key go together")
 	}
 	var err error
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {

@@ -48,7 +48,7 @@ func (d *display) run(stop func(error)) {
 		}
 		err := d.stream.Write(item)
 		switch {
-		case output.IsClosedPipe(err) && !d.l.options.relay.stores():
+		case output.IsClosed(err) && !d.l.options.relay.stores():
 			d.failed = err
 			d.sub.Close()
 			stop(err)
@@ -85,7 +85,7 @@ func (d *display) wait(limit time.Duration) error {
 	case <-timer.C:
 		return nil // dropped counts what remains
 	}
-	if output.IsClosedPipe(d.failed) || d.l.options.relay.wanted() {
+	if output.IsClosed(d.failed) || d.l.options.relay.wanted() {
 		return nil
 	}
 	return d.failed

@@ -56,39 +56,14 @@ func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
 // stores reports whether events are stored before they are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
 
-// storeOnly is the first flag given that is of no use without a store.
-func (o *relayOptions) storeOnly() string {
-	for _, f := range []struct {
-		flag  string
-		given bool
-	}{
-		{"--sync", o.sync}, {"--recover", o.recover}, {"--max-age", o.maxAge > 0}, {"--max-attempts", o.maxAttempts > 0},
-		{"--concurrency", o.concurrency > 1}, {"--keep", o.keep != relay.DefaultKeep},
-		{"--max-bytes", o.maxBytes != relay.DefaultMaxBytes}, {"--dead-on", !slices.Equal(o.deadOn, relay.DefaultDeadOn())},
-	} {
-		if f.given {
-			return f.flag
-		}
-	}
-	return ""
-}
-
 func (o *relayOptions) check() error {
 	switch {
 	case o.concurrency < 1 || o.maxAttempts < 0 || o.maxAge < 0 || o.keep < 0 || o.maxBytes < 1 || o.forwardTimeout < 0:
 		return cli.Usagef("--concurrency is 1 at least, and --max-attempts, --max-age, --keep, --max-bytes and --forward-timeout can't be negative")
-	case o.store != "" && o.nats.Given():
-		return cli.Usagef("events are stored in --store or on --nats, not in both")
-	case !o.stores() && o.storeOnly() != "":
-		return cli.Usagef("%s is for --store or --nats, and neither is given", o.storeOnly())
-	case o.sync && o.nats.Given():
-		return cli.Hinted(cli.Usagef("--sync is for --store"), "a cluster's servers sync as their own `sync_interval` says; with --replicas 3 two of them have each event before it is answered")
 	case slices.ContainsFunc(o.deadOn, func(status int) bool { return status < 300 || status > 599 }):
 		return cli.Hinted(cli.Usagef("--dead-on: a status by which an application refuses an event is 300 to 599"), "under 300 it has taken the event")
 	case o.replicas < 1 || o.replicas > 5:
 		return cli.Usagef("--replicas %d: a stream has 1 to 5", o.replicas)
-	case o.replicas > 1 && !o.nats.Given():
-		return cli.Usagef("--replicas is for --nats")
 	}
 	if err := o.nats.Check(); err != nil {
 		return err

@@ -18,8 +18,9 @@ import (
 func NewQueueCmd(a *cli.App) *cobra.Command {
 	o := &cli.QueueOptions{}
 	cmd := &cobra.Command{
-		Use:   "queue",
-		Short: "What the listener's store holds: waiting, in flight, dead",
+		Use:         "queue",
+		Annotations: cli.PrintsObject(),
+		Short:       "What the listener's store holds: waiting, in flight, dead",
 		Long: `Show what the store of listen holds: how many events wait for the application,
 are in flight, were given up (dead letters), which one waits longest, and which
 one holds up the others and why.
@@ -29,7 +30,8 @@ shows the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
   mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
-		Args: cli.UnknownCommand,
+		Args:    cli.UnknownCommand,
+		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runQueue(cmd.Context(), a, o)
 		},
@@ -40,6 +42,14 @@ shows the stream that listeners share on a cluster.`,
 	f.BoolVar(&o.Utc, "utc", false, "times in UTC (tables show local time)")
 	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o))
 	return cmd
+}
+
+// queueRules are those of all commands that look into a queue.
+func queueRules() cli.Rules {
+	return cli.Rules{
+		Against: map[string][]string{"store": {"nats", "nats-context"}},
+		Needs:   cli.NatsNeeds(map[string][]string{}),
+	}
 }
 
 func runQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions) (err error) {
@@ -115,12 +125,14 @@ func entryOf(e relay.Entry) queueEntry {
 func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	state := string(relay.Waiting)
 	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the events in one state, oldest first",
-		Long:    "List the events that wait for the application, were given up (dead), or were\ndelivered and are kept against repeats. Oldest first.",
-		Example: "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
-		Args:    cli.Args(0, 0, "no arguments"),
+		Use:         "list",
+		Annotations: cli.PrintsResult(),
+		Aliases:     []string{"ls"},
+		Short:       "List the events in one state, oldest first",
+		Long:        "List the events that wait for the application, were given up (dead), or were\ndelivered and are kept against repeats. Oldest first.",
+		Example:     "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
+		Args:        cli.Args(0, 0, "no arguments"),
+		PreRunE:     queueRules().Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runQueueList(cmd.Context(), a, o, relay.State(state))
 		},
@@ -166,11 +178,13 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 
 func newQueueShowCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show one event whole",
-		Long:    "Show one event that the store keeps, whatever its state, with its payload.",
-		Example: "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
-		Args:    cli.Args(1, 1, "an event's id"),
+		Use:         "show ID",
+		Annotations: cli.PrintsResult(),
+		Short:       "Show one event whole",
+		Long:        "Show one event that the store keeps, whatever its state, with its payload.",
+		Example:     "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
+		Args:        cli.Args(1, 1, "an event's id"),
+		PreRunE:     queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runQueueShow(cmd.Context(), a, o, args[0])
 		},

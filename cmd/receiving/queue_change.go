@@ -18,6 +18,11 @@ func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Long:    "Put dead letters back, at the end of the queue: they are handed on again.",
 		Example: "  mender-webhooks queue retry --all --store /var/lib/mender-webhooks",
 		Args:    cli.Args(0, -1, "events' ids"),
+		PreRunE: func(cmd *cobra.Command, args []string) error {
+			rules := queueRules()
+			rules.Against["all"] = []string{"ID"}
+			return rules.Check(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !all {
 				return cli.Hinted(cli.Usagef("retry needs the id of a dead letter"), "--all puts all of them back")
@@ -39,6 +44,7 @@ them. One whose delivery is under way may still arrive. It asks on a terminal,
 and needs --yes elsewhere.`,
 		Example: "  mender-webhooks queue drop 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --yes",
 		Args:    cli.Args(1, -1, "events' ids"),
+		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := a.Confirm(cmd.Context(), "Drop "+cli.Plural(len(args), "event")+" for good?"); err != nil {

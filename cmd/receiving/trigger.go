@@ -26,8 +26,9 @@ type triggerOptions struct {
 func NewTriggerCmd(a *cli.App) *cobra.Command {
 	o := triggerOptions{}
 	cmd := &cobra.Command{
-		Use:   "trigger TYPE --to URL",
-		Short: "Send an event to a receiver, as Mender would",
+		Use:         "trigger TYPE --to URL",
+		Annotations: cli.PrintsResult(),
+		Short:       "Send an event to a receiver, as Mender would",
 		Long: `Send an event to a receiver with the headers that Mender sets, and judge the
 answer as Mender does: a status under 300 within 10 seconds is a success.
 Redirects are not followed, and a failed delivery is not repeated.
@@ -48,6 +49,10 @@ The exit code is 1 if a delivery failed.`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp
 		},
+		PreRunE: cli.Rules{Against: map[string][]string{
+			"unsigned": {"secret", "secret-file", "tamper"},
+			"data":     {"device", "status"},
+		}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.template.Type = webhook.EventType(args[0])
 			return runTrigger(cmd.Context(), a, o)
@@ -110,7 +115,7 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 			return cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered")
 		}
 	}
-	if err := o.readData(a); err != nil {
+	if err := o.readData(ctx, a); err != nil {
 		return err
 	}
 	a.WarnUnknown("--status", []string{string(o.template.Status)}, cli.StringsOf(webhook.DeviceStatuses()))
@@ -120,9 +125,9 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 }
 
 // readData reads --data, which types that Mender does not send require.
-func (o *triggerOptions) readData(a *cli.App) error {
+func (o *triggerOptions) readData(ctx context.Context, a *cli.App) error {
 	if o.dataFile != "" {
-		data, err := a.ReadInput(o.dataFile, webhook.MaxBody)
+		data, err := a.ReadText(ctx, o.dataFile, webhook.MaxBody)
 		if err != nil {
 			return cli.Hinted(fmt.Errorf("--data: %w", err), "pass the name of a file, or - for stdin")
 		}

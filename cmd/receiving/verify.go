@@ -9,6 +9,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -22,8 +23,9 @@ type verifyOptions struct {
 func NewVerifyCmd(a *cli.App) *cobra.Command {
 	o := verifyOptions{}
 	cmd := &cobra.Command{
-		Use:   "verify [FILE]",
-		Short: "Check a saved payload against its signature",
+		Use:         "verify [FILE]",
+		Annotations: cli.PrintsResult(),
+		Short:       "Check a saved payload against its signature",
 		Long: `Check the body of a delivery against its signature, and explain a mismatch.
 FILE contains the exact bytes of the body; without it, or with -, stdin does.
 
@@ -76,7 +78,7 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if len(secrets) == 0 {
 		return cli.Hinted(cli.Usagef("verify requires a secret"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows the secrets stored on this machine")
 	}
-	body, err := a.ReadInput(file, webhook.MaxBody)
+	body, err := a.ReadBytes(ctx, file, webhook.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -92,7 +94,7 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if v.Verdict == webhook.Valid {
 		return nil
 	}
-	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", cli.InputName(file), v), "%s", webhook.Explain(v, header, body, secrets...))
+	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", textfile.Name(file), v), "%s", webhook.Explain(v, header, body, secrets...))
 }
 
 // header returns the headers of the delivery, with the signature.

@@ -40,13 +40,12 @@
 //
 // # Empty variables
 //
-// MENDER_SERVER_URL, MENDER_SERVER_ACCESS_TOKEN and MENDER_WEBHOOK_SECRET are
-// errors when they are consulted and found set but empty, since that is what
-// a missing CI secret looks like, and since the work would be done on another
-// server or unsigned. Other variables that are empty count as not set. A flag
-// that is given an empty text is always an error.
+// A MENDER_ variable that is consulted and found set but empty is an error,
+// since that is what a missing CI secret looks like, and since the work would
+// be done on another server or unsigned. Other variables that are empty count
+// as not set. A flag that is given an empty text is always an error.
 //
-// Everything a user can put right is a *UsageError; no error of this package
+// Everything a user can put right is a usage error; no error of this package
 // quotes a token or a secret. The package imports pkg/webhook for the type of
 // a webhook's secret, and keeps viper to itself.
 package config

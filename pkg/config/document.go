@@ -55,7 +55,7 @@ func readDocument(path string) (*document, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return d, nil
 	case err != nil:
-		return nil, &UsageError{Problem: "can't read the config file", Err: err}
+		return nil, unusable("can't read the config file", err)
 	}
 	if err := d.parse(text); err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (d *document) scalar(node ast.Node, what string) (string, error) {
 // at is an error with its place in the file.
 func (d *document) at(node ast.Node, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &UsageError{Problem: d.place(node.GetToken()) + ": " + err.Error()}
+	return unusable(d.place(node.GetToken()), err)
 }
 
 func (d *document) unknown(node ast.Node, name string, known []string) error {

@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,15 +120,12 @@ func TestEditRefuses(t *testing.T) {
 		"no profile":    {f.Unset(ctx, "other", ""), false, "not set"},
 		"no place":      {NewFile("").Set(ctx, "a", "server", "x"), true, "--config"},
 	} {
-		var usage *UsageError
-		if test.err == nil || errors.As(test.err, &usage) != test.usage {
+		if test.err == nil || (fault.KindOf(test.err) == fault.Usage) != test.usage {
 			t.Errorf("%s: got %v", name, test.err)
 			continue
 		}
 		text := test.err.Error()
-		if usage != nil {
-			text += usage.Hint
-		}
+		text += fault.HintOf(test.err)
 		if !strings.Contains(text, test.want) || (!test.usage && !errors.Is(test.err, ErrNotSet)) {
 			t.Errorf("%s: got %s, want %s", name, text, test.want)
 		}
@@ -197,8 +195,7 @@ func TestModesAndLinks(t *testing.T) {
 		t.Errorf("the file behind the link did not keep its mode: %v, %v", info.Mode(), err)
 	}
 	err := NewFile(link).Set(ctx, "a", "token", jwt)
-	var usage *UsageError
-	if !errors.As(err, &usage) || !strings.Contains(usage.Hint, "chmod 600") || strings.Contains(err.Error(), jwt) {
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "chmod 600") || strings.Contains(err.Error(), jwt) {
 		t.Errorf("a token in a file with mode 0644: %v", err)
 	}
 	if strings.Contains(read(t, open), jwt) {

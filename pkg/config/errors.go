@@ -3,33 +3,17 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// UsageError says that a flag, a variable or a file holds something that
-// can't be used, and that nothing was sent. Commands end with exit code 2.
-type UsageError struct {
-	// Problem is one line: what is wrong, and where it stands.
-	Problem string
-	// Hint is the next step, or empty.
-	Hint string
-	// Err is the cause, where there is one that is not in Problem already.
-	Err error
+// usagef is an error in what the user gave, with a hint or "". It supports %w.
+func usagef(hint, format string, args ...any) error {
+	return &fault.Error{Kind: fault.Usage, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
-// Error returns the problem and its cause, without the hint.
-func (e *UsageError) Error() string {
-	if e.Err == nil {
-		return e.Problem
-	}
-	return e.Problem + ": " + e.Err.Error()
-}
-
-// Unwrap returns the cause.
-func (e *UsageError) Unwrap() error { return e.Err }
-
-func usagef(hint, format string, args ...any) *UsageError {
-	return &UsageError{Problem: fmt.Sprintf(format, args...), Hint: hint}
-}
+// unusable is a usage error that says what could not be used, and why.
+func unusable(what string, err error) error { return usagef("", "%s: %w", what, err) }
 
 // Suggest returns the name that was probably meant by a misspelt one, or ""
 // where none is near.

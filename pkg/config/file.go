@@ -44,7 +44,7 @@ type Profile struct {
 }
 
 // Profiles returns what the file holds, in the file's order; nothing if there
-// is no file. A file that can't be used is a *UsageError.
+// is no file. A file that can't be used is a usage error.
 func (f File) Profiles() ([]Profile, error) {
 	d, err := readDocument(f.path)
 	if err != nil {
@@ -66,7 +66,7 @@ func (f File) Profiles() ([]Profile, error) {
 }
 
 // Get returns one setting of a profile; the token too is told. The error wraps
-// ErrNotSet where the profile does not have it, and is a *UsageError for a
+// ErrNotSet where the profile does not have it, and is a usage error for a
 // setting that does not exist.
 func (f File) Get(profile, key string) (string, error) {
 	if _, err := knownKey(key); err != nil {
@@ -85,7 +85,7 @@ func (f File) Get(profile, key string) (string, error) {
 
 // Set gives a setting of a profile its value, and makes the profile where
 // there is none. The first profile of a file becomes the current one. A wrong
-// setting or value is a *UsageError, and so is a token in a file that others
+// setting or value is a usage error, and so is a token in a file that others
 // can read.
 func (f File) Set(ctx context.Context, profile, key, value string) error {
 	k, err := knownKey(key)
@@ -119,7 +119,7 @@ func (f File) Unset(ctx context.Context, profile, key string) error {
 }
 
 // Use makes a profile the current one. A profile that does not exist is a
-// *UsageError.
+// usage error.
 func (f File) Use(ctx context.Context, profile string) error {
 	return f.edit(ctx, func(d *document) error {
 		if !d.has(profile) {

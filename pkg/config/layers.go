@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // layer is the values that one source gives, by the name of the setting.
 type layer struct {
@@ -40,32 +37,30 @@ func (l *loader) flagLayer() (layer, error) {
 // an empty variable is no error there; --profile goes before it too.
 func (l *loader) envLayer(flags layer) (layer, error) {
 	out := newLayer(SourceEnvironment)
-	if file, ok := l.env.get(EnvCACert); ok {
-		out.set(keyCACert, file, EnvCACert)
+	if _, given := flags.values[keyCACert]; !given {
+		file, ok, err := l.env.setting(EnvCACert)
+		if err != nil {
+			return layer{}, err
+		}
+		if ok {
+			out.set(keyCACert, file, EnvCACert)
+		}
 	}
 	_, inFlags := flags.values[keyServer]
 	_, inProfile := l.doc.entry(l.profile, keyServer)
-	if inFlags || (inProfile && l.profileFlag) || l.env == nil {
+	if inFlags || (inProfile && l.profileFlag) {
 		return out, nil
 	}
-	text, ok := l.env(EnvServer)
-	switch {
-	case !ok:
-		return out, nil
-	case strings.TrimSpace(text) == "":
-		return layer{}, emptyVariable(EnvServer)
+	text, ok, err := l.env.setting(EnvServer)
+	if err != nil || !ok {
+		return out, err
 	}
-	text, err := NormalizeServer(text)
+	text, err = NormalizeServer(text)
 	if err != nil {
 		return layer{}, usagef("", "%s can't be used: %v", EnvServer, err)
 	}
 	out.set(keyServer, text, EnvServer)
 	return out, nil
-}
-
-func emptyVariable(name string) *UsageError {
-	return usagef("give it its value, or unset it; in CI, see that the variable is defined for this job",
-		"%s is set but empty", name)
 }
 
 func (l *loader) profileLayer() layer {

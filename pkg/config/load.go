@@ -34,7 +34,7 @@ type Input struct {
 }
 
 // Load finds the settings. What is wrong with a flag, a variable or a file is
-// a *UsageError; an error of Input.StoredToken comes back wrapped.
+// a usage error; an error of Input.StoredToken comes back wrapped.
 func Load(in Input) (*Settings, error) {
 	l := loader{in: in, env: in.LookupEnv}
 	if err := l.read(); err != nil {
@@ -104,7 +104,9 @@ func (l *loader) configFile() (string, error) {
 	}
 	l.configSource, l.configFrom = SourceFlag, "--config"
 	if !given {
-		file, given = l.env.get(EnvConfig)
+		if file, given, err = l.env.setting(EnvConfig); err != nil {
+			return "", err
+		}
 		l.configSource, l.configFrom = SourceEnvironment, EnvConfig
 	}
 	if given {
@@ -124,7 +126,9 @@ func (l *loader) chooseProfile() error {
 	}
 	l.profile, l.profileFlag, l.profileKind, l.profileFrom = name, given, SourceFlag, "--profile"
 	if !given {
-		name, given = l.env.get(EnvProfile)
+		if name, given, err = l.env.setting(EnvProfile); err != nil {
+			return err
+		}
 		l.profile, l.profileKind, l.profileFrom = name, SourceEnvironment, EnvProfile
 	}
 	if !given && l.doc.current != "" {

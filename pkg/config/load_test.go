@@ -1,8 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,18 +97,17 @@ func TestServer(t *testing.T) {
 		rc     string
 		want   want
 	}{
-		"nothing":            {want: want{DefaultServer, SourceDefault, ""}},
-		"mender-cli":         {rc: `{"server": "https://cli.example/"}`, want: want{"https://cli.example", SourceMenderCLI, "HOME/.mender-clirc"}},
-		"profile":            {rc: `{"server": "https://cli.example"}`, config: twoProfiles, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
-		"profile by name":    {config: twoProfiles, env: map[string]string{EnvProfile: "Lab.2"}, want: want{"https://lab.example:8443", SourceProfile, "profile Lab.2, HOME/config/mender-webhooks/config.yaml:8"}},
-		"environment":        {config: twoProfiles, env: map[string]string{EnvServer: "env.example/"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
-		"MENDER_PROFILE":     {config: twoProfiles, env: map[string]string{EnvServer: "env.example", EnvProfile: "Lab.2"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
-		"--profile":          {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--profile", "prod"}, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
-		"--profile, bare":    {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--profile", "bare"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
-		"flag":               {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--server", "flag.example", "--profile", "prod"}, want: want{"https://flag.example", SourceFlag, "--server"}},
-		"flag, empty env":    {env: map[string]string{EnvServer: ""}, args: []string{"--server", "flag.example"}, want: want{"https://flag.example", SourceFlag, "--server"}},
-		"--profile, no env":  {config: twoProfiles, env: map[string]string{EnvServer: ""}, args: []string{"--profile", "prod"}, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
-		"empty MENDER_OTHER": {env: map[string]string{EnvProfile: "", EnvConfig: "", EnvCACert: ""}, want: want{DefaultServer, SourceDefault, ""}},
+		"nothing":           {want: want{DefaultServer, SourceDefault, ""}},
+		"mender-cli":        {rc: `{"server": "https://cli.example/"}`, want: want{"https://cli.example", SourceMenderCLI, "HOME/.mender-clirc"}},
+		"profile":           {rc: `{"server": "https://cli.example"}`, config: twoProfiles, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
+		"profile by name":   {config: twoProfiles, env: map[string]string{EnvProfile: "Lab.2"}, want: want{"https://lab.example:8443", SourceProfile, "profile Lab.2, HOME/config/mender-webhooks/config.yaml:8"}},
+		"environment":       {config: twoProfiles, env: map[string]string{EnvServer: "env.example/"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
+		"MENDER_PROFILE":    {config: twoProfiles, env: map[string]string{EnvServer: "env.example", EnvProfile: "Lab.2"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
+		"--profile":         {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--profile", "prod"}, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
+		"--profile, bare":   {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--profile", "bare"}, want: want{"https://env.example", SourceEnvironment, EnvServer}},
+		"flag":              {config: twoProfiles, env: map[string]string{EnvServer: "env.example"}, args: []string{"--server", "flag.example", "--profile", "prod"}, want: want{"https://flag.example", SourceFlag, "--server"}},
+		"flag, empty env":   {env: map[string]string{EnvServer: ""}, args: []string{"--server", "flag.example"}, want: want{"https://flag.example", SourceFlag, "--server"}},
+		"--profile, no env": {config: twoProfiles, env: map[string]string{EnvServer: ""}, args: []string{"--profile", "prod"}, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
@@ -189,6 +188,9 @@ func TestBadInput(t *testing.T) {
 		"empty token":          {env: map[string]string{EnvToken: ""}, want: "MENDER_SERVER_ACCESS_TOKEN is set but empty"},
 		"blank token":          {env: map[string]string{EnvToken: " \n"}, want: "MENDER_SERVER_ACCESS_TOKEN is set but empty"},
 		"empty server":         {env: map[string]string{EnvServer: ""}, want: "MENDER_SERVER_URL is set but empty"},
+		"empty profile":        {env: map[string]string{EnvProfile: ""}, want: "MENDER_PROFILE is set but empty"},
+		"empty config":         {env: map[string]string{EnvConfig: ""}, want: "MENDER_WEBHOOKS_CONFIG is set but empty"},
+		"blank authority":      {env: map[string]string{EnvCACert: " "}, want: "MENDER_CA_CERT is set but empty"},
 		"empty server flag":    {args: []string{"--server", ""}, want: "--server is empty"},
 		"empty profile flag":   {args: []string{"--profile="}, want: "--profile is empty"},
 		"token of two lines":   {env: map[string]string{EnvToken: "a\nb"}, want: "not one word"},
@@ -232,11 +234,10 @@ func TestBadInput(t *testing.T) {
 				}
 			}
 			_, err := m.load()
-			var usage *UsageError
-			if !errors.As(err, &usage) {
-				t.Fatalf("got %v, want a UsageError", err)
+			if fault.KindOf(err) != fault.Usage {
+				t.Fatalf("got %v, want a usage error", err)
 			}
-			text := strings.ReplaceAll(err.Error()+"\n"+usage.Hint, m.home, "HOME")
+			text := strings.ReplaceAll(err.Error()+"\n"+fault.HintOf(err), m.home, "HOME")
 			if !strings.Contains(text, test.want) {
 				t.Errorf("got  %s\nwant %s", text, test.want)
 			}

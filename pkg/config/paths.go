@@ -22,6 +22,20 @@ func (env environment) get(name string) (string, bool) {
 	return value, ok && value != ""
 }
 
+// setting returns a MENDER_ variable that is set. One that is set but blank is
+// an error: that is what a missing CI secret looks like.
+func (env environment) setting(name string) (string, bool, error) {
+	if env == nil {
+		return "", false, nil
+	}
+	value, ok := env(name)
+	if ok && strings.TrimSpace(value) == "" {
+		return "", false, usagef("give it its value, or unset it; in CI, see that the variable is defined for this job",
+			"%s is set but empty", name)
+	}
+	return value, ok, nil
+}
+
 // dir returns a variable that names a folder. The XDG base directory
 // specification has relative ones ignored.
 func (env environment) dir(name string) (string, bool) {
@@ -92,8 +106,8 @@ func ConfigFile(in Input) (string, error) {
 		return file, err
 	}
 	env := environment(in.LookupEnv)
-	if file, ok := env.get(EnvConfig); ok {
-		return file, nil
+	if file, ok, err := env.setting(EnvConfig); ok || err != nil {
+		return file, err
 	}
 	if dir, ok := env.configDir(); ok {
 		return filepath.Join(dir, "config.yaml"), nil

@@ -54,21 +54,15 @@ func (l *loader) flagToken(*Settings) (Token, error) {
 // envToken leaves the variable alone where --profile chose another server
 // than the one the environment names, since the token is for that one.
 func (l *loader) envToken(s *Settings) (Token, error) {
-	if l.env == nil {
-		return Token{}, nil
-	}
-	text, ok := l.env(EnvToken)
-	if !ok {
-		return Token{}, nil
-	}
-	if l.profileFlag {
-		its, ok := l.env.get(EnvServer)
-		if named, err := NormalizeServer(its); ok && (err != nil || named != s.Server) {
+	if _, ok := l.env.get(EnvServer); ok && l.profileFlag {
+		its, _ := l.env.get(EnvServer)
+		if named, err := NormalizeServer(its); err != nil || named != s.Server {
 			return Token{}, nil //nolint:nilerr // a server that can't be used is another one
 		}
 	}
-	if strings.TrimSpace(text) == "" {
-		return Token{}, emptyVariable(EnvToken)
+	text, ok, err := l.env.setting(EnvToken)
+	if err != nil || !ok {
+		return Token{}, err
 	}
 	t, err := checkToken(text)
 	if err != nil {
@@ -115,7 +109,7 @@ func (l *loader) cliToken(s *Settings) (Token, error) {
 func (l *loader) readToken(file, what string) (string, error) {
 	text, err := readText(file, l.in.Stdin)
 	if err != nil {
-		return "", &UsageError{Problem: "can't read the token that " + what + " names", Err: err}
+		return "", unusable("can't read the token that "+what+" names", err)
 	}
 	t, err := checkToken(text)
 	if err != nil {

@@ -51,7 +51,7 @@ type WebhookSecret struct {
 
 // ResolveSecret finds the one secret that flags or MENDER_WEBHOOK_SECRET
 // give. Without any its Source is SourceNone, and the caller looks into the
-// store. More than one, and whatever is no secret, is a *UsageError, which
+// store. More than one, and whatever is no secret, is a usage error, which
 // wraps pkg/webhook's.
 func ResolveSecret(in Input) (WebhookSecret, error) {
 	found, err := ResolveSecrets(in)
@@ -99,12 +99,9 @@ func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	if len(found) > 0 || in.LookupEnv == nil {
 		return found, nil
 	}
-	text, ok := in.LookupEnv(EnvWebhookSecret)
-	switch {
-	case !ok:
-		return nil, nil
-	case strings.TrimSpace(text) == "":
-		return nil, emptyVariable(EnvWebhookSecret)
+	text, ok, err := environment(in.LookupEnv).setting(EnvWebhookSecret)
+	if err != nil || !ok {
+		return nil, err
 	}
 	secret, err := parseSecret(text, EnvWebhookSecret)
 	if err != nil {
@@ -115,7 +112,7 @@ func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 
 // ReadSecretFile reads a file of secrets, one a line, from a path that
 // --secret-file gave; "-" is standard input. Two of them let a receiver take
-// both while a secret is changed. A file without any is a *UsageError.
+// both while a secret is changed. A file without any is a usage error.
 func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	what := "--" + FlagSecretFile
 	if file == "" {
@@ -131,11 +128,11 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 		if errors.As(err, &path) && errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%s is not there", file)
 		}
-		return nil, &UsageError{Problem: "can't read the secret that " + what + " names", Err: err}
+		return nil, unusable("can't read the secret that "+what+" names", err)
 	}
 	secrets, err := webhook.ParseSecrets([]byte(text))
 	if err != nil {
-		return nil, &UsageError{Problem: nameOf(file), Err: err}
+		return nil, unusable(nameOf(file), err)
 	}
 	return secrets, nil
 }
@@ -144,7 +141,7 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 func parseSecret(text, where string) (webhook.Secret, error) {
 	secret, err := webhook.ParseSecret(strings.TrimSpace(text))
 	if err != nil {
-		return webhook.Secret{}, &UsageError{Problem: where, Err: err}
+		return webhook.Secret{}, unusable(where, err)
 	}
 	return secret, nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"strings"
 	"testing"
 
@@ -53,11 +54,10 @@ func TestResolveSecret(t *testing.T) {
 			m.file("empty", "\n", 0o600)
 			got, err := ResolveSecret(secretInput(m, test.args, test.env))
 			if test.err != "" {
-				var usage *UsageError
-				if !errors.As(err, &usage) || (test.is != nil && !errors.Is(err, test.is)) {
-					t.Fatalf("got %v, want a UsageError", err)
+				if fault.KindOf(err) != fault.Usage || (test.is != nil && !errors.Is(err, test.is)) {
+					t.Fatalf("got %v, want a usage error", err)
 				}
-				text := strings.ReplaceAll(err.Error()+usage.Hint, m.home, "HOME")
+				text := strings.ReplaceAll(err.Error()+fault.HintOf(err), m.home, "HOME")
 				if !strings.Contains(text, test.err) {
 					t.Errorf("got %s, want %s", text, test.err)
 				}

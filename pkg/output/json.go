@@ -25,7 +25,7 @@ func marshal(v any) ([]byte, error) {
 			return raw, nil
 		}
 	}
-	text, err := json.Marshal(v)
+	text, err := json.Marshal(withLists(v))
 	if err != nil {
 		return nil, fmt.Errorf("encode the output as JSON: %w", err)
 	}

@@ -25,6 +25,16 @@ func TestMarshalJSON(t *testing.T) {
 		{"controls are escaped", "\u007f\u0085\u202e\u200b\U000e0041", `"\u007f\u0085\u202e\u200b\udb40\udc41"`},
 		{"in keys too", map[string]int{"\u202e": 1}, `{"\u202e":1}`},
 		{"bytes that are no UTF-8", json.RawMessage("\"a\xff\""), `"a\ufffd"`},
+		{"no list", []string(nil), `[]`},
+		{"no lists inside", struct {
+			A []int            `json:"a"`
+			B map[string][]int `json:"b"`
+			C *struct{ D []any }
+			E any
+			F []int `json:"f,omitempty"`
+			G []byte
+			H json.RawMessage
+		}{B: map[string][]int{"x": nil}, C: &struct{ D []any }{}, E: [][]string{nil}}, `{"a":[],"b":{"x":[]},"C":{"D":[]},"E":[[]],"G":null,"H":null}`},
 		{"other scripts stay", "Größe 温度計 🚀", `"Größe 温度計 🚀"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

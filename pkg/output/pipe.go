@@ -7,13 +7,51 @@ import (
 	"syscall"
 )
 
-// IsClosedPipe reports whether err says that the reader of our output went
-// away, as with `| head`. There is nobody left to tell, so a command ends
-// quietly.
+// Stdout returns w as a command's standard output: a write that fails since
+// the reader went away returns an error that IsClosed recognizes.
+func Stdout(w io.Writer) io.Writer { return stdout{w} }
+
+type stdout struct{ w io.Writer }
+
+func (s stdout) Write(b []byte) (int, error) {
+	n, err := s.w.Write(b)
+	if isBrokenPipe(err) {
+		err = &closedError{err}
+	}
+	return n, err
+}
+
+// closedError says that the reader of stdout went away.
+type closedError struct{ err error }
+
+func (e *closedError) Error() string { return e.err.Error() }
+
+func (e *closedError) Unwrap() error { return e.err }
+
+// IsClosed reports whether err says that the reader of stdout went away, as
+// with `| head`, and nothing else: there is no one left to tell, so a command
+// ends quietly. A broken connection to anything else does not count.
 //
 // On Unix a program is killed by SIGPIPE before it sees such an error on its
-// stdout, unless it ignores that signal: main has to.
-func IsClosedPipe(err error) bool {
+// stdout, unless it ignores that signal: main must.
+func IsClosed(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // the tree is walked here
+	case *closedError:
+		return true
+	case interface{ Unwrap() error }:
+		return IsClosed(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if !IsClosed(inner) {
+				return false
+			}
+		}
+		return len(e.Unwrap()) > 0
+	}
+	return false
+}
+
+func isBrokenPipe(err error) bool {
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
 		return true
 	}

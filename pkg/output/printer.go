@@ -57,7 +57,7 @@ type Printer struct {
 // New makes a Printer, and compiles the jq expression. Every error is one of
 // usage, so call New before anything is sent to a server.
 func New(w io.Writer, o Options) (*Printer, error) {
-	p := &Printer{w: w, style: Style{Enabled: o.Color}}
+	p := &Printer{w: Stdout(w), style: Style{Enabled: o.Color}}
 	format, err := ParseFormat(string(cmp.Or(o.Format, Table)))
 	if err != nil {
 		return nil, err
@@ -178,8 +178,7 @@ func (p *Printer) lines(text []byte) error {
 	return p.write(b.Bytes())
 }
 
-// write says what failed. The error is the writer's own inside: see
-// IsClosedPipe.
+// write says what failed. The error is the writer's own inside: see IsClosed.
 func (p *Printer) write(b []byte) error {
 	if len(b) == 0 {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -147,29 +148,48 @@ func TestClosedPipe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Print(sampleView()); !IsClosedPipe(err) {
+			if err := p.Print(sampleView()); !IsClosed(err) {
 				t.Errorf("Print: %v", err)
 			}
 			s := p.Stream(sampleColumns)
 			for range 2 {
-				if err := s.Write(Item{Row: sampleRows[0], Name: "x"}); !IsClosedPipe(err) {
+				if err := s.Write(Item{Row: sampleRows[0], Name: "x"}); !IsClosed(err) {
 					t.Errorf("Write: %v", err)
 				}
 			}
-			if err := s.Close(); !IsClosedPipe(err) {
+			if err := s.Close(); !IsClosed(err) {
 				t.Errorf("Close: %v", err)
 			}
 		})
 	}
 }
 
-func TestIsClosedPipe(t *testing.T) {
-	for err, want := range map[error]bool{
-		nil: false, io.EOF: false, syscall.ENOSPC: false, syscall.EPIPE: true, io.ErrClosedPipe: true,
+// Only a broken pipe of stdout itself ends a command quietly: not one of a
+// connection, and not beside another error.
+func TestIsClosedMeansStdoutOnly(t *testing.T) {
+	write := func(cause error) error {
+		_, err := Stdout(&counted{fail: cause}).Write([]byte("x"))
+		return err
+	}
+	closed, full := write(syscall.EPIPE), write(syscall.ENOSPC)
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"none":                {nil, false},
+		"stdout":              {closed, true},
+		"wrapped":             {fmt.Errorf("write: %w", closed), true},
+		"twice":               {errors.Join(closed, fmt.Errorf("close: %w", write(io.ErrClosedPipe))), true},
+		"with another":        {errors.Join(closed, errors.New("the store is damaged")), false},
+		"full disk":           {full, false},
+		"connection":          {fmt.Errorf("write tcp: %w", syscall.EPIPE), false},
+		"connection and file": {errors.Join(syscall.EPIPE, io.ErrClosedPipe), false},
 	} {
-		if got := IsClosedPipe(err); got != want {
-			t.Errorf("IsClosedPipe(%v) = %v", err, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := IsClosed(test.err); got != test.want {
+				t.Errorf("IsClosed = %v", got)
+			}
+		})
 	}
 }
 
@@ -264,7 +284,7 @@ func TestStreamWaits(t *testing.T) {
 	if err := s.Write(Item{Name: "x"}); err != nil {
 		t.Error(err)
 	}
-	if err := s.Close(); !IsClosedPipe(err) {
+	if err := s.Close(); !IsClosed(err) {
 		t.Errorf("Close: %v", err)
 	}
 }

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Begin runs before every command, and refuses what none may ignore: an empty
+// argument, an empty value of a flag, a repeated flag that takes one target,
+// file, id or secret, and an output format that the command does not offer.
+// given is the whole command line.
+func (a *App) Begin(cmd *cobra.Command, args, given []string) error {
+	if cmd.DisableFlagParsing { // the shell asks for completions
+		return nil
+	}
+	if err := checkValues(cmd, args, given); err != nil {
+		return err
+	}
+	return a.checkOutput(cmd)
+}
+
+func checkValues(cmd *cobra.Command, args, given []string) error {
+	for i, arg := range args {
+		if dash := cmd.ArgsLenAtDash(); dash >= 0 && i >= dash && cmd.Annotations[TakesCommand] != "" {
+			break // a program's own arguments
+		}
+		if blank(arg) {
+			return Hinted(Usagef("argument %d of %s is empty", i+1, cmd.CommandPath()), "pass a value, or leave the argument out")
+		}
+	}
+	_, rest, err := cmd.Root().Find(given)
+	if err != nil {
+		return err
+	}
+	count := map[string]int{}
+	return cmd.Flags().ParseAll(rest, func(f *pflag.Flag, value string) error {
+		count[f.Name]++
+		switch {
+		case emptyValue(f, value):
+			return Hinted(Usagef("--%s is empty", f.Name), "pass a value, or leave the flag out")
+		case count[f.Name] > 1 && singular(f):
+			return Hinted(Usagef("--%s is given %d times, and takes one value", f.Name, count[f.Name]), "pass it once")
+		}
+		return nil
+	})
+}
+
+// TakesCommand is the annotation of commands that run the program that is
+// named after --.
+const TakesCommand = "takes-command"
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
+
+func emptyValue(f *pflag.Flag, value string) bool {
+	if f.Value.Type() == "stringSlice" {
+		return slices.ContainsFunc(strings.Split(value, ","), blank)
+	}
+	return blank(value)
+}
+
+// singular reports whether a flag names one thing. The name of its value in
+// help says so.
+func singular(f *pflag.Flag) bool {
+	if _, several := f.Value.(pflag.SliceValue); several {
+		return false
+	}
+	what, _ := pflag.UnquoteUsage(f)
+	return slices.Contains([]string{
+		"URL", "FILE", "DIR", "ID", "NAME", "HEX", "JWT", "CODE", "EMAIL", "PATH", "PREFIX", "HOST:PORT",
+	}, what)
+}
+
+// Rules say which flags contradict or require others. A name in capitals, such
+// as EVENT-ID, stands for the command's arguments.
+type Rules struct {
+	Against map[string][]string // the flag cannot be combined with any of these
+	Needs   map[string][]string // the flag requires at least one of these
+}
+
+// Check is the PreRunE of a command with these rules.
+func (r Rules) Check(cmd *cobra.Command, args []string) error {
+	given := func(name string) bool {
+		if name == strings.ToUpper(name) {
+			return len(args) > 0
+		}
+		f := cmd.Flags().Lookup(name) // nil where another command with these rules has it
+		return f != nil && f.Changed && f.Value.String() != "false"
+	}
+	see := "see `" + cmd.CommandPath() + " --help`"
+	for _, name := range SortedKeys(r.Against) {
+		for _, other := range r.Against[name] {
+			if given(name) && given(other) {
+				return Hinted(Usagef("%s cannot be combined with %s", dashed(name), dashed(other)), "%s", see)
+			}
+		}
+	}
+	for _, name := range SortedKeys(r.Needs) {
+		if needed := r.Needs[name]; given(name) && !slices.ContainsFunc(needed, given) {
+			return Hinted(Usagef("%s requires %s", dashed(name), alternatives(needed)), "%s", see)
+		}
+	}
+	return nil
+}
+
+func dashed(name string) string {
+	if name == strings.ToUpper(name) {
+		return name
+	}
+	return "--" + name
+}
+
+// alternatives lists flags: "--a", "--a or --b", "--a, --b or --c".
+func alternatives(names []string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = dashed(name)
+	}
+	if last := len(texts) - 1; last > 0 {
+		return strings.Join(texts[:last], ", ") + " or " + texts[last]
+	}
+	return strings.Join(texts, "")
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// The annotation that holds a command's output formats.
+const formatsKey = "formats"
+
+// Prints returns the annotations of a command that offers these formats. The
+// first is the default.
+func Prints(formats ...output.Format) map[string]string {
+	return map[string]string{formatsKey: output.Choices(formats...)}
+}
+
+// PrintsResult are the annotations of a command that prints a list or an
+// object with a name.
+func PrintsResult() map[string]string {
+	return Prints(output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
+}
+
+// PrintsObject are those of a command that prints an object without a name.
+func PrintsObject() map[string]string {
+	return Prints(output.Table, output.JSON, output.JSONL, output.YAML)
+}
+
+// PrintsID are those of a command whose result is an id.
+func PrintsID() map[string]string {
+	return Prints(output.Name, output.JSON, output.JSONL, output.YAML)
+}
+
+// Formats returns the output formats that a command offers, the default
+// first. A command that prints no result offers JSON for its errors only.
+func Formats(cmd *cobra.Command) []output.Format {
+	declared := cmd.Annotations[formatsKey]
+	if declared == "" {
+		return []output.Format{output.JSON}
+	}
+	var formats []output.Format
+	for name := range strings.SplitSeq(declared, ", ") {
+		formats = append(formats, output.Format(name))
+	}
+	return formats
+}
+
+// checkOutput refuses a format or a filter that the command does not offer.
+func (a *App) checkOutput(cmd *cobra.Command) error {
+	a.formats = Formats(cmd)
+	declared := cmd.Annotations[formatsKey] != ""
+	switch _, err := output.ParseFormat(a.Flags.Output, a.formats...); {
+	case a.Flags.Output == "" || err == nil:
+	case declared:
+		return Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(a.formats...))
+	default:
+		return Usagef("invalid --output %q: %s prints no result, and json only for an error", a.Flags.Output, cmd.CommandPath())
+	}
+	if a.Flags.Jq != "" && !declared {
+		return Usagef("--jq filters a result, and %s prints none", cmd.CommandPath())
+	}
+	return nil
+}
+
+// Printer returns the printer of a command with one result. Commands ask for it
+// before anything is sent, so that a mistake in --output or --jq changes
+// nothing.
+func (a *App) Printer() (*output.Printer, error) {
+	return a.PrinterOf(slices.DeleteFunc(slices.Clone(a.formats), func(f output.Format) bool { return f == output.None })...)
+}
+
+// PrinterOf is Printer for a command that offers fewer formats in one of its
+// modes.
+func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
+	fallback := formats[0]
+	if a.Flags.Jq != "" && (fallback == output.Name || fallback == output.YAML) {
+		fallback = output.JSON
+	}
+	return a.open(fallback, false, formats...)
+}
+
+// StreamPrinter returns the printer of what has no end of its own. Where stdout
+// is no terminal, it prints an object per line by default.
+func (a *App) StreamPrinter() (*output.Printer, error) {
+	fallback := output.JSONL
+	if IsTerminal(a.Out) {
+		fallback = output.Table
+	}
+	return a.open(fallback, true, output.Table, output.JSONL, output.Name, output.None)
+}
+
+func (a *App) open(fallback output.Format, endless bool, accepted ...output.Format) (*output.Printer, error) {
+	format := fallback
+	if a.Flags.Output != "" {
+		var err error
+		if format, err = output.ParseFormat(a.Flags.Output, accepted...); err != nil {
+			return nil, Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(accepted...))
+		}
+	}
+	p, err := output.New(a.Out, output.Options{
+		Format: format, JQ: a.Flags.Jq, Endless: endless,
+		Color: a.colored(a.Out), Terminal: IsTerminal(a.Out), Width: a.OutWidth(),
+	})
+	if err != nil {
+		return nil, Usagef("%w", err)
+	}
+	return p, nil
+}

@@ -1,0 +1,102 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// exitCode returns the exit code of errors of a kind, as
+// `mender-webhooks help exit-codes` lists them.
+func exitCode(kind fault.Kind) int {
+	switch kind {
+	case fault.Usage:
+		return 2
+	case fault.NotFound:
+		return 3
+	case fault.Access:
+		return 4
+	case fault.Conflict:
+		return 5
+	case fault.Unavailable:
+		return 6
+	case fault.Timeout:
+		return 7
+	case fault.Differs:
+		return 8
+	case fault.Interrupted:
+		return 130
+	case fault.Failed, fault.Unspecified:
+	}
+	return 1
+}
+
+// report prints the error of a command and returns the exit code. A command
+// that fails after a signal ended ctx was interrupted, whatever its error says.
+func report(ctx context.Context, a *cli.App, err error) int {
+	var silent *cli.Silent
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &silent) && silent.Code != 0:
+		return silent.Code
+	case errors.As(err, &silent):
+		return exitCode(silent.Kind)
+	case output.IsClosed(err):
+		return 0 // the reader has what it wanted
+	}
+	f := a.Describe(err)
+	if ctx.Err() != nil {
+		f.Kind = fault.Interrupted
+	}
+	if a.Flags.Output == string(output.JSON) {
+		printJSON(a, f)
+	} else {
+		printText(a, err, f)
+	}
+	return exitCode(f.Kind)
+}
+
+func printJSON(a *cli.App, f cli.Failure) {
+	enc := json.NewEncoder(a.Err)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(struct { // nowhere is left to say that stderr is gone
+		Message   string `json:"error"`
+		Code      int    `json:"code"`
+		Status    int    `json:"status,omitempty"`
+		RequestID string `json:"request_id,omitempty"`
+		Hint      string `json:"hint,omitempty"`
+	}{f.Message, exitCode(f.Kind), f.Status, f.RequestID, f.Hint})
+}
+
+func printText(a *cli.App, err error, f cli.Failure) {
+	if f.Kind == fault.Interrupted && errors.Is(err, context.Canceled) && !says(err) {
+		var api *mender.Error
+		if errors.As(err, &api) && api.Method != http.MethodGet { // it may have changed something
+			f.Message = "interrupted: " + f.Message
+		} else {
+			f.Message, f.RequestID = "interrupted", ""
+		}
+	}
+	text := output.Safe(f.Message)
+	if f.RequestID != "" {
+		text += " (request id " + output.Safe(f.RequestID) + ")"
+	}
+	fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Red("error:"), text)
+	if f.Hint != "" {
+		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Bold("hint:"), output.Safe(f.Hint))
+	}
+}
+
+// says reports whether a command gave the interruption words of its own.
+func says(err error) bool {
+	var own *fault.Error
+	return errors.As(err, &own) && fault.KindOf(err) == own.Kind && own.Kind != fault.Unspecified
+}
