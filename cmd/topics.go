@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/docs"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
 // topics are the pages of docs that help shows.
@@ -97,7 +98,7 @@ func unknownTopic(root *cobra.Command, given []string) error {
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	if similar := cli.SimilarTo(given[0], names); similar != "" {
+	if similar := suggest.Name(given[0], names); similar != "" {
 		return cli.Hinted(err, "did you mean `%s help %s`?", root.Name(), similar)
 	}
 	return cli.Hinted(err, "`%s help` lists what there is", root.Name())

@@ -11,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
 // NewConfigCmd returns the config command.
@@ -202,7 +203,7 @@ func runConfigGet(a *cli.App, key string) error {
 
 func unknownSetting(key string) error {
 	err := cli.Usagef("there is no setting %q", key)
-	if near := config.Suggest(key, config.ProfileKeys()); near != "" {
+	if near := suggest.Name(key, config.ProfileKeys()); near != "" {
 		return cli.Hinted(err, "did you mean %s?", near)
 	}
 	return cli.Hinted(err, "the settings are %s", strings.Join(config.ProfileKeys(), ", "))

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
 // WarnUnknown says of words that Mender is not known to use them, since with a
@@ -19,7 +20,7 @@ func (a *App) WarnUnknown(flag string, given, known []string) {
 			continue
 		}
 		next := "known are " + strings.Join(known, ", ")
-		if similar := SimilarTo(word, known); similar != "" {
+		if similar := suggest.Name(word, known); similar != "" {
 			next = "did you mean " + similar + "?"
 		}
 		a.Warn("%s: Mender is not known to use %q; %s", flag, word, next)

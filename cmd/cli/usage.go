@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
 // UnknownCommand makes a usage error of what Cobra has no type for, and keeps
@@ -55,20 +57,7 @@ func similarFlag(cmd *cobra.Command, name string) string {
 			names = append(names, f.Name)
 		}
 	})
-	return SimilarTo(name, names)
-}
-
-// SimilarTo finds what a word was probably meant to be, the way Cobra does
-// for commands. It is empty where nothing comes near.
-func SimilarTo(typed string, names []string) string {
-	all := &cobra.Command{SuggestionsMinimumDistance: 2}
-	for _, name := range names {
-		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
-	}
-	if similar := all.SuggestionsFor(typed); len(similar) > 0 {
-		return similar[0]
-	}
-	return ""
+	return suggest.Name(name, names)
 }
 
 // Args checks how many arguments there are, and says it in a sentence.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -142,7 +143,7 @@ func (o *triggerOptions) readData(ctx context.Context, a *cli.App) error {
 	}
 	typ := string(o.template.Type)
 	err := cli.Usagef("unknown event type %q", typ)
-	if similar := cli.SimilarTo(typ, cli.StringsOf(webhook.EventTypes())); similar != "" {
+	if similar := suggest.Name(typ, cli.StringsOf(webhook.EventTypes())); similar != "" {
 		return cli.Hinted(err, "did you mean %s? Pass --data FILE to send any other type", similar)
 	}
 	return cli.Hinted(err, "pass its data with --data FILE, or use one of %s", cli.Joined(webhook.EventTypes()))
