@@ -29,12 +29,6 @@ func (l *Listener) openStore(ctx context.Context) (sink, error) {
 		return nil, &StoreError{Err: err}
 	}
 	r := store.Recovery()
-	if r.Unclean {
-		l.o.Warn("the store was not closed in order; everything that was answered is there, but an event may be handed on a second time")
-	}
-	if r.Lost > 0 {
-		l.o.Warn("the end of the store was damaged: %d events lost", r.Lost)
-	}
 	if r.Waiting > 0 || r.Dead > 0 {
 		l.o.Info("in the store: %d waiting, %d dead", r.Waiting, r.Dead)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,21 +12,33 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// attachTimeout is how long a store is waited for that starts, or that
-// somebody only looks at.
-const attachTimeout = 5 * time.Second
+// attachTimeout is how long to wait for a store that starts, or that another
+// process looks at.
+var attachTimeout = 5 * time.Second
 
-// Attach opens the store in a folder to look after its events, whether a
-// process runs it or not. The error wraps ErrNoStore where there is none.
+// Attach opens the store in a folder to look at its events, or to change single
+// ones, whether a process runs it or not. It does not change retention, sizes
+// or positions. As root it acts as the owner of a store that is not running,
+// until Close: no file changes hands.
+//
+// The error wraps ErrNoStore if the folder has no store.
 func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
-	if _, err := os.Stat(filepath.Join(dir, serverDirectory)); err != nil {
+	_, err := os.Stat(filepath.Join(dir, serverDirectory))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", ErrNoStore, dir)
 	}
-	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	wait, cancel := context.WithTimeout(ctx, attachTimeout)
 	defer cancel()
 	for {
-		if c, ok := readJSON[contact](dir, contactFile); ok {
-			if s, err := attach(ctx, dir, c); err == nil {
+		c, found, err := readJSON[contact](dir, contactFile)
+		if err != nil {
+			return nil, fmt.Errorf("open the store: %w", err)
+		}
+		if found {
+			if s, err := attach(wait, dir, c); err == nil {
 				return s, nil
 			}
 		}
@@ -35,7 +48,7 @@ func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
 		}
 		select {
 		case <-time.After(lockPause):
-		case <-ctx.Done():
+		case <-wait.Done():
 			return nil, fmt.Errorf("%w, and it does not answer", err)
 		}
 	}

@@ -60,6 +60,7 @@ func (q *Queue) drop(ctx context.Context, id string) error {
 	case e.State == Delivered:
 		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
 	}
+	q.ledger.remove()
 	if err := remove(ctx, q.events, e.Sequence); err != nil {
 		return err
 	}

@@ -4,63 +4,113 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// openConsumer opens the durable consumer that remembers what was forwarded.
-// resume is a sequence up to which all is known to be forwarded, even where
-// the consumer is missing or has forgotten it.
+// openConsumer opens the durable consumer of the queue's own server, which
+// remembers what was forwarded. All events up to resume are known to be
+// settled, even if the consumer is missing or has forgotten it.
 func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
-	stream, err := q.events.Info(ctx)
+	cons, err := q.ownConsumer(ctx)
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", err)
 	}
-	last := stream.State.LastSeq
-	resume = min(resume, last)
-	cons, err := q.events.Consumer(ctx, consumerName)
-	if err == nil {
-		info := cons.CachedInfo()
-		floor := info.AckFloor.Stream
-		switch {
-		case info.Delivered.Stream > last:
-			// The stream lost its end, and gives its sequences out again:
-			// this consumer would take new events for forwarded ones.
-			q.o.Logf("the queue ends at %d, but %d were taken: forwarding goes on after %d",
-				last, info.Delivered.Stream, min(floor, last))
-			resume = max(resume, min(floor, last))
-		case floor < resume:
-			q.o.Logf("the queue knows of %d forwarded events, but %d were: forwarding goes on after %d", floor, resume, resume)
-		default:
-			q.setConsumer(cons)
-			return nil
-		}
-		if err := q.events.DeleteConsumer(ctx, consumerName); err != nil {
-			return fmt.Errorf("open the queue: %w", err)
-		}
-		err = jetstream.ErrConsumerNotFound
-	}
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		config := q.consumerConfig()
-		if resume > 0 {
-			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
-		}
-		cons, err = q.events.CreateConsumer(ctx, config)
-	}
+	stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", err)
 	}
-	q.setConsumer(cons)
+	resume = min(resume, stream.State.LastSeq)
+	if q.o.bind {
+		q.resume = resume
+	} else if cons, err = q.repairConsumer(ctx, cons, stream.State.LastSeq, resume); err != nil {
+		return fmt.Errorf("open the queue: %w", err)
+	}
+	if cons != nil {
+		q.cons.Store(&cons)
+	}
 	return nil
 }
 
-// setConsumer keeps the first handle, which is good for a consumer that
-// replaces the first one too: it goes by the name.
-func (q *Queue) setConsumer(cons jetstream.Consumer) {
-	if q.cons == nil {
-		q.cons = cons
+// ownConsumer returns the consumer that has settled most, or nil.
+func (q *Queue) ownConsumer(ctx context.Context) (jetstream.Consumer, error) {
+	var best *jetstream.ConsumerInfo
+	list := q.events.ListConsumers(ctx)
+	for info := range list.Info() {
+		if isConsumerName(info.Name) && (best == nil || info.AckFloor.Stream > best.AckFloor.Stream) {
+			best = info
+		}
 	}
+	if err := list.Err(); err != nil || best == nil {
+		return nil, err
+	}
+	return q.events.Consumer(ctx, best.Name)
+}
+
+func isConsumerName(name string) bool {
+	return name == consumerName || strings.HasPrefix(name, consumerName+"-")
+}
+
+// repairConsumer returns a consumer that fits the stream: the one given, or a
+// new one in its place.
+func (q *Queue) repairConsumer(ctx context.Context, cons jetstream.Consumer, last, resume uint64) (jetstream.Consumer, error) {
+	if cons != nil {
+		info := cons.CachedInfo()
+		// A stream that lost its end assigns its sequences again: this consumer
+		// would take new events for forwarded ones.
+		ahead := info.Delivered.Stream > last
+		if !ahead && info.AckFloor.Stream >= resume {
+			return cons, nil
+		}
+		if ahead {
+			resume = max(resume, min(info.AckFloor.Stream, last))
+		}
+		if err := q.events.DeleteConsumer(ctx, info.Name); err != nil {
+			return nil, err
+		}
+	}
+	config := q.consumerConfig()
+	if resume > 0 {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
+	}
+	q.forgotten = resume == 0 && last > 0
+	return q.createConsumer(ctx, config)
+}
+
+// createConsumer creates a consumer, under another name if the server can
+// neither read nor replace what it has under the usual one.
+func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerConfig) (cons jetstream.Consumer, err error) {
+	for n := 1; n < 10; n++ {
+		if n > 1 {
+			config.Durable = fmt.Sprintf("%s-%d", consumerName, n)
+		}
+		var api *jetstream.APIError
+		cons, err = q.events.CreateConsumer(ctx, config)
+		if err == nil || !errors.As(err, &api) {
+			break
+		}
+	}
+	return cons, err
+}
+
+// consumer returns the queue's consumer, which is another one after a repair.
+func (q *Queue) consumer() jetstream.Consumer { return *q.cons.Load() }
+
+// consumerInfo asks for the consumer's state. Without a consumer, which only a
+// store that is looked at may lack, it is that of a new one.
+func (q *Queue) consumerInfo(ctx context.Context) (*jetstream.ConsumerInfo, error) {
+	if cons := q.cons.Load(); cons != nil {
+		return (*cons).Info(ctx)
+	}
+	stream, err := q.events.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := jetstream.SequenceInfo{Stream: q.resume}
+	first := max(stream.State.FirstSeq, q.resume+1)
+	return &jetstream.ConsumerInfo{AckFloor: at, Delivered: at, NumPending: over(stream.State.LastSeq+1, first)}, nil
 }
 
 func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
@@ -106,7 +156,7 @@ func (q *Queue) openShared(ctx context.Context) error {
 		return fmt.Errorf("%w: consumer %s of stream %s: %sit needs explicit acknowledgement, no limit of deliveries, and whole events",
 			ErrMisfit, consumerName, q.streamName("EVENTS"), filter)
 	}
-	q.setConsumer(cons)
+	q.cons.Store(&cons)
 	return q.mendConsumer(ctx)
 }
 
@@ -116,7 +166,7 @@ func (q *Queue) openShared(ctx context.Context) error {
 // for a moment; what stays so is real.
 func (q *Queue) mendConsumer(ctx context.Context) error {
 	for range aheadTries {
-		cons, err := q.cons.Info(ctx)
+		cons, err := q.consumer().Info(ctx)
 		if err != nil {
 			return fmt.Errorf("open the queue: %w", openError(err))
 		}
@@ -133,5 +183,13 @@ func (q *Queue) mendConsumer(ctx context.Context) error {
 			return fmt.Errorf("open the queue: %w", context.Cause(ctx))
 		}
 	}
-	return q.openConsumer(ctx, 0)
+	info := q.consumer().CachedInfo()
+	q.o.Logf("the stream %s ends at %d, but the consumer %s is at %d: events were lost; forwarding goes on after %d",
+		q.streamName("EVENTS"), q.events.CachedInfo().State.LastSeq, consumerName, info.Delivered.Stream, info.AckFloor.Stream)
+	cons, err := q.repairConsumer(ctx, q.consumer(), q.events.CachedInfo().State.LastSeq, 0)
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", openError(err))
+	}
+	q.cons.Store(&cons)
+	return nil
 }

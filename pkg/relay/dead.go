@@ -49,9 +49,6 @@ func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why err
 	// Before it is there: a publish that looks too late would store a repeat.
 	q.counters.dead.Add(1)
 	_, err := q.send(ctx, &nats.Msg{Subject: q.subject("dead", id), Header: header, Data: msg.Data()})
-	if err == nil && q.durableDead != nil {
-		err = q.durableDead(ctx)
-	}
 	if err == nil {
 		q.counters.died.Add(1)
 	}
@@ -131,11 +128,6 @@ func (q *Queue) revive(ctx context.Context, id string) error {
 	}
 	if err != nil {
 		return err
-	}
-	if q.durable != nil {
-		if err := q.durable(ctx); err != nil {
-			return err
-		}
 	}
 	return q.removeDead(ctx, raw.Sequence)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,7 +21,6 @@ import (
 const (
 	lockFile    = "lock"
 	contactFile = "server.json" // how to reach the server, while it runs
-	cursorFile  = "cursor.json" // how far it was, about a second ago
 )
 
 // What is wrong with a folder.
@@ -36,12 +36,6 @@ type contact struct {
 	PID      int    `json:"pid"`
 	// Brief is set by who opened the folder only to look.
 	Brief bool `json:"brief,omitempty"`
-}
-
-// cursor is what is known of the queue without asking the server.
-type cursor struct {
-	Last  uint64 `json:"last"`  // the last event's sequence
-	Floor uint64 `json:"floor"` // all up to it were forwarded
 }
 
 // lockPause is how often a lock is tried that somebody holds for a moment.
@@ -106,7 +100,7 @@ func (c *claim) release() (err error) {
 }
 
 // lock claims the folder for this process. It waits, until ctx ends, for a
-// process that only looks at it.
+// process that only looks at the store, or that has yet to announce itself.
 func lock(ctx context.Context, dir string) (*claim, error) {
 	for {
 		l, err := tryClaim(dir)
@@ -116,8 +110,13 @@ func lock(ctx context.Context, dir string) (*claim, error) {
 		if l != nil {
 			return l, nil
 		}
-		c, found := readJSON[contact](dir, contactFile)
-		if !found || !c.Brief {
+		c, found, err := readJSON[contact](dir, contactFile)
+		if err != nil {
+			return nil, err
+		}
+		// The announcement of a process that was killed may still be there
+		// while the next one starts.
+		if found && !c.Brief && isRunning(c.PID) {
 			return nil, inUse(dir, c.PID)
 		}
 		select {
@@ -128,6 +127,16 @@ func lock(ctx context.Context, dir string) (*claim, error) {
 	}
 }
 
+// isRunning reports whether there is a process of that id, as far as can be told.
+func isRunning(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = p.Release() }() // never fails
+	return !errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
 func inUse(dir string, pid int) error {
 	if pid == 0 {
 		return fmt.Errorf("%w: %s", ErrInUse, dir)
@@ -135,17 +144,42 @@ func inUse(dir string, pid int) error {
 	return fmt.Errorf("%w (process %d): %s", ErrInUse, pid, dir)
 }
 
-// readJSON reads a small file of the folder. What is missing or torn is not found.
-func readJSON[T any](dir, name string) (value T, found bool) {
+// checkAccess reports the first file of the folder that this process may not
+// read and write. The server would take it for one that is not there.
+func checkAccess(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
+
+// readJSON reads a small file of the folder. One that is missing or torn is
+// not found; one that cannot be read is an error.
+func readJSON[T any](dir, name string) (value T, found bool, err error) {
 	raw, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return value, false
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return value, false, nil
+	case err != nil:
+		return value, false, err
 	}
-	if err := json.Unmarshal(raw, &value); err != nil {
+	if json.Unmarshal(raw, &value) != nil {
 		var none T
-		return none, false
+		return none, false, nil
 	}
-	return value, true
+	return value, true, nil
 }
 
 // writeJSON replaces a small file of the folder, readable by its owner alone.

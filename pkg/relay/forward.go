@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
@@ -76,7 +74,6 @@ type Forwarder struct {
 	q      *Queue
 	o      ForwardOptions
 	target target.Target
-	cons   jetstream.Consumer
 
 	take  context.Context // ends when no more is to be taken
 	stop  context.CancelFunc
@@ -144,15 +141,14 @@ func (f *Forwarder) start() error {
 	ctx, cancel := context.WithTimeout(f.work, f.q.o.apiTimeout())
 	defer cancel()
 	pending := ackPending(f.o.Concurrency)
-	f.cons = f.q.cons
-	info, err := f.cons.Info(ctx)
+	info, err := f.q.consumer().Info(ctx)
 	if err != nil {
 		return openError(err)
 	}
 	// Only a change is written: on a full disk it could not be.
 	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
 		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
-		if f.cons, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
+		if _, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
 			return openError(err)
 		}
 	}

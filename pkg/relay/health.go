@@ -150,12 +150,7 @@ func (s *Store) startAgain(ctx context.Context) error {
 	if err := s.server.health(s.streamName("EVENTS")); err != nil {
 		return err
 	}
-	known, _ := readJSON[cursor](s.o.Dir, cursorFile)
-	err := s.openConsumer(ctx, known.Floor)
-	if isConsumerLost(err) {
-		err = errors.Join(err, s.forgetConsumer(s.Queue.o.Prefix, known.Floor)) // the next start makes a new one
-	}
-	return err
+	return s.openConsumer(ctx, s.written.Load().Floor)
 }
 
 // connected waits until this process's connection is back.
@@ -168,24 +163,6 @@ func (s *Store) connected(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// tick writes down how far the queue is, for the day when the server's own
-// word is lost, and says again how it is reached where that failed.
-func (s *Store) tick(p position) {
-	if s.gone.Load() != nil {
-		return
-	}
-	if !s.announced.Load() {
-		s.announce(false)
-	}
-	now := cursor{Last: p.last, Floor: p.floor}
-	if now == s.written {
-		return
-	}
-	if err := writeJSON(s.o.Dir, cursorFile, now); err == nil {
-		s.written = now // else the next tick tries again
-	}
 }
 
 // space is what is free on a disk.

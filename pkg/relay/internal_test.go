@@ -1,17 +1,13 @@
 package relay
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -21,61 +17,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
-
-// A wait must not be ended by an fsync that began before it, and those who
-// wait together share one.
-func TestSyncerSharesAndNeverAnswersEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSyncer("")
-		var mu sync.Mutex
-		var began []time.Time
-		fail := errors.New("the disk is gone")
-		var next error
-		s.sync = func() error {
-			mu.Lock()
-			began = append(began, time.Now())
-			err := next
-			mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
-			return err
-		}
-		var waits sync.WaitGroup
-		for i := range 100 {
-			waits.Go(func() {
-				time.Sleep(time.Duration(i) * 300 * time.Microsecond)
-				start := time.Now()
-				if err := s.wait(t.Context()); err != nil {
-					t.Error(err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				covered := false
-				for _, b := range began {
-					covered = covered || (!b.Before(start) && !b.Add(10*time.Millisecond).After(time.Now()))
-				}
-				if !covered {
-					t.Error("answered before an fsync that covers it")
-				}
-			})
-		}
-		waits.Wait()
-		if len(began) > 6 {
-			t.Errorf("%d fsyncs for 100 events in 30 ms", len(began))
-		}
-		mu.Lock()
-		next = fail
-		mu.Unlock()
-		if err := s.wait(t.Context()); !errors.Is(err, fail) || !errors.Is(err, ErrUnavailable) {
-			t.Errorf("got %v", err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if err := s.wait(ctx); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("got %v", err)
-		}
-		time.Sleep(time.Second) // the last fsync ends by itself
-	})
-}
 
 func TestTrackerForgetsTheOldest(t *testing.T) {
 	var tr tracker
@@ -243,7 +184,7 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		if known, _ := readJSON[cursor](s.o.Dir, cursorFile); known.Floor == 2 {
+		if known, _, _ := readJSON[record](s.o.Dir, recordFile); known.Floor == 2 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -253,7 +194,7 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 	}
 	s.broken.Store(true)
 	s.server.stop()
-	state := filepath.Join(filepath.Dir(s.blocks(DefaultPrefix, "EVENTS")), "obs", consumerName, "o.dat")
+	state := filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", "MENDER_EVENTS", "obs", consumerName, "o.dat")
 	if err := os.WriteFile(state, []byte("not a state"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -8,16 +8,14 @@ import (
 // Logf takes a line of talk. It may be called from several goroutines.
 type Logf func(format string, args ...any)
 
-// serverLog logs the embedded server's warnings and errors. While the server
-// starts it collects them instead: they tell what it found in the folder, or
-// why it did not start.
+// serverLog logs the embedded server's warnings and errors, except for those of
+// its start: the store describes the state of its folder itself.
 type serverLog struct {
 	logf    Logf
 	onError func() // called for each error, from the server's goroutines
 
 	mu       sync.Mutex
 	starting bool
-	found    []string
 	ended    string // why the server that starts cannot go on
 }
 
@@ -44,11 +42,11 @@ func (l *serverLog) Fatalf(format string, args ...any) {
 	l.Errorf("%s", text)
 }
 
-// starts begins to collect the messages of a server that is about to start.
+// starts silences a server that is about to start.
 func (l *serverLog) starts() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.starting, l.found, l.ended = true, nil, ""
+	l.starting, l.ended = true, ""
 }
 
 // fatal returns why the server cannot go on, or "".
@@ -61,9 +59,6 @@ func (l *serverLog) fatal() string {
 func (l *serverLog) say(text string) {
 	l.mu.Lock()
 	starting := l.starting
-	if starting {
-		l.found = append(l.found, text)
-	}
 	l.mu.Unlock()
 	if starting {
 		return
@@ -71,10 +66,9 @@ func (l *serverLog) say(text string) {
 	l.logf("store: %s", text)
 }
 
-// started returns the messages since starts.
-func (l *serverLog) started() []string {
+// started ends the silence.
+func (l *serverLog) started() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starting = false
-	return l.found
 }

@@ -72,9 +72,6 @@ func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 		}
 	}
 	outcome, err := q.store(ctx, e)
-	if err == nil && q.durable != nil {
-		err = q.durable(ctx)
-	}
 	if err != nil {
 		return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)
 	}
@@ -122,6 +119,7 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	case ack.Duplicate:
 		return Duplicate, nil
 	}
+	q.ledger.acknowledged(ack.Sequence)
 	return Stored, nil
 }
 

@@ -91,11 +91,13 @@ type Queue struct {
 	js     jetstream.JetStream
 	events jetstream.Stream
 	dead   jetstream.Stream
-	cons   jetstream.Consumer
+	cons   atomic.Pointer[jetstream.Consumer]
+	// resume is where a queue without a consumer begins, if it is only looked at.
+	resume    uint64
+	forgotten bool // the consumer was lost, and with it what was forwarded
 
-	// durable and durableDead, where they are set, wait until what the streams
-	// acknowledged is on the disk.
-	durable, durableDead func(context.Context) error
+	// ledger, in a Store, notes what was acknowledged.
+	ledger *ledger
 	// barrier, where it is set, says why nothing can be stored at present.
 	barrier func() error
 	// heard, where it is set, is told how each publish ended.

@@ -2,61 +2,130 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
-
-	"github.com/nats-io/nats.go/jetstream"
+	"fmt"
+	"strings"
 )
 
-// Recovery is what Open found in the folder.
+// Recovery is the state in which Open found a store.
 type Recovery struct {
-	// Unclean says that the process before this one did not close the store.
+	// Unclean reports that the process before this one did not close the store.
 	Unclean bool
-	// Waiting, Kept and Dead are the events that are there.
+	// Waiting, Kept and Dead count the events that the store has.
 	Waiting, Kept, Dead uint64
-	// Lost is how many of the last events are missing, as far as is known:
-	// the end of a file was torn off.
+	// Lost counts acknowledged events that are missing, waiting or not. It is
+	// exact after a clean stop, and a lower bound after an unclean one.
 	Lost uint64
-	// Found is what the server had to say, warnings and errors.
-	Found []string
+	// Complete reports that every acknowledged event was checked to be there.
+	Complete bool
+	// Uncertain reports that the machine may have stopped before the last
+	// second's events were on the disk.
+	Uncertain bool
 }
 
-// isConsumerLost reports whether the server can neither read the consumer's
-// state nor replace it.
-func isConsumerLost(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeConsumerCreate
-}
+// Recovery returns the state in which Open found the store.
+func (s *Store) Recovery() Recovery { return s.recovery }
 
-// forgetConsumer stops the server and removes what it can't read. The cursor
-// knows enough to go on.
-func (s *Store) forgetConsumer(prefix string, resume uint64) error {
-	s.o.Logf("what was forwarded can't be read: forwarding goes on after %d", resume)
-	s.server.stop()
-	return os.RemoveAll(filepath.Join(filepath.Dir(s.blocks(prefix, "EVENTS")), "obs", consumerName))
-}
-
-// report finds out, and says, what was found.
-func (s *Store) report(ctx context.Context, before cursor, known bool) error {
-	state, p, err := s.status(ctx)
+// assess compares the store with the record of it.
+func (s *Store) assess(ctx context.Context, before record, known bool) error {
+	now, p, state, err := s.measure(ctx)
 	if err != nil {
 		return err
 	}
-	s.written = before
 	r := &s.recovery
 	r.Waiting, r.Kept, r.Dead = state.Waiting, state.Kept, state.Dead
-	if known && before.Last > p.last {
-		r.Lost = before.Last - p.last
-	}
+	last, removed := s.ledger.figures()
 	switch {
-	case r.Lost > 0:
-		s.o.Logf("the store in %s lost at least its last %d events; %d wait, %d are dead", s.o.Dir, r.Lost, r.Waiting, r.Dead)
-	case r.Unclean:
-		s.o.Logf("the store in %s was not closed the last time; %d events wait, %d are dead", s.o.Dir, r.Waiting, r.Dead)
+	case !known:
+		r.Complete = p.last == 0 && !r.Unclean
+	case before.Version < recordVersion:
+		r.Lost = over(before.Last, p.last)
+	case !before.Open:
+		r.Lost = over(before.Messages, now.Messages) + over(before.Dead, now.Dead)
+		r.Complete = r.Lost == 0
+	default:
+		r.Unclean = true
+		r.Uncertain = !before.Sync && (before.Boot == "" || before.Boot != s.boot)
+		allowed := before.Holes + over(removed, before.Removed)
+		r.Lost = over(max(last, before.Last), p.last) + over(now.Holes, allowed) + over(before.Dead, now.Dead)
+		r.Complete = r.Lost == 0 && !r.Uncertain && p.first <= max(p.floor, before.Floor)+1
 	}
 	return nil
 }
 
-// Recovery returns what Open found.
-func (s *Store) Recovery() Recovery { return s.recovery }
+// over returns by how much a exceeds b.
+func over(a, b uint64) uint64 { return max(a, b) - b }
+
+// describe returns one sentence about what is wrong, or "".
+func (r Recovery) describe(dir string, forgotten bool) string {
+	var b strings.Builder
+	switch {
+	case r.Lost > 0 && r.Unclean:
+		fmt.Fprintf(&b, "the store in %s was not closed and has lost at least %s", dir, events(r.Lost))
+	case r.Lost > 0:
+		fmt.Fprintf(&b, "the store in %s has lost %s since it was closed", dir, events(r.Lost))
+	case r.Uncertain:
+		fmt.Fprintf(&b, "the machine stopped while the store in %s was open: without --sync, it may have lost events of the last second", dir)
+	case r.Unclean && r.Complete:
+		fmt.Fprintf(&b, "the store in %s was not closed: every acknowledged event is there, but some may be forwarded again", dir)
+	case r.Unclean:
+		fmt.Fprintf(&b, "the store in %s was not closed, and there is no record to check for lost events", dir)
+	}
+	if forgotten {
+		if b.Len() == 0 {
+			fmt.Fprintf(&b, "the store in %s is damaged", dir)
+		}
+		fmt.Fprintf(&b, "; which events were forwarded is unknown, so all %d are forwarded again", r.Waiting)
+	}
+	return b.String()
+}
+
+func events(n uint64) string {
+	if n == 1 {
+		return "1 acknowledged event"
+	}
+	return fmt.Sprintf("%d acknowledged events", n)
+}
+
+// tick keeps the record, and announces the server again if that failed.
+func (s *Store) tick(p position, state Status, removed uint64) {
+	if s.gone.Load() != nil {
+		return
+	}
+	if !s.announced.Load() {
+		s.announce(false)
+	}
+	_ = s.keepRecord(s.recordOf(p, state, removed)) // the next tick tries again
+}
+
+// closeRecord writes the last record.
+func (s *Store) closeRecord() error {
+	if s.gone.Load() != nil || s.server.running.Load() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+	defer cancel()
+	r, _, _, err := s.measure(ctx)
+	if err != nil {
+		// The record stays open: the next process checks as after a kill.
+		return nil //nolint:nilerr // a server that has failed was reported
+	}
+	if s.brief {
+		return s.adjustRecord(r)
+	}
+	r.Open = false
+	return s.keepRecord(r)
+}
+
+// adjustRecord carries events that were dropped or put back meanwhile over
+// into the record that the last listener left.
+func (s *Store) adjustRecord(now record) error {
+	was, left := s.opened, *s.written.Load()
+	if left.Version < recordVersion || (now.Messages == was.Messages && now.Dead == was.Dead && now.Last == was.Last) {
+		return nil
+	}
+	left.Messages += now.Messages - was.Messages // may wrap around, and back
+	left.Dead += now.Dead - was.Dead
+	left.Holes += now.Holes - was.Holes
+	left.Last += now.Last - was.Last
+	return writeJSON(s.o.Dir, recordFile, left)
+}

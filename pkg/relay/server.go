@@ -35,22 +35,21 @@ const (
 type embedded struct {
 	dir      string
 	password string
-	interval time.Duration
+	sync     bool // each message, before it is acknowledged
 	log      *serverLog
 
 	// life is held while the server starts or stops, which takes long on a
 	// failing disk.
 	life   sync.Mutex
-	closed bool     // under life
-	found  []string // the server's warnings and errors at its last start; under life
+	closed bool // under life
 
 	// running is nil between a stop and the next start. Connecting must not
 	// wait for life: nats.go keeps every publish waiting meanwhile.
 	running atomic.Pointer[server.Server]
 }
 
-func newEmbedded(dir string, interval time.Duration, log *serverLog) *embedded {
-	return &embedded{dir: dir, password: rand.Text(), interval: interval, log: log}
+func newEmbedded(dir string, sync bool, log *serverLog) *embedded {
+	return &embedded{dir: dir, password: rand.Text(), sync: sync, log: log}
 }
 
 // start runs the server, and returns when it is ready, has failed to start, or
@@ -66,7 +65,7 @@ func (e *embedded) start(ctx context.Context) error {
 		return fmt.Errorf("start the store in %s: %w", e.dir, err)
 	}
 	e.log.starts()
-	defer func() { e.found = e.log.started() }()
+	defer e.log.started()
 	s.SetLoggerV2(e.log, false, false, false)
 	s.Start()
 	if err := e.ready(ctx, s); err != nil {
@@ -96,7 +95,8 @@ func (e *embedded) options() *server.Options {
 		// free space at start, which shrinks as events come.
 		JetStreamMaxStore:  math.MaxInt64,
 		JetStreamMaxMemory: 16 << 20,
-		SyncInterval:       e.interval,
+		SyncInterval:       syncInterval,
+		SyncAlways:         e.sync,
 	}
 }
 

@@ -172,7 +172,7 @@ func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 		}
 	}
 	if !q.o.single && len(open) < p.open {
-		cons, err := q.cons.Info(ctx)
+		cons, err := q.consumerInfo(ctx)
 		if err != nil || len(open) < cons.NumAckPending {
 			return nil
 		}
@@ -183,16 +183,17 @@ func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 // position is how far forwarding is in the stream.
 type position struct {
 	first, last      uint64 // what the stream keeps
+	messages         uint64 // how many of these there are
 	floor, delivered uint64 // all up to floor are settled; beyond delivered none was taken
 	open             int    // of those in between, how many are not settled
 }
 
 func (q *Queue) status(ctx context.Context) (Status, position, error) {
-	stream, err := q.events.Info(ctx)
+	cons, err := q.consumerInfo(ctx)
 	if err != nil {
 		return Status{}, position{}, readError(err)
 	}
-	cons, err := q.cons.Info(ctx)
+	stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
 	if err != nil {
 		return Status{}, position{}, readError(err)
 	}
@@ -208,7 +209,7 @@ func (q *Queue) status(ctx context.Context) (Status, position, error) {
 		s.Kept = stream.State.Msgs - s.Waiting
 	}
 	p := position{
-		first: stream.State.FirstSeq, last: stream.State.LastSeq,
+		first: stream.State.FirstSeq, last: stream.State.LastSeq, messages: stream.State.Msgs,
 		floor: cons.AckFloor.Stream, delivered: cons.Delivered.Stream,
 		open: cons.NumAckPending,
 	}

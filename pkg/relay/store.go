@@ -22,8 +22,9 @@ const syncInterval = time.Second
 type StoreOptions struct {
 	// Dir is the folder. It is made where it is missing, for its owner alone.
 	Dir string
-	// Sync brings each event onto the disk before Publish returns, and so
-	// through a power cut. Without it that happens every second.
+	// Sync has JetStream sync each event to the disk before it acknowledges
+	// it (sync_interval: always), so that it survives a power cut. Without it,
+	// that happens every second.
 	Sync bool
 	// MinFree is how many bytes of the disk must stay free: with less,
 	// nothing more is stored (ErrFull).
@@ -51,6 +52,9 @@ type Store struct {
 	server   *embedded // nil where another process runs it
 	claimed  *claim    // nil where another process has it
 	recovery Recovery
+	brief    bool         // it was opened to look at it, not to run it
+	boot     string       // bootID
+	restore  func() error // ends acting as the owner
 
 	broken    atomic.Bool           // a write failed: the server restarts
 	gone      atomic.Pointer[error] // the folder is not there any more
@@ -59,7 +63,8 @@ type Store struct {
 	mend      chan struct{}
 	checked   atomic.Int64 // when the free space was looked at, in Unix nanoseconds
 	diskFull  atomic.Bool
-	written   cursor
+	written   atomic.Pointer[record]
+	opened    record // at the start
 	ended     sync.Once
 	announced atomic.Bool // others know how to reach the server
 }
@@ -74,95 +79,122 @@ func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
 		o.Logf = func(string, ...any) {}
 	}
 	o.MinFree = orElse(o.MinFree, DefaultMinFree)
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	s := &Store{o: o, brief: brief, boot: bootID(), mend: make(chan struct{}, 1)}
+	if err := s.openFolder(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	wait, cancel := context.WithTimeout(ctx, attachTimeout)
-	defer cancel()
-	held, err := lock(wait, o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
-	}
-	s := &Store{o: o, claimed: held, mend: make(chan struct{}, 1)}
-	log := &serverLog{logf: o.Logf, onError: s.suspect}
-	s.server = newEmbedded(o.Dir, syncInterval, log)
-	if err := s.run(ctx, brief); err != nil {
+	s.server = newEmbedded(s.o.Dir, o.Sync, &serverLog{logf: o.Logf, onError: s.suspect})
+	if err := s.run(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.Close())
 	}
 	return s, nil
 }
 
-// run starts the server and opens its queue.
-func (s *Store) run(ctx context.Context, brief bool) error {
-	_, s.recovery.Unclean = readJSON[contact](s.o.Dir, contactFile)
-	before, known := readJSON[cursor](s.o.Dir, cursorFile)
-	if err := s.openServer(ctx, brief, before.Floor); err != nil {
-		return err
-	}
-	if err := s.report(ctx, before, known); err != nil {
-		return err
-	}
-	if s.o.Sync {
-		if err := s.syncing(); err != nil {
+// openFolder locks the folder and checks that its files can be used.
+func (s *Store) openFolder(ctx context.Context) (err error) {
+	if !s.brief {
+		if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
 			return err
 		}
 	}
-	s.announce(brief)
+	if s.restore, err = actAsOwner(&s.o.Dir, s.brief); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.restore())
+		}
+	}()
+	wait, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	if s.claimed, err = lock(wait, s.o.Dir); err != nil {
+		return err
+	}
+	if err = checkAccess(s.o.Dir); err != nil {
+		err = errors.Join(err, s.claimed.release())
+	}
+	return err
+}
+
+// run starts the server and opens its queue.
+func (s *Store) run(ctx context.Context) error {
+	_, announced, err := readJSON[contact](s.o.Dir, contactFile)
+	if err != nil {
+		return err
+	}
+	before, known, err := readJSON[record](s.o.Dir, recordFile)
+	if err != nil {
+		return err
+	}
+	s.written.Store(&before)
+	s.recovery.Unclean = before.Open || (announced && before.Version < recordVersion)
+	if err := s.openServer(ctx, before.Floor); err != nil {
+		return err
+	}
+	if s.ledger, err = openLedger(s.o.Dir); err != nil {
+		return err
+	}
+	if err := s.begin(ctx, before, known); err != nil {
+		return err
+	}
+	s.announce(s.brief)
+	if s.brief {
+		return nil
+	}
 	s.barrier, s.Queue.heard = s.ready, s.heard
 	s.maintain(s.tick)
 	s.done.Go(s.mender)
 	return nil
 }
 
+// begin compares the store with the record of it, and begins a new one.
+func (s *Store) begin(ctx context.Context, before record, known bool) (err error) {
+	if err := s.assess(ctx, before, known); err != nil {
+		return err
+	}
+	if text := s.recovery.describe(s.o.Dir, s.forgotten); text != "" && (!s.brief || s.recovery.Lost > 0) {
+		s.o.Logf("%s", text)
+	}
+	var p position
+	if s.opened, p, _, err = s.measure(ctx); err != nil || s.brief {
+		return err
+	}
+	s.ledger.reset(p.last)
+	if err := s.keepRecord(s.opened); err != nil {
+		// A full disk is no reason not to start: forwarding makes room.
+		s.o.Logf("the record of the store in %s cannot be written: %v", s.o.Dir, err)
+	}
+	return nil
+}
+
 // openServer starts the server and opens its queue.
-func (s *Store) openServer(ctx context.Context, brief bool, resume uint64) error {
+func (s *Store) openServer(ctx context.Context, resume uint64) error {
 	o := s.o.queue()
-	o.bind = brief
+	o.bind = s.brief
 	for again := false; ; again = true {
 		if err := s.server.start(ctx); err != nil {
 			return err
 		}
-		s.recovery.Found = append(s.recovery.Found, s.server.found...)
 		nc, err := s.server.connect()
 		if err != nil {
 			return err
 		}
 		s.Queue, err = newQueue(ctx, nc, o, resume)
-		if err == nil && !brief && !again {
-			// It may have been closed for longer than ids were to be known.
-			var late bool
-			if late, err = s.adjustWindow(ctx); err == nil && late {
-				nc.Close()
-				s.server.stop()
-				continue
-			}
+		if err != nil {
+			nc.Close()
+			return err
 		}
-		if err == nil {
+		if s.brief || again {
 			return nil
 		}
+		// It may have been closed for longer than ids were to be known.
+		late, err := s.adjustWindow(ctx)
+		if err != nil || !late {
+			return err
+		}
 		nc.Close()
-		if again || !isConsumerLost(err) {
-			return err
-		}
-		if err := s.forgetConsumer(o.Prefix, resume); err != nil {
-			return err
-		}
+		s.server.stop()
 	}
-}
-
-// syncing makes Publish wait for the disk.
-func (s *Store) syncing() error {
-	if err := syncTree(s.o.Dir); err != nil {
-		return fmt.Errorf("bring the store onto the disk: %w", err)
-	}
-	s.durable = newSyncer(s.blocks(s.Queue.o.Prefix, "EVENTS")).wait
-	s.durableDead = newSyncer(s.blocks(s.Queue.o.Prefix, "DEAD")).wait
-	return nil
-}
-
-// blocks is the folder of a stream's files. $G is the server's only account.
-func (s *Store) blocks(prefix, kind string) string {
-	return filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", streamName(prefix, kind), "msgs")
 }
 
 // announce writes down how the server is reached. On a full disk that may
@@ -186,32 +218,33 @@ func (s *Store) Close() (err error) {
 }
 
 // lastLook is how long the last look at the queue may take.
-const lastLook = 500 * time.Millisecond
+const lastLook = time.Second
 
 func (s *Store) close() error {
+	if s.server == nil { // attached
+		s.Queue.Close()
+		closeConn(s.nc)
+		return nil
+	}
+	var failed []error
 	if s.Queue != nil {
 		s.breakOff()
 		s.Queue.Close()
-		if s.server != nil && s.server.running.Load() != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), lastLook)
-			defer cancel()
-			s.look(ctx, s.tick)
+		if s.ledger != nil {
+			failed = append(failed, s.closeRecord(), s.ledger.file.Close())
 		}
 		closeConn(s.nc)
 	}
-	if s.server == nil {
-		return nil
-	}
 	if s.claimed.replaced() {
 		// A server that stops writes its files. It ends with the process.
-		return s.claimed.release()
+		return errors.Join(s.claimed.release(), s.restore())
 	}
 	s.server.close()
-	err := os.Remove(filepath.Join(s.o.Dir, contactFile))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
+	if err := os.Remove(filepath.Join(s.o.Dir, contactFile)); !errors.Is(err, os.ErrNotExist) {
+		failed = append(failed, err)
 	}
-	if err := errors.Join(err, s.claimed.release()); err != nil {
+	failed = append(failed, s.claimed.release(), s.restore())
+	if err := errors.Join(failed...); err != nil {
 		return fmt.Errorf("close the store in %s: %w", s.o.Dir, err)
 	}
 	return nil

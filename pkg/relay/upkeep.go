@@ -26,7 +26,7 @@ const minWindow = 10 * prunePeriod
 // maintain looks after the queue until it is closed: it forgets what was
 // delivered long ago, makes room, and keeps the figures that Stats gives.
 // tick, where it is given, is called once a period.
-func (q *Queue) maintain(tick func(position)) {
+func (q *Queue) maintain(tick func(position, Status, uint64)) {
 	ctx := q.closing
 	q.look(ctx, tick)
 	q.done.Go(func() {
@@ -52,9 +52,10 @@ func (q *Queue) maintain(tick func(position)) {
 }
 
 // look takes the queue's figures, and makes room before there is none left.
-func (q *Queue) look(ctx context.Context, tick func(position)) {
+func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	ctx, cancel := context.WithTimeout(ctx, q.o.apiTimeout())
 	defer cancel()
+	_, removed := q.ledger.figures() // before the events are counted
 	s, p, err := q.status(ctx)
 	if err != nil {
 		return // the next look may do; a publish says what is wrong
@@ -65,7 +66,7 @@ func (q *Queue) look(ctx context.Context, tick func(position)) {
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
 	if tick != nil {
-		tick(p)
+		tick(p, s, removed)
 	}
 	if s.MaxBytes > 0 && float64(s.Bytes) > highWater*float64(s.MaxBytes) {
 		q.makeRoom(ctx)
