@@ -29,15 +29,15 @@ const (
 	groupLocal        = "local"
 )
 
-// Streams is what a run of the program reads from and writes to.
+// Streams are the input and output of the program.
 type Streams = cli.Streams
 
-// Run runs one command line (without the program's name) and returns the exit
-// code. It ends early when ctx does. lookupEnv is os.LookupEnv but in tests.
+// Run runs a command line, without the program's name, and returns the exit code.
+// It stops early if ctx is canceled. lookupEnv is os.LookupEnv, except in tests.
 //
-// catch, if not nil, makes the context that a command runs with, so that
-// signals reach it. It is not called for help: the threads that handle signals
-// would take a seventh of the time that help takes.
+// catch, if not nil, returns the context of the command, which signals cancel. It
+// is not called for help, because starting the threads that handle signals would
+// take a seventh of the time that help takes.
 func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool),
 	catch func(context.Context) (context.Context, context.CancelFunc),
 ) int {
@@ -67,8 +67,8 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 	return report(ctx, a, err)
 }
 
-// NewRootCmd returns the command tree for generating docs and completions.
-// Running it does nothing useful.
+// NewRootCmd returns the command tree, for generating docs and completions. It
+// cannot run commands.
 func NewRootCmd() *cobra.Command {
 	return newRootCmd(&cli.App{Env: func(string) (string, bool) { return "", false }, Now: time.Now})
 }
@@ -76,12 +76,11 @@ func NewRootCmd() *cobra.Command {
 func newRootCmd(a *cli.App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mender-webhooks COMMAND",
-		Short: "Manage Mender's webhooks, and receive their events",
-		Long: `Manage the webhook integrations of a Mender organization, see what Mender
-sent and how each delivery went, and receive the events yourself with their
-signatures checked.
+		Short: "Manage Mender webhooks and receive their events",
+		Long: `Set up the webhooks of a Mender organization, see which events Mender sent and
+which deliveries failed, and receive events with their signatures checked.
 
-New here? ` + "`mender-webhooks demo`" + ` shows a complete round trip on this machine.`,
+New here? Run ` + "`mender-webhooks demo`" + ` to see a complete round trip on this machine.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cli.UnknownCommand,
@@ -100,11 +99,11 @@ New here? ` + "`mender-webhooks demo`" + ` shows a complete round trip on this m
 	root.SetUsageFunc(a.PrintUsage)
 
 	global := root.PersistentFlags()
-	global.StringVarP(&a.Flags.Output, "output", "o", "", "`FORMAT` of the output, one of those in the command's help")
+	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`, one of those that the command's help lists")
 	global.StringVar(&a.Flags.Jq, "jq", "", "filter JSON output with a jq `EXPRESSION`")
-	global.BoolVarP(&a.Flags.Quiet, "quiet", "q", false, "say nothing but errors on stderr")
-	global.BoolVar(&a.Flags.NoColor, "no-color", false, "no colour, even on a terminal (like NO_COLOR)")
-	global.BoolVar(&a.Flags.Debug, "debug", false, "show requests and answers on stderr, with secrets masked")
+	global.BoolVarP(&a.Flags.Quiet, "quiet", "q", false, "print nothing to stderr except errors")
+	global.BoolVar(&a.Flags.NoColor, "no-color", false, "disable colors (variable NO_COLOR)")
+	global.BoolVar(&a.Flags.Debug, "debug", false, "print requests and responses to stderr, with secrets masked")
 	config.RegisterFlags(global)
 	a.SettingFlags = global
 	global.SortFlags = false

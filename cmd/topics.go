@@ -11,26 +11,26 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// topics are the pages of docs that help shows.
+// topics returns the names and summaries of the pages that help shows.
 func topics() [][2]string {
 	return [][2]string{
-		{"environment", "The variables that the program reads"},
-		{"exit-codes", "What each exit code means, and what an error looks like"},
-		{"signatures", "How deliveries are signed, and why a signature does not match"},
+		{"environment", "Environment variables"},
+		{"exit-codes", "Exit codes and the format of errors"},
+		{"signatures", "How deliveries are signed, and why a signature may not match"},
 	}
 }
 
-// addHelp adds what Cobra would add by itself, with examples and with errors
-// of ours, and the help topics.
+// addHelp adds the help topics, and Cobra's own commands with examples and with
+// errors in this program's format.
 func addHelp(root *cobra.Command) {
 	for _, t := range topics() {
-		// Without a Run it is a help topic to Cobra, and no command. Most runs
-		// never show it, so it is laid out when it is.
+		// A command without Run is a help topic for Cobra. It is formatted only
+		// when it is shown.
 		topic := &cobra.Command{Use: t[0], Short: t[1], DisableFlagsInUseLine: true}
 		topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 			page, err := docs.Topics.ReadFile(cmd.Name() + ".md")
 			if err != nil {
-				panic(err) // it is compiled in
+				panic(err) // cannot happen: the page is embedded
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), plainText(string(page)))
 		})
@@ -44,10 +44,10 @@ func addHelp(root *cobra.Command) {
 		}
 		c.GroupID = groupLocal
 		c.Use = "completion SHELL"
-		c.Short = "Completion for a shell: bash, zsh, fish or PowerShell"
-		c.Long = `Print what a shell has to read so that the Tab key completes commands, flags and
-values: ids with their URLs, event types, statuses, profiles. The help of each
-shell says where it goes.`
+		c.Short = "Generate completion for bash, zsh, fish or PowerShell"
+		c.Long = `Print a script with which your shell completes commands, flags and values, such as
+ids, event types, statuses and profiles. The help of each shell describes how to
+install it.`
 		c.Example = "  mender-webhooks completion bash --help\n  source <(mender-webhooks completion bash)"
 		c.Args, c.RunE = cli.UnknownCommand, cli.NeedsSubcommand
 		for _, shell := range c.Commands() {
@@ -64,8 +64,8 @@ shell says where it goes.`
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND or TOPIC]",
-		Short:   "Help about any command or topic",
-		Long:    "Show the help of a command, or a page about one of the topics.",
+		Short:   "Show help for a command or topic",
+		Long:    "Show the help of a command or of a topic.",
 		Example: "  mender-webhooks help create\n  mender-webhooks help exit-codes",
 		GroupID: groupLocal,
 		ValidArgsFunction: func(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -93,7 +93,7 @@ func newHelpCmd() *cobra.Command {
 }
 
 func unknownTopic(root *cobra.Command, given []string) error {
-	err := cli.Usagef("there is no command or help topic %q", strings.Join(given, " "))
+	err := cli.Usagef("unknown command or help topic %q", strings.Join(given, " "))
 	var names []string
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
@@ -101,11 +101,11 @@ func unknownTopic(root *cobra.Command, given []string) error {
 	if similar := suggest.Name(given[0], names); similar != "" {
 		return cli.Hinted(err, "did you mean `%s help %s`?", root.Name(), similar)
 	}
-	return cli.Hinted(err, "`%s help` lists what there is", root.Name())
+	return cli.Hinted(err, "`%s help` lists all commands and topics", root.Name())
 }
 
-// plainText lays out a page of docs for a terminal: headings in capitals,
-// tables as lists, links by their text. What it knows is what those pages use.
+// plainText formats a page of docs for a terminal: headings in capitals, tables as
+// lists, links as their text. It supports only the Markdown that these pages use.
 func plainText(page string) string {
 	var out []string
 	inTable := false
@@ -114,7 +114,7 @@ func plainText(page string) string {
 		if strings.HasPrefix(line, "|") {
 			cells := strings.Split(strings.Trim(line, "| "), " | ")
 			if !inTable || strings.HasPrefix(line, "| ---") {
-				inTable = true // the head says what the page has said already
+				inTable = true // the header repeats the text
 				continue
 			}
 			out = append(out, tableRow(cells)...)
@@ -132,7 +132,7 @@ func plainText(page string) string {
 	return strings.TrimSpace(strings.Join(out, "\n"))
 }
 
-// tableRow is a term and, indented beside or below it, what it means.
+// tableRow returns a term with its meaning, indented next to or below it.
 func tableRow(cells []string) []string {
 	const width, indent = 78, "       "
 	var lines []string
@@ -153,7 +153,7 @@ func tableRow(cells []string) []string {
 	return append(lines, strings.TrimRight(text, " "))
 }
 
-// unmarked drops the marks of code and links.
+// unmarked removes the markup of code and links.
 func unmarked(line string) string {
 	for {
 		open := strings.Index(line, "](")

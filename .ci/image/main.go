@@ -182,7 +182,7 @@ func labels(meta metadata) map[string]string {
 	const prefix = "org.opencontainers.image."
 	return map[string]string{
 		prefix + "title":         "mender-webhooks",
-		prefix + "description":   "Manage Mender's webhooks, and receive their events",
+		prefix + "description":   "Manage Mender webhooks and receive their events",
 		prefix + "url":           url,
 		prefix + "source":        url,
 		prefix + "documentation": url + "/blob/main/docs/production.md",
