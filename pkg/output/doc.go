@@ -1,13 +1,13 @@
-// Package output writes what the commands have to say on stdout: tables, JSON,
-// YAML, names, filtered with jq where asked for.
+// Package output writes the results of commands to stdout: as tables, JSON, YAML or
+// names, optionally filtered with jq.
 //
-// A command makes one Printer, and gives it either a whole result,
+// A command creates one Printer and prints either a complete result,
 //
 //	p, err := output.New(os.Stdout, output.Options{Format: output.Table, JQ: expr})
 //	…
 //	err = p.Print(output.View{Value: integrations, Table: table, Names: ids})
 //
-// or, item by item, a stream:
+// or a stream of items:
 //
 //	s := p.Stream(columns)
 //	for event, err := range events {
@@ -16,12 +16,11 @@
 //	}
 //	err = s.Close()
 //
-// Text from a server or a webhook may hold escape sequences that a terminal
-// obeys. Nothing of the kind leaves this package: tables and names show it as
-// Safe does, JSON and YAML hold it as escapes of their own, with the same
-// meaning. A command that prints such text elsewhere, on stderr say, calls
-// Safe itself.
+// Text from servers and webhooks may contain escape sequences for terminals. This
+// package escapes them: in tables and names as Safe does, in JSON and YAML with
+// their own escape sequences. A command that prints such text elsewhere, for example
+// to stderr, must call Safe.
 //
-// The package reads no environment and asks no terminal: Options say whether
-// there is one, how wide it is, and whether to use colour.
+// The package reads neither the environment nor terminal settings: Options specify
+// whether there is a terminal, its width, and whether to use color.
 package output

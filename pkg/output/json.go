@@ -12,13 +12,13 @@ import (
 
 const indent = "  "
 
-// rawJSON is a value that came as JSON, and goes as the same; Raw may be
-// changed by nobody. It saves encoding it anew.
+// rawJSON is a value with its original JSON, which is printed without encoding it
+// again. The result of Raw must not be modified.
 type rawJSON interface{ Raw() json.RawMessage }
 
-// marshal gives the JSON of a value on one line, safe for a terminal: field
-// names, their order, unknown fields and the text of numbers are what the
-// value's own MarshalJSON gives.
+// marshal returns the JSON of a value on one line, safe for a terminal. It preserves
+// the field names, order, unknown fields and text of numbers of the value's
+// MarshalJSON.
 func marshal(v any) ([]byte, error) {
 	if r, ok := v.(rawJSON); ok {
 		if raw := r.Raw(); len(raw) > 0 && plainJSON(raw) {
@@ -32,9 +32,9 @@ func marshal(v any) ([]byte, error) {
 	return rewrite(text), nil
 }
 
-// rewrite changes how strings of a valid JSON text are written, never what
-// they mean: what Safe would show is escaped, and <, > and &, which
-// json.Marshal escapes for the sake of HTML, are not.
+// rewrite changes the escape sequences in strings of valid JSON, but not their
+// meaning: it escapes the characters that Safe escapes, and unescapes <, > and &,
+// which json.Marshal escapes for HTML.
 func rewrite(text []byte) []byte {
 	if plainJSON(text) {
 		return text
@@ -56,7 +56,7 @@ func rewrite(text []byte) []byte {
 			r, size := utf8.DecodeRune(text[i:])
 			switch {
 			case r == utf8.RuneError && size == 1:
-				out = append(out, `\ufffd`...) // what every decoder makes of it
+				out = append(out, `\ufffd`...) // as every decoder reads it
 			case printable.IsVisible(r):
 				out = append(out, text[i:i+size]...)
 			default:
@@ -68,15 +68,15 @@ func rewrite(text []byte) []byte {
 	return out
 }
 
-// plainJSON reports whether a text can go out as it is: all of it is printable
-// ASCII, and it holds no \u escape. It looks at eight bytes at once, since the
-// whole log goes through here.
+// plainJSON reports whether text needs no rewriting: it is printable ASCII without
+// \u escapes. It checks eight bytes at once, because the whole log passes through
+// here.
 func plainJSON(text []byte) bool {
 	const ones = 0x0101010101010101
 	rest := text
 	for ; len(rest) >= 8; rest = rest[8:] {
 		w := binary.LittleEndian.Uint64(rest)
-		// A high bit stays where a byte is over 0x7e, or below 0x20.
+		// A high bit remains if a byte is above 0x7e or below 0x20.
 		if (w|(w+ones)|(w-ones*0x20))&(ones*0x80) != 0 {
 			return false
 		}
@@ -110,16 +110,16 @@ func appendEscaped(out []byte, r rune) []byte {
 	return fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 }
 
-// pretty indents JSON. prefix begins every line but the first.
+// pretty indents JSON. Every line except the first starts with prefix.
 func pretty(text []byte, prefix string) []byte {
 	var b bytes.Buffer
 	if err := json.Indent(&b, text, prefix, indent); err != nil {
-		return text // marshal gives valid JSON alone
+		return text // cannot happen: marshal returns valid JSON
 	}
 	return b.Bytes()
 }
 
-// colored paints JSON: keys, strings and other values each in a colour.
+// colored returns JSON with colors for keys, strings and other values.
 func (s Style) colored(text []byte) []byte {
 	if !s.Enabled {
 		return text
@@ -133,7 +133,7 @@ func (s Style) colored(text []byte) []byte {
 	return out
 }
 
-// jsonToken returns the length and the colour of what text begins with.
+// jsonToken returns the length and the color of the first token of text.
 func jsonToken(text []byte) (int, Color) {
 	switch text[0] {
 	case '"':
@@ -163,8 +163,8 @@ func jsonToken(text []byte) (int, Color) {
 	}
 }
 
-// split returns the elements of a JSON array, or what is no array as its only
-// element. null is a list without elements: it is how Go writes a nil slice.
+// split returns the elements of a JSON array, or text itself if it is another value.
+// null is an empty array: Go encodes a nil slice this way.
 func split(text []byte) ([]json.RawMessage, error) {
 	if string(text) == "null" {
 		return nil, nil

@@ -6,8 +6,8 @@ import (
 	"reflect"
 )
 
-// withLists returns a copy of v with an empty list in place of each nil one,
-// which encoding/json would write as null. What encodes itself stays as it is.
+// withLists returns a copy of v with empty lists instead of nil ones, which
+// encoding/json would encode as null. Values with their own encoding are unchanged.
 func withLists(v any) any {
 	if v == nil {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Stdout returns w as a command's standard output: a write that fails since
-// the reader went away returns an error that IsClosed recognizes.
+// Stdout returns a writer for a command's standard output. If its reader goes away,
+// writes fail with an error that IsClosed recognizes.
 func Stdout(w io.Writer) io.Writer { return stdout{w} }
 
 type stdout struct{ w io.Writer }
@@ -21,21 +21,21 @@ func (s stdout) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// closedError says that the reader of stdout went away.
+// closedError reports that the reader of stdout went away.
 type closedError struct{ err error }
 
 func (e *closedError) Error() string { return e.err.Error() }
 
 func (e *closedError) Unwrap() error { return e.err }
 
-// IsClosed reports whether err says that the reader of stdout went away, as
-// with `| head`, and nothing else: there is no one left to tell, so a command
-// ends quietly. A broken connection to anything else does not count.
+// IsClosed reports whether err consists only of errors of a reader of stdout that
+// went away, as with `| head`. Then the command ends quietly. Other broken
+// connections do not count.
 //
-// On Unix a program is killed by SIGPIPE before it sees such an error on its
-// stdout, unless it ignores that signal: main must.
+// On Unix, SIGPIPE kills a program before it gets such an error, unless main handles
+// that signal.
 func IsClosed(err error) bool {
-	switch e := err.(type) { //nolint:errorlint // the tree is walked here
+	switch e := err.(type) { //nolint:errorlint // walks the tree itself
 	case *closedError:
 		return true
 	case interface{ Unwrap() error }:

@@ -9,37 +9,36 @@ import (
 	"strings"
 )
 
-// Options say how to write. The zero value writes plain tables.
+// Options configures a Printer. The zero value writes tables without color.
 type Options struct {
-	// Format is Table where it is empty.
+	// Format is the output format; empty means Table.
 	Format Format
 	// JQ is a jq expression that filters JSON. With Table, the format becomes
 	// JSON (JSONL with Endless); with YAML, Name and None it is an error.
 	JQ string
-	// Endless is for streams that nobody closes but the user: it makes a jq
-	// expression see each item by itself. Otherwise it sees what the format
-	// prints, as a whole.
+	// Endless is for streams that only the user ends. The jq expression gets
+	// each item separately; otherwise it gets all output at once.
 	Endless bool
-	// Color is whether to colour.
+	// Color enables color.
 	Color bool
-	// Terminal is whether w is one.
+	// Terminal reports whether the writer is a terminal.
 	Terminal bool
-	// Width is the terminal's, in cells; 0 means unlimited. What is not
-	// written to a terminal is never cut.
+	// Width is the terminal's width in cells; 0 means unlimited. Output to
+	// other writers is never cut.
 	Width int
 }
 
-// View is one result in all its shapes. A command fills those that the
-// formats it accepts need.
+// View is a result, with a value for each format. A command sets those of the
+// formats that it accepts.
 type View struct {
-	// Value is for JSON and YAML. An array is one object a line in JSONL.
+	// Value is for JSON and YAML. In JSONL, an array is one object per line.
 	Value any
-	// Fields are for Table, above Table where both are there.
+	// Fields are for Table, and printed above it.
 	Fields []Field
-	// Table is for Table. One without rows prints nothing: what is said
-	// instead is talk, and belongs on stderr.
+	// Table is for Table. Without rows it prints nothing; the command may print
+	// a note to stderr.
 	Table TableView
-	// More are tables below Table.
+	// More has tables to print below Table.
 	More []TableView
 	// Names are for Name.
 	Names []string
@@ -51,11 +50,11 @@ type Printer struct {
 	opt   Options
 	style Style
 	jq    *filter
-	torn  bool // the last write ended within a line
+	torn  bool // the last write failed in the middle of a line
 }
 
-// New makes a Printer, and compiles the jq expression. Every error is one of
-// usage, so call New before anything is sent to a server.
+// New returns a Printer with a compiled jq expression. All its errors are usage
+// errors, so call it before anything is sent to a server.
 func New(w io.Writer, o Options) (*Printer, error) {
 	p := &Printer{w: Stdout(w), style: Style{Enabled: o.Color}}
 	format, err := ParseFormat(string(cmp.Or(o.Format, Table)))
@@ -71,7 +70,7 @@ func New(w io.Writer, o Options) (*Printer, error) {
 			}
 		case JSON, JSONL:
 		default:
-			return nil, fmt.Errorf("a jq expression filters JSON, and the output format is %s: choose json or jsonl", format)
+			return nil, fmt.Errorf("a jq expression requires JSON, but the output format is %s: choose json or jsonl", format)
 		}
 		if p.jq, err = compileJQ(o.JQ); err != nil {
 			return nil, err
@@ -82,14 +81,13 @@ func New(w io.Writer, o Options) (*Printer, error) {
 	return p, nil
 }
 
-// Format returns the format that is written: with a jq expression never Table.
+// Format returns the output format. With a jq expression, it is never Table.
 func (p *Printer) Format() Format { return p.opt.Format }
 
-// Style returns the style of what is written.
+// Style returns the style of the output.
 func (p *Printer) Style() Style { return p.style }
 
-// Print writes a whole result, in one piece where no jq expression makes more
-// of it.
+// Print writes a complete result, in a single write unless there is a jq expression.
 func (p *Printer) Print(v View) error {
 	var out []byte
 	var err error
@@ -109,7 +107,7 @@ func (p *Printer) Print(v View) error {
 	return p.write(out)
 }
 
-// table writes the blocks that are there, with an empty line between them.
+// table returns the non-empty blocks, separated by empty lines.
 func (p *Printer) table(v View) ([]byte, error) {
 	fields, err := p.renderFields(v.Fields)
 	if err != nil {
@@ -156,7 +154,7 @@ func (p *Printer) value(v any) error {
 	}
 }
 
-// lines writes the elements of an array, or the one object there is.
+// lines writes the elements of an array, or a single object.
 func (p *Printer) lines(text []byte) error {
 	elements, err := split(text)
 	if err != nil {
@@ -178,7 +176,7 @@ func (p *Printer) lines(text []byte) error {
 	return p.write(b.Bytes())
 }
 
-// write says what failed. The error is the writer's own inside: see IsClosed.
+// write writes b. Its error wraps that of the writer; see IsClosed.
 func (p *Printer) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
