@@ -18,7 +18,7 @@ import (
 func NewConfigCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config COMMAND",
-		Short: "Show and change settings, and profiles of them",
+		Short: "Show and change settings and profiles",
 		Long: `Show where each setting comes from, and change the config file. A profile is a
 set of settings with a name, so that several servers or organizations can be
 used side by side: --profile or MENDER_PROFILE chooses one for a command, and
@@ -54,7 +54,7 @@ func newConfigListCmd(a *cli.App) *cobra.Command {
 		Use:         "list",
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
-		Short:       "List the settings, and where each comes from",
+		Short:       "List settings with their origins",
 		Long: `List the settings in force, and where each comes from: a flag, the environment,
 the profile, mender-cli's files, or the default. With --profiles, list the
 config file's profiles instead, and which of them have a token from login.`,

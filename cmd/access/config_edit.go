@@ -14,7 +14,7 @@ import (
 func newConfigSetCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "set SETTING VALUE",
-		Short: "Give a setting of a profile its value",
+		Short: "Change a setting in a profile",
 		Long: `Write a setting into the profile in use (--profile chooses, and makes one that is
 not there). Comments in the file stay as they are, and nothing but this
 setting is written. VALUE - reads it from stdin, which a token needs: an
@@ -68,7 +68,7 @@ func newConfigUnsetCmd(a *cli.App) *cobra.Command {
 	all := false
 	cmd := &cobra.Command{
 		Use:   "unset [SETTING]",
-		Short: "Take a setting out of a profile, or the profile itself out of the file",
+		Short: "Remove a setting from a profile, or a profile",
 		Long: `Take a setting out of the profile in use (--profile chooses another); with --all
 the whole profile. A token that login keeps for it stays until logout.`,
 		Example: "  mender-webhooks config unset ca-cert\n  mender-webhooks config unset --all --profile lab",
@@ -123,7 +123,7 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 func newConfigUseCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "use PROFILE",
-		Short:   "Choose the profile that commands use from now on",
+		Short:   "Select the default profile",
 		Long:    "Choose the profile that commands use from now on, unless --profile or MENDER_PROFILE name another.",
 		Example: "  mender-webhooks config use lab",
 		Args:    cli.Args(1, 1, "the name of a profile"),

@@ -93,7 +93,7 @@ func NewDoctorCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "doctor [ID]",
 		Annotations: cli.PrintsResult(),
-		Short:       "Check everything between here and a working webhook",
+		Short:       "Diagnose problems between this machine and a webhook",
 		Long: `Check, one after the other: the settings, the server's name, its certificate and
 clock, the token and what it may do, the integration, its URL, the secret, and
 how the last deliveries went. Each check is a line with a mark, what was found,

@@ -30,7 +30,7 @@ func NewLoginCmd(a *cli.App) *cobra.Command {
 	o := loginOptions{}
 	cmd := &cobra.Command{
 		Use:   "login",
-		Short: "Log in to a Mender server, and keep the token",
+		Short: "Log in to a Mender server",
 		Long: `Log in with email and password, and with the two-factor code where the account
 has one; or hand over a personal access token with --token-stdin, which is the
 way for single sign-on too. The token is checked and then kept in the system's

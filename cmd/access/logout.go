@@ -16,7 +16,7 @@ import (
 func NewLogoutCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "logout",
-		Short: "Forget the token, and end the session",
+		Short: "Delete the token and end the session",
 		Long: `Forget the token that login keeps for the server and the profile. A session that
 login made is ended on the server too. A personal access token is only
 forgotten, since Mender's logout would revoke it for good; ` + "`token revoke`" + ` does

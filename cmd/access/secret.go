@@ -18,7 +18,7 @@ import (
 func NewSecretCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret COMMAND",
-		Short: "The webhook secrets kept on this machine",
+		Short: "Manage webhook secrets stored on this machine",
 		Long: `Show, set and forget the webhook secrets that are kept on this machine, in the
 system's keyring or in a file that you alone can read. create and update keep
 what they set; listen, trigger and verify find it. Mender itself never tells a
@@ -40,7 +40,7 @@ func newSecretListCmd(a *cli.App) *cobra.Command {
 		Use:         "list",
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
-		Short:       "List which secrets are kept, not the secrets",
+		Short:       "List stored secrets without their values",
 		Long:        "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
 		Example:     "  mender-webhooks secret list",
 		Args:        cli.Args(0, 0, "no arguments"),
@@ -90,7 +90,7 @@ func newSecretShowCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:         "show [ID]",
 		Annotations: cli.PrintsID(),
-		Short:       "Print a webhook's secret",
+		Short:       "Print a stored webhook secret",
 		Long: `Print the secret that is kept for a webhook of the server in use, in hexadecimal
 and alone on stdout, so that it can be piped to where the receiver reads it.
 Without an ID the only one that is kept for the server is meant. The server is

@@ -20,7 +20,7 @@ func newSecretSetCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "set [ID]",
 		Annotations: cli.PrintsID(),
-		Short:       "Keep a webhook's secret that was set elsewhere",
+		Short:       "Store a webhook secret that was set elsewhere",
 		Long: `Keep the secret of a webhook that was set up elsewhere, in the web UI or on
 another machine, so that it is found here. The secret comes from --secret-file,
 from MENDER_WEBHOOK_SECRET, or is asked for on a terminal.
@@ -105,7 +105,7 @@ func newSecretForgetCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "forget [ID]",
 		Annotations: cli.PrintsID(),
-		Short:       "Forget a webhook's secret",
+		Short:       "Delete a stored webhook secret",
 		Long: `Forget the secret that is kept for a webhook of the server in use. It may be the
 only copy, so it asks on a terminal, and needs --yes elsewhere. With --old only
 the secrets before the newest one are forgotten, which ends a change of

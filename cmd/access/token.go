@@ -18,7 +18,7 @@ import (
 func NewTokenCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token COMMAND",
-		Short: "Make, list and revoke personal access tokens",
+		Short: "Create, list and revoke personal access tokens",
 		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
 Unlike a session they are not pushed out by other logins, which makes them the
 tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
@@ -37,7 +37,7 @@ func newTokenListCmd(a *cli.App) *cobra.Command {
 		Use:         "list",
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
-		Short:       "List the personal access tokens",
+		Short:       "List your personal access tokens",
 		Long: `List the personal access tokens of the user who is logged in. The tokens
 themselves are shown by nobody: the server tells each only once, when it is
 made. "Last used" is exact to five minutes.`,

@@ -22,7 +22,7 @@ func newTokenCreateCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "create NAME",
 		Annotations: cli.PrintsID(),
-		Short:       "Make a personal access token, for a pipeline",
+		Short:       "Create a personal access token for a pipeline",
 		Long: `Make a personal access token and print it, alone, on stdout, so that it can be
 piped into a store of secrets. Nobody can show it again later. It may do what
 the user may who is logged in.`,

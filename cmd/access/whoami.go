@@ -35,7 +35,7 @@ func NewWhoamiCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:         "whoami",
 		Annotations: cli.PrintsResult(),
-		Short:       "Show who is logged in where, and until when",
+		Short:       "Show the user, the server and when the token expires",
 		Long: `Ask the server whose token this is, and show the user with its roles and the
 organization with its plan, as far as the server has any (Mender Open Source has
 not), where the token comes from, and when it expires.`,

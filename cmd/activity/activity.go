@@ -39,7 +39,7 @@ func NewActivityCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "activity [EVENT-ID]",
 		Annotations: cli.Prints(output.Formats()...),
-		Short:       "Show what Mender sent, and how it went",
+		Short:       "Show events and their deliveries",
 		Long: `Show the events in Mender's log, newest first, and how the delivery of each
 went. With an id, or the beginning of one, show that event whole.
 

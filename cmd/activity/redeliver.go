@@ -27,7 +27,7 @@ func NewRedeliverCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "redeliver (EVENT-ID... | --failed [--since AGE])",
 		Annotations: cli.PrintsResult(),
-		Short:       "Send events again, from Mender's log or from listen's store",
+		Short:       "Send events again, from Mender's log or a store",
 		Long: `Send events again: by id, or all events in Mender's log that failed.
 
 An event from the log is rebuilt. Its id, type and data are the same, but its

@@ -34,7 +34,7 @@ func NewCreateCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
 		Annotations: cli.PrintsID(),
-		Short:       "Set up a webhook",
+		Short:       "Create a webhook",
 		Long: `Set up a webhook: from then on Mender's server sends an event to the URL
 whenever a device is provisioned or decommissioned, or its status changes.
 The new integration's id is printed on stdout, alone.

@@ -21,7 +21,7 @@ func NewDeleteCmd(a *cli.App) *cobra.Command {
 		Use:         "delete [ID...]",
 		Annotations: cli.PrintsID(),
 		Aliases:     []string{"rm"},
-		Short:       "Remove integrations",
+		Short:       "Delete integrations",
 		Long: `Remove integrations. From then on Mender sends nothing and logs nothing; events
 that are in the log already stay there. A secret kept on this machine is forgotten.
 

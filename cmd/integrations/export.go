@@ -16,7 +16,7 @@ func NewExportCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:         "export",
 		Annotations: cli.Prints(output.YAML, output.JSON),
-		Short:       "Write the server's integrations as a file for apply",
+		Short:       "Export integrations to a file for apply",
 		Long: `Write what the server has as a file that ` + "`apply`" + ` takes, with secrets as
 references to fill in, since the server does not tell them: a variable or, where
 this machine has the webhook's secret, the store. A line on stderr says what to

@@ -17,7 +17,7 @@ func NewInspectCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:         "inspect [ID]",
 		Annotations: cli.PrintsResult(),
-		Short:       "Show one integration, and how its deliveries go",
+		Short:       "Show an integration and its recent deliveries",
 		Long: `Show one integration with its settings, and how its deliveries went in the
 last day as far as Mender's log tells: deliveries that ran into the server's
 10 seconds never get there.

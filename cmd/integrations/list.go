@@ -18,7 +18,7 @@ func NewListCmd(a *cli.App) *cobra.Command {
 		Use:         "list",
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
-		Short:       "List all integrations, of every provider",
+		Short:       "List integrations of all providers",
 		Long: `List the organization's integrations. Mender allows one, but it may be of
 another provider than webhook; what this tool does not know is shown as it is.`,
 		Example: "  mender-webhooks list\n  mender-webhooks list -o name\n  mender-webhooks list --jq '.[].credentials.http.url'",

@@ -22,7 +22,7 @@ func NewUpdateCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "update [ID]",
 		Annotations: cli.PrintsID(),
-		Short:       "Give a webhook a new URL or a new secret",
+		Short:       "Change the URL or the secret of a webhook",
 		Long: `Give a webhook a new URL, a new secret, or both. The server replaces URL and
 secret together and never tells the secret: a new URL alone would take the
 secret away without a word. Where one is set, --url therefore needs the secret

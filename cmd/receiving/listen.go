@@ -40,7 +40,7 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "listen",
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
-		Short:       "Receive webhooks, verify their signatures, and hand them on",
+		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: on a terminal
 a line, elsewhere a JSON object a line.
 

@@ -20,7 +20,7 @@ func NewQueueCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "queue",
 		Annotations: cli.PrintsObject(),
-		Short:       "What the listener's store holds: waiting, in flight, dead",
+		Short:       "Manage stored events and dead letters",
 		Long: `Show what the store of listen holds: how many events wait for the application,
 are in flight, were given up (dead letters), which one waits longest, and which
 one holds up the others and why.
@@ -128,7 +128,7 @@ func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Use:         "list",
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
-		Short:       "List the events in one state, oldest first",
+		Short:       "List stored events in one state, oldest first",
 		Long:        "List the events that wait for the application, were given up (dead), or were\ndelivered and are kept against repeats. Oldest first.",
 		Example:     "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
 		Args:        cli.Args(0, 0, "no arguments"),
@@ -180,7 +180,7 @@ func newQueueShowCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:         "show ID",
 		Annotations: cli.PrintsResult(),
-		Short:       "Show one event whole",
+		Short:       "Show a stored event in full",
 		Long:        "Show one event that the store keeps, whatever its state, with its payload.",
 		Example:     "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
 		Args:        cli.Args(1, 1, "an event's id"),

@@ -14,7 +14,7 @@ func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	all := false
 	cmd := &cobra.Command{
 		Use:     "retry ID...",
-		Short:   "Put dead letters back into the queue",
+		Short:   "Retry dead letters",
 		Long:    "Put dead letters back, at the end of the queue: they are handed on again.",
 		Example: "  mender-webhooks queue retry --all --store /var/lib/mender-webhooks",
 		Args:    cli.Args(0, -1, "events' ids"),
@@ -38,7 +38,7 @@ func newQueueDropCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	yes := false
 	cmd := &cobra.Command{
 		Use:   "drop ID...",
-		Short: "Remove events for good",
+		Short: "Delete stored events",
 		Long: `Remove dead letters, or events that wait, for good: the application never gets
 them. One whose delivery is under way may still arrive. It asks on a terminal,
 and needs --yes elsewhere.`,

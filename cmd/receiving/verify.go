@@ -25,7 +25,7 @@ func NewVerifyCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "verify [FILE]",
 		Annotations: cli.PrintsResult(),
-		Short:       "Check a saved payload against its signature",
+		Short:       "Verify the signature of a saved payload",
 		Long: `Check the body of a delivery against its signature, and explain a mismatch.
 FILE contains the exact bytes of the body; without it, or with -, stdin does.
 
