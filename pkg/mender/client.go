@@ -103,7 +103,7 @@ func New(o Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		carrier = httpclient.Transport(config)
+		carrier = httpclient.NoUpgrade(httpclient.Transport(config))
 	}
 	if o.Debug != nil {
 		carrier = &debugger{next: carrier, now: o.Now, out: o.Debug}

@@ -57,6 +57,23 @@ func Transport(config *tls.Config) *http.Transport {
 	return transport
 }
 
+// NoUpgrade returns a RoundTripper that fails if the server switches protocols,
+// which no request here asks for. The body of such an answer is the connection
+// itself: reading it has no end, and no deadline either.
+func NoUpgrade(next http.RoundTripper) http.RoundTripper { return noUpgrade{next} }
+
+type noUpgrade struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (n noUpgrade) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.next.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("unexpected answer %s", resp.Status)
+	}
+	return resp, err
+}
+
 // ProxyError is the failure of a request that a proxy on the way refused.
 type ProxyError struct {
 	Proxy  string // host and port
@@ -74,11 +91,10 @@ func Refused(req *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusProxyAuthRequired {
 		return nil
 	}
-	proxy, err := http.ProxyFromEnvironment(req)
-	if err != nil || proxy == nil {
-		return nil
+	if proxy, _ := http.ProxyFromEnvironment(req); proxy != nil {
+		return &ProxyError{Proxy: proxy.Host, Status: resp.Status}
 	}
-	return &ProxyError{Proxy: proxy.Host, Status: resp.Status}
+	return nil
 }
 
 func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {

@@ -53,7 +53,7 @@ func TestCauseAndPublicKeepCredentialsToThemselves(t *testing.T) {
 		t.Error(got)
 	}
 	plain := errors.New("plain")
-	if Cause(plain) != plain || Cause(nil) != nil {
+	if !errors.Is(Cause(plain), plain) || Cause(nil) != nil {
 		t.Error("an error of another kind was changed")
 	}
 	u := &url.URL{Scheme: "http", User: url.UserPassword("u", "secret"), Host: "h", Path: "/x", RawQuery: "token=secret", Fragment: "secret"}
