@@ -24,11 +24,11 @@ const (
 // where the command takes several, and --generate-secret where it makes one.
 func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
 	flags.Var(&repeated{}, FlagSecret,
-		"webhook secret, hexadecimal digits in pairs (`HEX`); other users of this machine can see it in the process list")
+		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
 	flags.Var(&repeated{}, FlagSecretFile,
-		"read the webhook secret from `FILE`, or from standard input if it is - (variable "+EnvWebhookSecret+" holds the secret itself)")
+		"`FILE` with the webhook secret; - for stdin (variable "+EnvWebhookSecret+" has the secret itself)")
 	if generate {
-		flags.Bool(FlagGenerateSecret, false, "make a new webhook secret")
+		flags.Bool(FlagGenerateSecret, false, "generate a new webhook secret")
 	}
 }
 
