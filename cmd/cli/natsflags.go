@@ -75,6 +75,11 @@ func (n *NatsFlags) Dial(a *App) (relay.DialOptions, error) {
 	if err := n.Check(); err != nil {
 		return o, err
 	}
+	set, err := a.LocalSettings()
+	if err != nil {
+		return o, err
+	}
+	o.AddCAFile = set.CACertFile
 	if n.creds != "" || n.nkey != "" {
 		return o, nil
 	}

@@ -34,6 +34,9 @@ type DialOptions struct {
 	// CAFile is an authority to trust, CertFile and KeyFile a client's
 	// certificate.
 	CAFile, CertFile, KeyFile string
+	// AddCAFile is an authority to trust in addition to CAFile's, or to the
+	// system's, on connections that use TLS.
+	AddCAFile string
 	// Name is what the cluster's operators see of this connection.
 	Name string
 

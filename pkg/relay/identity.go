@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 )
 
 // resolve checks the options, and reads the context.
@@ -132,8 +135,20 @@ func (o DialOptions) tls(options []nats.Option) ([]nats.Option, error) {
 			return nil, err
 		}
 	}
-	if o.CAFile != "" {
+	switch {
+	case o.CAFile != "" && o.AddCAFile != "":
+		options = append(options, nats.RootCAs(o.CAFile, o.AddCAFile))
+	case o.CAFile != "":
 		options = append(options, nats.RootCAs(o.CAFile))
+	case o.AddCAFile != "":
+		config, err := httpclient.TLS{CACertFile: o.AddCAFile}.Config()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, func(n *nats.Options) error { // nats.RootCAs would require TLS
+			n.RootCAsCB = func() (*x509.CertPool, error) { return config.RootCAs, nil }
+			return nil
+		})
 	}
 	if o.CertFile != "" {
 		options = append(options, nats.ClientCert(o.CertFile, o.KeyFile))

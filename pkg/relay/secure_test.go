@@ -139,10 +139,16 @@ func TestTLS(t *testing.T) {
 	for name, server := range map[string]string{"tls": "tls://" + bare, "nats": "nats://" + bare} {
 		t.Run(name, func(t *testing.T) {
 			publishTo(t, mustDial(t, relay.DialOptions{URLs: []string{server}, CAFile: ours.ca}), "a")
+			publishTo(t, mustDial(t, relay.DialOptions{URLs: []string{server}, AddCAFile: ours.ca}), "b")
+			publishTo(t, mustDial(t, relay.DialOptions{URLs: []string{server}, CAFile: theirs.ca, AddCAFile: ours.ca}), "c")
+			refuses(t, relay.DialOptions{URLs: []string{server}, AddCAFile: theirs.ca}, "certificate signed by unknown authority")
 			refuses(t, relay.DialOptions{URLs: []string{server}, CAFile: theirs.ca}, "certificate signed by unknown authority")
 			refuses(t, relay.DialOptions{URLs: []string{server}}, "certificate signed by unknown authority")
 		})
 	}
+	t.Run("an added authority does not require TLS", func(t *testing.T) {
+		publishTo(t, mustDial(t, relay.DialOptions{URLs: []string{plain}, AddCAFile: ours.ca}), "a")
+	})
 	t.Run("another name", func(t *testing.T) {
 		named := strings.Replace(bare, "127.0.0.1", "localhost", 1)
 		refuses(t, relay.DialOptions{URLs: []string{"tls://" + named}, CAFile: ours.ca}, "localhost")
