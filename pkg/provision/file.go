@@ -47,22 +47,22 @@ type entry struct {
 	secret      reference
 }
 
-// kind says where a secret is.
-type kind string
+// source is where a secret is.
+type source string
 
 const (
-	fromEnv  kind = "env"
-	fromFile kind = "file"
-	stored   kind = "stored"
-	generate kind = "generate"
-	none     kind = "none"
-	given    kind = "given" // on the command line; not in a file
+	fromEnv  source = "env"
+	fromFile source = "file"
+	stored   source = "stored"
+	generate source = "generate"
+	none     source = "none"
+	given    source = "given" // on the command line; not in a file
 )
 
 // reference is where a secret is and, for env and file, what it is.
 type reference struct {
 	at    position
-	kind  kind
+	kind  source
 	name  string // of the variable or file
 	value webhook.Secret
 }

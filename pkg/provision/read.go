@@ -1,19 +1,20 @@
 package provision
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // Sources are where a file's references lead to.
@@ -22,200 +23,203 @@ type Sources struct {
 	LookupEnv func(string) (string, bool)
 	// ReadFile is os.ReadFile, or a test's.
 	ReadFile func(string) ([]byte, error)
-	// Dir is where relative paths begin: the folder of the file, or "" for
-	// the current one.
+	// Dir is the folder at which relative paths begin: that of the file, or ""
+	// for the current one.
 	Dir string
 }
 
-// Read reads a file and checks all of it, with what its variables and files
-// hold. name is for errors, which are *FileError. Nothing is expanded but
-// where env: or file: says so.
-func Read(name string, text []byte, src Sources) (*File, error) {
-	text, err := textfile.Decode(text)
-	if err != nil {
-		return nil, &FileError{Name: name, Problems: []Problem{{Text: err.Error()}}}
-	}
-	r := &reader{src: src}
-	entries := r.document(text)
-	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b Problem) int {
-			if a.Line != b.Line {
-				return a.Line - b.Line
-			}
-			return a.Column - b.Column
-		})
-		return nil, &FileError{Name: name, Problems: r.problems}
-	}
-	return &File{Name: name, entries: entries}, nil
-}
-
-// reader goes through the syntax tree and collects what is wrong.
-type reader struct {
-	src      Sources
-	problems []Problem
-}
-
-func (r *reader) wrong(at position, format string, args ...any) {
-	r.problems = append(r.problems, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
-}
-
-// parse returns the one document's root, or nil after telling what is wrong.
-func (r *reader) parse(text []byte) ast.Node {
-	var deep *yamldepth.Error
-	if errors.As(yamldepth.Check(text), &deep) {
-		r.wrong(position{deep.Line, deep.Column}, "%v", deep)
-		return nil
-	}
-	tree, err := parser.ParseBytes(text, 0)
-	var syntax yaml.Error
-	switch {
-	case errors.As(err, &syntax):
-		at := position{}
-		if tk := syntax.GetToken(); tk != nil {
-			at = position{tk.Position.Line, tk.Position.Column}
-		}
-		r.wrong(at, "this is not YAML: %s", syntax.GetMessage())
-		return nil
-	case err != nil:
-		r.wrong(position{}, "this is not YAML")
-		return nil
-	}
-	if len(tree.Docs) > 1 {
-		at := position{}
-		if body := tree.Docs[1].Body; body != nil {
-			at = positionOf(body)
-		}
-		r.wrong(at, "a second document begins here: one file is one document")
-		return nil
-	}
-	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
-		r.wrong(position{}, "the file is empty; it begins with apiVersion: %s", APIVersion)
-		return nil
-	}
-	return tree.Docs[0].Body
-}
-
-func (r *reader) document(text []byte) []entry {
-	root := r.parse(text)
-	if root == nil {
-		return nil
-	}
-	var entries []entry
-	r.mapping(root, "the file", fields{
-		{name: "apiVersion", required: "write apiVersion: " + APIVersion, read: r.version},
-		{name: "integrations", required: "an empty list is written integrations: []", read: func(n ast.Node) {
-			entries = r.integrations(n)
-		}},
-	})
-	return entries
-}
-
-func (r *reader) version(n ast.Node) {
-	if v, ok := r.text(n, "apiVersion"); ok && v != APIVersion {
-		r.wrong(positionOf(n), "apiVersion: %q is not known here; this version reads %s", v, APIVersion)
-	}
-}
-
-func (r *reader) integrations(n ast.Node) []entry {
-	list, ok := n.(*ast.SequenceNode)
-	if !ok {
-		r.wrong(positionOf(n), "integrations: there has to be a list, an entry beginning with -; an empty list is written []")
-		return nil
-	}
-	var entries []entry
-	for i, item := range list.Values {
-		if i == MaxIntegrations {
-			r.wrong(positionOf(item), "there is one integration too many: a Mender organization takes %d, of whatever provider", MaxIntegrations)
-		}
-		if e, ok := r.entry(item); ok {
-			entries = append(entries, e)
-		}
-	}
-	return entries
-}
-
-// entry reads the provider first, since only webhooks are described in a file.
-func (r *reader) entry(n ast.Node) (entry, bool) {
-	e := entry{at: positionOf(n)}
-	values, ok := pairs(n)
-	if !ok {
-		r.wrong(e.at, "an integration has keys and values, beginning with provider:")
-		return e, false
-	}
-	i := slices.IndexFunc(values, func(v *ast.MappingValueNode) bool { return keyOf(v) == "provider" })
-	if i < 0 {
-		r.wrong(e.at, "the integration has no provider: write provider: %s", mender.ProviderWebhook)
-		return e, false
-	}
-	name, ok := r.text(values[i].Value, "provider")
-	switch at := positionOf(values[i].Value); {
-	case !ok:
-		return e, false
-	case name == string(mender.ProviderIoTHub), name == string(mender.ProviderIoTCore):
-		r.wrong(at, "provider: a file describes webhooks only: `mender-webhooks list`, `inspect` and `delete` work with %s integrations, too", name)
-		return e, false
-	case name != string(mender.ProviderWebhook):
-		r.wrong(at, "provider: %q is not %s", name, mender.ProviderWebhook)
-		return e, false
-	}
-	r.mapping(n, "the webhook integration", fields{
-		{name: "url", required: "it says where Mender shall POST the events", read: func(n ast.Node) {
-			e.url = r.textOrReference(n, "url", checkURL)
-		}},
-		{name: "secret", required: "say where it is, such as { env: HOOK_SECRET }; { none: true } leaves deliveries unsigned, so that anyone can forge them", read: func(n ast.Node) {
-			ref, text := r.secret(n, "secret", checkWebhookSecret, fromEnv, fromFile, stored, generate, none)
-			e.secret = ref
-			e.secret.value, _ = webhook.ParseSecret(text) // an error is told already
-		}},
-		{name: "provider", read: func(ast.Node) {}},
-		{name: "description", read: func(n ast.Node) { r.description(n, &e) }},
-		{name: "scopes", read: func(n ast.Node) { r.scopes(n, &e) }},
-	})
-	return e, true
-}
-
-func checkWebhookSecret(text string) error {
-	_, err := webhook.ParseSecret(text)
-	return err
-}
-
-func (r *reader) description(n ast.Node, e *entry) {
-	text, ok := r.text(n, "description")
-	switch {
-	case !ok:
-	case len(text) > maxDescription:
-		r.wrong(positionOf(n), "description: it has %d bytes; Mender takes %d", len(text), maxDescription)
-	default:
-		e.description = &text
-	}
-}
-
-func (r *reader) scopes(n ast.Node, e *entry) {
-	list, ok := n.(*ast.SequenceNode)
-	if !ok {
-		r.wrong(positionOf(n), "scopes: there has to be a list, such as [deviceauth, inventory]")
-		return
-	}
-	scopes := []string{}
-	for _, item := range list.Values {
-		scope, ok := r.text(item, "scopes")
-		switch {
-		case !ok:
-		case scope == "":
-			r.wrong(positionOf(item), "scopes: a scope can't be empty")
-		case slices.Contains(scopes, scope):
-			r.wrong(positionOf(item), "scopes: %q is there twice", scope)
-		default:
-			scopes = append(scopes, scope)
-		}
-	}
-	e.scopes = &scopes
-}
-
-// path is where a reference to a file leads.
+// path returns where a reference to a file leads.
 func (s Sources) path(name string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
 	return filepath.Join(s.Dir, name)
+}
+
+// Read reads a file and checks all of it, with what its variables and files
+// hold. name is for errors, which are *FileError. Only what env: or file: names
+// is expanded.
+func Read(name string, text []byte, src Sources) (*File, error) {
+	r := &reader{src: src, wrong: map[string]bool{}}
+	entries := r.document(text)
+	if len(r.problems) == 0 {
+		return &File{Name: name, entries: entries}, nil
+	}
+	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return nil, &FileError{Name: name, Problems: r.problems}
+}
+
+// reader collects what is wrong with a file.
+type reader struct {
+	src      Sources
+	root     ast.Node
+	problems []Problem
+	wrong    map[string]bool // by pointer: the places with a problem
+}
+
+// document reads a text in three steps: YAML, the schema, and what depends on
+// the machine.
+func (r *reader) document(text []byte) []entry {
+	if r.root = r.parse(text); r.root == nil {
+		return nil
+	}
+	var value any
+	if err := yaml.NodeToValue(r.root, &value); err != nil {
+		r.problemAt(position{}, "this is not YAML")
+		return nil
+	}
+	top, _ := value.(map[string]any)
+	list, _ := top["integrations"].([]any)
+	items := map[int]map[string]any{}
+	for i, item := range list {
+		items[i], _ = item.(map[string]any)
+		if r.checkProvider(items[i], "integrations", strconv.Itoa(i)) {
+			return nil
+		}
+	}
+	r.validate(value)
+	var entries []entry
+	for i := range list {
+		entries = append(entries, r.entry(items[i], "integrations", strconv.Itoa(i)))
+	}
+	return entries
+}
+
+// pointer is a path as one text.
+func pointer(path []string) string { return strings.Join(path, "/") }
+
+func child(path []string, step string) []string { return append(slices.Clone(path), step) }
+
+// problem adds a problem of the value at a path, unless it has one.
+func (r *reader) problem(path []string, format string, args ...any) {
+	if p := pointer(path); !r.wrong[p] {
+		r.wrong[p] = true
+		r.problemAt(r.positionOf(path), format, args...)
+	}
+}
+
+func (r *reader) positionOf(path []string) position {
+	_, node := r.find(path)
+	return positionOf(node)
+}
+
+// parse returns the root of the only document, or nil and a problem.
+func (r *reader) parse(text []byte) ast.Node {
+	text, err := textfile.Decode(text)
+	if err != nil {
+		r.problemAt(position{}, "%v", err)
+		return nil
+	}
+	var deep *yamldepth.Error
+	if errors.As(yamldepth.Check(text), &deep) {
+		r.problemAt(position{deep.Line, deep.Column}, "%v", deep)
+		return nil
+	}
+	tree, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	switch {
+	case len(tree.Docs) > 1:
+		r.problemAt(positionOf(tree.Docs[1].Body), "a second document begins here: a file has one document")
+	case len(tree.Docs) == 0 || tree.Docs[0].Body == nil:
+		r.problemAt(position{}, "the file is empty; it begins with apiVersion: %s", APIVersion)
+	default:
+		ast.Walk(unsupported{r}, tree.Docs[0].Body)
+	}
+	if len(r.problems) > 0 {
+		return nil
+	}
+	return tree.Docs[0].Body
+}
+
+func (r *reader) syntax(err error) {
+	var located yaml.Error
+	if !errors.As(err, &located) || located.GetToken() == nil {
+		r.problemAt(position{}, "this is not YAML")
+		return
+	}
+	at := located.GetToken().Position
+	r.problemAt(position{at.Line, at.Column}, "this is not YAML: %s", located.GetMessage())
+}
+
+// unsupported refuses what YAML has and a JSON Schema does not see.
+type unsupported struct{ r *reader }
+
+// Visit implements ast.Visitor.
+func (u unsupported) Visit(n ast.Node) ast.Visitor {
+	switch n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode, *ast.MappingKeyNode:
+		u.r.problemAt(positionOf(n), "anchors, aliases, tags and complex keys are not supported; write the value itself")
+		return nil
+	case *ast.InfinityNode, *ast.NanNode:
+		u.r.problemAt(positionOf(n), "this is a number in YAML; put it in quotes to make it text")
+	}
+	return u
+}
+
+// problemAt adds a problem.
+func (r *reader) problemAt(at position, format string, args ...any) {
+	r.problems = append(r.problems, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
+}
+
+// find returns the value at a path of keys and indexes, and the key in front of
+// it, if it has one.
+func (r *reader) find(path []string) (key, value ast.Node) {
+	value = r.root
+	for _, step := range path {
+		key = nil
+		switch n := value.(type) {
+		case *ast.SequenceNode:
+			for i, item := range n.Values {
+				if strconv.Itoa(i) == step {
+					value = item
+				}
+			}
+		default:
+			for _, pair := range pairs(value) {
+				if keyOf(pair) == step {
+					key, value = pair.Key, pair.Value
+				}
+			}
+		}
+	}
+	return key, value
+}
+
+// pairs returns the keys and values of a mapping.
+func pairs(n ast.Node) []*ast.MappingValueNode {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return v.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{v}
+	}
+	return nil
+}
+
+func keyOf(v *ast.MappingValueNode) string {
+	if s, ok := v.Key.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return v.Key.GetToken().Value
+}
+
+// positionOf returns where a node begins; a mapping begins with its first key.
+func positionOf(n ast.Node) position {
+	if n == nil {
+		return position{}
+	}
+	if all := pairs(n); len(all) > 0 {
+		if m, ok := n.(*ast.MappingNode); !ok || !m.IsFlowStyle {
+			return positionOf(all[0].Key)
+		}
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return position{t.Position.Line, t.Position.Column}
+	}
+	return position{}
 }

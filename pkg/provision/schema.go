@@ -1,11 +1,143 @@
 package provision
 
-import _ "embed" // for the schema
+import (
+	_ "embed" // for the schema
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
+)
 
 //go:embed webhooks.schema.json
 var schema string
 
-// Schema is the JSON Schema (draft 7) of a file, for editors. What takes the
-// machine or the server to know, such as whether a variable is set, is not in
-// it.
+// Schema is the JSON Schema (draft 7) of a file, for editors and for Read. It
+// does not cover what depends on the machine or the server, such as whether a
+// variable is set.
 func Schema() string { return schema }
+
+// compiled returns the schema, ready to validate.
+var compiled = sync.OnceValue(func() *jsonschema.Schema { //nolint:gochecknoglobals // compiled once, when it is needed
+	c := jsonschema.NewCompiler()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
+	if err == nil {
+		err = c.AddResource(SchemaURL, doc)
+	}
+	if err != nil {
+		panic(err) // a test compiles it
+	}
+	return c.MustCompile(SchemaURL)
+})
+
+// must says what the value of a key must be; "" is the file.
+func must(key string) string {
+	return map[string]string{
+		"":             "must have keys and values, such as apiVersion: …",
+		"apiVersion":   "must be " + APIVersion,
+		"integrations": "must be a list, an entry beginning with -; an empty list is written []",
+		"provider":     "must be webhook",
+		"url":          "must be where Mender POSTs the events: text, { env: VARIABLE } or { file: PATH }",
+		"secret": "must say where it is, since it does not stand in the file itself: { env: VARIABLE }, { file: PATH }, { stored: true }, { generate: true }, " +
+			"or { none: true } for deliveries that anyone can forge",
+		"description": "must be text",
+		"scopes":      "must be a list of different words, such as [deviceauth, inventory]",
+	}[key]
+}
+
+// keysOf returns the keys of the file, or of an integration.
+func keysOf(path []string) []string {
+	if len(path) == 0 {
+		return []string{"apiVersion", "integrations"}
+	}
+	return []string{"description", "provider", "scopes", "secret", "url"}
+}
+
+// validate adds what the schema finds wrong.
+func (r *reader) validate(value any) {
+	err, ok := compiled().Validate(value).(*jsonschema.ValidationError) //nolint:errorlint // it is never wrapped
+	if !ok {
+		return
+	}
+	mistakes := leaves(err)
+	for _, e := range mistakes { // first, since a misspelt key is not missing
+		if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
+			r.unknownKeys(e.InstanceLocation, k.Properties)
+		}
+	}
+	for _, e := range mistakes {
+		r.explain(e.InstanceLocation, e.ErrorKind)
+	}
+}
+
+// leaves returns the mistakes that an error is made of.
+func leaves(e *jsonschema.ValidationError) (found []*jsonschema.ValidationError) {
+	switch e.ErrorKind.(type) {
+	case *kind.Schema, *kind.Group, *kind.Reference:
+		for _, cause := range e.Causes {
+			found = append(found, leaves(cause)...)
+		}
+		return found
+	}
+	return []*jsonschema.ValidationError{e}
+}
+
+// unknownKeys tells of keys that a mapping does not have. One that was probably
+// misspelt counts as there.
+func (r *reader) unknownKeys(path, names []string) {
+	for _, name := range names {
+		key, _ := r.find(child(path, name))
+		hint := "known here: " + strings.Join(keysOf(path), ", ")
+		if meant := suggest.Name(name, keysOf(path)); meant != "" {
+			hint = "did you mean " + meant + "?"
+			r.wrong[pointer(child(path, meant))] = true
+		}
+		r.problemAt(positionOf(key), "unknown key %q; %s", name, hint)
+	}
+}
+
+// explain adds a mistake, in words that quote nothing that may be a secret.
+func (r *reader) explain(path []string, k jsonschema.ErrorKind) {
+	switch k := k.(type) {
+	case *kind.AdditionalProperties:
+		return // see unknownKeys
+	case *kind.Required:
+		for _, name := range k.Missing {
+			if !r.wrong[pointer(child(path, name))] {
+				r.problemAt(r.positionOf(path), "%s is missing: it %s", name, must(name))
+			}
+		}
+		return
+	case *kind.MaxItems:
+		r.problem(child(path, strconv.Itoa(k.Want)), "there is one integration too many: a Mender organization takes %d, of whatever provider", k.Want)
+		return
+	case *kind.UniqueItems:
+		path = child(path, strconv.Itoa(k.Duplicates[1]))
+	}
+	keys := slices.DeleteFunc(slices.Clone(path), func(step string) bool { _, err := strconv.Atoi(step); return err == nil })
+	if len(keys) == 0 {
+		r.problem(path, "the file %s", must(""))
+		return
+	}
+	key := keys[len(keys)-1]
+	text := must(key)
+	_, node := r.find(path)
+	if _, ok := node.(*ast.StringNode); ok && key == "url" {
+		return // see entry, which says more
+	}
+	if all := pairs(node); len(all) == 1 && strings.HasPrefix(all[0].Value.String(), "$") {
+		text = "write only the variable's name, without $"
+	}
+	if len(path) == 2 && path[0] == "integrations" {
+		text = "an entry must have keys and values, beginning with provider:"
+	}
+	if t, ok := k.(*kind.Type); ok && slices.Contains(t.Want, "string") && t.Got != "null" {
+		text += "; put it in quotes to make it text"
+	}
+	r.problem(path, "%s: %s", key, text)
+}

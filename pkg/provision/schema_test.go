@@ -15,29 +15,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// compiled is the schema, ready to validate.
-func compiled(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(Schema())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource(SchemaURL, doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(SchemaURL) // also checks that it is a schema, and its $id
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // TestSchemaOfWrongFiles finds that the schema refuses what Read refuses, but
 // for what takes the machine to know, or is not JSON's.
 func TestSchemaOfWrongFiles(t *testing.T) {
 	t.Parallel()
-	s := compiled(t)
+	s := compiled()
 	beyond := []string{
 		"anchors.yaml", "description.yaml", "secret_unset.yaml", "secret_empty.yaml", "secret_not_hex.yaml", "secret_odd.yaml",
 		"secret_no_file.yaml", "secret_two_lines.yaml", "url_password.yaml", "two_documents.yaml",
@@ -81,7 +63,7 @@ func asJSON(t *testing.T, value any) any {
 // file.
 func TestSchemaAndReadAgree(t *testing.T) {
 	t.Parallel()
-	s := compiled(t)
+	s := compiled()
 	right := []string{
 		`{"provider":"webhook","url":"https://example.com/a","secret":{"env":"HOOK"},"description":"d","scopes":["deviceauth","x"]}`,
 		`{"provider":"webhook","url":{"env":"URL"},"secret":{"generate":true}}`,
