@@ -8,15 +8,15 @@ import (
 	"sync/atomic"
 )
 
-// Bodies up to smallBody are read without asking: Mender's are a few hundred
-// bytes. Larger ones share largeBodies at a time, so that a crowd of senders
-// can't take all memory, and can't keep ordinary events out either.
+// Bodies of up to smallBody bytes are always read: Mender's have a few hundred.
+// Larger ones share largeBodies bytes, so that many senders can neither use up
+// the memory nor keep ordinary events out.
 const (
 	smallBody   = 16 << 10
 	largeBodies = 64 << 20
 )
 
-// budget is memory that can be taken and given back.
+// budget is an amount of memory to share, in bytes.
 type budget struct{ free atomic.Int64 }
 
 func (b *budget) take(n int) bool {
@@ -33,8 +33,8 @@ func (b *budget) give(n *int) {
 	}
 }
 
-// read takes in the body of a request, whose declared length is within the
-// limit. held is what it took of the budget, for the caller to give back.
+// read reads the body of a request whose declared length is within the limit.
+// held is the part of the budget that it uses, for the caller to give back.
 func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int, ok bool) {
 	body, held, err := rc.readAll(r.Body, r.ContentLength)
 	req.Body = body
@@ -54,12 +54,12 @@ func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int
 }
 
 var (
-	errTooLarge = errors.New("the body is over the limit")
+	errTooLarge = errors.New("the body exceeds the limit")
 	errTooBusy  = errors.New("too many large bodies at once")
 )
 
-// readAll reads a body of the declared length, or of an unknown one (-1). Its
-// buffer grows with what has come, not with what was announced.
+// readAll reads a body of the declared length, or of unknown length (-1). Its
+// buffer grows with the bytes received, not with the declared length.
 func (rc *Receiver) readAll(r io.Reader, length int64) (body []byte, held int, err error) {
 	most := rc.o.MaxBody + 1
 	first := int64(512)
@@ -82,15 +82,15 @@ func (rc *Receiver) readAll(r io.Reader, length int64) (body []byte, held int, e
 		body = body[:len(body)+n]
 		switch {
 		case errors.Is(err, io.EOF) && (length < 0 || int64(len(body)) == length):
-			return rc.whole(body, held)
+			return rc.checkSize(body, held)
 		case err != nil:
 			return body, held, err
 		}
 	}
-	return rc.whole(body, held)
+	return rc.checkSize(body, held)
 }
 
-func (rc *Receiver) whole(body []byte, held int) ([]byte, int, error) {
+func (rc *Receiver) checkSize(body []byte, held int) ([]byte, int, error) {
 	if int64(len(body)) > rc.o.MaxBody {
 		return body, held, errTooLarge
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// fault returns the status that an event is answered with in Accept's place
-// (300 or more), or instead of Accept's own success (under 300); 0 is none.
+// fault returns a status that replaces Accept (300 or more) or Accept's own
+// status of success (under 300), or 0 for neither.
 func (rc *Receiver) fault() int {
 	bad := http.StatusInternalServerError
 	if rc.o.Respond >= 300 {
@@ -24,8 +24,8 @@ func (rc *Receiver) fault() int {
 	return rc.o.Respond
 }
 
-// delay waits for Options.Delay, or until the sender goes away, or until the
-// Server stops.
+// delay waits for Options.Delay, but no longer than the sender waits and the
+// Server runs.
 func (rc *Receiver) delay(r *http.Request) {
 	if rc.o.Delay == 0 {
 		return

@@ -38,11 +38,11 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 		switch {
 		case r.Status != 0 && (r.Status < 200 || r.Status > 599):
 			fwd.Status, fwd.Error = 0, fmt.Sprintf("the application answered with status %d", r.Status)
-			answer = say(http.StatusBadGateway, fwd.Error)
+			answer = reply(http.StatusBadGateway, fwd.Error)
 		case r.Status == 0 && r.Err != nil:
 			var status int
 			status, fwd.Error = failure(r.Err, timeout)
-			answer = say(status, fwd.Error)
+			answer = reply(status, fwd.Error)
 		}
 		answer.Forward = fwd
 		return answer

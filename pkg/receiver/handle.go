@@ -8,7 +8,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// The reasons of a request that is Rejected.
+// The reasons for the verdict webhook.Rejected.
 const (
 	methodNotAllowed webhook.Reason = "method-not-allowed" // 405
 	pathNotFound     webhook.Reason = "path-not-found"     // 404
@@ -19,7 +19,7 @@ const (
 	tooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
 )
 
-// ServeHTTP answers one delivery.
+// ServeHTTP implements http.Handler: it answers one delivery.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := &Request{Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
 	conn := connFrom(r.Context())
@@ -35,7 +35,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, ok = rc.verify(req)
 	}
 	if ok {
-		answer = rc.take(r, req)
+		answer = rc.accept(r, req)
 		if answer.Status < 300 && !answer.Duplicate {
 			conn.prove()
 		}
@@ -43,11 +43,11 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.limitWriting(len(answer.Body) > 0)
 	write(w, answer)
 	now := time.Now()
-	rc.tell(r, req, answer, now)
+	rc.record(r, req, answer, now)
 	conn.rest(now)
 }
 
-// screen refuses what needs no look at the body.
+// screen rejects requests that are wrong whatever their body is.
 func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 	switch {
 	case r.Method != http.MethodPost:
@@ -62,7 +62,7 @@ func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 	return Answer{}, true
 }
 
-// verify checks the signature, and only then looks into the body.
+// verify checks the signature, and after it the body.
 func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	var secrets []webhook.Secret
 	if rc.o.Secrets != nil {
@@ -72,7 +72,7 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	switch req.Verification.Verdict {
 	case webhook.Valid, webhook.Unchecked:
 	default:
-		return say(http.StatusUnauthorized, req.Verification.String()), false
+		return reply(http.StatusUnauthorized, req.Verification.String()), false
 	}
 	var err error
 	if req.ID, req.Type, err = peek(req.Body); err != nil {
@@ -81,8 +81,8 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	return Answer{}, true
 }
 
-// take hands the event on, and plays the faults asked for.
-func (rc *Receiver) take(r *http.Request, req *Request) Answer {
+// accept passes the event to Accept, unless Respond or FailRate replace its answer.
+func (rc *Receiver) accept(r *http.Request, req *Request) Answer {
 	status := rc.fault()
 	answer := Answer{Status: status}
 	checked := req.Verification.Verdict == webhook.Valid || rc.o.AllowUnchecked
@@ -96,7 +96,7 @@ func (rc *Receiver) take(r *http.Request, req *Request) Answer {
 		answer.Status = http.StatusNoContent
 	}
 	if answer.Status < 200 || answer.Status > 599 {
-		answer = say(http.StatusInternalServerError, "no such status to answer with")
+		answer = reply(http.StatusInternalServerError, "invalid status")
 	}
 	known := rc.seen.look(req.ID, answer.Status < 300)
 	answer.Duplicate = answer.Duplicate || known
@@ -104,23 +104,23 @@ func (rc *Receiver) take(r *http.Request, req *Request) Answer {
 	return answer
 }
 
-// tell counts the request and hands it to the observer.
-func (rc *Receiver) tell(r *http.Request, req *Request, answer Answer, now time.Time) {
+// record counts the request and passes it to Observe.
+func (rc *Receiver) record(r *http.Request, req *Request, answer Answer, now time.Time) {
 	rc.counts[verdictIndex(req.Verification.Verdict)].Add(1)
 	if rc.o.Observe != nil {
 		rc.o.Observe(Exchange{Request: *req, Answer: answer, Announced: r.ContentLength, Took: now.Sub(req.ReceivedAt)})
 	}
 }
 
-// refuse rejects a request that is no delivery of Mender's.
+// refuse returns the answer to a request that is not a delivery from Mender.
 func refuse(req *Request, status int, reason webhook.Reason) Answer {
 	req.Verification.Verdict, req.Verification.Reason = webhook.Rejected, reason
-	return say(status, req.Verification.String())
+	return reply(status, req.Verification.String())
 }
 
-// say answers with a line of text, which tells a sender's developer what went
-// wrong. Mender does not read it.
-func say(status int, text string) Answer {
+// reply returns an answer with a line of text, for the developer of a sender.
+// Mender does not read it.
+func reply(status int, text string) Answer {
 	return Answer{
 		Status: status,
 		Header: http.Header{
@@ -131,8 +131,8 @@ func say(status int, text string) Answer {
 	}
 }
 
-// hangUp ends the connection after the answer: what is left of the request's
-// body is not worth reading.
+// hangUp makes the server close the connection after the answer instead of
+// reading the rest of the body.
 func hangUp(a Answer) Answer {
 	a.Header.Set("Connection", "close")
 	return a
@@ -145,6 +145,6 @@ func write(w http.ResponseWriter, a Answer) {
 	}
 	w.WriteHeader(a.Status)
 	if len(a.Body) > 0 {
-		_, _ = w.Write(a.Body) // a sender that went away can't be told so
+		_, _ = w.Write(a.Body) // the sender may have gone
 	}
 }

@@ -8,7 +8,7 @@ import (
 // DeviceStatus is the authentication status of a device.
 type DeviceStatus string
 
-// The statuses that Mender's device authentication knows.
+// The statuses of Mender's device authentication.
 const (
 	StatusAccepted       DeviceStatus = "accepted"
 	StatusRejected       DeviceStatus = "rejected"
@@ -18,7 +18,7 @@ const (
 	StatusDecommissioned DeviceStatus = "decommissioned"
 )
 
-// DeviceStatuses returns the statuses that Mender knows.
+// DeviceStatuses returns the statuses of Mender's device authentication.
 func DeviceStatuses() []DeviceStatus {
 	return []DeviceStatus{
 		StatusAccepted, StatusRejected, StatusPending,
@@ -34,8 +34,8 @@ type Device struct {
 	CreatedTS *time.Time   `json:"created_ts,omitempty"`
 }
 
-// AuthSet is one set of identity data and key that a device asked to be
-// accepted with. IdentityData may be null.
+// AuthSet is a pair of identity data and public key with which a device asked
+// to be accepted. IdentityData may be null.
 type AuthSet struct {
 	ID           string          `json:"id,omitempty"`
 	DeviceID     string          `json:"device_id,omitempty"`
@@ -56,16 +56,16 @@ type Decommission struct {
 	ID string `json:"id"`
 }
 
-// InventoryChange is the payload of device-inventory-changed. It names its
-// device device_id, where the other payloads have id.
+// InventoryChange is the payload of device-inventory-changed. The id of its
+// device is called device_id, unlike in the other payloads.
 type InventoryChange struct {
 	DeviceID  string               `json:"device_id"`
 	TenantID  string               `json:"tenant_id,omitempty"`
 	Inventory []InventoryAttribute `json:"inventory"`
 }
 
-// InventoryAttribute is one thing that is known of a device. Value is a
-// string, a number or an array of either.
+// InventoryAttribute is one attribute of a device. Value is a string, a number
+// or an array of either.
 type InventoryAttribute struct {
 	Name  string          `json:"name"`
 	Scope string          `json:"scope"`

@@ -1,6 +1,6 @@
-// Package webhook is the wire format of Mender's webhooks: the events, their
-// signatures, and the way iot-manager delivers them. It needs nothing but the
-// standard library, so that a receiver written in Go can use it as it is:
+// Package webhook implements the wire format of Mender's webhooks: events,
+// signatures, and deliveries as iot-manager makes them. It imports only the
+// standard library, so that any receiver written in Go can use it:
 //
 //	secret, err := webhook.ParseSecret(os.Getenv("MENDER_WEBHOOK_SECRET"))
 //	…
@@ -12,7 +12,7 @@
 //	}
 //	event, err := webhook.ParseEvent(body)
 //
-// What is said here of Mender comes from its public sources (mender-server,
-// backend/services/iot-manager) and from requests recorded from the real
-// service; the recordings are in this package's testdata.
+// Facts about Mender in this package come from its public sources
+// (mender-server, backend/services/iot-manager) and from requests recorded from
+// the real service, which are in testdata.
 package webhook

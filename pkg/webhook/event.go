@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// MaxBody is the size in bytes up to which a delivery is worth reading: the
-// limit Mender sets on its own API bodies.
+// MaxBody is the largest body of a delivery to read, in bytes: Mender's limit
+// for the bodies of its own API.
 const MaxBody = 1 << 20
 
-// ErrNotAnEvent says that a body is no Mender event: not a JSON object, or
-// without a string for its id or its type.
+// ErrNotAnEvent is the error for a body that is not a JSON object with strings
+// as id and type.
 var ErrNotAnEvent = errors.New("not a Mender event")
 
-// EventType says what happened. A type that is not among the constants is
-// kept as it came.
+// EventType names what happened to a device. Types other than the constants are
+// possible.
 type EventType string
 
-// The event types of Mender. DeviceInventoryChanged comes from Enterprise
-// servers alone.
+// The event types of Mender. Only Enterprise servers send
+// DeviceInventoryChanged.
 const (
 	DeviceProvisioned      EventType = "device-provisioned"
 	DeviceStatusChanged    EventType = "device-status-changed"
@@ -30,34 +30,34 @@ const (
 	DeviceInventoryChanged EventType = "device-inventory-changed"
 )
 
-// EventTypes returns the types that Mender is known to send, in the order in
-// which a device goes through them.
+// EventTypes returns the types that Mender is known to send, in the order of a
+// device's life.
 func EventTypes() []EventType {
 	return []EventType{
 		DeviceProvisioned, DeviceStatusChanged, DeviceInventoryChanged, DeviceDecommissioned,
 	}
 }
 
-// Event is one event as Mender delivers it. What the struct has no name for
-// is kept in Extra, so that encoding a decoded event loses nothing.
+// Event is one event as Mender delivers it. Decoding and encoding it loses
+// nothing.
 type Event struct {
-	// ID identifies the event. Mender sends each event under one id, once.
+	// ID identifies the event. Mender delivers each event once.
 	ID string
-	// Type says what happened, and so what Data holds.
+	// Type determines the contents of Data.
 	Type EventType
-	// Time is when the event happened, in a delivery to the nanosecond. The
-	// zero time stands for none, or for one that could not be read; what
-	// could not be read is in Extra.
+	// Time is when the event happened, in deliveries to the nanosecond. It is
+	// zero if the event has no time, or one that cannot be parsed, which is
+	// then in Extra.
 	Time time.Time
-	// Data is the payload as it came: see Device, StatusChange,
-	// Decommission and InventoryChange.
+	// Data is the unchanged payload: a Device, StatusChange, Decommission or
+	// InventoryChange.
 	Data json.RawMessage
-	// Extra holds the fields this package does not know, by their JSON name.
+	// Extra holds all other fields by their JSON names.
 	Extra map[string]json.RawMessage
 }
 
-// NewEvent makes an event whose payload is data, encoded as Mender encodes
-// it. It fails only where data can't be encoded.
+// NewEvent returns an event with data as its payload, encoded as Mender does.
+// The error is about data that cannot be encoded.
 func NewEvent(id string, typ EventType, at time.Time, data any) (Event, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -73,20 +73,20 @@ func ParseEvent(body []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: %w", ErrNotAnEvent, err)
 	}
 	if e.ID == "" || e.Type == "" {
-		return Event{}, fmt.Errorf("%w: it lacks an id or a type", ErrNotAnEvent)
+		return Event{}, fmt.Errorf("%w: no id or no type", ErrNotAnEvent)
 	}
 	return e, nil
 }
 
-// UnmarshalJSON reads an event. A field of the wrong kind is an error for id
-// and type, and goes to Extra for time.
+// UnmarshalJSON implements json.Unmarshaler. It fails unless id and type are
+// strings.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
 		return err
 	}
 	if fields == nil {
-		return errors.New("null is no event")
+		return errors.New("null is not an event")
 	}
 	*e = Event{}
 	if err := take(fields, "id", &e.ID); err != nil {
@@ -99,8 +99,8 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		e.Data = raw
 		delete(fields, "data")
 	}
-	// A time that can't be read is no reason to lose the event: it stays in
-	// fields, and so in Extra. So does null, and the zero time.
+	// An event without a readable time is still an event. The value stays in
+	// fields, and so in Extra, as null and the zero time do.
 	raw := fields["time"]
 	if _ = take(fields, "time", &e.Time); e.Time.IsZero() && raw != nil {
 		fields["time"] = raw
@@ -111,7 +111,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// take moves one field out of fields. What can't be decoded stays there.
+// take decodes a field and removes it from fields, unless decoding fails.
 func take(fields map[string]json.RawMessage, name string, into any) error {
 	raw, ok := fields[name]
 	if !ok {
@@ -124,8 +124,8 @@ func take(fields map[string]json.RawMessage, name string, into any) error {
 	return nil
 }
 
-// MarshalJSON writes the event with its fields in Mender's order, then those
-// of Extra by name. A time in Extra gives way to Time.
+// MarshalJSON implements json.Marshaler: first Mender's fields in Mender's
+// order, then those of Extra by name. Time takes precedence over one in Extra.
 func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -173,15 +173,14 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// DeviceID returns the id of the device that the event is about, or "" where
-// Data does not say. It is called device_id in inventory events, and id in all
-// others.
+// DeviceID returns the id of the event's device, or "" if Data has none.
+// Inventory events call it device_id, and all others id.
 func (e Event) DeviceID() string {
 	var data struct {
 		ID       any `json:"id"`
 		DeviceID any `json:"device_id"`
 	}
-	_ = json.Unmarshal(e.Data, &data) // what is no object has no id
+	_ = json.Unmarshal(e.Data, &data) // only an object has an id
 	id, _ := data.ID.(string)
 	if other, ok := data.DeviceID.(string); ok && (id == "" || e.Type == DeviceInventoryChanged) {
 		id = other
@@ -189,13 +188,12 @@ func (e Event) DeviceID() string {
 	return id
 }
 
-// DeviceStatus returns the status that the event reports, or "" where it
-// reports none.
+// DeviceStatus returns the device's new status, or "" if Data has none.
 func (e Event) DeviceStatus() DeviceStatus {
 	var data struct {
 		Status any `json:"status"`
 	}
-	_ = json.Unmarshal(e.Data, &data) // what is no object has no status
+	_ = json.Unmarshal(e.Data, &data) // only an object has a status
 	status, _ := data.Status.(string)
 	return DeviceStatus(status)
 }

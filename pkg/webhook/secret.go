@@ -10,31 +10,31 @@ import (
 	"unique"
 )
 
-// GeneratedSecretSize is the size in bytes of the keys GenerateSecret makes.
+// GeneratedSecretSize is the size of generated keys, in bytes.
 const GeneratedSecretSize = 32
 
-// What is wrong with the text of a secret. None of them quotes it.
+// The errors of ParseSecret. They do not quote the secret.
 var (
 	ErrSecretEmpty  = errors.New("the secret is empty: Mender would sign with an empty key, which anyone can forge")
-	ErrSecretOdd    = errors.New("the secret has an odd number of digits: Mender takes hexadecimal digits in pairs, such as 00ff")
-	ErrSecretNotHex = errors.New("the secret is not hexadecimal: Mender takes digits 0-9 and a-f alone, in pairs, such as 00ff")
+	ErrSecretOdd    = errors.New("the secret has an odd number of digits: it must be pairs of hexadecimal digits, such as 00ff")
+	ErrSecretNotHex = errors.New("the secret is not hexadecimal: it must be pairs of the digits 0-9 and a-f, such as 00ff")
 )
 
-// Secret is the key that Mender signs a webhook's deliveries with. The zero
-// Secret is none at all: what is sent with it is unsigned.
+// Secret is the key with which Mender signs the deliveries of a webhook. The
+// zero Secret means that there is none, and leaves deliveries unsigned.
 //
-// However it is printed, a Secret shows its fingerprint alone; Hex gives it
-// away. Secrets can be compared with ==, and used from several goroutines.
+// Printing and encoding a Secret shows only its fingerprint; Hex reveals it.
+// Secrets are comparable with == and safe for concurrent use.
 type Secret struct {
 	handle unique.Handle[material]
 }
 
-// material lies behind handles, which are pointers inside: package fmt calls
-// no methods on unexported fields, nor where a verb does not fit, and would
-// print what it finds there. It follows one pointer at most; so there are two.
+// material is behind two pointers, which handles are. Package fmt does not call
+// methods on unexported fields, or for a verb that does not fit, and prints the
+// value itself instead; but it follows at most one pointer.
 type material struct {
 	key, text   unique.Handle[string]
-	fingerprint string // worked out once: receivers show it with each request
+	fingerprint string // computed once: receivers show it with each request
 }
 
 func newSecret(key []byte, text string) Secret {
@@ -44,7 +44,7 @@ func newSecret(key []byte, text string) Secret {
 	})}
 }
 
-// key is what the HMAC is made with: no bytes, where there is no secret.
+// key returns the HMAC key, which is empty if there is no secret.
 func (s Secret) key() string {
 	if s.IsZero() {
 		return ""
@@ -52,11 +52,11 @@ func (s Secret) key() string {
 	return s.handle.Value().key.Value()
 }
 
-// ParseSecret reads a secret as Mender takes it: an even number of
-// hexadecimal digits in either case. The HMAC key is the bytes they stand
-// for. The error is ErrSecretEmpty, ErrSecretOdd or ErrSecretNotHex.
+// ParseSecret parses a secret in Mender's form: an even number of hexadecimal
+// digits in either case. The HMAC key is the bytes they encode. The error is
+// ErrSecretEmpty, ErrSecretOdd or ErrSecretNotHex.
 //
-// Mender's API description says 1 to 64 lower-case digits; the service takes
+// Mender's API description says 1 to 64 lower-case digits. The service accepts
 // longer secrets and upper case, and refuses an odd number of digits.
 func ParseSecret(text string) (Secret, error) {
 	if text == "" {
@@ -72,11 +72,11 @@ func ParseSecret(text string) (Secret, error) {
 	return newSecret(key, text), nil
 }
 
-// ParseSecrets reads a file of secrets: one to a line; white space around it,
-// blank lines, lines that begin with # and the mark that Windows' editors put
-// at the start of a file are passed over. Two lines let a
-// receiver take both while a secret is changed. A text without any secret is
-// ErrSecretEmpty; the errors name a line's number and never quote it.
+// ParseSecrets parses a file with one secret per line. It ignores surrounding
+// white space, blank lines, lines that begin with #, and a byte order mark. With
+// two secrets, a receiver accepts both during a rotation. The error is
+// ErrSecretEmpty for a file without a secret; errors name the line and do not
+// quote it.
 func ParseSecrets(text []byte) ([]Secret, error) {
 	var secrets []Secret
 	n := 0
@@ -93,28 +93,28 @@ func ParseSecrets(text []byte) ([]Secret, error) {
 		secrets = append(secrets, s)
 	}
 	if len(secrets) == 0 {
-		return nil, fmt.Errorf("there is no secret on any line: %w", ErrSecretEmpty)
+		return nil, fmt.Errorf("no line has a secret: %w", ErrSecretEmpty)
 	}
 	return secrets, nil
 }
 
-// GenerateSecret makes a secret of GeneratedSecretSize random bytes.
+// GenerateSecret returns a secret of GeneratedSecretSize random bytes.
 func GenerateSecret() Secret {
 	key := make([]byte, GeneratedSecretSize)
 	_, _ = rand.Read(key) // crypto/rand.Read never returns an error
 	return newSecret(key, hex.EncodeToString(key))
 }
 
-// EmptySecret is what Mender makes of an empty string: it signs, under a key
-// that everybody knows. ParseSecret refuses it; a stand-in for the server
-// needs it.
+// EmptySecret returns the secret that Mender uses for an empty string: it signs
+// with an empty key, which anyone can forge. ParseSecret refuses it, but a
+// stand-in for the server needs it.
 func EmptySecret() Secret { return newSecret(nil, "") }
 
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// Hex returns the secret itself, as it was given to ParseSecret. It belongs
-// in a request to Mender, a file of mode 0600 or a keyring, and nowhere else.
+// Hex returns the secret itself, as passed to ParseSecret. Put it only into a
+// request to Mender, a file of mode 0600, or a keyring.
 func (s Secret) Hex() string {
 	if s.IsZero() {
 		return ""
@@ -122,9 +122,9 @@ func (s Secret) Hex() string {
 	return s.handle.Value().text.Value()
 }
 
-// Fingerprint returns eight hexadecimal digits that tell secrets apart
-// without giving them away, or "" where there is no secret. The digits' case
-// in the secret makes no difference.
+// Fingerprint returns eight hexadecimal digits that distinguish secrets without
+// revealing them, or "" if there is no secret. The case of a secret's digits
+// makes no difference.
 func (s Secret) Fingerprint() string {
 	if s.IsZero() {
 		return ""
@@ -140,9 +140,10 @@ func (s Secret) String() string {
 	return "secret " + s.Fingerprint()
 }
 
-// Format prints the fingerprint for every verb, so that no %+v or %x of a
-// struct around a Secret can give it away.
+// Format implements fmt.Formatter. It prints the fingerprint for every verb, so
+// that no %+v or %x of a surrounding struct reveals the secret.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// MarshalText makes JSON, YAML and slog show the fingerprint.
+// MarshalText implements encoding.TextMarshaler: JSON, YAML and slog show the
+// fingerprint.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

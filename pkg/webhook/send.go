@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// DeliveryTimeout is how long Mender gives a delivery by default: name
-// resolution, connecting, TLS and the answer's headers together.
+// DeliveryTimeout is Mender's default limit for a delivery, from name resolution
+// to the headers of the answer.
 const DeliveryTimeout = 10 * time.Second
 
-// idleConnTimeout is how long iot-manager keeps a connection it may use again.
+// idleConnTimeout is how long iot-manager keeps an idle connection.
 const idleConnTimeout = 90 * time.Second
 
-// NewRequest makes the request that iot-manager makes for a delivery. A zero
-// secret leaves it unsigned. The error says what is wrong with the URL.
+// NewRequest returns the request that iot-manager sends for a delivery. A zero
+// secret leaves it unsigned. The error is about the URL.
 func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -29,8 +29,8 @@ func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*h
 	return req, nil
 }
 
-// Header returns the headers that iot-manager sets for a delivery of body,
-// with the signature's if there is a secret.
+// Header returns the headers that iot-manager sets for a delivery of body: with
+// a signature, unless the secret is zero.
 func Header(body []byte, secret Secret) http.Header {
 	header := http.Header{"Content-Type": {"application/json"}}
 	if !secret.IsZero() {
@@ -40,21 +40,21 @@ func Header(body []byte, secret Secret) http.Header {
 	return header
 }
 
-// Delivery is how one attempt went.
+// Delivery is the result of one attempt.
 type Delivery struct {
-	// StatusCode is the HTTP status, or 0 where no HTTP answer came.
+	// StatusCode is the HTTP status, or 0 if there was no HTTP answer.
 	StatusCode int
-	// Header is the answer's, or nil where no HTTP answer came.
+	// Header holds the headers of the answer; nil if there was none.
 	Header http.Header
-	// Err is nil for a success. Its text is what Mender's log would say; a
-	// URL in it is whole, so a token in a query stands there in clear.
+	// Err is nil for a success. Its text is the one in Mender's log, which may
+	// contain the whole URL, including a token in its query.
 	Err error
 	// Duration runs from the start of the attempt to the answer's headers.
 	Duration time.Duration
 }
 
-// Success reports whether Mender would call the delivery a success: an
-// answer under 300, in time.
+// Success reports whether Mender would log the delivery as a success: an answer
+// under 300, in time.
 func (d Delivery) Success() bool { return d.Err == nil }
 
 // TimedOut reports whether the receiver did not answer in time. Such a
@@ -65,39 +65,40 @@ func (d Delivery) TimedOut() bool {
 		(errors.As(d.Err, &timeout) && timeout.Timeout())
 }
 
-// StatusError is the failure of a delivery that was answered with 300 or more.
+// StatusError is the error of a delivery that was answered with 300 or more.
 type StatusError struct{ StatusCode int }
 
-// Error is worded as Mender's log words it.
+// Error returns the text that Mender logs.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("client: unexpected status code from API: %d", e.StatusCode)
 }
 
-// SenderOptions are the ways in which a Sender may differ from iot-manager.
-// The zero value differs in none.
+// SenderOptions change how a Sender delivers. With the zero value, it delivers
+// as iot-manager does.
 type SenderOptions struct {
-	// Timeout is for a whole attempt; 0 means DeliveryTimeout.
+	// Timeout bounds an attempt; 0 means DeliveryTimeout.
 	Timeout time.Duration
-	// MaxIdleConns is how many idle connections are kept to one receiver; 0
-	// means 2, which is what iot-manager's client comes to.
+	// MaxIdleConns is how many idle connections to a receiver are kept; 0
+	// means 2, as in iot-manager.
 	MaxIdleConns int
-	// Transport carries the requests, for proxies and for certificates that no
-	// public authority vouches for. The Sender sets what makes it deliver as
-	// iot-manager does, and uses it alone; nil means a new one, without a proxy.
+	// Transport carries the requests, with its proxy and TLS settings. The
+	// Sender overrides its other settings and is its only user. nil means a
+	// new one without a proxy.
 	Transport *http.Transport
-	// CheckAddress refuses to connect to an address (host:port) by its
-	// error, after name resolution. Mender refuses reserved addresses so.
+	// CheckAddress is called with each address (host:port) after name
+	// resolution. An error prevents the connection, which is how Mender
+	// refuses reserved addresses.
 	CheckAddress func(address string) error
 }
 
-// Sender delivers events as iot-manager does: one POST over HTTP/1.1, no
-// proxy, no redirect followed, no second try. It is safe for concurrent use.
+// Sender delivers events as iot-manager does: with one POST over HTTP/1.1,
+// without a proxy, redirects or retries. It is safe for concurrent use.
 type Sender struct {
 	client  *http.Client
 	timeout time.Duration
 }
 
-// NewSender makes a Sender. Close it to drop its idle connections.
+// NewSender returns a Sender, which must be closed.
 func NewSender(o SenderOptions) *Sender {
 	if o.Timeout == 0 {
 		o.Timeout = DeliveryTimeout
@@ -128,7 +129,7 @@ func NewSender(o SenderOptions) *Sender {
 	}
 }
 
-// Send delivers body to url, signed where there is a secret.
+// Send delivers body to url, signed unless the secret is zero.
 func (s *Sender) Send(ctx context.Context, url string, body []byte, secret Secret) Delivery {
 	req, err := NewRequest(ctx, url, body, secret)
 	if err != nil {
@@ -137,8 +138,8 @@ func (s *Sender) Send(ctx context.Context, url string, body []byte, secret Secre
 	return s.Do(req)
 }
 
-// Do makes one attempt with a request of NewRequest's, possibly altered, and
-// judges the answer as iot-manager does: by its headers alone.
+// Do sends a request from NewRequest, which may have been altered, and judges
+// the answer as iot-manager does: by its status, without reading the body.
 func (s *Sender) Do(req *http.Request) Delivery {
 	ctx, cancel := context.WithTimeout(req.Context(), s.timeout)
 	defer cancel()
@@ -148,7 +149,7 @@ func (s *Sender) Do(req *http.Request) Delivery {
 	if err != nil {
 		return d
 	}
-	_ = resp.Body.Close() // Mender does not read it either
+	_ = resp.Body.Close() // Mender does not read it
 	d.StatusCode, d.Header = resp.StatusCode, resp.Header
 	if resp.StatusCode >= 300 {
 		d.Err = &StatusError{StatusCode: resp.StatusCode}
@@ -156,5 +157,5 @@ func (s *Sender) Do(req *http.Request) Delivery {
 	return d
 }
 
-// Close drops the idle connections.
+// Close closes the idle connections.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }

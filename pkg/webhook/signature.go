@@ -9,60 +9,59 @@ import (
 	"strings"
 )
 
-// The headers of a signed delivery. Mender's documentation has also named
-// HeaderSignaturePayload; the service sends HeaderSignature.
+// The headers of a signed delivery. The service sends HeaderSignature; Mender's
+// documentation has also mentioned HeaderSignaturePayload.
 const (
 	HeaderAlgorithm        = "X-Men-Algorithm"
 	HeaderSignature        = "X-Men-Signature"
 	HeaderSignaturePayload = "X-Men-Signature-Payload"
 )
 
-// Algorithm is the only one Mender signs with: HMAC-SHA256 over the raw body.
+// Algorithm is the only signature algorithm of Mender: HMAC-SHA256 over the raw
+// body.
 const Algorithm = "MEN-HMAC-SHA256-Payload"
 
-// Verdict is what a receiver thinks of a request.
+// Verdict is the result of checking a request.
 type Verdict string
 
-// The verdicts. Rejected is for the receiver to give: a request that is no
-// webhook delivery, whatever its signature.
+// The verdicts. Verify does not return Rejected, which is for receivers to use.
 const (
 	Valid     Verdict = "valid"     // the signature matches a secret
 	Invalid   Verdict = "invalid"   // a secret is known, and the signature does not match
 	Unsigned  Verdict = "unsigned"  // a secret is known, and there is no signature
 	Unchecked Verdict = "unchecked" // no secret is known
-	Rejected  Verdict = "rejected"  // no delivery of Mender's
+	Rejected  Verdict = "rejected"  // not a delivery, whatever its signature
 )
 
-// Reason says why a signature is invalid, or what is odd about one that
-// could not be checked.
+// Reason explains a verdict.
 type Reason string
 
 // The reasons.
 const (
-	// WrongSecretOrAlteredBody is all that can be said where nothing else fits.
+	// WrongSecretOrAlteredBody applies if no other reason does.
 	WrongSecretOrAlteredBody Reason = "wrong-secret-or-altered-body"
-	// SecretAsText means that the sender used the secret's text as the key,
-	// not the bytes it stands for.
+	// SecretAsText means that the sender used the text of the secret as the
+	// key instead of the bytes that it encodes.
 	SecretAsText Reason = "secret-as-text"
-	// EmptySecretUsed means that the body was signed under an empty key: the
-	// webhook was set up with an empty string for its secret.
+	// EmptySecretUsed means that the body was signed with an empty key: the
+	// webhook was created with an empty string as its secret.
 	EmptySecretUsed Reason = "empty-secret"
-	// MalformedSignature means that it is not 64 hexadecimal digits.
+	// MalformedSignature means that the signature is not 64 hexadecimal digits.
 	MalformedSignature Reason = "malformed-signature"
-	// UnknownAlgorithm means that it is said to be something else than Algorithm.
+	// UnknownAlgorithm means that HeaderAlgorithm is not Algorithm.
 	UnknownAlgorithm Reason = "unknown-algorithm"
 )
 
-// Verification is what Verify found.
+// Verification is the result of Verify.
 type Verification struct {
 	Verdict Verdict
-	// Reason is empty where there is nothing to say.
+	// Reason is empty for most verdicts.
 	Reason Reason
 	// Secret is the fingerprint of the secret that matched, or empty.
 	Secret string
 }
 
-// String reads as "invalid (secret-as-text)".
+// String returns the verdict and the reason, as in "invalid (secret-as-text)".
 func (v Verification) String() string {
 	if v.Reason == "" {
 		return string(v.Verdict)
@@ -70,16 +69,16 @@ func (v Verification) String() string {
 	return string(v.Verdict) + " (" + string(v.Reason) + ")"
 }
 
-// Sign returns the signature of body under the secret as Mender writes it
-// into HeaderSignature: 64 lower-case hexadecimal digits.
+// Sign returns the signature of body in the form of HeaderSignature: 64
+// lower-case hexadecimal digits.
 func (s Secret) Sign(body []byte) string { return hex.EncodeToString(mac(s.key(), body)) }
 
-// Verify checks the signature of a delivery against each of the secrets.
-// body is the request's body, byte for byte: a decoded and re-encoded one
-// has another signature. Zero secrets are passed over.
+// Verify checks the signature of a delivery against each of the secrets, except
+// zero ones. The body must be the exact bytes of the request: decoding and
+// encoding it changes the signature.
 //
-// Signatures are compared in constant time, and all secrets are tried, so
-// that the time taken tells nothing of which one matched.
+// Verify compares in constant time and tries all secrets, so that its duration
+// reveals nothing about them.
 func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
 	signature, signed := signatureOf(header)
 	switch algorithm := header.Get(HeaderAlgorithm); {
@@ -106,8 +105,8 @@ func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
 	return result
 }
 
-// unchecked still tells a signature under the empty key, since that is a
-// webhook whose owner believes it to be protected.
+// unchecked returns the result without a known secret. It still recognizes the
+// empty key, since the owner of such a webhook believes it to be protected.
 func unchecked(header http.Header, signature string, signed bool, body []byte) Verification {
 	v := Verification{Verdict: Unchecked}
 	if a := header.Get(HeaderAlgorithm); !signed || (a != "" && a != Algorithm) {
@@ -119,7 +118,7 @@ func unchecked(header http.Header, signature string, signed bool, body []byte) V
 	return v
 }
 
-// explain looks for the mistakes that senders and set-ups really make.
+// explain recognizes common mistakes.
 func explain(got, body []byte, secrets []Secret) Reason {
 	for _, s := range secrets {
 		secret := s.Hex()
@@ -138,11 +137,11 @@ func explain(got, body []byte, secrets []Secret) Reason {
 	return WrongSecretOrAlteredBody
 }
 
-// signatureOf looks for the names as they stand above: they are canonical.
+// signatureOf returns the signature, and whether there is one.
 func signatureOf(header http.Header) (signature string, signed bool) {
 	for _, name := range [...]string{HeaderSignature, HeaderSignaturePayload} {
 		if values := header[name]; len(values) > 0 {
-			// Two signatures are as malformed as one of the wrong length.
+			// Several signatures are malformed, as one of the wrong length is.
 			return strings.Join(values, ","), true
 		}
 	}
