@@ -15,6 +15,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
@@ -197,7 +198,7 @@ func (d *Doctor) probeURL(ctx context.Context, i mender.Integration, secret webh
 func (d *Doctor) deliveries(ctx context.Context, client *mender.Client, id string) finding {
 	ctx, cancel := context.WithTimeout(ctx, 3*checkTime)
 	defer cancel()
-	c, s, err := cli.RecentDeliveries(ctx, client, id)
+	s, err := eventlog.New(client).LastDay(ctx, id)
 	switch {
 	case err != nil:
 		f := cli.Classify(err)
@@ -205,9 +206,9 @@ func (d *Doctor) deliveries(ctx context.Context, client *mender.Client, id strin
 	case s.Deliveries == 0:
 		return unknown(checkDeliveries, "none in the log of the last day: no device changed, or every delivery ran into the 10 seconds")
 	case s.Failures == 0:
-		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", cli.Deliveries(s.Deliveries), output.Duration(max(0, d.App.Now().Sub(c.Last.Time)).Round(time.Second)))
-	case c.LastFailure == c.Last:
-		return bad(cli.ExitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", s.Failures, cli.Deliveries(s.Deliveries), cli.FailureText(c.Failure))
+		return good(checkDeliveries, "%s in the last day, and all went well; the last one was %s ago", cli.Deliveries(s.Deliveries), output.Duration(max(0, d.App.Now().Sub(s.Last.Time)).Round(time.Second)))
+	case s.LastFailure == s.Last:
+		return bad(cli.ExitFailed, checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, the last one too: %s", s.Failures, cli.Deliveries(s.Deliveries), eventlog.FailureText(s.Failure))
 	}
-	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", s.Failures, cli.Deliveries(s.Deliveries), cli.FailureText(c.Failure))
+	return doubtful(checkDeliveries, "`mender-webhooks activity --failed` shows them", "%d of %s in the last day failed, but not the last one: %s", s.Failures, cli.Deliveries(s.Deliveries), eventlog.FailureText(s.Failure))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -20,28 +20,28 @@ type followOptions struct {
 }
 
 func (o *followOptions) register(f *pflag.FlagSet) {
-	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it comes")
-	f.DurationVar(&o.interval, "interval", mender.DefaultInterval, "with --follow, --wait-for: look once in a `DURATION`")
-	f.StringVar(&o.resume, "resume", "", "with --follow: keep in `FILE` how far it got, and go on from there")
+	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it arrives")
+	f.DurationVar(&o.interval, "interval", eventlog.DefaultInterval, "with --follow or --wait-for: time between two looks at the log, a `DURATION`")
+	f.StringVar(&o.resume, "resume", "", "with --follow: save the position in `FILE`, and continue from there")
 	o.forward.register(f)
 }
 
-// shortestInterval keeps a mistyped --interval from hammering the server.
+// shortestInterval protects the server from a mistyped --interval.
 const shortestInterval = 100 * time.Millisecond
 
 func (o followOptions) check() error {
 	if o.interval < shortestInterval {
-		return cli.Usagef("--interval %s: it is %s at least", o.interval, shortestInterval)
+		return cli.Usagef("invalid --interval %s: must be at least %s", o.interval, shortestInterval)
 	}
 	return o.forward.check()
 }
 
-// followed are the options of the follower that the flags ask for.
-func (o activityOptions) followed(a *cli.App, q activityQuery) mender.FollowOptions {
-	return mender.FollowOptions{
-		IntegrationID: q.IntegrationID, Since: q.Since, Want: q.matches,
-		Interval: o.follow.interval, Notice: sayNotice(a, o.utc),
+// following returns the options that the flags ask for.
+func (o activityOptions) following(a *cli.App, q eventlog.Query) eventlog.FollowOptions {
+	if o.all && q.Since.IsZero() {
+		q.Since = time.Unix(0, 0)
 	}
+	return eventlog.FollowOptions{Query: q, Interval: o.follow.interval, Notice: noticePrinter(a, o.utc), Clock: a.Now}
 }
 
 func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
@@ -50,7 +50,7 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 		return err
 	}
 	defer a.DetachStderr()()
-	file, err := openResume(o.follow.resume)
+	state, err := eventlog.LoadState(o.follow.resume)
 	if err != nil {
 		return err
 	}
@@ -59,28 +59,27 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 		return err
 	}
 	defer forward.close()
-	client, q, err := o.open(ctx, a)
+	log, q, err := o.open(ctx, a)
 	if err != nil {
 		return cli.UntilInterrupted(ctx, err)
 	}
-	opt := o.followed(a, q)
-	if opt.Last = q.limit; o.all && q.Since.IsZero() {
-		opt.Since = time.Unix(0, 0)
+	options := o.following(a, q)
+	if options.Resume = state; o.follow.resume != "" {
+		options.Checkpoint = func(s eventlog.FollowState) error { return s.Save(o.follow.resume) }
 	}
-	opt.Resume, opt.Checkpoint = file.state, file.save
-	follower, err := client.Follow(opt)
+	follower, err := log.Follow(options)
 	if err != nil {
-		return cli.Hinted(cli.Usagef("--resume %s: %w", o.follow.resume, err), "name another file, or remove it to begin anew")
+		return cli.Hinted(cli.Usagef("--resume %s: %w", o.follow.resume, err), "name another file, or remove it to start over")
 	}
-	if file.state != nil {
-		a.Say("going on from %s, where %s ends", output.Time(file.state.Known, o.utc), o.follow.resume)
+	if state != nil {
+		a.Say("continuing from %s, as saved in %s", output.Time(state.Known, o.utc), o.follow.resume)
 	}
 	forward.announce(a)
-	return cli.UntilInterrupted(ctx, showFollowed(ctx, a, p, follower, forward, o.utc))
+	return cli.UntilInterrupted(ctx, printFollowed(ctx, a, p, follower, forward, o.utc))
 }
 
-// showFollowed prints events as they come.
-func showFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *mender.Follower, forward *forwarder, utc bool) error {
+// printFollowed prints and forwards events as they arrive.
+func printFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *eventlog.Follower, forward *forwarder, utc bool) error {
 	table := a.EventTable(utc)
 	stream := p.Stream(table.Columns())
 	for e, err := range follower.Events(ctx) {
@@ -99,18 +98,18 @@ func showFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *
 	return stream.Close()
 }
 
-// sayNotice tells what happens to the connection.
-func sayNotice(a *cli.App, utc bool) func(mender.Notice) {
-	return func(n mender.Notice) {
+// noticePrinter reports news of the connection.
+func noticePrinter(a *cli.App, utc bool) func(eventlog.Notice) {
+	return func(n eventlog.Notice) {
 		switch n.Kind {
-		case mender.NoticeLost:
-			a.Warn("lost contact: %v; asking again until it is back", n.Err)
-		case mender.NoticeSlowed:
-			a.Warn("the server asks to be left alone for %s: %v", output.Duration(n.For), n.Err)
-		case mender.NoticeBack:
-			a.Say("back in contact after %s; %s came meanwhile", output.Duration(n.For), cli.Plural(n.Events, "event"))
-		case mender.NoticeGap:
-			a.Warn("the server keeps events for a week, and this was away for longer: those saved between %s and %s can't be shown",
+		case eventlog.NoticeLost:
+			a.Warn("lost contact: %v; retrying", n.Err)
+		case eventlog.NoticeSlowed:
+			a.Warn("the server asks for a pause of %s: %v", output.Duration(n.For), n.Err)
+		case eventlog.NoticeBack:
+			a.Say("back in contact after %s; %s arrived meanwhile", output.Duration(n.For), cli.Plural(n.Events, "event"))
+		case eventlog.NoticeGap:
+			a.Warn("events saved between %s and %s are gone: the server keeps them for a week",
 				output.Time(n.From, utc), output.Time(n.To, utc))
 		}
 	}

@@ -8,83 +8,69 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// awaited is what --wait-for waits for; "" is anything.
-type awaited struct {
-	typ    webhook.EventType
-	device string
-	status webhook.DeviceStatus
-}
-
-// parseWaitFor reads the KEY=VALUE pairs of --wait-for.
-func parseWaitFor(pairs []string) (awaited, error) {
-	var w awaited
+// waitFor adds the conditions of --wait-for to a query.
+func waitFor(q eventlog.Query, conditions []string) (eventlog.Query, error) {
 	seen := map[string]bool{}
-	for _, pair := range pairs {
-		key, value, _ := strings.Cut(pair, "=")
+	for _, condition := range conditions {
+		key, value, _ := strings.Cut(condition, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		switch {
 		case value == "":
-			return w, cli.Hinted(cli.Usagef("--wait-for %q: there is no value", pair), "write type=…, device=… and status=…, with commas between them")
+			return q, cli.Hinted(cli.Usagef("condition %q in --wait-for has no value", condition), "write type=…, device=… or status=…, comma-separated")
 		case seen[key]:
-			return w, cli.Usagef("--wait-for: there are two values for %s", key)
+			return q, cli.Usagef("--wait-for has two values for %s", key)
+		case key == "type" && len(q.Types) > 0, key == "device" && q.Device != "":
+			return q, cli.Usagef("--%s cannot be combined with %s= in --wait-for", key, key)
 		}
 		seen[key] = true
 		switch key {
 		case "type":
-			w.typ = webhook.EventType(value)
+			q.Types = []webhook.EventType{webhook.EventType(value)}
 		case "device":
-			w.device = value
+			q.Device = value
 		case "status":
-			w.status = webhook.DeviceStatus(value)
+			q.Status = webhook.DeviceStatus(value)
 		default:
-			return w, cli.Hinted(cli.Usagef("--wait-for: %q is nothing to wait for", key), "it is type, device or status")
+			return q, cli.Hinted(cli.Usagef("unknown condition %q in --wait-for", key), "use type, device or status")
 		}
 	}
-	return w, nil
+	return q, nil
 }
 
-// words are the type and the status, where they are waited for.
-func (w awaited) words() []string {
-	return slices.DeleteFunc([]string{string(w.typ), string(w.status)}, func(word string) bool { return word == "" })
-}
-
-func (w awaited) matches(e *mender.Event) bool {
-	return (w.typ == "" || e.Type == w.typ) &&
-		(w.device == "" || e.DeviceID() == w.device) &&
-		(w.status == "" || e.DeviceStatus() == w.status)
-}
-
-// runWait ends with the first event that is waited for.
+// runWait prints the first event that meets the conditions.
 func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
 	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
-	wanted, err := parseWaitFor(o.waitFor)
+	wanted, err := waitFor(eventlog.Query{Device: o.device}, o.waitFor)
 	if err != nil {
 		return err
 	}
-	a.WarnUnknown("--wait-for", wanted.words(), append(cli.StringsOf(webhook.EventTypes()), cli.StringsOf(webhook.DeviceStatuses())...))
+	words := append(cli.StringsOf(wanted.Types), string(wanted.Status))
+	a.WarnUnknown("--wait-for", slices.DeleteFunc(words, func(w string) bool { return w == "" }),
+		append(cli.StringsOf(webhook.EventTypes()), cli.StringsOf(webhook.DeviceStatuses())...))
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, cli.ErrTimeIsUp)
 		defer cancel()
 	}
 	begun := time.Now()
-	e, err := waitForEvent(ctx, a, o, wanted)
+	e, err := o.wait(ctx, a)
 	switch {
 	case errors.Is(context.Cause(ctx), cli.ErrTimeIsUp) && err != nil:
-		return cli.Hinted(cli.Failf(cli.ExitTimeout, "%s passed, and no event came with %s", o.timeout, strings.Join(o.waitFor, ", ")),
-			"an event is in the log once its delivery is done, within 10 seconds; --since 1m also takes one that came before")
+		return cli.Hinted(cli.Failf(cli.ExitTimeout, "no event with %s came within %s", strings.Join(o.waitFor, ", "), o.timeout),
+			"an event is in the log once its delivery is done, within 10 seconds; pass --since 1m to include earlier ones")
 	case err != nil:
 		return err
 	}
-	a.Say("it came after %s", output.Duration(time.Since(begun)))
+	a.Say("found after %s", output.Duration(time.Since(begun)))
 	table := a.EventTable(o.utc)
 	return p.Print(output.View{
 		Value: e, Names: []string{e.ID},
@@ -92,27 +78,13 @@ func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
 	})
 }
 
-func waitForEvent(ctx context.Context, a *cli.App, o activityOptions, wanted awaited) (mender.Event, error) {
-	client, q, err := o.open(ctx, a)
+func (o activityOptions) wait(ctx context.Context, a *cli.App) (mender.Event, error) {
+	log, q, err := o.open(ctx, a)
 	if err != nil {
 		return mender.Event{}, err
 	}
-	opt := o.followed(a, q)
-	opt.Want = func(e *mender.Event) bool { return q.matches(e) && wanted.matches(e) }
-	waiting := false
-	opt.Checkpoint = func(mender.FollowState) error { // what is there has been looked at
-		if !waiting {
-			waiting = true
-			a.Say("waiting for an event with %s", strings.Join(o.waitFor, ", "))
-		}
-		return nil
-	}
-	follower, err := client.Follow(opt)
-	if err != nil {
+	if q, err = waitFor(q, o.waitFor); err != nil {
 		return mender.Event{}, err
 	}
-	for e, err := range follower.Events(ctx) {
-		return e, err
-	}
-	return mender.Event{}, context.Cause(ctx)
+	return log.Wait(ctx, o.following(a, q), func() { a.Say("waiting for an event with %s", strings.Join(o.waitFor, ", ")) })
 }

@@ -12,7 +12,7 @@ import (
 )
 
 type redeliverOptions struct {
-	activityOptions
+	queryOptions
 	to     string
 	store  string
 	nats   cli.NatsFlags
@@ -60,17 +60,14 @@ already counts as delivered. The exit code is 1 if an event was not delivered.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.failed, "failed", false, "send the events in Mender's log that failed")
-	f.StringVar(&o.since, "since", "", "with --failed: since an `AGE` (2h, 7d; by the server's clock) or a time in RFC 3339")
-	f.StringVar(&o.until, "until", "", "with --failed: until an `AGE` or a time")
-	f.StringSliceVar(&o.types, "type", nil, "with --failed: only events of a `TYPE` (repeatable)")
-	f.StringVar(&o.device, "device", "", "with --failed: only events of the device with this `ID`")
+	o.queryOptions.register(f, "with --failed: ")
 	f.StringVar(&o.store, "store", "", "send events that listen stored in this `DIR`")
 	o.nats.Register(f, "instead of --store: send events that listen stored on a cluster, by its servers' `URLS`")
 	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 3000 or localhost:3000/hook (default: the webhook's)")
 	o.secret.Register(f)
 	o.target.Register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the events without sending them")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp))
+	completeTypes(cmd)
 	return cmd
 }
 
@@ -88,7 +85,6 @@ func (o *redeliverOptions) checkRedeliver(ids []string) error {
 			return err
 		}
 	}
-	o.limit = 1
 	return o.check()
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -67,33 +67,29 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 }
 
 // choose returns the events that the flags or ids name, newest first.
-func (o redeliverOptions) choose(ctx context.Context, a *cli.App, client *mender.Client, ids []string) ([]mender.Event, error) {
-	var chosen []mender.Event
-	if len(ids) > 0 {
-		for _, id := range slices.Backward(ids) {
-			e, err := findEvent(ctx, client, strings.ToLower(id))
-			if err != nil {
-				return nil, err
-			}
-			chosen = append(chosen, e)
+func (o redeliverOptions) choose(ctx context.Context, a *cli.App, client *mender.Client, ids []string) (chosen []mender.Event, err error) {
+	log := eventlog.New(client)
+	for _, id := range slices.Backward(ids) {
+		e, err := log.Find(ctx, id)
+		if err != nil {
+			return nil, err
 		}
+		chosen = append(chosen, e)
+	}
+	if len(ids) > 0 {
 		return chosen, nil
 	}
 	q, err := o.query(ctx, a, client)
 	if err != nil {
 		return nil, err
 	}
-	q.PageSize = mender.MaxPageSize
 	progress := a.NewReading(false, true)
 	defer progress.Stop()
-	for e, err := range client.Events(ctx, q.EventQuery) {
+	for e, err := range log.EventsWithProgress(ctx, q, progress.Read) {
 		if err != nil {
 			return nil, err
 		}
-		progress.Read(&e)
-		if q.matches(&e) {
-			chosen = append(chosen, e.Clone())
-		}
+		chosen = append(chosen, e)
 	}
 	return chosen, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -99,8 +100,8 @@ func (a *App) completeEvents(cmd *cobra.Command, given []string, _ string) ([]st
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
-		for e, err := range client.Events(ctx, mender.EventQuery{PageSize: completedEvents}) {
-			if err != nil || len(choices) == completedEvents {
+		for e, err := range eventlog.New(client).Events(ctx, eventlog.Query{Limit: completedEvents}) {
+			if err != nil {
 				break
 			}
 			choices = append(choices, described(e.ID, output.Time(e.Time, false)+" "+string(e.Type)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
@@ -84,7 +85,7 @@ func DeliveryState(e *mender.Event) (state, problem string) {
 			code = fmt.Sprintf(" %d", d.StatusCode)
 		}
 		if !d.Success {
-			return "failed" + code, FailureText(d)
+			return "failed" + code, eventlog.FailureText(d)
 		}
 		state = "ok" + code
 	}

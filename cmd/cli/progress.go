@@ -87,7 +87,7 @@ func (a *App) NewReading(utc, atOnce bool) *reading {
 }
 
 // Read counts an event that was read.
-func (r *reading) Read(e *mender.Event) {
+func (r *reading) Read(e mender.Event) {
 	r.count.Add(1)
 	r.oldest.Store(e.Time.UnixMilli())
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
@@ -50,11 +51,11 @@ func runInspect(ctx context.Context, a *cli.App, arg string) error {
 	view := output.View{Value: i, Names: []string{i.ID}}
 	if p.Format() == output.Table {
 		rows := integrationRows(i)
-		c, stats, err := cli.RecentDeliveries(ctx, client, i.ID)
+		stats, err := eventlog.New(client).LastDay(ctx, i.ID)
 		if err != nil {
 			return err
 		}
-		view.Fields = cli.Details(append(rows, healthRows(c, stats)...))
+		view.Fields = cli.Details(append(rows, healthRows(stats)...))
 	}
 	return p.Print(view)
 }
@@ -75,17 +76,25 @@ func integrationRows(i mender.Integration) [][2]string {
 	return append(rows, [2]string{"Description", i.Description})
 }
 
-// healthRows are the short form of `activity --stats`.
-func healthRows(c *mender.StatsCollector, s mender.Stats) [][2]string {
-	if s.SuccessRate == nil {
-		return [][2]string{{"Last day", "no deliveries in the log"}}
+// healthRows summarize the log. A delivery that took longer than 10 seconds is
+// not in it, so a log without failures does not prove success.
+func healthRows(s eventlog.Stats) [][2]string {
+	if s.Deliveries == 0 {
+		return [][2]string{{"Last day", "no deliveries logged"}, {"Not logged", notLogged}}
+	}
+	failures := "no failures"
+	if s.Failures > 0 {
+		failures = fmt.Sprintf("%d failed (%s)", s.Failures, cli.Percent(1-*s.SuccessRate))
 	}
 	rows := [][2]string{
-		{"Last day", fmt.Sprintf("%s, %s successful", cli.Deliveries(s.Deliveries), cli.Percent(*s.SuccessRate))},
-		{"Last event", fmt.Sprintf("%s, %s", output.Time(c.Last.Time, false), c.Last.Type)},
+		{"Last day", fmt.Sprintf("%s logged, %s", cli.Deliveries(s.Deliveries), failures)},
+		{"Not logged", notLogged},
+		{"Last event", fmt.Sprintf("%s, %s", output.Time(s.Last.Time, false), s.Last.Type)},
 	}
-	if c.LastFailure != nil {
-		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(c.LastFailure.Time, false), cli.FailureText(c.Failure))})
+	if s.LastFailure != nil {
+		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(s.LastFailure.Time, false), eventlog.FailureText(s.Failure))})
 	}
 	return rows
 }
+
+const notLogged = "deliveries that took longer than 10 seconds"

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
@@ -124,7 +125,7 @@ func (d *demo) activity(ctx context.Context) error {
 	}
 	table := d.a.EventTable(false)
 	view := output.View{Table: output.TableView{Columns: table.Columns()}}
-	for e, err := range d.client.Events(ctx, mender.EventQuery{}) {
+	for e, err := range eventlog.New(d.client).Events(ctx, eventlog.Query{}) {
 		if err != nil {
 			return err
 		}

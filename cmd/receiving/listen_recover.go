@@ -23,7 +23,7 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	if err != nil {
 		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
 	}
-	r := &eventlog.Recovery{Log: client, Inbox: inbox{queue, l.signingSecret}, File: l.options.relay.recoveryFile(), Clock: l.app.Now}
+	r := &eventlog.Recovery{Log: eventlog.New(client), Inbox: inbox{queue, l.signingSecret}, File: l.options.relay.recoveryFile(), Clock: l.app.Now}
 	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}

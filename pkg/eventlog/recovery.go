@@ -19,9 +19,9 @@ import (
 // events are saved in any order, up to 10 s late.
 const recoverMargin = time.Minute
 
-// Log is the part of a mender.Client that a Recovery needs.
-type Log interface {
-	Events(ctx context.Context, q mender.EventQuery) iter.Seq2[mender.Event, error]
+// source is the part of a Log that a Recovery needs.
+type source interface {
+	Events(ctx context.Context, q Query) iter.Seq2[mender.Event, error]
 	ServerTime(ctx context.Context) (time.Time, error)
 }
 
@@ -42,7 +42,7 @@ type Received struct {
 // Recovery fetches the events whose deliveries to a listener failed from
 // Mender's log. It is not safe for concurrent use.
 type Recovery struct {
-	Log   Log
+	Log   source // a *Log
 	Inbox Inbox
 	// File remembers the starting point until a recovery is complete, so that
 	// one that is interrupted is resumed from there; empty remembers nothing.
@@ -123,13 +123,11 @@ func (r *Recovery) Run(ctx context.Context) (Recovered, error) {
 	}
 	done := Recovered{Since: r.since(now), Now: now}
 	var failed []mender.Event
-	for e, err := range r.Log.Events(ctx, mender.EventQuery{PageSize: mender.MaxPageSize, Since: done.Since}) {
+	for e, err := range r.Log.Events(ctx, Query{Since: done.Since, Failed: true}) {
 		if err != nil {
 			return done, err
 		}
-		if e.Failed() {
-			failed = append(failed, e.Clone())
-		}
+		failed = append(failed, e)
 	}
 	done.Failed = len(failed)
 	for _, e := range slices.Backward(failed) {

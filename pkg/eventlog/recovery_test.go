@@ -29,7 +29,7 @@ func (l *fakeLog) ServerTime(context.Context) (time.Time, error) {
 	return l.now, nil
 }
 
-func (l *fakeLog) Events(_ context.Context, q mender.EventQuery) iter.Seq2[mender.Event, error] {
+func (l *fakeLog) Events(_ context.Context, q Query) iter.Seq2[mender.Event, error] {
 	return func(yield func(mender.Event, error) bool) {
 		for _, e := range l.events {
 			if !e.Time.Before(q.Since) && !yield(e, nil) {

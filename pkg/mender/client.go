@@ -60,7 +60,9 @@ type Options struct {
 	// Now is this machine's clock; nil is time.Now.
 	Now func() time.Time
 
-	carrier http.RoundTripper // for tests, in place of the network
+	// Transport carries the requests; nil is the network, with the settings
+	// above.
+	Transport http.RoundTripper
 }
 
 // Client calls Mender's management API. It is safe for concurrent use.
@@ -68,6 +70,7 @@ type Client struct {
 	server    string
 	token     string
 	allowHTTP bool
+	once      bool // no call is repeated
 	timeout   time.Duration
 	retry     RetryPolicy
 	clock     *clock
@@ -97,7 +100,7 @@ func New(o Options) (*Client, error) {
 		server: server, token: o.Token, allowHTTP: o.AllowHTTP, timeout: o.Timeout,
 		retry: o.Retry.withDefaults(), clock: &clock{now: o.Now},
 	}
-	carrier := o.carrier
+	carrier := o.Transport
 	if carrier == nil {
 		config, err := httpclient.TLS{CACertFile: o.CACertFile, SkipVerify: o.SkipVerify}.Config()
 		if err != nil {
@@ -145,6 +148,14 @@ func (c *Client) WithToken(token string) *Client {
 	return &other
 }
 
+// WithoutRetries returns a client that repeats no call, for callers that do so
+// themselves. The two share their connections.
+func (c *Client) WithoutRetries() *Client {
+	other := *c
+	other.once = true
+	return &other
+}
+
 // Close lets go of idle connections. The client can still be used.
 func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
 
@@ -158,8 +169,6 @@ type call struct {
 	body any
 	// user and password, where set, take the token's place.
 	user, password string
-	// once is for calls that their caller repeats by itself.
-	once bool
 	// accept are the statuses that mean success; none is 200.
 	accept []int
 	// mayCreate is what may have come to be if the answer got lost, such as
@@ -168,6 +177,7 @@ type call struct {
 	// secrets are what must not be seen in errors and on Debug.
 	secrets []string
 
+	once   bool   // it is not repeated
 	answer []byte // the body of the last answer
 
 	id   string      // the request's own id
@@ -200,7 +210,7 @@ func (k *call) notFound(why string) *Error { return k.refused(ErrNotFound, error
 
 // do makes a call. The error is an *Error.
 func (c *Client) do(ctx context.Context, k *call) (*resty.Response, error) {
-	k.id = uuid.NewString()
+	k.id, k.once = uuid.NewString(), c.once
 	k.secrets = append(slices.Clip(k.secrets), c.token, k.password)
 	if len(k.accept) == 0 {
 		k.accept = []int{http.StatusOK}

@@ -41,8 +41,7 @@ func (c *Client) ClockSkew() (time.Duration, bool) {
 // one event where no answer has told the time yet.
 func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
 	if !c.clock.known.Load() {
-		query := EventQuery{PageSize: 1}
-		if err := c.fetch(ctx, "ask the server for its time", query, 1).err; err != nil {
+		if _, err := c.eventsPage(ctx, "ask the server for its time", "", 1, 1); err != nil {
 			return time.Time{}, err
 		}
 	}

@@ -1,45 +1,46 @@
 package mender
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// StatusNotRecorded is the status code of a delivery, on device-provisioned
-// alone, that says that the server failed to record the device. The webhook
-// may well have been delivered.
+// StatusNotRecorded is the status code of a delivery of device-provisioned for
+// which the server failed to record the device. The webhook may well have been
+// delivered.
 const StatusNotRecorded = 1500
 
 // Event is one event of the log. Its Time is when the server saved it, cut to
-// milliseconds, and its Data is not, byte for byte, what was delivered: the
-// signature of a delivery can't be checked from the log.
+// milliseconds, and its Data has other bytes than the delivery had, so that the
+// delivery's signature cannot be checked from the log.
 //
-// An event of the log encodes to the bytes that the server sent, unknown
-// fields included, whatever is done to its fields.
-//
-// Raw, Data and Extra share the memory of the page that the event came on, up
-// to some 100 KiB: keep a Clone of an event that is to be kept for long. The
-// strings are the event's own.
+// An event that was read from JSON encodes to the same bytes, unknown fields
+// included, whatever is done to its fields.
 type Event struct {
 	webhook.Event
-	// DeliveryStatuses say how the deliveries went. The server leaves them
-	// out where there was none.
+	// DeliveryStatuses are the results of the deliveries. The server omits them
+	// if there was no delivery.
 	DeliveryStatuses []DeliveryStatus
 
-	raw json.RawMessage
+	raw string
 }
 
-// DeliveryStatus is how the delivery to one integration went.
+// DeliveryStatus is the result of the delivery to one integration.
 type DeliveryStatus struct {
 	IntegrationID string `json:"integration_id"`
 	Success       bool   `json:"success"`
-	// StatusCode is the receiver's answer; 0 where none came, and for
+	// StatusCode is the receiver's answer; 0 if there was none, and for
 	// iot-hub and iot-core. See StatusNotRecorded.
 	StatusCode int `json:"status_code,omitempty"`
-	// Error is text from outside, and may quote a URL with a token in it.
+	// Error is text from outside and may quote a URL with a token in it.
 	Error string `json:"error,omitempty"`
 }
 
@@ -53,39 +54,28 @@ func (e Event) Failed() bool {
 	return false
 }
 
-// Raw returns the JSON that the server sent; don't change it. It is nil for
-// an event that did not come from a server.
-func (e Event) Raw() json.RawMessage { return e.raw }
-
-// Clone returns an event that shares no memory with others.
-func (e Event) Clone() Event {
-	if e.raw == nil {
-		return e
+// Raw returns the JSON that the server sent, or nil if the event was not read
+// from JSON.
+func (e Event) Raw() json.RawMessage {
+	if e.raw == "" {
+		return nil
 	}
-	var own Event
-	_ = own.UnmarshalJSON(e.raw) // it has been read once
-	return own
+	return json.RawMessage(e.raw)
 }
 
 // UnmarshalJSON reads an event of the log and keeps its JSON.
 func (e *Event) UnmarshalJSON(b []byte) error {
-	if !json.Valid(b) { // json.Unmarshal has seen to it, but anyone may call this
-		return errors.New("an event that is not JSON")
+	if !json.Valid(b) { // json.Unmarshal checked it, but anyone may call this
+		return errors.New("an event is not JSON")
 	}
-	s := scan{text: bytes.Clone(b)}
-	if s.space(); s.text[s.at] != '{' {
-		return errors.New("an event that is not an object")
-	}
-	r := reader{page: s.text}
-	*e = Event{}
-	return r.event(&s, e)
+	return e.parse(strings.TrimSpace(string(b)))
 }
 
-// MarshalJSON returns what the server sent; for an event that was not read
-// from JSON, its fields.
+// MarshalJSON returns what the server sent, or, if the event was not read from
+// JSON, its fields.
 func (e Event) MarshalJSON() ([]byte, error) {
-	if e.raw != nil {
-		return e.raw, nil
+	if e.raw != "" {
+		return []byte(e.raw), nil
 	}
 	if e.DeliveryStatuses == nil {
 		return e.Event.MarshalJSON()
@@ -96,8 +86,121 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}
 	whole := e.Event
 	whole.Extra = map[string]json.RawMessage{"delivery_statuses": raw}
-	for name, value := range e.Extra {
-		whole.Extra[name] = value
-	}
+	maps.Copy(whole.Extra, e.Extra)
 	return whole.MarshalJSON()
+}
+
+// maxRecursion is the size in bytes up to which gjson checks JSON: it is three
+// times as fast as the standard library, but recurses at each bracket.
+const maxRecursion = 1 << 20
+
+// parsePage checks that a page of the log is a JSON list. null is an empty one.
+func parsePage(page []byte) (list gjson.Result, err error) {
+	if len(page) > maxRecursion && !json.Valid(page) || len(page) <= maxRecursion && !gjson.ValidBytes(page) {
+		var raw json.RawMessage
+		return list, json.Unmarshal(page, &raw) // says what is wrong
+	}
+	if list = gjson.ParseBytes(page); list.Type != gjson.Null && !list.IsArray() {
+		return list, errors.New("it is not a list")
+	}
+	return list, nil
+}
+
+// decodeEvents reads the events of a page. They share its memory.
+func decodeEvents(list gjson.Result) ([]Event, error) {
+	events := make([]Event, 0, len(list.Raw)/256) // an event has about 300 bytes
+	var err error
+	if list.Type == gjson.Null {
+		return events, nil
+	}
+	list.ForEach(func(_, value gjson.Result) bool {
+		events = append(events, Event{})
+		err = events[len(events)-1].parse(value.Raw)
+		return err == nil
+	})
+	return events, err
+}
+
+// parse reads an event from valid JSON.
+func (e *Event) parse(raw string) error {
+	object := gjson.Parse(raw)
+	if !object.IsObject() {
+		return errors.New("an event is not an object")
+	}
+	*e = Event{raw: raw}
+	object.ForEach(func(key, value gjson.Result) bool {
+		name := text(key)
+		if e.set(name, value) {
+			delete(e.Extra, name) // the last of a name counts
+			return true
+		}
+		if e.Extra == nil {
+			e.Extra = map[string]json.RawMessage{}
+		}
+		e.Extra[name] = json.RawMessage(value.Raw)
+		return true
+	})
+	if e.ID == "" || e.Type == "" {
+		return errors.New("an event has no id or no type")
+	}
+	return nil
+}
+
+// set sets the field of a name, and reports whether the name and the kind of
+// the value are known.
+func (e *Event) set(name string, value gjson.Result) bool {
+	switch name {
+	case "id":
+		e.ID = text(value)
+		return value.Type == gjson.String
+	case "type":
+		e.Type = webhook.EventType(text(value))
+		return value.Type == gjson.String
+	case "time":
+		at, err := time.Parse(time.RFC3339Nano, value.Str)
+		if err == nil {
+			e.Time = at
+		}
+		return err == nil
+	case "data":
+		e.Data = json.RawMessage(value.Raw)
+		return true
+	case "delivery_statuses":
+		if !value.IsArray() {
+			return false
+		}
+		e.DeliveryStatuses = []DeliveryStatus{}
+		value.ForEach(func(_, status gjson.Result) bool {
+			e.DeliveryStatuses = append(e.DeliveryStatuses, deliveryStatus(status))
+			return true
+		})
+		return true
+	}
+	return false
+}
+
+// text returns a string value, and "" for any other. Broken UTF-8 is replaced as
+// encoding/json does.
+func text(v gjson.Result) string {
+	if utf8.ValidString(v.Str) {
+		return v.Str
+	}
+	return string([]rune(v.Str))
+}
+
+func deliveryStatus(v gjson.Result) (d DeliveryStatus) {
+	v.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "integration_id":
+			d.IntegrationID = text(value)
+		case "success":
+			d.Success = value.Type == gjson.True
+		case "status_code":
+			d.StatusCode = int(value.Num)
+		case "error":
+			d.Error = text(value)
+		}
+		return true
+	})
+	return d
 }

@@ -62,7 +62,7 @@ func TestEventFields(t *testing.T) {
 	raw := `[{"id":"\u0031","type":"device-status-changed","data":{"id":"d","status":"pending"},` +
 		`"time":"2026-11-23T09:54:34.28Z","new":{"x":[1]},` +
 		`"delivery_statuses":[{"integration_id":"i","success":false,"status_code":410,"error":"a \"b\""},{"integration_id":"j","success":true}]}]`
-	events, err := decodeEvents([]byte(raw))
+	events, err := decoded([]byte(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,9 +83,17 @@ func TestEventFields(t *testing.T) {
 	}
 }
 
+func decoded(page []byte) ([]Event, error) {
+	list, err := parsePage(page)
+	if err != nil {
+		return nil, err
+	}
+	return decodeEvents(list)
+}
+
 func TestEventsThatAreNone(t *testing.T) {
 	for _, raw := range []string{``, `{}`, `nul`, `[1]`, `[null]`, `[{"id":"1"}]`, `[{"id":1,"type":"x"}]`, `[{"id":"1","type":"x"}`, `[]]`} {
-		if _, err := decodeEvents([]byte(raw)); err == nil {
+		if _, err := decoded([]byte(raw)); err == nil {
 			t.Errorf("%s was taken for a page of the log", raw)
 		}
 	}
@@ -104,7 +112,7 @@ func FuzzDecodeEvents(f *testing.F) {
 	f.Add([]byte(`[{"id":"1","type":"x","time":{},"time":"2026-01-01T00:00:00Z"}]`))
 	f.Add([]byte(` [ { "id" :"a" , "type":"b","x":{"id":[{}]} } , {"id":"c","type":"d"} ] `))
 	f.Fuzz(func(t *testing.T, page []byte) {
-		events, err := decodeEvents(page)
+		events, err := decoded(page)
 		if err != nil {
 			return
 		}
@@ -166,7 +174,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(int64(len(page)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := decodeEvents(page); err != nil {
+		if _, err := decoded(page); err != nil {
 			b.Fatal(err)
 		}
 	}

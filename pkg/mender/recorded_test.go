@@ -149,11 +149,14 @@ func perform(ctx context.Context, c *Client, x exchange) (result any, known bool
 	case "DELETE /integrations/ID":
 		err = c.DeleteIntegration(ctx, id)
 	case "GET /events":
-		q := EventQuery{}
+		size := 20
 		if strings.Contains(query, "per_page=500") {
-			q.PageSize = 500
+			size = 500
 		}
-		result, err = c.fetch(ctx, "read", q, 1).events(c)
+		var page Page[Event]
+		if page, err = c.EventsPage(ctx, "", 1, size); err == nil {
+			result, err = page.Items()
+		}
 	default:
 		return nil, false, nil
 	}

@@ -63,7 +63,7 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 func scripted(t *testing.T, policy RetryPolicy, steps ...step) (*Client, *script) {
 	t.Helper()
 	s := &script{steps: steps}
-	c, err := New(Options{Server: "https://mender.example", Token: testToken, Retry: policy, carrier: s})
+	c, err := New(Options{Server: "https://mender.example", Token: testToken, Retry: policy, Transport: s})
 	if err != nil {
 		t.Fatal(err)
 	}

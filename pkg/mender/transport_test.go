@@ -132,7 +132,7 @@ func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestNothingSecretInClear(t *testing.T) {
-	c, err := New(Options{Server: "http://mender.example", Token: testToken, carrier: noNetwork{t}})
+	c, err := New(Options{Server: "http://mender.example", Token: testToken, Transport: noNetwork{t}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +143,14 @@ func TestNothingSecretInClear(t *testing.T) {
 		t.Errorf("a password: %v", err)
 	}
 	s := &script{steps: []step{{status: 200, body: "[]"}}}
-	allowed, _ := New(Options{Server: "http://mender.example", Token: testToken, AllowHTTP: true, carrier: s})
+	allowed, _ := New(Options{Server: "http://mender.example", Token: testToken, AllowHTTP: true, Transport: s})
 	if _, err := allowed.Integrations(t.Context()); err != nil || s.n != 1 {
 		t.Errorf("allowed: %v", err)
 	}
 }
 
 func TestUnfitCredentialsAreNotSent(t *testing.T) {
-	c, _ := New(Options{Token: testToken, carrier: noNetwork{t}})
+	c, _ := New(Options{Token: testToken, Transport: noNetwork{t}})
 	aws := Credentials{Type: CredentialsAWS, AWS: &AWSCredentials{SecretAccessKey: Omitted}}
 	for _, n := range []NewIntegration{
 		{Provider: ProviderWebhook, Credentials: aws},

@@ -1,7 +1,8 @@
-package mender
+package eventlog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
 // movingLog is a server whose log moves between any two requests, and that
@@ -125,12 +128,9 @@ func (m *movingLog) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer(http.StatusOK, "["+strings.Join(out, ",")+"]"), nil
 }
 
-func (m *movingLog) client(t *testing.T) *Client {
-	c, err := New(Options{Token: testToken, carrier: m, Retry: RetryPolicy{Retries: 50}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+func (m *movingLog) client(t *testing.T) *Log {
+	t.Helper()
+	return logOf(t, mender.Options{Transport: m, Retry: mender.RetryPolicy{Retries: 50}})
 }
 
 func TestEventsWhileTheLogMoves(t *testing.T) {
@@ -138,7 +138,7 @@ func TestEventsWhileTheLogMoves(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMovingLog(seed, 1000)
 			m.arrive, m.expire, m.faults, m.old = int(seed), int(seed%7), int(seed%3), seed%2 == 0
-			q := EventQuery{PageSize: 20 + int(seed*7)}
+			q := Query{pageSize: 20 + int(seed*7)}
 			if seed%4 >= 2 {
 				q.IntegrationID = ours
 			}
@@ -195,7 +195,7 @@ func TestEventsBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMovingLog(1, 5000)
 		newest := m.log[0].at
-		q := EventQuery{PageSize: 50, Since: newest.Add(-500 * time.Millisecond), Until: newest.Add(-100 * time.Millisecond)}
+		q := Query{pageSize: 50, Since: newest.Add(-500 * time.Millisecond), Until: newest.Add(-100 * time.Millisecond)}
 		n := 0
 		for e, err := range m.client(t).Events(t.Context(), q) {
 			if err != nil {
@@ -215,12 +215,12 @@ func TestEventsBounds(t *testing.T) {
 		for i := range 1000 {
 			m.add(time.Unix(int64(i)*10, 0))
 		}
-		for _, err := range m.client(t).Events(t.Context(), EventQuery{PageSize: 10, Since: time.Unix(9_900, 0)}) {
+		for _, err := range m.client(t).Events(t.Context(), Query{pageSize: 10, Since: time.Unix(9_900, 0)}) {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		if m.requests > 2+ahead+1 {
+		if m.requests > 2+3+1 {
 			t.Errorf("%d pages were read", m.requests)
 		}
 	})
@@ -228,13 +228,13 @@ func TestEventsBounds(t *testing.T) {
 
 func TestEventsStopWithTheReader(t *testing.T) {
 	for name, test := range map[string]struct{ take, pages int }{
-		"within the first page": {20, 1}, "on the second": {21, 2 + ahead}, "on the fifth": {81, 5 + ahead},
+		"within the first page": {20, 1}, "on the second": {21, 2 + 3}, "on the fifth": {81, 5 + 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which fails if a goroutine stays
 				m := newMovingLog(1, 5000)
 				n := 0
-				for _, err := range m.client(t).Events(t.Context(), EventQuery{PageSize: 20}) {
+				for _, err := range m.client(t).Events(t.Context(), Query{pageSize: 20}) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -254,10 +254,10 @@ func TestEventsStopWithTheReader(t *testing.T) {
 func TestEventsErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page := string(logPage(0, 2))
-		c, s := scripted(t, RetryPolicy{}, step{status: 200, body: page}, step{status: 401, body: `{"error":"unauthorized"}`})
+		c, s := scripted(t, step{status: 200, body: page}, step{status: 401, body: `{"error":"unauthorized"}`})
 		n := 0
 		var last error
-		for e, err := range c.Events(t.Context(), EventQuery{PageSize: 2}) {
+		for e, err := range c.Events(t.Context(), Query{pageSize: 2}) {
 			if last != nil {
 				t.Error("something came after the error")
 			}
@@ -267,25 +267,25 @@ func TestEventsErrors(t *testing.T) {
 				t.Error("an event came with the error")
 			}
 		}
-		if n != 2 || !errors.Is(last, ErrUnauthorized) || s.n != 2 {
+		if n != 2 || !errors.Is(last, mender.ErrUnauthorized) || s.n != 2 {
 			t.Errorf("%d events, %d requests, %v", n, s.n, last)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := scripted(t, RetryPolicy{}, step{status: 200, body: string(logPage(0, 2))}, step{hang: true})
+		c, _ := scripted(t, step{status: 200, body: string(logPage(0, 2))}, step{hang: true})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		var last error
-		for _, err := range c.Events(ctx, EventQuery{PageSize: 2}) {
+		for _, err := range c.Events(ctx, Query{pageSize: 2}) {
 			last = err
 		}
 		if !errors.Is(last, context.Canceled) {
 			t.Errorf("error: %v", last)
 		}
 	})
-	c, _ := scripted(t, RetryPolicy{}, step{status: 200, body: `[{"id":"a","type":"b"},{"id"`})
-	for _, err := range c.Events(t.Context(), EventQuery{}) {
-		if !errors.Is(err, ErrBadAnswer) {
+	c, _ := scripted(t, step{status: 200, body: `[{"id":"a","type":"b"},{"id"`})
+	for _, err := range c.Events(t.Context(), Query{}) {
+		if !errors.Is(err, mender.ErrBadAnswer) {
 			t.Errorf("error: %v", err)
 		}
 	}
@@ -322,9 +322,9 @@ func TestEventsOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, _ := scripted(t, RetryPolicy{}, append(test.pages, step{status: 200, body: "[]"})...)
+				c, _ := scripted(t, append(test.pages, step{status: 200, body: "[]"})...)
 				var got []string
-				for e, err := range c.Events(t.Context(), EventQuery{PageSize: 3}) {
+				for e, err := range c.Events(t.Context(), Query{pageSize: 3}) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -339,13 +339,16 @@ func TestEventsOrder(t *testing.T) {
 }
 
 func TestWhatIsHeldStaysBounded(t *testing.T) {
-	r := &reading{query: EventQuery{PageSize: 3}, seen: newWindow(windowSize), yield: func(Event, error) bool { return true }}
+	r := &reading{
+		query: Query{pageSize: 3}, seen: newWindow(windowSize),
+		read: func(mender.Event) {}, yield: func(mender.Event, error) bool { return true },
+	}
 	for i, page := range pages("a1 b99 c98", "d97 e96 f95", "g94 h93 i92", "j91 k90 l89") {
-		events, err := decodeEvents([]byte(page.body))
-		if err != nil {
+		var events []mender.Event
+		if err := json.Unmarshal([]byte(page.body), &events); err != nil {
 			t.Fatal(err)
 		}
-		if r.take(append(r.held, events...), true); len(r.held) > 3 {
+		if r.readPage(events); len(r.held) > 3 {
 			t.Errorf("%d events are held after page %d", len(r.held), i+1)
 		}
 	}

@@ -1,16 +1,17 @@
-package mender
+package eventlog
 
 import (
 	"context"
-	"net/http"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// smallestPage is what a Follower asks for where next to nothing happens.
+// smallestPage is the size of a page if next to nothing happens.
 const smallestPage = 20
 
 // look reads the log from its new end back to where it is known, or from where
-// the look before left something.
+// the previous look left events.
 func (f *Follower) look(ctx context.Context) (*look, error) {
 	size := f.pageSize()
 	n := f.skip/size + 1
@@ -35,8 +36,8 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 			n, size, l = 0, largest, f.newLook(0)
 		}
 	}
-	if l.first && !l.ended && f.opt.Since.IsZero() {
-		l.floor = l.oldest.Add(1) // what is beyond was there before
+	if l.first && !l.ended && f.opt.Query.Since.IsZero() {
+		l.floor = l.oldest.Add(1) // older events were there before
 	}
 	f.contact.lookedAt(l.wanted)
 	f.noticeGap(l)
@@ -50,42 +51,42 @@ func (f *Follower) newLook(start int) *look {
 	return l
 }
 
-// answered takes note of the first answer of a look.
+// answered records the first answer of a look.
 func (f *Follower) answered(l *look, p followPage) {
 	l.serverTime, l.asked, l.answered = p.serverTime, p.asked, p.answered
 	if !l.first {
 		f.locate(l)
 		return
 	}
-	l.floor = f.opt.Since
+	l.floor = f.opt.Query.Since
 	if f.contact.waited && !p.serverTime.IsZero() {
 		l.begin = p.serverTime.Add(-p.answered.Sub(f.started))
 	}
 }
 
-// pageSize fits what happens in a minute on one page.
+// pageSize fits the events of a minute on one page.
 func (f *Follower) pageSize() int {
 	size := f.fresh + f.fresh/4 + smallestPage
 	switch {
-	case !f.begun && f.opt.Resume == nil && f.opt.Since.IsZero():
-		size = f.opt.Last + smallestPage
+	case !f.begun && f.opt.Resume == nil && f.opt.Query.Since.IsZero():
+		size = f.opt.Query.Limit + smallestPage
 	case !f.begun, f.skip > 0:
-		size = MaxPageSize
+		size = mender.MaxPageSize
 	}
 	return min(size, f.largestPage())
 }
 
-// largestPage alternates, so that the edges of pages don't fall on the same
+// largestPage alternates, so that the edges of pages do not fall on the same
 // events in two looks.
 func (f *Follower) largestPage() int {
 	if f.polls%2 == 1 {
-		return MaxPageSize - MaxPageSize/8
+		return mender.MaxPageSize - mender.MaxPageSize/8
 	}
-	return MaxPageSize
+	return mender.MaxPageSize
 }
 
 // take goes through a page, newest first.
-func (f *Follower) take(l *look, events []Event) {
+func (f *Follower) take(l *look, events []mender.Event) {
 	page := make(map[string]struct{}, len(events))
 	at := l.oldest
 	for i := range events {
@@ -94,7 +95,7 @@ func (f *Follower) take(l *look, events []Event) {
 		if _, again := l.page[e.ID]; again {
 			l.moved = true
 		}
-		if !e.Time.IsZero() { // else it is taken to be as old as its neighbour
+		if !e.Time.IsZero() { // else it counts as being as old as its neighbor
 			at = e.Time
 		}
 		l.newest = later(l.newest, at)
@@ -102,13 +103,13 @@ func (f *Follower) take(l *look, events []Event) {
 		l.read++
 	}
 	l.oldest, l.page = at, page
-	if !l.first || !l.floor.IsZero() { // else no more than Last are held
+	if !l.first || !l.floor.IsZero() { // else no more than Limit are held
 		l.trim(f.most)
 	}
 }
 
 // note decides what becomes of an event.
-func (f *Follower) note(l *look, e *Event, at time.Time) {
+func (f *Follower) note(l *look, e *mender.Event, at time.Time) {
 	if _, ok := l.here[e.ID]; ok {
 		return
 	}
@@ -116,17 +117,19 @@ func (f *Follower) note(l *look, e *Event, at time.Time) {
 		l.known = true
 		return
 	}
-	var old bool
+	wanted := !f.isOld(l, at) && f.opt.Query.Matches(e)
+	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
+}
+
+// isOld reports whether an event that is not remembered was there before.
+func (f *Follower) isOld(l *look, at time.Time) bool {
 	switch {
 	case !l.first:
-		old = at.Before(f.memory.floor) && (at.Before(l.newFrom) || at.After(l.newTo))
+		return at.Before(f.memory.floor) && (at.Before(l.newFrom) || at.After(l.newTo))
 	case l.floor.IsZero():
-		old = l.wanted >= f.opt.Last && (l.begin.IsZero() || at.Before(l.begin))
-	default:
-		old = at.Before(l.floor)
+		return l.wanted >= f.opt.Query.Limit && (l.begin.IsZero() || at.Before(l.begin))
 	}
-	wanted := !old && f.query().wants(*e) && f.opt.Want(e)
-	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
+	return at.Before(l.floor)
 }
 
 // reached reports whether a look has gone far enough.
@@ -137,7 +140,8 @@ func (f *Follower) reached(l *look) bool {
 	case l.first && !l.floor.IsZero():
 		return l.oldest.Before(l.floor.Add(-slack))
 	case l.first:
-		return l.wanted >= f.opt.Last && l.oldest.Before(l.newest.Add(-margin)) && (l.begin.IsZero() || l.oldest.Before(l.begin.Add(-slack)))
+		return l.wanted >= f.opt.Query.Limit && l.oldest.Before(l.newest.Add(-margin)) &&
+			(l.begin.IsZero() || l.oldest.Before(l.begin.Add(-slack)))
 	case l.shallow && l.known && !l.setBack:
 		return true
 	}
@@ -145,56 +149,44 @@ func (f *Follower) reached(l *look) bool {
 	return l.known && !l.horizon.IsZero() && l.oldest.Before(l.horizon)
 }
 
-// query asks for the integration, which an old server does not look at.
-func (f *Follower) query() EventQuery { return EventQuery{IntegrationID: f.opt.IntegrationID} }
-
-// followPage is a page of the log, and when it was read.
+// followPage is a page of the log, and when it was read by this machine's
+// clock.
 type followPage struct {
-	events          []Event
-	serverTime      time.Time // zero if the server does not say
-	asked, answered time.Time // by this machine's clock
+	events          []mender.Event
+	serverTime      time.Time
+	asked, answered time.Time
 }
 
-// page fetches one page, again and again if need be.
+// page fetches one page and retries if that can help.
 func (f *Follower) page(ctx context.Context, n, size int) (followPage, error) {
-	query := f.query()
-	query.PageSize = size
 	for {
-		p, err := f.try(ctx, query, n)
+		p, err := f.try(ctx, n, size)
 		switch {
 		case err == nil:
 			f.contact.answered()
 			return p, nil
 		case ctx.Err() != nil:
-			return followPage{}, context.Cause(ctx)
+			return p, context.Cause(ctx)
 		}
 		wait, giveUp := f.contact.failed(err)
 		if giveUp {
-			return followPage{}, err
+			return p, err
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return followPage{}, err
+			return p, err
 		}
 	}
 }
 
-// try makes one attempt at a page.
-func (f *Follower) try(ctx context.Context, q EventQuery, n int) (followPage, error) {
-	k := eventsCall("follow the events", q, n)
-	k.once = true
+func (f *Follower) try(ctx context.Context, n, size int) (followPage, error) {
 	p := followPage{asked: time.Now()}
-	resp, err := f.client.do(ctx, k)
+	page, err := f.client.EventsPage(ctx, f.opt.Query.IntegrationID, n, size)
 	if err != nil {
 		return p, err
 	}
-	p.answered = time.Now()
-	if p.events, err = decodeEvents(resp.Body()); err != nil {
-		return p, f.client.badAnswer(k, resp, err)
-	}
-	if date, err := http.ParseTime(resp.Header().Get("Date")); err == nil {
-		p.serverTime = date
-	}
-	return p, nil
+	p.answered, p.serverTime = time.Now(), page.ServerTime
+	p.events, err = page.Items()
+	return p, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -1,4 +1,4 @@
-package mender
+package eventlog
 
 import (
 	"context"
@@ -27,8 +27,8 @@ func TestFollowResumesAfterServerClockSetBack(t *testing.T) {
 				run := func(until time.Time) {
 					ctx, cancel := context.WithDeadline(t.Context(), until)
 					defer cancel()
-					got.follow(ctx, mustFollow(t, h.client(Options{}), FollowOptions{
-						Since: start, Resume: state,
+					got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{
+						Query: Query{Since: start}, Resume: state,
 						Checkpoint: func(s FollowState) error { state = throughJSON(t, s); return nil },
 					}))
 				}
@@ -51,11 +51,11 @@ func TestFollowLeavesABurstBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		minutes := map[int]int{}
-		c := h.client(Options{Retry: RetryPolicy{Retries: -1}})
+		c := h.client(nil)
 		h.asked = func() { minutes[int(time.Since(start)/time.Minute)]++ }
 		got := newFollowed(t)
 		plan := h.plan
-		got.follow(ctx, mustFollow(t, c, FollowOptions{Since: start}))
+		got.follow(ctx, mustFollow(t, c, FollowOptions{Query: Query{Since: start}}))
 		got.missed(plan)
 		t.Logf("requests by minute: %v", minutes)
 		if minutes[0] > 200 || minutes[2] > 31 || minutes[3] > 31 {
@@ -77,8 +77,8 @@ func TestFollowThatHadToWait(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), h.end().Add(10*time.Second))
 		defer cancel()
 		got := newFollowed(t)
-		got.follow(ctx, mustFollow(t, h.client(Options{}), FollowOptions{
-			Last: 5, Notice: func(n Notice) { kinds = append(kinds, n.Kind) },
+		got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{
+			Query: Query{Limit: 5}, Notice: func(n Notice) { kinds = append(kinds, n.Kind) },
 		}))
 		var later []planned
 		for _, e := range plan {

@@ -1,4 +1,4 @@
-package mender
+package eventlog
 
 import (
 	"context"
@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 var (
@@ -28,7 +31,7 @@ var (
 type followed struct {
 	t     *testing.T
 	times map[string]int
-	last  Event
+	last  mender.Event
 	at    time.Time // when the last one came
 	order []string
 }
@@ -37,7 +40,7 @@ func newFollowed(t *testing.T) *followed { return &followed{t: t, times: map[str
 
 // take notes an event. What comes at the same moment comes from one look, and
 // has to be in order.
-func (g *followed) take(e Event) {
+func (g *followed) take(e mender.Event) {
 	now := time.Now()
 	if g.times[e.ID]++; g.times[e.ID] > 1 {
 		g.t.Errorf("%s came %d times", e.ID, g.times[e.ID])
@@ -54,7 +57,7 @@ func (g *followed) take(e Event) {
 func (g *followed) follow(ctx context.Context, f *Follower) {
 	for e, err := range f.Events(ctx) {
 		if err != nil {
-			if ctx.Err() == nil && (!errors.Is(err, ErrUnreachable) || f.contact.ever) {
+			if ctx.Err() == nil && (!errors.Is(err, mender.ErrUnreachable) || f.contact.ever) {
 				g.t.Errorf("it ended: %v", err)
 			}
 			return
@@ -77,7 +80,7 @@ func (g *followed) missed(plan []planned) {
 	}
 }
 
-func mustFollow(t *testing.T, c *Client, o FollowOptions) *Follower {
+func mustFollow(t *testing.T, c *Log, o FollowOptions) *Follower {
 	t.Helper()
 	f, err := c.Follow(o)
 	if err != nil {
@@ -120,7 +123,7 @@ func followHostile(t *testing.T, seed uint64) {
 	h.clock = time.Duration(rnd.IntN(3)-1) * time.Hour
 	most := []int{mostHeld, 1000, 500}[rnd.IntN(3)]                                                   // well over what arrives while one look is on its way
 	now := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(1000)-500) * time.Hour) } // ours changes
-	c := h.client(Options{Now: now})
+	c := h.client(now)
 
 	end = end.Add(time.Minute + 2*5*time.Minute)
 	got, state := newFollowed(t), (*FollowState)(nil)
@@ -131,7 +134,7 @@ func followHostile(t *testing.T, seed uint64) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), run)
 		f := mustFollow(t, c, FollowOptions{
-			Since: start, Resume: state,
+			Query: Query{Since: start}, Resume: state,
 			Checkpoint: func(s FollowState) error { state = throughJSON(t, s); return nil },
 		})
 		f.most = most
@@ -166,7 +169,7 @@ func TestFollowIsPrompt(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), h.end().Add(5*time.Second))
 		defer cancel()
 		n := 0
-		for e, err := range mustFollow(t, h.client(Options{}), FollowOptions{}).Events(ctx) {
+		for e, err := range mustFollow(t, h.client(nil), FollowOptions{}).Events(ctx) {
 			if err != nil {
 				break
 			}
@@ -186,14 +189,16 @@ func TestFollowBegins(t *testing.T) {
 		options func(h *hostile) FollowOptions
 		first   int
 	}{
-		"with new ones":            {func(*hostile) FollowOptions { return FollowOptions{} }, 0},
-		"with the last":            {func(*hostile) FollowOptions { return FollowOptions{Last: 7} }, 7},
-		"with many":                {func(*hostile) FollowOptions { return FollowOptions{Last: 1200} }, 1200},
-		"with all":                 {func(*hostile) FollowOptions { return FollowOptions{Since: time.Unix(0, 0)} }, 3000},
-		"since":                    {func(h *hostile) FollowOptions { return FollowOptions{Since: h.log[99].at} }, 100},
-		"with the last of a kind":  {func(*hostile) FollowOptions { return FollowOptions{Last: 5, Want: everyHundredth} }, 5},
-		"of another integration":   {func(*hostile) FollowOptions { return FollowOptions{Last: 5, IntegrationID: theirs} }, 0},
-		"of one integration alone": {func(*hostile) FollowOptions { return FollowOptions{Last: 5, IntegrationID: ours} }, 5},
+		"with new ones": {func(*hostile) FollowOptions { return FollowOptions{} }, 0},
+		"with the last": {func(*hostile) FollowOptions { return FollowOptions{Query: Query{Limit: 7}} }, 7},
+		"with many":     {func(*hostile) FollowOptions { return FollowOptions{Query: Query{Limit: 1200}} }, 1200},
+		"with all":      {func(*hostile) FollowOptions { return FollowOptions{Query: Query{Since: time.Unix(0, 0)}} }, 3000},
+		"since":         {func(h *hostile) FollowOptions { return FollowOptions{Query: Query{Since: h.log[99].at}} }, 100},
+		"with the last of a kind": {func(*hostile) FollowOptions {
+			return FollowOptions{Query: Query{Limit: 5, Types: []webhook.EventType{webhook.DeviceDecommissioned}}}
+		}, 5},
+		"of another integration":   {func(*hostile) FollowOptions { return FollowOptions{Query: Query{Limit: 5, IntegrationID: theirs}} }, 0},
+		"of one integration alone": {func(*hostile) FollowOptions { return FollowOptions{Query: Query{Limit: 5, IntegrationID: ours}} }, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -204,7 +209,7 @@ func TestFollowBegins(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				got := newFollowed(t)
-				got.follow(ctx, mustFollow(t, h.client(Options{}), o))
+				got.follow(ctx, mustFollow(t, h.client(nil), o))
 				want := min(test.first, len(h.log))
 				if name == "since" {
 					for want < len(h.log) && h.log[want].at.Equal(h.log[99].at) {
@@ -231,7 +236,7 @@ func TestFollowLooksTwice(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			got := newFollowed(t)
-			got.follow(ctx, mustFollow(t, h.client(Options{}), FollowOptions{Since: start}))
+			got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{Query: Query{Since: start}}))
 			got.missed(plan)
 		})
 	}
@@ -246,12 +251,10 @@ func TestFollowServerClockSetBack(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), h.end().Add(10*time.Second))
 		defer cancel()
 		got := newFollowed(t)
-		got.follow(ctx, mustFollow(t, h.client(Options{}), FollowOptions{Since: start}))
+		got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{Query: Query{Since: start}}))
 		got.missed(plan)
 	})
 }
-
-func everyHundredth(e *Event) bool { return strings.HasSuffix(e.ID, "00") }
 
 func TestFollowAnEmptyLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -263,7 +266,7 @@ func TestFollowAnEmptyLog(t *testing.T) {
 		ctx, cancel := context.WithDeadline(t.Context(), h.end().Add(time.Minute))
 		defer cancel()
 		got := newFollowed(t)
-		got.follow(ctx, mustFollow(t, h.client(Options{}), FollowOptions{Last: 20}))
+		got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{Query: Query{Limit: 20}}))
 		got.missed(plan)
 	})
 }
@@ -279,7 +282,7 @@ func TestFollowNotices(t *testing.T) {
 		var notices []Notice
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		f := mustFollow(t, h.client(Options{}), FollowOptions{Notice: func(n Notice) { notices = append(notices, n) }})
+		f := mustFollow(t, h.client(nil), FollowOptions{Notice: func(n Notice) { notices = append(notices, n) }})
 		before, after := 0, 0
 		for _, err := range f.Events(ctx) {
 			if err != nil {
@@ -291,7 +294,7 @@ func TestFollowNotices(t *testing.T) {
 				before++
 			}
 		}
-		if len(notices) != 2 || notices[0].Kind != NoticeLost || !errors.Is(notices[0].Err, ErrUnreachable) ||
+		if len(notices) != 2 || notices[0].Kind != NoticeLost || !errors.Is(notices[0].Err, mender.ErrUnreachable) ||
 			notices[1].Kind != NoticeBack || notices[1].For < 11*time.Second || notices[1].For > 14*time.Second {
 			t.Fatalf("notices: %+v", notices)
 		}
@@ -309,17 +312,17 @@ func TestFollowEnds(t *testing.T) {
 		is    error
 		tries int
 	}{
-		"without a token":         {[]step{{status: 401, body: `{"error":"unauthorized"}`}}, ErrUnauthorized, 1},
-		"when the token ends":     {[]step{ok, ok, {status: 503}, {status: 401, body: `{"error":"unauthorized"}`}}, ErrUnauthorized, 4},
-		"not allowed":             {[]step{ok, {status: 403, body: `{"error":"no"}`}}, ErrForbidden, 2},
+		"without a token":         {[]step{{status: 401, body: `{"error":"unauthorized"}`}}, mender.ErrUnauthorized, 1},
+		"when the token ends":     {[]step{ok, ok, {status: 503}, {status: 401, body: `{"error":"unauthorized"}`}}, mender.ErrUnauthorized, 4},
+		"not allowed":             {[]step{ok, {status: 403, body: `{"error":"no"}`}}, mender.ErrForbidden, 2},
 		"with what is wrong":      {[]step{{status: 400, body: `{"error":"integration ID is not a valid UUID"}`}}, nil, 1},
-		"where there is nobody":   {[]step{{dial: true}}, ErrUnreachable, firstTries},
-		"where there is no API":   {[]step{{status: 200, body: "<html>"}}, ErrBadAnswer, firstTries},
-		"but not while it starts": {[]step{ok, {status: 404, body: "404 page not found"}, {status: 502}, {dial: true}, {status: 401, body: `{"error":"x"}`}}, ErrUnauthorized, 5},
+		"where there is nobody":   {[]step{{dial: true}}, mender.ErrUnreachable, firstTries},
+		"where there is no API":   {[]step{{status: 200, body: "<html>"}}, mender.ErrBadAnswer, firstTries},
+		"but not while it starts": {[]step{ok, {status: 404, body: "404 page not found"}, {status: 502}, {dial: true}, {status: 401, body: `{"error":"x"}`}}, mender.ErrUnauthorized, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, s := scripted(t, RetryPolicy{}, test.steps...)
+				c, s := scripted(t, test.steps...)
 				var last error
 				for _, err := range mustFollow(t, c, FollowOptions{}).Events(t.Context()) {
 					last = err
@@ -351,7 +354,7 @@ func TestFollowWaitsAsAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, s := scripted(t, RetryPolicy{}, ok, test.step, ok)
+				c, s := scripted(t, ok, test.step, ok)
 				var kinds []NoticeKind
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
@@ -383,7 +386,7 @@ func TestFollowResumesAfterWeeks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHostile(11, 5000, 5*time.Minute)
-				c := h.client(Options{})
+				c := h.client(nil)
 				plan := h.plan
 				var state *FollowState
 				got := newFollowed(t)
@@ -428,14 +431,14 @@ func TestFollowKeepsItsPlace(t *testing.T) {
 		start := time.Now()
 		h := newHostile(13, 200, time.Second)
 		plan := h.plan
-		c := h.client(Options{})
+		c := h.client(nil)
 		got := newFollowed(t)
 		var state *FollowState
 		for runs := 0; len(got.order) < len(plan) && runs < 1000; runs++ {
 			n := 0
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			for e, err := range mustFollow(t, c, FollowOptions{
-				Since: start, Resume: state,
+				Query: Query{Since: start}, Resume: state,
 				Checkpoint: func(s FollowState) error { state = throughJSON(t, s); return nil },
 			}).Events(ctx) {
 				if err != nil {
@@ -453,9 +456,9 @@ func TestFollowKeepsItsPlace(t *testing.T) {
 }
 
 func TestFollowRefusesAnotherLog(t *testing.T) {
-	c, _ := scripted(t, RetryPolicy{}, step{status: 200, body: "[]"})
-	good := FollowState{Version: followVersion, Server: c.Server(), IntegrationID: ours}
-	if _, err := c.Follow(FollowOptions{Resume: &good, IntegrationID: ours}); err != nil {
+	c, _ := scripted(t, step{status: 200, body: "[]"})
+	good := FollowState{Version: followVersion, Server: c.client.Server(), IntegrationID: ours}
+	if _, err := c.Follow(FollowOptions{Resume: &good, Query: Query{IntegrationID: ours}}); err != nil {
 		t.Error(err)
 	}
 	for name, change := range map[string]func(*FollowState){
@@ -465,7 +468,7 @@ func TestFollowRefusesAnotherLog(t *testing.T) {
 	} {
 		s := good
 		change(&s)
-		if _, err := c.Follow(FollowOptions{Resume: &s, IntegrationID: ours}); !errors.Is(err, ErrFollowState) {
+		if _, err := c.Follow(FollowOptions{Resume: &s, Query: Query{IntegrationID: ours}}); !errors.Is(err, ErrFollowState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -478,10 +481,7 @@ func TestFollowMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		few, many := 10_000, *followMany
 		e := &endless{start: time.Now(), step: 50 * time.Millisecond}
-		c, err := New(Options{Server: "https://mender.example", Token: testToken, carrier: e})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := logOf(t, mender.Options{Transport: e})
 		held := map[int]uint64{}
 		n := 0
 		for _, err := range mustFollow(t, c, FollowOptions{Interval: 100 * time.Second}).Events(t.Context()) {
@@ -507,15 +507,12 @@ func TestFollowMemory(t *testing.T) {
 func TestFollowCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endless{start: time.Now(), step: 50 * time.Millisecond, took: time.Second}
-		c, err := New(Options{Server: "https://mender.example", Token: testToken, carrier: e})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := logOf(t, mender.Options{Transport: e})
 		start, before := time.Now(), heap()
 		time.Sleep(time.Duration(*followMany) * e.step)
 		n, requests := 0, 0
 		var held uint64
-		for event, err := range mustFollow(t, c, FollowOptions{Since: start}).Events(t.Context()) {
+		for event, err := range mustFollow(t, c, FollowOptions{Query: Query{Since: start}}).Events(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -533,7 +530,7 @@ func TestFollowCatchesUp(t *testing.T) {
 			}
 		}
 		t.Logf("%d requests for %d events, %d MiB held", requests, *followMany, held>>20)
-		if pages := *followMany / MaxPageSize; requests > 4*pages {
+		if pages := *followMany / mender.MaxPageSize; requests > 4*pages {
 			t.Errorf("%d requests for %d pages", requests, pages)
 		}
 		if held > 8<<20 {

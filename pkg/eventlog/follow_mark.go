@@ -1,34 +1,33 @@
-package mender
+package eventlog
 
 import "time"
 
 const (
-	// deepEvery is how often a look goes back all of margin if that takes more
-	// than manyEvents events: each takes several requests, and Mender may limit
-	// those to 300 a minute.
+	// deepEvery is how often a look goes back by the whole margin if that takes
+	// more than manyEvents events: each such look takes several requests, and
+	// Mender may limit those to 300 a minute.
 	deepEvery  = 10 * time.Second
 	manyEvents = 1000
 	// jitter is by how much two Date headers, which are cut to seconds, may
 	// differ without a change of the server's clock.
 	jitter = 2 * time.Second
-	// saveDelay is how late Mender saves an event at most, and some more.
+	// saveDelay is how late Mender saves an event, and 5 s more.
 	saveDelay = 15 * time.Second
 )
 
 // mark is a point up to which the log is known.
 type mark struct {
-	// at is the time in the log, by the clock that the events have their times
-	// from.
+	// at is the time in the log, by the clock that the events' times are from.
 	at time.Time
-	// server is what the server's Date header said then; zero is unknown.
+	// server is the server's Date at that moment; zero is unknown.
 	server time.Time
-	// asked and answered enclose that moment by this machine's clock; zero in a
-	// mark that comes from a FollowState.
+	// asked and answered enclose that moment by this machine's clock; they are
+	// zero in a mark that comes from a FollowState.
 	asked, answered time.Time
 }
 
-// now returns the time of an event that is saved now: the mark moves with the
-// server's clock, in both directions.
+// now returns the time of an event that is saved at the server's time: the mark
+// moves with the server's clock, in both directions.
 func (m mark) now(server time.Time) (time.Time, bool) {
 	if m.at.IsZero() || m.server.IsZero() || server.IsZero() {
 		return time.Time{}, false
@@ -36,27 +35,25 @@ func (m mark) now(server time.Time) (time.Time, bool) {
 	return m.at.Add(server.Sub(m.server)), true
 }
 
-// locate sets how far back a look has to go, once its first answer is there.
-// A server whose clock was set back saves new events among those that are
-// known. How long ago that can have been, only this machine's clock tells.
+// locate sets how far back a look has to go, once its first answer is there. A
+// server whose clock was set back saves new events among those that are known.
+// How long ago that can have been, only this machine's clock tells.
 func (f *Follower) locate(l *look) {
 	l.floor, l.horizon = f.memory.floor, f.memory.floor
 	if f.base.at.IsZero() {
 		return
 	}
-	l.horizon = f.base.at.Add(-margin)
+	l.horizon = later(f.base.at.Add(-margin), f.memory.floor)
 	now, ok := f.base.now(l.serverTime)
 	if !ok {
-		l.horizon = later(l.horizon, f.memory.floor)
 		return
 	}
 	least, most := l.asked.Sub(f.base.answered), l.answered.Sub(f.base.asked)
 	if f.base.asked.IsZero() { // resumed: an absence of any length
 		l.horizon = f.memory.floor
-		least, most = 0, max(0, f.client.clock.now().Sub(f.savedAt))
+		least, most = 0, max(0, f.opt.Clock().Sub(f.savedAt))
 	}
 	if l.setBack = l.serverTime.Sub(f.base.server) < least-jitter; !l.setBack {
-		l.horizon = later(l.horizon, f.memory.floor)
 		return
 	}
 	l.newFrom, l.newTo = now.Add(-most-saveDelay), now.Add(saveDelay)

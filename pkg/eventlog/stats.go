@@ -1,28 +1,32 @@
-package mender
+package eventlog
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Stats say how the deliveries of some time went, as far as the log tells:
-// a delivery that ran into Mender's 10 s is not in it.
+// Stats are statistics of the deliveries in the log. A delivery that ran into
+// Mender's 10 s is not in the log.
 type Stats struct {
-	// From and To bound the time: From is the first that is in, To the first
-	// that is out.
+	// From and To bound the time: From is the first moment that is included, To
+	// the first that is not.
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-	// Events are those of the log; one without an integration that wanted it
-	// has no delivery.
+	// Events are those in the log, with a delivery or without.
 	Events     int `json:"events"`
 	Deliveries int `json:"deliveries"`
 	Failures   int `json:"failures"`
-	// SuccessRate is the share of deliveries that did not fail, from 0 to 1;
-	// nil where there was none.
+	// SuccessRate is the share of deliveries that did not fail, from 0 to 1; nil
+	// if there was no delivery.
 	SuccessRate *float64 `json:"success_rate"`
 	// ByType, ByStatusCode and ByError have the largest first.
 	ByType       []TypeStats   `json:"by_type"`
@@ -30,10 +34,16 @@ type Stats struct {
 	ByError      []ErrorStats  `json:"by_error"`
 	// OverTime divides the time, oldest first.
 	OverTime []PeriodStats `json:"over_time"`
-	// LongestFailureRun is nil where nothing failed.
+	// LongestFailureRun is nil if nothing failed.
 	LongestFailureRun *FailureRun `json:"longest_failure_run"`
 	// Gaps are the longest stretches without an event, oldest first.
 	Gaps []Gap `json:"gaps"`
+
+	// Last is the newest event, LastFailure the newest one of which a delivery
+	// failed, and Failure that delivery; nil if there is none.
+	Last        *mender.Event         `json:"-"`
+	LastFailure *mender.Event         `json:"-"`
+	Failure     mender.DeliveryStatus `json:"-"`
 }
 
 // TypeStats are those of one event type.
@@ -82,17 +92,55 @@ type Gap struct {
 	Seconds float64   `json:"seconds"`
 }
 
-// StatsCollector adds up events. Its memory grows by a few bytes an event.
-type StatsCollector struct {
-	// IntegrationID, if not "", leaves the deliveries to one integration.
-	IntegrationID string
-	// ErrorText gives the text that failures are told apart by; it is for
-	// masking what is secret in it. nil takes the error as it is.
-	ErrorText func(DeliveryStatus) string
-	// Last and LastFailure are the newest of their kind, with the delivery
-	// that failed; nil where there was none.
-	Last, LastFailure *Event
-	Failure           DeliveryStatus
+// Statistics adds up the events that a query selects. Its memory grows by a few
+// bytes for each event. read is called for every event that is read.
+func (l *Log) Statistics(ctx context.Context, q Query, read func(mender.Event)) (Stats, error) {
+	c := newCollector(q.IntegrationID)
+	for e, err := range l.EventsWithProgress(ctx, q, read) {
+		if err != nil {
+			return Stats{}, err
+		}
+		c.add(&e)
+	}
+	to := q.Until
+	if to.IsZero() {
+		var err error
+		if to, err = l.ServerTime(ctx); err != nil {
+			return Stats{}, err
+		}
+	}
+	return c.stats(q.Since, to), nil
+}
+
+// LastDay returns the statistics of an integration's deliveries in the last 24
+// hours, by the server's clock.
+func (l *Log) LastDay(ctx context.Context, integrationID string) (Stats, error) {
+	now, err := l.ServerTime(ctx)
+	if err != nil {
+		return Stats{}, err
+	}
+	q := Query{IntegrationID: integrationID, Since: now.Add(-24 * time.Hour), Until: now.Add(time.Minute)}
+	return l.Statistics(ctx, q, func(mender.Event) {})
+}
+
+// FailureText returns the server's reason for a failed delivery, without the
+// tokens that its URL may contain.
+func FailureText(d mender.DeliveryStatus) string {
+	switch {
+	case d.Error != "":
+		return redact.URLs(d.Error)
+	case d.StatusCode != 0:
+		return fmt.Sprintf("status %d", d.StatusCode)
+	}
+	return "no reason given"
+}
+
+// collector adds up events.
+type collector struct {
+	integrationID string         // only its deliveries count, if not empty
+	ports         *regexp.Regexp // those of one connection, which differ in equal failures
+	last, failed  *mender.Event
+	failure       mender.DeliveryStatus
 
 	times    []time.Time // of each event
 	outcomes []outcome   // of each delivery
@@ -101,25 +149,29 @@ type StatsCollector struct {
 	errors   map[string]*ErrorStats
 }
 
+func newCollector(integrationID string) *collector {
+	return &collector{
+		integrationID: integrationID, ports: regexp.MustCompile(`\b(read|write) tcp \S+->(\S+): `),
+		types: map[webhook.EventType]*TypeStats{}, statuses: map[int]*StatusStats{}, errors: map[string]*ErrorStats{},
+	}
+}
+
 type outcome struct {
 	at     time.Time
 	failed bool
 }
 
-// Add adds an event. Give them newest first, as Client.Events does.
-func (c *StatsCollector) Add(e *Event) {
-	if c.types == nil {
-		c.types, c.statuses, c.errors = map[webhook.EventType]*TypeStats{}, map[int]*StatusStats{}, map[string]*ErrorStats{}
-	}
-	if c.Last == nil {
-		c.Last = e
+// add adds an event. The newest comes first.
+func (c *collector) add(e *mender.Event) {
+	if c.last == nil {
+		c.last = e
 	}
 	c.times = append(c.times, e.Time)
 	t := entry(c.types, e.Type)
 	t.Type = e.Type
 	t.Events++
 	for _, d := range e.DeliveryStatuses {
-		if c.IntegrationID != "" && d.IntegrationID != c.IntegrationID {
+		if c.integrationID != "" && d.IntegrationID != c.integrationID {
 			continue
 		}
 		t.Deliveries++
@@ -136,14 +188,11 @@ func (c *StatsCollector) Add(e *Event) {
 	}
 }
 
-func (c *StatsCollector) addFailure(e *Event, d DeliveryStatus) {
-	if c.LastFailure == nil {
-		c.LastFailure, c.Failure = e, d
+func (c *collector) addFailure(e *mender.Event, d mender.DeliveryStatus) {
+	if c.failed == nil {
+		c.failed, c.failure = e, d
 	}
-	text := d.Error
-	if c.ErrorText != nil {
-		text = c.ErrorText(d)
-	}
+	text := c.ports.ReplaceAllString(FailureText(d), "$1 tcp …->$2: ")
 	f := entry(c.errors, text)
 	if f.Error = text; f.Failures == 0 {
 		f.Last = e.Time
@@ -160,9 +209,9 @@ func entry[K comparable, V any](m map[K]*V, k K) *V {
 	return v
 }
 
-// Stats returns the sums. A zero from is the oldest event's time, a zero to
-// just after the newest one's. It may be called once, after the last Add.
-func (c *StatsCollector) Stats(from, to time.Time) Stats {
+// stats returns the sums. A zero from is the oldest event's time, a zero to just
+// after the newest one's. It may be called once, after the last add.
+func (c *collector) stats(from, to time.Time) Stats {
 	slices.SortStableFunc(c.times, time.Time.Compare)
 	slices.Reverse(c.outcomes)
 	slices.SortStableFunc(c.outcomes, func(a, b outcome) int { return a.at.Compare(b.at) })
@@ -178,6 +227,7 @@ func (c *StatsCollector) Stats(from, to time.Time) Stats {
 		From: from, To: to, Events: len(c.times), Deliveries: len(c.outcomes),
 		ByType: []TypeStats{}, ByStatusCode: []StatusStats{}, ByError: []ErrorStats{},
 		OverTime: c.overTime(from, to), LongestFailureRun: c.longestRun(), Gaps: c.gaps(from, to),
+		Last: c.last, LastFailure: c.failed, Failure: c.failure,
 	}
 	for _, t := range c.types {
 		s.ByType = append(s.ByType, *t)
@@ -199,7 +249,7 @@ func (c *StatsCollector) Stats(from, to time.Time) Stats {
 	return s
 }
 
-func (c *StatsCollector) longestRun() *FailureRun {
+func (c *collector) longestRun() *FailureRun {
 	var longest, run FailureRun
 	for _, o := range c.outcomes {
 		if !o.failed {

@@ -1,4 +1,4 @@
-package mender
+package eventlog
 
 import (
 	"cmp"
@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// periods is into how many parts a time is divided at most.
+	// periods is the largest number of parts that a time is divided into.
 	periods = 24
-	// A gap is a stretch without events of gapFactor times the usual, and no
-	// shorter than shortestGap. At most mostGaps are told.
+	// A gap is a stretch without events of gapFactor times the usual one, at
+	// least shortestGap. At most mostGaps are reported.
 	gapFactor   = 10
 	shortestGap = time.Minute
 	mostGaps    = 5
 )
 
-// periodWidth is the shortest round length of which periods fill the time.
+// periodWidth returns the shortest round duration of which periods cover a time.
 func periodWidth(whole time.Duration) time.Duration {
 	const day = 24 * time.Hour
 	for _, width := range []time.Duration{
@@ -30,9 +30,9 @@ func periodWidth(whole time.Duration) time.Duration {
 	return (whole/periods/day + 1) * day
 }
 
-// overTime counts deliveries by period. The first and the last period may
-// reach beyond the time.
-func (c *StatsCollector) overTime(from, to time.Time) []PeriodStats {
+// overTime counts deliveries by period. The first and the last period may extend
+// beyond the time.
+func (c *collector) overTime(from, to time.Time) []PeriodStats {
 	all := []PeriodStats{}
 	if from.IsZero() || !from.Before(to) {
 		return all
@@ -52,8 +52,8 @@ func (c *StatsCollector) overTime(from, to time.Time) []PeriodStats {
 	return all
 }
 
-// gaps finds the longest stretches without events that are out of the usual.
-func (c *StatsCollector) gaps(from, to time.Time) []Gap {
+// gaps returns the longest unusual stretches without events.
+func (c *collector) gaps(from, to time.Time) []Gap {
 	gaps := []Gap{}
 	if len(c.times) == 0 {
 		return gaps

@@ -1,4 +1,4 @@
-package mender
+package eventlog
 
 import (
 	"bytes"
@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
 // hostile is a server that behaves worse than any real one, in synctest's
@@ -84,8 +87,12 @@ func (h *hostile) setBack(at time.Time, by time.Duration) {
 }
 
 func eventBody(id string, at time.Time) []byte {
-	return fmt.Appendf(nil, `{"id":%q,"type":"device-status-changed","data":{"id":"d","status":"accepted"},"time":%q,"delivery_statuses":[{"integration_id":%q,"success":true,"status_code":200}]}`,
-		id, at.UTC().Format("2006-01-02T15:04:05.999Z07:00"), ours)
+	typ := "device-status-changed"
+	if strings.HasSuffix(id, "00") {
+		typ = "device-decommissioned"
+	}
+	return fmt.Appendf(nil, `{"id":%q,"type":%q,"data":{"id":"d","status":"accepted"},"time":%q,"delivery_statuses":[{"integration_id":%q,"success":true,"status_code":200}]}`,
+		id, typ, at.UTC().Format("2006-01-02T15:04:05.999Z07:00"), ours)
 }
 
 // restarts plans outages of a second to two minutes until the last event.
@@ -207,11 +214,11 @@ func (h *hostile) fail(req *http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 }
 
-func (h *hostile) client(o Options) *Client {
-	o.Server, o.Token, o.carrier = "https://mender.example", testToken, h
-	c, err := New(o)
+// client returns the log of the server. now is this machine's clock.
+func (h *hostile) client(now func() time.Time) *Log {
+	c, err := mender.New(mender.Options{Token: testToken, Transport: h, Now: now})
 	if err != nil {
 		panic(err)
 	}
-	return c
+	return New(c)
 }

@@ -1,14 +1,15 @@
-package mender
+package eventlog
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
 const (
 	// spare is how many ids are remembered beyond those that are needed, and
-	// spareTime for how long: a server whose clock is set back brings old
-	// pages into view again.
+	// spareTime for how long: a server whose clock is set back saves new events
+	// among old ones.
 	spare     = 2000
 	spareTime = 15 * time.Minute
 )
@@ -29,16 +30,13 @@ func (m *memory) has(id string) bool {
 
 func (m *memory) add(id string, at time.Time) {
 	if !at.Before(m.floor) {
-		m.ids[id] = at
+		m.ids[strings.Clone(id)] = at // an id shares its event's memory
 	}
 }
 
-// prune forgets what is well before the horizon, and returns how many ids are
+// prune forgets ids from well before the horizon, and returns how many ids are
 // not before it.
 func (m *memory) prune(horizon time.Time) int {
-	if horizon.IsZero() {
-		return len(m.ids)
-	}
 	var older []time.Time
 	for _, at := range m.ids {
 		if at.Before(horizon) {
@@ -54,7 +52,7 @@ func (m *memory) prune(horizon time.Time) int {
 	return recent
 }
 
-// forget drops what is before a time. The map is a new one, since maps never
+// forget drops the ids before a time. The map is a new one, since maps never
 // shrink.
 func (m *memory) forget(floor time.Time) {
 	m.floor = floor

@@ -1,0 +1,64 @@
+package activity
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// runActivity prints events as they are read. A table with a limit is laid out
+// once all of its rows are known.
+func runActivity(ctx context.Context, a *cli.App, o activityOptions) error {
+	p, err := a.Printer()
+	if err != nil {
+		return err
+	}
+	log, q, err := o.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	if o.all {
+		// Little of each page is kept, so that the collector would run for every
+		// fourth: this takes a fifth of the time, for 20 MiB.
+		debug.SetGCPercent(400)
+	}
+	var rows [][]string
+	whole := p.Format() == output.Table && q.Limit > 0
+	table := a.EventTable(o.utc)
+	stream := p.Stream(table.Columns())
+	progress := a.NewReading(o.utc, whole)
+	shown := 0
+	for e, err := range log.EventsWithProgress(ctx, q, progress.Read) {
+		if err == nil && whole {
+			rows = append(rows, table.Row(&e))
+		} else if err == nil {
+			err = stream.Write(table.Item(p, &e))
+		}
+		if err != nil {
+			progress.Stop()
+			return errors.Join(err, stream.Close())
+		}
+		shown++
+	}
+	progress.Stop()
+	sayShown(a, shown, q)
+	if whole {
+		return p.Print(output.View{Table: output.TableView{Columns: table.Columns(), Rows: rows}})
+	}
+	return stream.Close()
+}
+
+func sayShown(a *cli.App, shown int, q eventlog.Query) {
+	switch {
+	case shown == 0 && !q.IsAll():
+		a.Say("no events match; Mender keeps events for a week")
+	case shown == 0:
+		a.Say("no events; Mender logs events only while there is an integration, and keeps them for a week")
+	case shown == q.Limit:
+		a.Say("stopped after %s; pass --limit for more, or --all", cli.Plural(shown, "event"))
+	}
+}

@@ -1,0 +1,111 @@
+package eventlog
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// mostHeld is how many events a look holds at least if there are more than
+// twice as many. The log is read from its new end and returned from its old
+// one.
+const mostHeld = 5000
+
+// found is a new event with the time that it is remembered by.
+type found struct {
+	event  mender.Event // only its ID if it is not wanted
+	at     time.Time
+	index  int // from the log's new end
+	wanted bool
+}
+
+// look is one pass over the new end of the log.
+type look struct {
+	first   bool
+	shallow bool                // only the newest events are looked for
+	start   int                 // the index of the first event read
+	read    int                 // how many events were read
+	news    []found             // newest first
+	here    map[string]struct{} // ids of news
+	dropped bool                // the newest of news were dropped: there was no room
+	wanted  int                 // how many wanted events were found, dropped ones included
+	page    map[string]struct{} // ids of the previous page
+	newest  time.Time
+	oldest  time.Time // the last event's on the last page
+	known   bool      // an event was met that had been seen before
+	moved   bool      // the log moved from one page to the next
+	ended   bool      // the log was read to its end
+
+	floor      time.Time // events before it count as seen
+	horizon    time.Time // how far back to read
+	serverTime time.Time
+	asked      time.Time // when the first page was requested, by this machine's clock
+	answered   time.Time // when it was answered
+	begin      time.Time // for a first look that had to wait: newer events are new
+	// setBack means that the server's clock was set back since the last look. Of
+	// the events before the remembered ones, only those between newFrom and
+	// newTo can then be new.
+	setBack        bool
+	newFrom, newTo time.Time
+}
+
+// add records a new event.
+func (l *look) add(x found) {
+	if x.wanted {
+		l.wanted++
+	} else {
+		x.event = mender.Event{Event: webhook.Event{ID: x.event.ID}}
+	}
+	l.here[x.event.ID] = struct{}{}
+	l.news = append(l.news, x)
+}
+
+// trim drops the newest events if there are too many.
+func (l *look) trim(most int) {
+	excess := len(l.news) - most
+	if excess < most {
+		return
+	}
+	for _, x := range l.news[:excess] {
+		delete(l.here, x.event.ID)
+	}
+	l.news = slices.Clone(l.news[excess:]) // so that the others' memory is free
+	l.dropped = true
+}
+
+// partial reports whether newer events remain to be read.
+func (l *look) partial() bool { return l.dropped || l.start > 0 }
+
+// next returns where the next look begins, in events from the log's new end:
+// before the events that were dropped last. Events that arrive meanwhile move
+// it toward the old end, so it cannot be too far there.
+func (l *look) next(most int) int {
+	switch {
+	case !l.partial() || l.read == 0:
+		return 0
+	case len(l.news) == 0:
+		return max(0, l.start-most)
+	}
+	first := l.news[0].index
+	for _, x := range l.news {
+		first = min(first, x.index)
+	}
+	return max(0, first-most)
+}
+
+// newestKept returns the newest time among the new events that are held.
+func (l *look) newestKept() time.Time {
+	var newest time.Time
+	for _, x := range l.news {
+		newest = later(newest, x.at)
+	}
+	return newest
+}
+
+// sort puts the new events in order, oldest first.
+func (l *look) sort() {
+	slices.Reverse(l.news)
+	slices.SortStableFunc(l.news, func(a, b found) int { return a.at.Compare(b.at) })
+}

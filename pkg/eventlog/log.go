@@ -1,0 +1,142 @@
+package eventlog
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// slack is how far the log may be out of order by time before an event after
+// Since is missed.
+const slack = time.Minute
+
+// Query selects events. The zero Query selects all of them.
+type Query struct {
+	// IntegrationID selects events that went to one integration.
+	IntegrationID string
+	// Types selects events of these types; empty selects all.
+	Types []webhook.EventType
+	// Device selects events of one device, by its id, and Status those that
+	// report this status.
+	Device string
+	Status webhook.DeviceStatus
+	// Failed selects events of which a delivery failed.
+	Failed bool
+	// Since and Until bound the events' time by the server's clock: Since is the
+	// first moment that is included, Until the first that is not. Zero is no
+	// bound.
+	Since, Until time.Time
+	// Limit is the largest number of events, the newest ones; 0 is no limit.
+	Limit int
+
+	pageSize int // for tests; 0 fits what will be read
+}
+
+// Matches reports whether the query selects an event, whatever its time.
+func (q Query) Matches(e *mender.Event) bool {
+	return (len(q.Types) == 0 || slices.Contains(q.Types, e.Type)) &&
+		(q.Device == "" || e.DeviceID() == q.Device) &&
+		(q.Status == "" || e.DeviceStatus() == q.Status) &&
+		(!q.Failed || e.Failed()) &&
+		(q.IntegrationID == "" || slices.ContainsFunc(e.DeliveryStatuses, func(d mender.DeliveryStatus) bool {
+			return d.IntegrationID == q.IntegrationID // servers before 4.1 do not filter
+		}))
+}
+
+// IsAll reports whether the query selects all events, up to its limit.
+func (q Query) IsAll() bool { return !q.filters() && q.Since.IsZero() && q.Until.IsZero() }
+
+// filters reports whether the query leaves out events for their content.
+func (q Query) filters() bool {
+	return len(q.Types) > 0 || q.Device != "" || q.Status != "" || q.Failed || q.IntegrationID != ""
+}
+
+func (q Query) covers(at time.Time) bool {
+	return !at.Before(q.Since) && (q.Until.IsZero() || at.Before(q.Until))
+}
+
+// size is the number of events to fetch at once.
+func (q Query) size() int {
+	switch {
+	case q.pageSize > 0:
+		return q.pageSize
+	case q.Limit == 0 || q.filters() || !q.Until.IsZero():
+		return mender.MaxPageSize
+	}
+	return min(q.Limit, mender.MaxPageSize)
+}
+
+// Log is the activity log of an organization. It is safe for concurrent use.
+type Log struct{ client *mender.Client }
+
+// New returns the log that a client can read.
+func New(client *mender.Client) *Log { return &Log{client} }
+
+// ServerTime returns the time by the server's clock; see mender.Client.
+func (l *Log) ServerTime(ctx context.Context) (time.Time, error) { return l.client.ServerTime(ctx) }
+
+// Events returns the events that a query selects, newest first. Events that
+// arrive after the first page was read are not returned. Memory is bounded,
+// however long the log is.
+//
+// Nothing is sent before the first event is wanted; from the second page on, a
+// few are fetched ahead. An error is the last value, with a zero event.
+func (l *Log) Events(ctx context.Context, q Query) iter.Seq2[mender.Event, error] {
+	return l.EventsWithProgress(ctx, q, func(mender.Event) {})
+}
+
+// EventsWithProgress is Events that passes every event to read, selected or not.
+func (l *Log) EventsWithProgress(ctx context.Context, q Query, read func(mender.Event)) iter.Seq2[mender.Event, error] {
+	return func(yield func(mender.Event, error) bool) {
+		r := &reading{query: q, seen: newWindow(windowSize), read: read, yield: yield}
+		for page, err := range mender.Pages(ctx, func(ctx context.Context, n int) (mender.Page[mender.Event], error) {
+			return l.client.EventsPage(ctx, q.IntegrationID, n, q.size())
+		}) {
+			var events []mender.Event
+			if err == nil {
+				events, err = page.Items()
+			}
+			if err != nil {
+				yield(mender.Event{}, err)
+				return
+			}
+			if !r.readPage(events) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the event with an id, or with a unique prefix of one. It returns
+// a fault of kind NotFound if there is none, and of kind Usage if there are
+// several.
+func (l *Log) Find(ctx context.Context, id string) (mender.Event, error) {
+	var found []mender.Event
+	id = strings.ToLower(id)
+	for e, err := range l.Events(ctx, Query{}) {
+		if err != nil {
+			return mender.Event{}, err
+		}
+		if e.ID == id {
+			return e, nil
+		}
+		if strings.HasPrefix(e.ID, id) {
+			found = append(found, e)
+		}
+		if len(found) > 1 {
+			return mender.Event{}, fault.WithHint(fault.Usagef("more than one event's id begins with %q", id),
+				"give more of it: %s, %s, …", found[0].ID, found[1].ID)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return mender.Event{}, fault.WithHint(fault.New(fault.NotFound, "there is no event %q in the log", id),
+		"Mender keeps events for a week; `mender-webhooks activity` lists them")
+}
