@@ -19,12 +19,11 @@ func NewConfigCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config COMMAND",
 		Short: "Show and change settings and profiles",
-		Long: `Show where each setting comes from, and change the config file. A profile is a
-set of settings with a name, so that several servers or organizations can be
-used side by side: --profile or MENDER_PROFILE chooses one for a command, and
-` + "`config use`" + ` for all that come after.
+		Long: `Show settings with their origins, and change the config file. A profile is a
+named set of settings, for example for a server or an organization. --profile or
+MENDER_PROFILE select one for a command, and ` + "`config use`" + ` selects the default.
 
-The settings of a profile:
+A profile can have these settings:
 
 ` + settingsHelp(),
 		Example: `  mender-webhooks config list
@@ -37,7 +36,7 @@ The settings of a profile:
 	return cmd
 }
 
-// settingsHelp lists the settings that a profile can hold.
+// settingsHelp lists the settings that a profile can have.
 func settingsHelp() string {
 	var b strings.Builder
 	for _, k := range config.Keys() {
@@ -55,9 +54,9 @@ func newConfigListCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List settings with their origins",
-		Long: `List the settings in force, and where each comes from: a flag, the environment,
-the profile, mender-cli's files, or the default. With --profiles, list the
-config file's profiles instead, and which of them have a token from login.`,
+		Long: `List the effective settings with their origins: a flag, the environment, the
+profile, mender-cli's files, or the default. With --profiles, list the profiles of
+the config file instead, and whether login saved a token for them.`,
 		Example: "  mender-webhooks config list\n  mender-webhooks config list --profiles",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
@@ -67,7 +66,7 @@ config file's profiles instead, and which of them have a token from login.`,
 			return runConfigList(a)
 		},
 	}
-	cmd.Flags().BoolVar(&profiles, "profiles", false, "list the profiles")
+	cmd.Flags().BoolVar(&profiles, "profiles", false, "list profiles instead of settings")
 	return cmd
 }
 
@@ -90,8 +89,8 @@ func runConfigList(a *cli.App) error {
 	return p.Print(view)
 }
 
-// profileSummary is a profile of the config file, and whether login keeps a
-// token for it.
+// profileSummary is a profile of the config file, with the tokens that login saved
+// for it.
 type profileSummary struct {
 	config.Profile
 	Tokens []secret.Info `json:"tokens"`
@@ -132,7 +131,7 @@ func runConfigProfiles(a *cli.App) error {
 		view.Table.Rows = append(view.Table.Rows, s.row())
 	}
 	if len(profiles) == 0 {
-		a.Say("no profiles in %s; `mender-webhooks login` or `mender-webhooks config set` makes one", set.ConfigFile)
+		a.Say("no profiles in %s; create one with `mender-webhooks login` or `mender-webhooks config set`", set.ConfigFile)
 	}
 	view.Value = summaries
 	return p.Print(view)
@@ -152,7 +151,7 @@ func (s profileSummary) row() []string {
 	}
 	switch {
 	case len(s.Tokens) > 0:
-		token = fmt.Sprintf("kept in the %s", s.Tokens[0].Place)
+		token = fmt.Sprintf("in the %s", s.Tokens[0].Place)
 	case value("token") != "-" || value("token-file") != "-":
 		token = "in the profile"
 	}
@@ -164,8 +163,8 @@ func newConfigGetCmd(a *cli.App) *cobra.Command {
 		Use:         "get SETTING",
 		Annotations: cli.PrintsID(),
 		Short:       "Print the value of a setting",
-		Long: `Print the value of a setting that is in force, wherever it comes from, alone on
-stdout. A token is not told.`,
+		Long: `Print the effective value of a setting, whatever its origin. Tokens are never
+printed.`,
 		Example: "  mender-webhooks config get server\n  mender-webhooks config get request-timeout --profile lab",
 		Args:    cli.Args(1, 1, "the name of a setting"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -187,7 +186,7 @@ func runConfigGet(a *cli.App, key string) error {
 		return unknownSetting(key)
 	}
 	if config.Keys()[i].Secret {
-		return cli.Hinted(cli.Usagef("%s is a secret, and not told", key), "`mender-webhooks config list` says where it comes from, and `mender-webhooks whoami` whose it is")
+		return cli.Hinted(cli.Usagef("%s is a secret and is never printed", key), "run `mender-webhooks config list` for its origin, or `mender-webhooks whoami` for its user")
 	}
 	set, err := a.LocalSettings()
 	if err != nil {
@@ -202,11 +201,11 @@ func runConfigGet(a *cli.App, key string) error {
 }
 
 func unknownSetting(key string) error {
-	err := cli.Usagef("there is no setting %q", key)
+	err := cli.Usagef("unknown setting %q", key)
 	if near := suggest.Name(key, config.ProfileKeys()); near != "" {
 		return cli.Hinted(err, "did you mean %s?", near)
 	}
-	return cli.Hinted(err, "the settings are %s", strings.Join(config.ProfileKeys(), ", "))
+	return cli.Hinted(err, "use one of %s", strings.Join(config.ProfileKeys(), ", "))
 }
 
 func newConfigPathCmd(a *cli.App) *cobra.Command {
@@ -214,7 +213,7 @@ func newConfigPathCmd(a *cli.App) *cobra.Command {
 		Use:         "path",
 		Annotations: cli.PrintsID(),
 		Short:       "Print the path of the config file",
-		Long:        "Print the path of the config file, whether or not it exists, and whatever is in it.",
+		Long:        "Print the path of the config file, even if the file does not exist or is invalid.",
 		Example:     `  "$EDITOR" "$(mender-webhooks config path)"`,
 		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
@@ -227,7 +226,7 @@ func newConfigPathCmd(a *cli.App) *cobra.Command {
 				return err
 			}
 			if path == "" {
-				return cli.Hinted(cli.Failf(cli.ExitNotFound, "there is no place for a config file: no home folder is known"), "name one with --config")
+				return cli.Hinted(cli.Failf(cli.ExitNotFound, "no config file: the home folder is unknown"), "pass --config FILE")
 			}
 			return p.Print(output.View{Value: map[string]string{"path": path}, Names: []string{path}})
 		},

@@ -15,10 +15,10 @@ func newConfigSetCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "set SETTING VALUE",
 		Short: "Change a setting in a profile",
-		Long: `Write a setting into the profile in use (--profile chooses, and makes one that is
-not there). Comments in the file stay as they are, and nothing but this
-setting is written. VALUE - reads it from stdin, which a token needs: an
-argument could be seen in the process list.`,
+		Long: `Change a setting in the current profile, or in the one that --profile names,
+which is created if it does not exist. Comments and other settings in the file are
+preserved. With - as VALUE, the value is read from stdin; a token must be, because
+other users can see arguments in the process list.`,
 		Example: `  mender-webhooks config set server https://eu.hosted.mender.io
   mender-webhooks config set ca-cert /etc/ssl/lab-ca.pem --profile lab`,
 		Args: cli.Args(2, 2, "a setting and its value"),
@@ -40,8 +40,8 @@ func runConfigSet(ctx context.Context, a *cli.App, key, value string) error {
 		return err
 	}
 	if key == "token" && value != "-" {
-		return cli.Hinted(cli.Usagef("a token does not belong on the command line: other users of the machine can see it there"),
-			"`mender-webhooks login --token-stdin` keeps it in the keyring; `mender-webhooks config set token -` reads it from stdin")
+		return cli.Hinted(cli.Usagef("refusing a token as an argument: other users can see it in the process list"),
+			"use `mender-webhooks login --token-stdin`, or `mender-webhooks config set token -` to read it from stdin")
 	}
 	if value == "-" {
 		if value, err = a.ReadSecretInput(ctx, "Value"); err != nil {
@@ -55,7 +55,7 @@ func runConfigSet(ctx context.Context, a *cli.App, key, value string) error {
 	return nil
 }
 
-// configTarget is the file and the profile to change.
+// configTarget returns the file and the profile to change.
 func configTarget(a *cli.App) (config.File, string, error) {
 	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
 	if err != nil {
@@ -69,8 +69,9 @@ func newConfigUnsetCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unset [SETTING]",
 		Short: "Remove a setting from a profile, or a profile",
-		Long: `Take a setting out of the profile in use (--profile chooses another); with --all
-the whole profile. A token that login keeps for it stays until logout.`,
+		Long: `Remove a setting from the current profile, or from the one that --profile names.
+With --all, remove the profile. A token that login saved for it remains until
+logout.`,
 		Example: "  mender-webhooks config unset ca-cert\n  mender-webhooks config unset --all --profile lab",
 		Args: func(cmd *cobra.Command, given []string) error {
 			least := 1
@@ -104,17 +105,17 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 		return err
 	}
 	if key != "" {
-		a.Say("took %s out of profile %s in %s", key, set.Profile, file.Path())
+		a.Say("removed %s from profile %s in %s", key, set.Profile, file.Path())
 		return nil
 	}
-	a.Say("removed the profile %s from %s", set.Profile, file.Path())
+	a.Say("removed profile %s from %s", set.Profile, file.Path())
 	if set.SecretsFile == "" {
 		return nil
 	}
 	tokens, err := a.Store(set).List(secret.Token)
 	for _, t := range tokens {
 		if t.Name == set.Profile {
-			a.Say("%s is still kept: `mender-webhooks logout --server %s --profile %s` forgets it", t.Key, t.Server, t.Name)
+			a.Say("%s is still stored; delete it with `mender-webhooks logout --server %s --profile %s`", t.Key, t.Server, t.Name)
 		}
 	}
 	return err
@@ -124,7 +125,7 @@ func newConfigUseCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "use PROFILE",
 		Short:   "Select the default profile",
-		Long:    "Choose the profile that commands use from now on, unless --profile or MENDER_PROFILE name another.",
+		Long:    "Select the profile that commands use unless --profile or MENDER_PROFILE name another.",
 		Example: "  mender-webhooks config use lab",
 		Args:    cli.Args(1, 1, "the name of a profile"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -144,9 +145,9 @@ func runConfigUse(ctx context.Context, a *cli.App, profile string) error {
 	if err := file.Use(ctx, profile); err != nil {
 		return err
 	}
-	a.Say("commands use the profile %s from now on", profile)
+	a.Say("%s is now the default profile", profile)
 	if name := a.Getenv(config.EnvProfile); name != "" && name != profile {
-		a.Warn("%s names the profile %s, which comes before it", config.EnvProfile, name)
+		a.Warn("%s is set to %s and takes precedence", config.EnvProfile, name)
 	}
 	return nil
 }
@@ -156,7 +157,7 @@ func profileNames(a *cli.App) []string {
 	if err != nil {
 		return nil
 	}
-	profiles, _ := file.Profiles() // nothing to complete where it can't be read
+	profiles, _ := file.Profiles() // no completion if the file cannot be read
 	var names []string
 	for _, p := range profiles {
 		names = append(names, p.Name)

@@ -1,6 +1,5 @@
-// Package access has the commands for accounts, tokens, settings and secrets,
-// and for finding out what is wrong with them: login, logout, whoami, token,
-// config, secret and doctor.
+// Package access implements the commands for accounts, tokens, settings and secrets:
+// login, logout, whoami, token, config, secret and doctor.
 package access
 
 import (
@@ -31,17 +30,16 @@ func NewLoginCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "Log in to a Mender server",
-		Long: `Log in with email and password, and with the two-factor code where the account
-has one; or hand over a personal access token with --token-stdin, which is the
-way for single sign-on too. The token is checked and then kept in the system's
-keyring, or, where there is none to use or with --no-keyring, in a file that
-you alone can read. There is one token for each server and profile.
+		Long: `Log in with email, password and, if the account uses it, a two-factor code. Or pass
+a personal access token with --token-stdin, for example for single sign-on. The
+token is saved in the system's keyring, or in a private file if there is no keyring
+or with --no-keyring. There is one token for each server and profile.
 
-The server, an authority (--ca-cert) and the email that were given by hand are
-written into the profile, so that later commands need them no more.
+The profile saves --server, --ca-cert and the email, so that later commands do not
+need them.
 
-Mender keeps ten sessions of a user: one more ends the oldest. A pipeline that
-runs often therefore better uses a personal access token: see ` + "`token create`.",
+Mender allows ten sessions per user; another login ends the oldest one. In a
+pipeline, use a personal access token instead: see ` + "`token create`.",
 		Example: `  mender-webhooks login
   mender-webhooks login --server mender.example.com --profile lab
   mender-webhooks login --username admin@example.com --password-stdin < password
@@ -56,10 +54,10 @@ runs often therefore better uses a personal access token: see ` + "`token create
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.username, "username", "", "the user's `EMAIL` address")
+	f.StringVar(&o.username, "username", "", "`EMAIL` address of the user")
 	f.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from stdin")
-	f.StringVar(&o.code, "2fa-code", "", "the two-factor `CODE`, for accounts that have one")
-	f.BoolVar(&o.tokenStdin, "token-stdin", false, "read a personal access token from stdin, in place of email and password")
+	f.StringVar(&o.code, "2fa-code", "", "two-factor `CODE`")
+	f.BoolVar(&o.tokenStdin, "token-stdin", false, "read a personal access token from stdin instead of logging in with a password")
 	return cmd
 }
 
@@ -89,18 +87,18 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	saved, err := a.Store(set).Set(ctx, entry)
 	if err != nil {
 		if entry.Origin == secret.Login {
-			// A session that nobody has the token of would push out another.
+			// A session without a stored token would only use up the limit.
 			_ = client.WithToken(entry.Value).Logout(context.WithoutCancel(ctx))
 		}
 		return err
 	}
 	a.Say("logged in to %s as %s%s", set.Server, who, untilText(entry.Value))
-	a.Say("the token is kept in %s", saved)
+	a.Say("the token is saved in %s", saved)
 	rememberLogin(ctx, a, set, who, entry.Value)
 	return warnOutranked(a, entry.Value)
 }
 
-// untilText says until when a token holds.
+// untilText returns until when a token is valid, for a message.
 func untilText(token string) string {
 	claims, err := mender.ParseClaims(token)
 	if err != nil || claims.ExpiresAt.IsZero() {
@@ -109,7 +107,7 @@ func untilText(token string) string {
 	return ", until " + output.Time(claims.ExpiresAt, false)
 }
 
-// takeToken reads a personal access token, and asks the server whose it is.
+// takeToken reads a personal access token and asks the server for its user.
 func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, who string, err error) {
 	token, err = a.ReadSecretInput(ctx, "Personal access token")
 	if err != nil {
@@ -118,13 +116,13 @@ func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, w
 	token = strings.TrimSpace(token)
 	claims, err := mender.ParseClaims(token)
 	if err != nil {
-		return "", "", cli.Usagef("what was given is %w", err)
+		return "", "", cli.Usagef("invalid token: %w", err)
 	}
 	me, err := client.WithToken(token).Me(ctx)
 	if errors.Is(err, mender.ErrUnauthorized) {
-		hint := "it is another server's, or was revoked: is --server the right one? A new one is made in Mender's web UI, under My profile"
+		hint := "the token belongs to another server or was revoked: check --server, or create a new token in Mender's web UI under My profile"
 		if claims.Expired(a.Now()) {
-			hint = "it expired on " + output.Time(claims.ExpiresAt, true) + "; a new one is made in Mender's web UI, under My profile"
+			hint = "the token expired on " + output.Time(claims.ExpiresAt, true) + "; create a new one in Mender's web UI under My profile"
 		}
 		return "", "", cli.Hinted(err, "%s", hint)
 	}
@@ -144,8 +142,8 @@ func startSession(ctx context.Context, a *cli.App, client *mender.Client, o logi
 	case suggested != "":
 		r.Email = suggested
 	default:
-		return "", "", cli.Hinted(cli.Usagef("login needs an email address, and there is no terminal to ask on"),
-			"give --username EMAIL and --password-stdin; or --token-stdin for a personal access token")
+		return "", "", cli.Hinted(cli.Usagef("email address required, but stdin is not a terminal"),
+			"pass --username EMAIL and --password-stdin, or --token-stdin for a personal access token")
 	}
 	switch {
 	case o.passwordStdin:
@@ -153,7 +151,7 @@ func startSession(ctx context.Context, a *cli.App, client *mender.Client, o logi
 	case a.Interactive():
 		r.Password, err = a.AskSecret(ctx, "Password")
 	default:
-		err = cli.Hinted(cli.Usagef("login needs a password, and there is no terminal to ask on"), "give it with --password-stdin")
+		err = cli.Hinted(cli.Usagef("password required, but stdin is not a terminal"), "pass --password-stdin")
 	}
 	if err != nil {
 		return "", "", err
@@ -169,8 +167,8 @@ func startSession(ctx context.Context, a *cli.App, client *mender.Client, o logi
 	return token, r.Email, explainLogin(err, r.TwoFactorCode != "")
 }
 
-// wantsCode reports whether a login was refused for want of a two-factor
-// code. Mender's web UI tells it by the same letters.
+// wantsCode reports whether the server requires a two-factor code. Mender's web UI
+// recognizes it the same way.
 func wantsCode(err error) bool {
 	var api *mender.Error
 	return errors.Is(err, mender.ErrUnauthorized) && errors.As(err, &api) && strings.Contains(strings.ToLower(api.Message), "2fa")
@@ -181,17 +179,17 @@ func explainLogin(err error, withCode bool) error {
 	case !errors.Is(err, mender.ErrUnauthorized):
 		return err
 	case wantsCode(err):
-		return cli.Hinted(err, "the account has two-factor authentication: give the code with --2fa-code")
+		return cli.Hinted(err, "the account uses two-factor authentication: pass --2fa-code CODE")
 	case withCode:
-		return cli.Hinted(err, "the email, the password or the two-factor code is wrong; a code holds for half a minute or so")
+		return cli.Hinted(err, "check email, password and two-factor code; a code is valid for about 30 seconds")
 	}
-	return cli.Hinted(err, "the email or the password is wrong. Who comes through single sign-on has no password: "+
-		"make a personal access token in Mender's web UI (My profile), and give it to `mender-webhooks login --token-stdin`")
+	return cli.Hinted(err, "check email and password. Single sign-on users have no password: "+
+		"create a personal access token in Mender's web UI (My profile) and pass it to `mender-webhooks login --token-stdin`")
 }
 
-// rememberLogin writes into the profile what the user gave by hand, so that
-// later commands find it. What the environment gave is not written, and what
-// the profile says already is not changed.
+// rememberLogin saves server, certificate authority, email and organization in the
+// profile, for later commands. It does not save values from the environment or
+// change the server that the profile has.
 func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email, token string) {
 	file := config.NewFile(set.ConfigFile)
 	for _, v := range set.Values() {
@@ -208,17 +206,16 @@ func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email,
 		case errors.Is(err, config.ErrNotSet):
 			rememberSetting(ctx, a, file, set.Profile, v.Key, v.Text)
 		case err == nil && has != v.Text && v.Key == "server":
-			a.Warn("profile %s goes on naming the server %s: give --server %s to later commands too, or log in under a profile of its own with --profile NAME",
+			a.Warn("profile %s still has the server %s: pass --server %s to later commands, or log in with --profile NAME for another profile",
 				set.Profile, has, v.Text)
 		}
 	}
-	// The email makes the profile where there is none yet: --profile could not
-	// name it later otherwise.
+	// The email also creates the profile, so that --profile can name it later.
 	if has, err := file.Get(set.Profile, "username"); email != "" && (err != nil || has != email) {
 		rememberSetting(ctx, a, file, set.Profile, "username", email)
 	}
-	// The organization tells whose webhook secrets to use once the token is gone.
-	claims, _ := mender.ParseClaims(token) // a token without claims names no organization
+	// The organization selects the webhook secrets when there is no token.
+	claims, _ := mender.ParseClaims(token) // without claims there is no organization
 	if has, err := file.Get(set.Profile, "organization"); claims.Tenant != "" && (err != nil || has != claims.Tenant) {
 		rememberSetting(ctx, a, file, set.Profile, "organization", claims.Tenant)
 	}
@@ -226,19 +223,19 @@ func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email,
 
 func rememberSetting(ctx context.Context, a *cli.App, file config.File, profile, key, value string) {
 	if err := file.Set(ctx, profile, key, value); err != nil {
-		a.Warn("the profile %s could not be given its %s, so give it to later commands too: %v", profile, key, err)
+		a.Warn("cannot save %[2]s in profile %[1]s, so pass it to later commands: %[3]v", profile, key, err)
 	}
 }
 
-// warnOutranked says that commands will go on using another token than the
-// one that was just kept.
+// warnOutranked warns if another token takes precedence over the one that was just
+// saved.
 func warnOutranked(a *cli.App, token string) error {
 	set, err := a.Settings()
 	if err != nil {
 		return err
 	}
 	if set.Token.Value != token {
-		a.Warn("commands go on using the token from %s, which comes before it", set.Token.From)
+		a.Warn("commands still use the token from %s, which takes precedence", set.Token.From)
 	}
 	return nil
 }

@@ -17,13 +17,13 @@ func NewLogoutCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "logout",
 		Short: "Delete the token and end the session",
-		Long: `Forget the token that login keeps for the server and the profile. A session that
-login made is ended on the server too. A personal access token is only
-forgotten, since Mender's logout would revoke it for good; ` + "`token revoke`" + ` does
-that. Tokens from the environment, from files and from mender-cli are left alone.
+		Long: `Delete the token that login saved for the server and the profile. If login created
+a session, end it on the server, too. A personal access token is not revoked: use
+` + "`token revoke`" + ` for that. Tokens from the environment, from files and from
+mender-cli are not affected.
 
-It is no error if nothing is kept. Where the server can't be reached, the token
-is forgotten all the same, and the exit code is 6.`,
+It is not an error if there is no token. If the server is unreachable, the token is
+still deleted, and the exit code is 6.`,
 		Example: "  mender-webhooks logout\n  mender-webhooks logout --profile lab",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,12 +38,12 @@ func runLogout(ctx context.Context, a *cli.App) error {
 		return err
 	}
 	if set.SecretsFile == "" {
-		a.Say("no token is kept on this machine")
+		a.Say("no token is stored on this machine")
 		return nil
 	}
 	entry, err := a.Store(set).Get(ctx, cli.TokenKey(set))
 	if errors.Is(err, secret.ErrNotFound) {
-		a.Say("no token is kept for %s, profile %s", set.Server, set.Profile)
+		a.Say("no token is stored for %s, profile %s", set.Server, set.Profile)
 		warnStillLoggedIn(a)
 		return nil
 	}
@@ -59,17 +59,17 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	}
 	switch {
 	case ending != nil:
-		return cli.Hinted(ending, "the token is forgotten here; on the server the session goes on%s", untilText(entry.Value))
+		return cli.Hinted(ending, "the token was deleted from this machine, but the session on the server continues%s", untilText(entry.Value))
 	case entry.Origin == secret.Login:
-		a.Say("logged out of %s: the session has ended, and its token is forgotten", set.Server)
+		a.Say("logged out of %s: ended the session and deleted the token", set.Server)
 	default:
-		a.Say("the personal access token for %s is forgotten here, and goes on being valid; `mender-webhooks token revoke` ends one", set.Server)
+		a.Say("deleted the personal access token for %s from this machine; it is still valid: use `mender-webhooks token revoke` to revoke it", set.Server)
 	}
 	warnStillLoggedIn(a)
 	return nil
 }
 
-// endSession ends a session on the server. One that has ended already is fine.
+// endSession ends a session on the server, if it still exists.
 func endSession(ctx context.Context, a *cli.App, set *config.Settings, entry secret.Entry) error {
 	client, err := a.NewClient(set, entry.Value)
 	if err != nil {
@@ -81,10 +81,10 @@ func endSession(ctx context.Context, a *cli.App, set *config.Settings, entry sec
 	return nil
 }
 
-// warnStillLoggedIn says where else commands find a token.
+// warnStillLoggedIn warns if commands find another token.
 func warnStillLoggedIn(a *cli.App) {
 	set, err := a.Settings()
 	if err == nil && set.Token.Value != "" {
-		a.Warn("commands go on using the token from %s", set.Token.From)
+		a.Warn("commands still use the token from %s", set.Token.From)
 	}
 }

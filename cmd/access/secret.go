@@ -19,12 +19,11 @@ func NewSecretCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret COMMAND",
 		Short: "Manage webhook secrets stored on this machine",
-		Long: `Show, set and forget the webhook secrets that are kept on this machine, in the
-system's keyring or in a file that you alone can read. create and update keep
-what they set; listen, trigger and verify find it. Mender itself never tells a
-secret: what is forgotten here, and kept nowhere else, can only be replaced.
-
-Nothing here changes what is set on the server: that is ` + "`update`" + `.`,
+		Long: `Show, set and delete the webhook secrets that are stored on this machine, in the
+system's keyring or in a private file. create and update store secrets; listen,
+trigger and verify use them. Mender never returns a secret: if the only copy is
+deleted, you have to set a new one. These commands do not change the server; use
+` + "`update`" + ` for that.`,
 		Example: `  mender-webhooks secret list
   mender-webhooks secret show`,
 		SuggestionsMinimumDistance: 2,
@@ -41,7 +40,7 @@ func newSecretListCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List stored secrets without their values",
-		Long:        "List for which webhooks of which servers a secret is kept on this machine, since when, and where. The secrets are not shown.",
+		Long:        "List the webhooks with a secret stored on this machine. The secrets themselves are not\nshown.",
 		Example:     "  mender-webhooks secret list",
 		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
@@ -66,7 +65,7 @@ func runSecretList(a *cli.App) error {
 		}
 	}
 	view := output.View{Value: infos, Table: output.TableView{Columns: []output.Column{
-		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "KEPT IN"},
+		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "STORED IN"},
 	}}}
 	owned := slices.ContainsFunc(infos, func(i secret.Info) bool { return i.Organization != "" })
 	if owned {
@@ -81,7 +80,7 @@ func runSecretList(a *cli.App) error {
 		view.Table.Rows = append(view.Table.Rows, row)
 	}
 	if len(infos) == 0 {
-		a.Say("no webhook secrets are kept on this machine")
+		a.Say("no webhook secrets are stored on this machine")
 	}
 	return p.Print(view)
 }
@@ -91,10 +90,9 @@ func newSecretShowCmd(a *cli.App) *cobra.Command {
 		Use:         "show [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Print a stored webhook secret",
-		Long: `Print the secret that is kept for a webhook of the server in use, in hexadecimal
-and alone on stdout, so that it can be piped to where the receiver reads it.
-Without an ID the only one that is kept for the server is meant. The server is
-not asked.`,
+		Long: `Print the stored secret of a webhook in hexadecimal digits, for example to pipe it to
+the receiver's machine. Without an ID, print the only secret that is stored for the
+server. This sends no request.`,
 		Example: `  mender-webhooks secret show | ssh receiver 'umask 077; cat > hook.secret'
   mender-webhooks secret show 3bb0e41e`,
 		Args:              cli.Args(0, 1, "at most one id"),
@@ -105,7 +103,7 @@ not asked.`,
 	}
 }
 
-// shownSecret is the object of secret show -o json.
+// shownSecret is the object that secret show -o json prints.
 type shownSecret struct {
 	Server      string        `json:"server"`
 	ID          string        `json:"id"`
@@ -145,8 +143,8 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 	}})
 }
 
-// findKept finds the secret that is meant by an id or its beginning; without
-// any, the only one kept for the server.
+// findKept returns the stored secret with an id or a prefix of it, or else the only
+// one for the server.
 func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
 	_, here, err := a.Stored(set)
 	if err != nil {
@@ -165,20 +163,20 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return secret.Info{}, cli.Hinted(cli.Usagef("%d secrets are meant by %q", len(found), arg), "give one of %s", cli.KeptNames(found))
+		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.KeptNames(found))
 	case arg == "":
-		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is kept here for %s", set.Server),
-			"`mender-webhooks secret list` shows those of all servers; --server or --profile chooses one")
+		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is stored for %s", set.Server),
+			"run `mender-webhooks secret list` for those of all servers; select one with --server or --profile")
 	}
-	return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no secret is kept here for %q on %s", arg, set.Server), "`mender-webhooks secret list` shows what is kept")
+	return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
 }
 
-// completeKept completes the ids of webhooks whose secrets are stored here.
+// completeKept completes the ids of webhooks with a stored secret.
 func completeKept(a *cli.App) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		if set, err := a.LocalSettings(); err == nil {
-			_, here, _ := a.Stored(set) // nothing to complete where it can't be read
+			_, here, _ := a.Stored(set) // no completion if the store cannot be read
 			for _, info := range here {
 				names = append(names, cobra.CompletionWithDesc(info.Name, info.Server))
 			}

@@ -21,12 +21,12 @@ func newSecretSetCmd(a *cli.App) *cobra.Command {
 		Use:         "set [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Store a webhook secret that was set elsewhere",
-		Long: `Keep the secret of a webhook that was set up elsewhere, in the web UI or on
-another machine, so that it is found here. The secret comes from --secret-file,
-from MENDER_WEBHOOK_SECRET, or is asked for on a terminal.
+		Long: `Store the secret of a webhook that was set up elsewhere, in the web UI or on another
+machine. The secret comes from --secret-file, from MENDER_WEBHOOK_SECRET, or from a
+prompt.
 
-With a whole ID the server is not asked; otherwise ID is the beginning of one,
-the webhook's URL, or left out for the only webhook.`,
+ID is an id, a prefix of it, or the webhook's URL; without it, the secret is for the
+organization's only webhook. With a full id, this sends no request.`,
 		Example: `  mender-webhooks secret set --secret-file hook.secret
   ssh admin mender-webhooks secret show | mender-webhooks secret set --secret-file -`,
 		Args:              cli.Args(0, 1, "at most one id"),
@@ -81,13 +81,13 @@ func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg st
 	if err != nil {
 		return err
 	}
-	a.Say("the secret of webhook %s (fingerprint %s) is kept in %s", id, s.Fingerprint(), saved)
+	a.Say("stored the secret of webhook %s (fingerprint %s) in %s", id, s.Fingerprint(), saved)
 	return p.Print(output.View{Value: map[string]string{"id": id, "server": set.Server}, Names: []string{id}})
 }
 
 func askWebhookSecret(ctx context.Context, a *cli.App) (webhook.Secret, error) {
 	if !a.Interactive() {
-		return webhook.Secret{}, cli.Hinted(cli.Usagef("secret set needs the secret, and there is no terminal to ask on"), "give --secret-file FILE (- is stdin)")
+		return webhook.Secret{}, cli.Hinted(cli.Usagef("secret required, but stdin is not a terminal"), "pass --secret-file FILE, or - for stdin")
 	}
 	text, err := a.AskSecret(ctx, "Secret (hexadecimal)")
 	if err != nil {
@@ -95,7 +95,7 @@ func askWebhookSecret(ctx context.Context, a *cli.App) (webhook.Secret, error) {
 	}
 	s, err := webhook.ParseSecret(strings.TrimSpace(text))
 	if err != nil {
-		return webhook.Secret{}, cli.Usagef("what was typed can't be used: %w", err)
+		return webhook.Secret{}, cli.Usagef("invalid secret: %w", err)
 	}
 	return s, nil
 }
@@ -106,10 +106,10 @@ func newSecretForgetCmd(a *cli.App) *cobra.Command {
 		Use:         "forget [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Delete a stored webhook secret",
-		Long: `Forget the secret that is kept for a webhook of the server in use. It may be the
-only copy, so it asks on a terminal, and needs --yes elsewhere. With --old only
-the secrets before the newest one are forgotten, which ends a change of
-secrets; that is not asked for.`,
+		Long: `Delete the stored secret of a webhook. It may be the only copy, so the command asks
+for confirmation on a terminal, and otherwise requires --yes. With --old, delete only
+the secrets before the current one, to finish a rotation; this needs no
+confirmation.`,
 		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: completeKept(a),
@@ -117,14 +117,14 @@ secrets; that is not asked for.`,
 			return runSecretForget(cmd.Context(), a, cli.FirstOf(args), yes, old)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().BoolVar(&old, "old", false, "forget the former secrets only")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "skip the confirmation prompt")
+	cmd.Flags().BoolVar(&old, "old", false, "delete only the secrets before the current one")
 	return cmd
 }
 
 func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool) error {
 	if !yes && !old && !a.Interactive() {
-		return cli.Hinted(cli.Usagef("secret forget needs a yes, and there is no terminal to ask on"), "say --yes")
+		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
 	}
 	set, err := a.LocalSettings()
 	if err != nil {
@@ -138,11 +138,11 @@ func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool)
 		if err := a.Store(set).ForgetOld(ctx, info.Key); err != nil {
 			return err
 		}
-		a.Say("the newest secret of webhook %s alone is kept", info.Name)
+		a.Say("deleted the old secrets of webhook %s; only the current one is stored", info.Name)
 		return nil
 	}
 	if !yes {
-		question := fmt.Sprintf("Forget the secret of webhook %s on %s? Mender can't tell it again.", info.Name, info.Server)
+		question := fmt.Sprintf("Delete the secret of webhook %s on %s? Mender cannot show it again.", info.Name, info.Server)
 		if err := a.Confirm(ctx, question); err != nil {
 			return err
 		}
@@ -150,6 +150,6 @@ func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool)
 	if err := a.Store(set).Delete(ctx, info.Key); err != nil && !errors.Is(err, secret.ErrNotFound) {
 		return err
 	}
-	a.Say("the secret of webhook %s is forgotten", info.Name)
+	a.Say("deleted the secret of webhook %s", info.Name)
 	return nil
 }

@@ -19,9 +19,9 @@ func NewTokenCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token COMMAND",
 		Short: "Create, list and revoke personal access tokens",
-		Long: `Make, list and revoke the personal access tokens of the user who is logged in.
-Unlike a session they are not pushed out by other logins, which makes them the
-tokens for pipelines. Mender keeps ten of a user, each with a name of its own.`,
+		Long: `Create, list and revoke the personal access tokens of the logged-in user. Use them in
+pipelines: unlike a session, they do not end when the user logs in elsewhere. Mender
+allows ten per user, with unique names.`,
 		Example: `  mender-webhooks token create ci --expires 90d
   mender-webhooks token list`,
 		SuggestionsMinimumDistance: 2,
@@ -38,9 +38,9 @@ func newTokenListCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List your personal access tokens",
-		Long: `List the personal access tokens of the user who is logged in. The tokens
-themselves are shown by nobody: the server tells each only once, when it is
-made. "Last used" is exact to five minutes.`,
+		Long: `List the personal access tokens of the logged-in user, without the tokens
+themselves: the server shows each only once, when it is created. LAST USED has an
+accuracy of five minutes.`,
 		Example: "  mender-webhooks token list\n  mender-webhooks token list -o name",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -87,12 +87,12 @@ func runTokenList(ctx context.Context, a *cli.App) error {
 		})
 	}
 	if len(tokens) == 0 {
-		a.Say("no personal access tokens; `mender-webhooks token create` makes one")
+		a.Say("no personal access tokens; create one with `mender-webhooks token create`")
 	}
 	return p.Print(view)
 }
 
-// inUse is the id of the token that the command itself uses, or empty.
+// inUse returns the id of the token that the command itself uses, or "".
 func inUse(set *config.Settings) string {
 	claims, err := mender.ParseClaims(set.Token.Value)
 	if err != nil {
@@ -107,16 +107,16 @@ func newTokenRevokeCmd(a *cli.App) *cobra.Command {
 		Use:         "revoke TOKEN...",
 		Annotations: cli.PrintsID(),
 		Short:       "Revoke personal access tokens",
-		Long: `Revoke personal access tokens, by name or id. Whatever uses them is logged out
-at once, and no token can be brought back. It asks on a terminal, and needs --yes
-elsewhere.`,
+		Long: `Revoke personal access tokens by name or id. Programs that use them lose access
+immediately, and a revoked token cannot be restored. The command asks for
+confirmation on a terminal, and otherwise requires --yes.`,
 		Example: "  mender-webhooks token revoke ci --yes",
 		Args:    cli.Args(1, -1, "the names or ids of tokens"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTokenRevoke(cmd.Context(), a, args, yes)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "skip the confirmation prompt")
 	return cmd
 }
 
@@ -126,7 +126,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 		return err
 	}
 	if !yes && !a.Interactive() {
-		return cli.Hinted(cli.Usagef("token revoke needs a yes, and there is no terminal to ask on"), "say --yes")
+		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
 	}
 	set, err := a.Settings()
 	if err != nil {
@@ -136,27 +136,27 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	if err != nil {
 		return err
 	}
-	doomed, err := findTokens(ctx, client, names)
+	selected, err := findTokens(ctx, client, names)
 	if err != nil {
 		return err
 	}
 	if !yes {
-		for _, t := range doomed {
-			question := fmt.Sprintf("Revoke the token %s (%s)?", t.Name, t.ID)
+		for _, t := range selected {
+			question := fmt.Sprintf("Revoke token %s (%s)?", t.Name, t.ID)
 			if t.ID == inUse(set) {
-				question = fmt.Sprintf("Revoke the token %s (%s), which you are using right now?", t.Name, t.ID)
+				question = fmt.Sprintf("Revoke token %s (%s), which you are using right now?", t.Name, t.ID)
 			}
 			if err := a.Confirm(ctx, question); err != nil {
 				return err
 			}
 		}
 	}
-	// The one in use goes last: with it goes the right to revoke others.
+	// Revoke the one in use last: without it, others cannot be revoked.
 	var done output.View
 	revoked := []map[string]string{}
-	for _, t := range usedLast(doomed, inUse(set)) {
+	for _, t := range usedLast(selected, inUse(set)) {
 		if err := client.RevokeToken(ctx, t.ID); err != nil {
-			return fmt.Errorf("%s (%d of %d were revoked): %w", t.Name, len(revoked), len(doomed), err)
+			return fmt.Errorf("%s (%d of %d were revoked): %w", t.Name, len(revoked), len(selected), err)
 		}
 		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
 		done.Names = append(done.Names, t.ID)
@@ -180,21 +180,20 @@ func usedLast(tokens []mender.PersonalAccessToken, used string) []mender.Persona
 	return append(first, last...)
 }
 
-// forgetRevoked forgets the token in use where login keeps it, since it is of
-// no use any more.
+// forgetRevoked deletes the saved token after it was revoked.
 func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
 	if set.Token.Source != config.SourceStored {
 		return
 	}
 	if err := a.Store(set).Delete(ctx, cli.TokenKey(set)); err != nil && !errors.Is(err, secret.ErrNotFound) {
-		a.Warn("the token is revoked, but could not be forgotten here: %v", err)
+		a.Warn("the token was revoked, but cannot be deleted from this machine: %v", err)
 		return
 	}
-	a.Say("that was the token kept for %s; log in again with `mender-webhooks login`", set.Server)
+	a.Say("revoked the saved token for %s; log in again with `mender-webhooks login`", set.Server)
 }
 
-// findTokens finds every token before any is revoked, since the server takes
-// an unknown id without a word.
+// findTokens finds all tokens before any is revoked, because the server silently
+// accepts unknown ids.
 func findTokens(ctx context.Context, client *mender.Client, names []string) ([]mender.PersonalAccessToken, error) {
 	all, err := client.Tokens(ctx)
 	if err != nil {
@@ -210,7 +209,7 @@ func findTokens(ctx context.Context, client *mender.Client, names []string) ([]m
 			}
 		}
 		if i < 0 {
-			return nil, cli.Hinted(cli.Failf(cli.ExitNotFound, "there is no personal access token %q", name), "`mender-webhooks token list` shows their names and ids")
+			return nil, cli.Hinted(cli.Failf(cli.ExitNotFound, "personal access token %q not found", name), "run `mender-webhooks token list` for names and ids")
 		}
 		if !seen[all[i].ID] {
 			seen[all[i].ID] = true

@@ -13,8 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// defaultExpiry is long enough for a pipeline's token to be changed four
-// times a year, and not forever.
+// defaultExpiry suits a pipeline whose token is replaced four times a year.
 const defaultExpiry = "90d"
 
 func newTokenCreateCmd(a *cli.App) *cobra.Command {
@@ -23,9 +22,9 @@ func newTokenCreateCmd(a *cli.App) *cobra.Command {
 		Use:         "create NAME",
 		Annotations: cli.PrintsID(),
 		Short:       "Create a personal access token for a pipeline",
-		Long: `Make a personal access token and print it, alone, on stdout, so that it can be
-piped into a store of secrets. Nobody can show it again later. It may do what
-the user may who is logged in.`,
+		Long: `Create a personal access token and print it to stdout, for example to pipe it into a
+secret store. It cannot be shown again. It has the permissions of the logged-in
+user.`,
 		Example: `  mender-webhooks token create ci --expires 90d | gh secret set MENDER_SERVER_ACCESS_TOKEN
   mender-webhooks token create ci --expires 365d -o json`,
 		Args: cli.Args(1, 1, "the token's name"),
@@ -33,11 +32,11 @@ the user may who is logged in.`,
 			return runTokenCreate(cmd.Context(), a, args[0], expires)
 		},
 	}
-	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "how long it holds, a `DURATION` such as 12h or 90d; a year (365d) at most, or never")
+	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "lifetime, a `DURATION` such as 12h or 90d, at most 365d; or never")
 	return cmd
 }
 
-// createdToken is the object of -o json.
+// createdToken is the object that token create -o json prints.
 type createdToken struct {
 	ID        string    `json:"id,omitempty"`
 	Name      string    `json:"name"`
@@ -55,7 +54,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 		return err
 	}
 	if name == "" {
-		return cli.Usagef("the token's name is empty")
+		return cli.Usagef("invalid token name: must not be empty")
 	}
 	client, err := a.Connect()
 	if err != nil {
@@ -74,15 +73,15 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 		}
 	}
 	if err := p.Print(output.View{Value: created, Names: []string{jwt}}); err != nil {
-		// Not a reader that has what it wanted: the token is lost.
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "the token was made, but could not be printed: %v", err),
-			"nobody can show it again: `mender-webhooks token revoke %s --yes`, then make another", name)
+		// Unlike with other results, a closed stdout is a failure: the token is lost.
+		return cli.Hinted(cli.Failf(cli.ExitFailed, "the token was created, but cannot be printed: %v", err),
+			"it cannot be shown again: run `mender-webhooks token revoke %s --yes` and create another", name)
 	}
-	a.Say("made the personal access token %s; %s", name, until)
+	a.Say("created the personal access token %s; %s", name, until)
 	return nil
 }
 
-// parseExpiry reads what --expires says, within the server's limit.
+// parseExpiry parses --expires and checks the server's limit.
 func parseExpiry(text string) (time.Duration, error) {
 	if text == "never" {
 		return 0, nil
@@ -90,25 +89,25 @@ func parseExpiry(text string) (time.Duration, error) {
 	lasts, err := cli.ParseAge(text)
 	switch {
 	case err != nil:
-		return 0, cli.Hinted(cli.Usagef("--expires: %q is no length of time", text), "write 12h, 90d or never")
+		return 0, cli.Hinted(cli.Usagef("invalid --expires %q: must be a duration", text), "use a value such as 12h, 90d or never")
 	case lasts < time.Second:
-		return 0, cli.Usagef("--expires %s: a second is the least", text)
+		return 0, cli.Usagef("invalid --expires %s: must be at least 1s", text)
 	case lasts > mender.MaxTokenExpiry:
-		return 0, cli.Hinted(cli.Usagef("--expires %s: Mender's tokens hold a year at most", text), "365d is the most; or never")
+		return 0, cli.Hinted(cli.Usagef("invalid --expires %s: must be at most 365d", text), "use never for a token that does not expire")
 	}
 	return lasts, nil
 }
 
-// explainTokenRefusal tells the server's limits where the server is terse.
+// explainTokenRefusal adds a hint about the server's limits.
 func explainTokenRefusal(err error, name string) error {
 	var api *mender.Error
 	switch {
 	case errors.Is(err, mender.ErrOutcomeUnknown):
-		return cli.Hinted(err, "look with `mender-webhooks token list`; a token that nobody has seen can only be revoked")
+		return cli.Hinted(err, "run `mender-webhooks token list`; if the token exists, revoke it, because it cannot be shown again")
 	case errors.Is(err, mender.ErrConflict):
-		return cli.Hinted(err, "each of a user's tokens has a name of its own, and %s is taken: choose another, or `mender-webhooks token revoke %s`", name, name)
+		return cli.Hinted(err, "a token with the name %s already exists: use another name, or run `mender-webhooks token revoke %s`", name, name)
 	case errors.As(err, &api) && api.StatusCode == http.StatusUnprocessableEntity:
-		return cli.Hinted(err, "Mender keeps ten personal access tokens of a user: `mender-webhooks token list` shows which ones, and `token revoke` makes room")
+		return cli.Hinted(err, "Mender allows ten personal access tokens per user: list them with `mender-webhooks token list`, and revoke one with `mender-webhooks token revoke`")
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// identity is what whoami tells; it is the object of -o json.
+// identity is the object that whoami -o json prints.
 type identity struct {
 	User         mender.User  `json:"user"`
 	Server       string       `json:"server"`
@@ -36,9 +36,8 @@ func NewWhoamiCmd(a *cli.App) *cobra.Command {
 		Use:         "whoami",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show the user, the server and when the token expires",
-		Long: `Ask the server whose token this is, and show the user with its roles and the
-organization with its plan, as far as the server has any (Mender Open Source has
-not), where the token comes from, and when it expires.`,
+		Long: `Ask the server for the user of the token. Show the user, the organization, the origin
+of the token and when it expires. Roles and plans exist only in Mender Enterprise.`,
 		Example: "  mender-webhooks whoami\n  mender-webhooks whoami --jq .user.email",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -70,8 +69,8 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 		id.Organization, id.Plan = claims.Tenant, claims.Plan
 		id.Token.IssuedAt, id.Token.ExpiresAt = claims.IssuedAt, claims.ExpiresAt
 	}
-	// What the server says now counts for more than what the token said when
-	// it was made; a server without plans says nothing.
+	// The current plan takes precedence over the one in the token. Open source
+	// servers have no plans.
 	if plan, err := client.Plan(ctx); err == nil && plan.Name != "" {
 		id.Plan = plan.Name
 	}
@@ -88,14 +87,14 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 	})})
 }
 
-// expiryText is for people: when, and how long that is from now.
+// expiryText returns when a token expires, and how long that is from now.
 func expiryText(a *cli.App, at time.Time) string {
 	left := at.Sub(a.Now())
 	switch {
 	case at.IsZero():
 		return "never"
 	case left < 0:
-		return output.Time(at, false) + " (by this machine's clock it has)"
+		return output.Time(at, false) + " (in the past, by this machine's clock)"
 	}
 	return output.Time(at, false) + ", in " + output.Duration(left)
 }
