@@ -70,13 +70,13 @@ type Summary struct {
 	Failed     int            `json:"failed"`
 	DurationMS float64        `json:"duration_ms"`
 	Rate       float64        `json:"rate"` // deliveries a second
-	LatencyMS  Latency        `json:"latency_ms"`
+	LatencyMS  latency        `json:"latency_ms"`
 	Statuses   map[string]int `json:"status_codes"`
 	Errors     map[string]int `json:"errors,omitempty"`
 }
 
-// Latency is how long deliveries took, in milliseconds.
-type Latency struct {
+// latency is how long deliveries took, in milliseconds.
+type latency struct {
 	P50 float64 `json:"p50"`
 	P90 float64 `json:"p90"`
 	P99 float64 `json:"p99"`
@@ -184,7 +184,7 @@ func summarize(all []webhook.Delivery, took time.Duration) Summary {
 		}
 	}
 	slices.Sort(durations)
-	s.LatencyMS = Latency{
+	s.LatencyMS = latency{
 		P50: percentile(durations, 50), P90: percentile(durations, 90),
 		P99: percentile(durations, 99), Max: percentile(durations, 100),
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// DefaultTimeout bounds one attempt if Options do not.
-const DefaultTimeout = 30 * time.Second
+// defaultTimeout bounds one attempt if Options do not.
+const defaultTimeout = 30 * time.Second
 
-// MaxAnswer is how much of the application's answer is kept, in bytes.
-const MaxAnswer = 64 << 10
+// maxAnswer is how much of the application's answer is kept, in bytes.
+const maxAnswer = 64 << 10
 
 const (
 	// idleTimeout is how long a connection may wait for the next event.
@@ -43,13 +43,13 @@ type Options struct {
 	// are sent as Basic authorization.
 	URL *url.URL
 	// Timeout bounds an attempt, whatever the application sends, its body
-	// included; 0 means DefaultTimeout.
+	// included; 0 means defaultTimeout.
 	Timeout time.Duration
 	// Connections is how many idle connections are kept for further events.
 	// With 0 each event has a connection of its own, so that none is lost
 	// when the application closes one that was to be used again.
 	Connections int
-	// Answer keeps the answer's headers and up to MaxAnswer bytes of its body
+	// Answer keeps the answer's headers and up to maxAnswer bytes of its body
 	// in the Result, as the application sent them.
 	Answer bool
 	// CACertFile is a PEM file with authorities to trust in addition to the
@@ -70,7 +70,7 @@ type Target struct {
 // New returns a Target. The error is about the certificate authority's file.
 func New(o Options) (*Target, error) {
 	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
+		o.Timeout = defaultTimeout
 	}
 	config, err := httpclient.TLS{CACertFile: o.CACertFile, SkipVerify: o.SkipVerify}.Config()
 	if err != nil {
@@ -155,10 +155,10 @@ func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.An
 	}
 	if !t.o.Answer {
 		defer time.AfterFunc(bodyTimeout, cancel).Stop()
-		_, _ = io.CopyN(io.Discard, resp.Body, MaxAnswer)
+		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 		return nil
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return &target.Answer{Header: resp.Header, Body: body}
 }
 
