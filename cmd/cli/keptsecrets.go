@@ -125,12 +125,12 @@ func (a *App) liveKept() (func() []webhook.Secret, error) {
 	return receiver.WatchSecrets(set.SecretsFile, read, func(secrets []webhook.Secret, err error) {
 		switch {
 		case errors.Is(err, errForgotten):
-			a.Warn("the secrets kept for %s were forgotten; signatures are checked against those read before", set.Server)
+			a.Warn("the stored secrets for %s were removed; the previous ones stay in use", set.Server)
 		case err != nil:
-			a.Warn("the store of secrets changed, and can't be used: %v; the secrets read before still count", err)
+			a.Warn("cannot use the changed store of secrets: %v; the previous secrets stay in use", err)
 		case !slices.Equal(secrets, known):
 			known = secrets
-			a.Say("the secrets kept for %s changed: signatures are checked against %s now", set.Server, fingerprints(secrets))
+			a.Say("the stored secrets for %s changed: now checking against secret %s", set.Server, fingerprints(secrets))
 		}
 	})
 }

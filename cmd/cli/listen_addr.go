@@ -8,34 +8,34 @@ import (
 	"syscall"
 )
 
-// ListenAddress reads where to listen: HOST:PORT, or the port alone, which
-// then is this machine's, as it is where an address to send to is given.
+// ListenAddress parses the address to listen on: HOST:PORT, or only a port,
+// which means 127.0.0.1.
 func ListenAddress(flag, text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
 		host, port = "127.0.0.1", text
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return "", Hinted(Usagef("%s %q is no address to listen on", flag, text),
-			"write it as HOST:PORT, such as 127.0.0.1:8090; ports go up to 65535, and 0 takes a free one")
+		return "", Hinted(Usagef("invalid %s %q: must be HOST:PORT", flag, text),
+			"use an address such as 127.0.0.1:8090, with a port up to 65535 or 0 for a free one")
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// ListenOn opens the address of a flag, which listenAddress has read.
+// ListenOn listens on an address of a flag, as ListenAddress returned it.
 func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err == nil {
 		return l, nil
 	}
-	hint := flag + " chooses another address"
+	hint := "choose another address with " + flag
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "another program listens there already; " + hint + ", and with port 0 a free one"
+		hint += ", or port 0 for a free one: another program listens there"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		hint = "this machine has no such address: 127.0.0.1 is for programs on this machine, 0.0.0.0 for others too"
+		hint = "use 127.0.0.1 for programs on this machine only, or 0.0.0.0 for other machines, too: this machine has no such address"
 	case errors.Is(err, syscall.EACCES):
-		hint = "ports below 1024 are for the administrator; " + hint
+		hint += ": ports below 1024 require root"
 	}
 	var cause *net.OpError
 	if errors.As(err, &cause) {

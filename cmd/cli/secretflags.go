@@ -130,8 +130,8 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (result T, e
 
 func (a *App) sayReload(r receiver.Reload) {
 	if r.Err != nil {
-		a.Warn("%s changed, and can't be used: %v; the secrets read before still count", r.Path, r.Err)
+		a.Warn("cannot use the changed secrets in %s: %v; the previous ones stay in use", r.Path, r.Err)
 		return
 	}
-	a.Say("%s changed: it holds the secrets %s now", r.Path, Joined(r.Fingerprints))
+	a.Say("%s changed: now checking against secret %s", r.Path, Joined(r.Fingerprints))
 }

@@ -68,7 +68,7 @@ func TestListenOutlivesItsOutput(t *testing.T) {
 			go func() { ended <- c.Wait() }()
 			t.Cleanup(func() { _ = c.Process.Kill() }) // if the test failed
 			if c.Stderr != io.Writer(stderr) {
-				readUntil(t, r, stderr, "; Ctrl-C")
+				readUntil(t, r, stderr, "; press")
 			}
 			m, err := stderr.find(regexp.MustCompile(`listening on (http[^\s;]+);`), nil)
 			if err != nil {

@@ -1,9 +1,10 @@
-// Package receiving has the commands around receiving events: listen, queue,
+// Package receiving contains the commands for receiving events: listen, queue,
 // trigger and verify.
 package receiving
 
 import (
 	"crypto/tls"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,32 +42,36 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 		Use:         "listen",
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
 		Short:       "Receive, verify and forward webhooks",
-		Long: `Receive webhooks, verify their signatures, and show each request: on a terminal
-a line, elsewhere a JSON object a line.
+		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
+a terminal, else as one JSON object per line.
 
-A request whose signature matches a secret is answered 204; one that is
-unsigned or signed otherwise 401. The secret is the one that is given, else the
-one that create keeps on this machine. Without any, nothing can be checked and
-everything is "unchecked". Several secrets can be given, so that one can be
-changed without losing events, and secret files and the kept secrets are read
-again when they change.
+A request whose signature matches a secret is answered with 204, one that is
+unsigned or has another signature with 401. The secret is the one you pass, else
+the one that create stored on this machine. Without a secret every request is
+"unchecked". Pass several secrets to change one without losing events. Secret
+files and stored secrets are read again when they change.
 
-With --forward-to alone, for development, each event is passed on to your
-application at once, byte for byte, and Mender is answered what it answered.
-With --store as well, for production, each event is stored before Mender is
-answered, and handed on until the application takes it: Mender tries once and
-forgets. With --nats in its place, the store is a stream on a NATS JetStream
-cluster, which several listeners can share.
+With --forward-to only, for development, each event is forwarded to your
+application at once, byte for byte, and Mender gets its answer. With --store as
+well, for production, each event is stored before Mender is answered, and then
+forwarded until the application accepts it: Mender itself tries only once. With
+--nats instead, the store is a stream on a NATS JetStream cluster, which several
+listeners can share.
 
---respond, --delay and --fail-rate make it the bad receiver that one wants to
-see in Mender's activity. It ends with 0 on Ctrl-C.`,
+--respond, --delay and --fail-rate simulate a faulty receiver, to see failures
+in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
-		Args:    cli.Args(0, 0, "no arguments"),
-		PreRunE: listenRules().Check,
+		Args: cli.Args(0, 0, "no arguments"),
+		PreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := listenRules().Check(cmd, args); err != nil {
+				return err
+			}
+			return forwardRules().Check(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runListen(cmd.Context(), a, o)
 		},
@@ -80,7 +85,7 @@ func listenRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{
 			"store":   {"nats", "nats-context", "replicas"},
-			"respond": {"forward-to"},
+			"respond": {"forward-to", "store", "nats", "nats-context"},
 		},
 		Needs: cli.NatsNeeds(map[string][]string{
 			"sync": {"store"}, "replicas": {"nats", "nats-context"},
@@ -92,36 +97,50 @@ func listenRules() cli.Rules {
 	}
 }
 
+// forwardRules are for the flags that need a store and an application.
+func forwardRules() cli.Rules {
+	forwarded := []string{"forward-to"}
+	return cli.Rules{Needs: map[string][]string{"max-age": forwarded, "max-attempts": forwarded, "dead-on": forwarded, "concurrency": forwarded}}
+}
+
 func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVar(&o.addr, "addr", "127.0.0.1:8090", "where to listen, `HOST:PORT`; port 0 takes a free one")
-	f.StringVar(&o.path, "path", "", "the only `PATH` to take (default: every path)")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8090", "address to listen on, as `HOST:PORT`; port 0 picks a free port")
+	f.StringVar(&o.path, "path", "", "accept only this `PATH` (default: any path)")
 	o.secrets.Register(f)
-	f.BoolVar(&o.allowUnchecked, "allow-unchecked", false, "without a secret: listen beyond this machine, store and forward all the same")
+	f.BoolVar(&o.allowUnchecked, "allow-unchecked", false, "without a secret: accept requests from other machines, and store and forward events")
 	o.relay.register(f)
-	f.StringVar(&o.tlsCert, "tls-cert", "", "serve https with the certificate in this `FILE`, read again when it changes")
-	f.StringVar(&o.tlsKey, "tls-key", "", "the certificate's key, in a `FILE`")
-	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "the largest body taken, in `BYTES`")
-	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on this `HOST:PORT`")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "serve HTTPS with the certificate in `FILE`, read again when it changes")
+	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate, in `FILE`")
+	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "largest body to accept, in `BYTES`")
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on `HOST:PORT`")
 	f.IntVar(&o.respond, "respond", 0, "answer valid events with this `STATUS`")
 	f.DurationVar(&o.delay, "delay", 0, "wait for a `DURATION` before each answer")
-	f.Float64Var(&o.failRate, "fail-rate", 0, "the `SHARE` of valid events to answer with 500, from 0 to 1")
-	f.IntVar(&o.exitAfter, "exit-after", 0, "end after `N` valid (or unchecked) events")
-	f.DurationVar(&o.timeout, "timeout", 0, "end after a `DURATION`; with --exit-after, that is exit code 7")
-	f.DurationVar(&o.grace, "grace", 10*time.Second, "the `DURATION` that what is under way may take at the end")
-	f.BoolVar(&o.utc, "utc", false, "times in UTC (on a terminal they are local)")
+	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of valid events to answer with 500, from 0 to 1")
+	f.IntVar(&o.exitAfter, "exit-after", 0, "exit after `N` valid (or unchecked) events")
+	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
+	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
+	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }
 
 func (o *listenOptions) check() error {
 	switch {
 	case o.respond != 0 && (o.respond < 200 || o.respond > 599):
-		return cli.Usagef("--respond %d is no status to answer with: it is 200 to 599", o.respond)
-	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("--fail-rate %v: it is a share from 0 to 1", o.failRate)
-	case o.exitAfter < 0 || o.delay < 0 || o.timeout < 0 || o.maxBody < 1:
-		return cli.Usagef("--exit-after, --delay, --timeout and --max-body can't be negative")
+		return cli.Usagef("invalid --respond %d: must be from 200 to 599", o.respond)
+	case !(o.failRate >= 0 && o.failRate <= 1): // catches NaN, too
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	case o.exitAfter < 0:
+		return cli.Usagef("invalid --exit-after %d: must be at least 1", o.exitAfter)
+	case o.delay < 0:
+		return cli.Usagef("invalid --delay %s: must not be negative", o.delay)
+	case o.timeout < 0:
+		return cli.Usagef("invalid --timeout %s: must not be negative", o.timeout)
+	case o.maxBody < 1:
+		return cli.Usagef("invalid --max-body %d: must be at least 1", o.maxBody)
 	case o.grace <= 0:
 		return cli.Usagef("invalid --grace %s: must be longer than 0s", o.grace)
+	case o.path != "" && !strings.HasPrefix(o.path, "/"):
+		return cli.Usagef("invalid --path %q: must begin with a slash", o.path)
 	}
 	var err error
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
@@ -135,7 +154,7 @@ func (o *listenOptions) check() error {
 	return o.relay.check()
 }
 
-// warn tells of settings that Mender will not like.
+// warn reports limits that are longer than Mender waits.
 func (o *listenOptions) warn(a *cli.App) {
 	const warning = "%s %s: Mender waits %s for an answer, and an event that takes longer never reaches its log"
 	if o.delay >= menderPatience {
@@ -149,17 +168,17 @@ func (o *listenOptions) warn(a *cli.App) {
 // menderPatience is how long Mender waits for the answer to a delivery.
 const menderPatience = 10 * time.Second
 
-// loadTLS reads the certificate, and reads it again when it changes. It returns
-// nil without --tls-cert.
+// loadTLS returns the settings for --tls-cert, or nil. The certificate is read
+// again when it changes.
 func (o *listenOptions) loadTLS(a *cli.App) (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
 	}
 	config, err := receiver.LoadTLS(o.tlsCert, o.tlsKey, func(r receiver.Reload) {
 		if r.Err != nil {
-			a.Warn("%s changed, and can't be used: %v; the certificate read before still counts", r.Path, r.Err)
+			a.Warn("cannot use the changed certificate in %s: %v; the previous one stays in use", r.Path, r.Err)
 		} else {
-			a.Say("%s changed: its certificate is used from now on", r.Path)
+			a.Say("%s changed: now using its certificate", r.Path)
 		}
 	})
 	if err != nil {

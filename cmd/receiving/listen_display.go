@@ -61,7 +61,7 @@ func (d *display) run(stop func(error)) {
 			}
 			continue
 		case err != nil && d.failed == nil:
-			d.l.app.Warn("%v; events are received all the same", err)
+			d.l.app.Warn("%v; receiving goes on without it", err)
 		case err == nil && d.failed != nil:
 			d.l.app.Say("stdout can be written to again")
 		}

@@ -3,7 +3,6 @@ package receiving
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -14,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
-// relayOptions are the flags of handing events on.
+// relayOptions are the flags for storing and forwarding events.
 type relayOptions struct {
 	forwardTo      string
 	forwardTimeout time.Duration
@@ -34,23 +33,23 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
-	f.StringVar(&o.forwardTo, "forward-to", "", "hand events on to this `URL`; 3000, :3000/hook and localhost:3000 are understood")
-	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to hand an event on, a `DURATION` (default 9s, or 30s with --store or --nats)")
+	f.StringVar(&o.forwardTo, "forward-to", "", "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store or --nats)")
 	o.target.Register(f)
-	f.StringVar(&o.store, "store", "", "store events in this `DIR` before they are answered, and hand them on until the application has them")
-	o.nats.Register(f, "store events on this JetStream cluster, instead of in --store: its servers' `URLS`, parted by commas")
-	f.IntVar(&o.replicas, "replicas", 1, "with --nats: how many (`N`) servers keep each event, where the stream is yet to be made")
-	f.BoolVar(&o.sync, "sync", false, "with --store: bring each event onto the disk before it is answered, for power cuts")
-	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: the `DURATION` that delivered events stay, against repeats")
-	f.Var(&o.maxBytes, "max-bytes", "in the store: how much may wait, such as 512MiB; a stream that exists on a cluster keeps its own limit")
-	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: give up what waits longer than a `DURATION` (default: never)")
-	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: the `STATUSES` by which the application refuses an event for good")
-	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: give up after `N` attempts (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: hand on `N` events at once; only with 1 they stay in order, over all listeners of a cluster")
-	f.BoolVar(&o.recover, "recover", false, "into the store: first fetch what Mender's log says failed since the last event that came")
+	f.StringVar(&o.store, "store", "", "store events in `DIR` before they are answered, and forward them until the application accepts them")
+	o.nats.Register(f, "store events on this JetStream cluster instead of in --store: comma-separated `URLS` of its servers")
+	f.IntVar(&o.replicas, "replicas", 1, "with --nats: number `N` of servers that store each event, if the stream is created")
+	f.BoolVar(&o.sync, "sync", false, "with --store: write each event to the disk before it is answered, to survive a power cut")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: `DURATION` to retain delivered events for deduplication")
+	f.Var(&o.maxBytes, "max-bytes", "in the store: limit for waiting events, such as 512MiB; an existing stream on a cluster keeps its own limit")
+	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: make events older than a `DURATION` dead letters (default: never)")
+	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: comma-separated `STATUSES` with which the application rejects an event for good")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: make events dead letters after `N` attempts (default: never)")
+	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: forward `N` events at once; only 1 preserves their order, over all listeners of a cluster")
+	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
 }
 
-// wanted reports whether events go anywhere.
+// wanted reports whether events are stored or forwarded.
 func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
 
 // stores reports whether events are stored before they are answered.
@@ -58,12 +57,25 @@ func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
 
 func (o *relayOptions) check() error {
 	switch {
-	case o.concurrency < 1 || o.maxAttempts < 0 || o.maxAge < 0 || o.keep < 0 || o.maxBytes < 1 || o.forwardTimeout < 0:
-		return cli.Usagef("--concurrency is 1 at least, and --max-attempts, --max-age, --keep, --max-bytes and --forward-timeout can't be negative")
-	case slices.ContainsFunc(o.deadOn, func(status int) bool { return status < 300 || status > 599 }):
-		return cli.Hinted(cli.Usagef("--dead-on: a status by which an application refuses an event is 300 to 599"), "under 300 it has taken the event")
+	case o.concurrency < 1:
+		return cli.Usagef("invalid --concurrency %d: must be at least 1", o.concurrency)
+	case o.maxAttempts < 0:
+		return cli.Usagef("invalid --max-attempts %d: must be at least 1", o.maxAttempts)
+	case o.maxAge < 0:
+		return cli.Usagef("invalid --max-age %s: must not be negative", o.maxAge)
+	case o.keep < 0:
+		return cli.Usagef("invalid --keep %s: must not be negative", o.keep)
+	case o.maxBytes < 1:
+		return cli.Usagef("invalid --max-bytes %d: must be at least 1", o.maxBytes)
+	case o.forwardTimeout < 0:
+		return cli.Usagef("invalid --forward-timeout %s: must not be negative", o.forwardTimeout)
 	case o.replicas < 1 || o.replicas > 5:
-		return cli.Usagef("--replicas %d: a stream has 1 to 5", o.replicas)
+		return cli.Usagef("invalid --replicas %d: must be from 1 to 5", o.replicas)
+	}
+	for _, status := range o.deadOn {
+		if status < 300 || status > 599 {
+			return cli.Hinted(cli.Usagef("invalid --dead-on %d: must be from 300 to 599", status), "leave it out: an event is accepted with a status below 300")
+		}
 	}
 	if err := o.nats.Check(); err != nil {
 		return err
@@ -75,7 +87,7 @@ func (o *relayOptions) check() error {
 	return err
 }
 
-// fill sets where the listener's events go.
+// fill sets where the listener stores and forwards events.
 func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	if o.store != "" {
 		lo.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
@@ -97,8 +109,8 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	if err != nil {
 		return err
 	}
-	// A store keeps connections to the application; without one, an event that
-	// meets a connection's end would be lost.
+	// Without a store, no connections are kept: an event that is sent while the
+	// application closes one would be lost.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
 	if o.stores() {
 		options.Answer, options.Connections = false, o.concurrency
@@ -107,7 +119,7 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	return err
 }
 
-// explain adds the flag and the next step to an error in opening the store.
+// explain adds the flag and the next step to an error from opening the store.
 func (o *relayOptions) explain(err error) error {
 	var failed *listener.StoreError
 	switch {
@@ -117,7 +129,7 @@ func (o *relayOptions) explain(err error) error {
 		return cli.NatsError(err)
 	case errors.Is(err, relay.ErrInUse):
 		return cli.Hinted(cli.Failf(cli.ExitConflict, "--store %s: %w", o.store, err),
-			"is another `mender-webhooks listen` running on it? `mender-webhooks queue --store %s` works meanwhile", o.store)
+			"stop the other `mender-webhooks listen` first; `mender-webhooks queue --store %s` works while it runs", o.store)
 	}
-	return cli.Hinted(fmt.Errorf("--store %s: %w", o.store, err), "it has to be a folder of your own on a local disk, and is made where there is none")
+	return cli.Hinted(fmt.Errorf("--store %s: %w", o.store, err), "name a folder on a local disk that you may write to; it is created if it does not exist")
 }

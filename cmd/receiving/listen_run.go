@@ -83,11 +83,11 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 	unsafe := len(l.secrets()) == 0 && !o.allowUnchecked
 	switch {
 	case unsafe && o.relay.wanted():
-		return cli.Hinted(cli.Usagef("refusing to store or forward events that can't be checked: no secret is known"),
-			"give --secret-file FILE, or --allow-unchecked")
+		return cli.Hinted(cli.Usagef("no secret is known: events that cannot be checked are not stored or forwarded"),
+			"pass --secret-file FILE, or --allow-unchecked")
 	case unsafe && !loopbackOnly(addrs):
-		return cli.Hinted(cli.Usagef("refusing to listen on %s without a secret: other machines could send anything", joinAddrs(addrs)),
-			"give --secret-file FILE, or --allow-unchecked")
+		return cli.Hinted(cli.Usagef("no secret is known: other machines could send anything to %s", joinAddrs(addrs)),
+			"pass --secret-file FILE, or --allow-unchecked")
 	}
 	return checkLoop(addrs, o.relay.forwardTo)
 }
@@ -134,16 +134,16 @@ func (l *listening) announce(ports listener.Ports) {
 	if l.options.tlsCert != "" {
 		scheme = "https"
 	}
-	l.app.Say("listening on %s://%s%s; Ctrl-C ends it", scheme, addresses(ports.Events), l.options.path)
+	l.app.Say("listening on %s://%s%s; press Ctrl-C to stop", scheme, addresses(ports.Events), l.options.path)
 	if ports.Monitor != nil {
 		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
 	}
 	if len(l.secrets()) == 0 {
-		l.app.Warn("no secret is known, so signatures are not checked; give --secret-file FILE or MENDER_WEBHOOK_SECRET")
+		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 	}
 }
 
-// serve runs until ctx is done, the time is up, or enough events came.
+// serve runs until ctx is done, the time is up, or enough events were received.
 func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func() (listener.Ports, error)) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -167,14 +167,14 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	case err != nil:
 		return l.options.relay.explain(err)
 	case errors.Is(cause, cli.ErrTimeIsUp) && l.options.exitAfter > 0:
-		return cli.Failf(cli.ExitTimeout, "%s passed, and %d of %s came", l.options.timeout, taken, cli.Plural(l.options.exitAfter, "event"))
+		return cli.Failf(cli.ExitTimeout, "received %[2]d of %[3]s within %[1]s", l.options.timeout, taken, cli.Plural(l.options.exitAfter, "event"))
 	case errors.Is(cause, cli.ErrTimeIsUp), errors.Is(cause, cli.ErrEnough), errors.Is(cause, context.Canceled):
 		return nil
 	}
 	return cause
 }
 
-// countdown calls done when n valid or unchecked events came.
+// countdown calls done after n valid or unchecked events.
 func countdown(n int, done func()) func(listener.Event) {
 	return func(e listener.Event) {
 		r, ok := e.(listener.Received)
@@ -187,7 +187,7 @@ func countdown(n int, done func()) func(listener.Event) {
 	}
 }
 
-// sum says how many requests came, and how many of them were not shown.
+// sum reports how many requests were received, and how many were not shown.
 func (l *listening) sum(ls *listener.Listener, shown *display) {
 	text := ""
 	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
@@ -200,6 +200,6 @@ func (l *listening) sum(ls *listener.Listener, shown *display) {
 	}
 	l.app.Say("received: %s", text[2:])
 	if n := shown.dropped(); n > 0 {
-		l.app.Warn("%d lines could not be shown in time: the reader of stdout is too slow", n)
+		l.app.Warn("%s not shown: stdout is read too slowly, or cannot be written to", cli.Plural(int(n), "line")) //nolint:gosec // a count of lines
 	}
 }

@@ -40,7 +40,7 @@ func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
 	}
 	addr, err := net.ResolveTCPAddr("tcp", o.addr)
 	if err != nil {
-		return nil, cli.Hinted(cli.Failf(cli.ExitFailed, "listen on %s: %w", o.addr, err), "--addr chooses another address")
+		return nil, cli.Hinted(cli.Failf(cli.ExitFailed, "listen on %s: %w", o.addr, err), "choose another address with --addr")
 	}
 	return []net.Addr{addr}, nil
 }
@@ -107,8 +107,8 @@ func checkLoop(addrs []net.Addr, forwardTo string) error {
 	}
 	for _, addr := range addrs {
 		if tcp, ok := addr.(*net.TCPAddr); ok && portOf(target) == tcp.Port && isHost(target.Hostname(), tcp.IP) {
-			return cli.Hinted(cli.Usagef("--forward-to %s is where listen itself listens: events would go in a circle", target.Host),
-				"give the address of your application, or --addr with another port")
+			return cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself listens there, and events would go in a circle", target.Host),
+				"pass the address of your application, or choose another port with --addr")
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func portOf(u *url.URL) int {
 	return 80
 }
 
-// isHost reports whether a name is surely the address that is listened on.
+// isHost reports whether a name certainly is the address that is listened on.
 func isHost(name string, listened net.IP) bool {
 	ip := net.ParseIP(name)
 	if name == "localhost" || ip.IsUnspecified() {
