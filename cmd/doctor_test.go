@@ -68,11 +68,11 @@ func TestDoctorReceiver(t *testing.T) {
 		finding string
 		next    string
 	}{
-		"fine":        {month, ok, true, access.Healthy, "it answers by TLS 1.3, and the certificate lasts until", ""},
+		"fine":        {month, ok, true, access.Healthy, "responds over TLS 1.3, certificate valid until", ""},
 		"self-signed": {month, ok, false, access.Failed, "Mender refuses its certificate: x509: certificate signed by unknown authority", "a public authority"},
 		"expired":     {-time.Hour, ok, true, access.Failed, "Mender refuses its certificate: x509: certificate has expired", "renew the receiver's certificate"},
-		"ends soon":   {10*24*time.Hour + time.Hour, ok, true, access.Warning, "which is in 10d", "renew"},
-		"redirects":   {month, moved, true, access.Warning, "it redirects (301) to https://elsewhere.example/?token=***, and Mender does not follow", "the final URL"},
+		"ends soon":   {10*24*time.Hour + time.Hour, ok, true, access.Warning, ", in 10d", "renew"},
+		"redirects":   {month, moved, true, access.Warning, "redirects (301) to https://elsewhere.example/?token=***, which Mender does not follow", "the final URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +98,7 @@ func TestDoctorAddress(t *testing.T) {
 	d := &access.Doctor{App: &cli.App{Now: time.Now, ExitCode: exitCode}}
 	for host, want := range map[string]access.Health{
 		"203.0.113.7": access.Healthy, "10.0.0.1": access.Warning, "[::1]": access.Warning, "[::ffff:192.168.0.1]": access.Warning,
-		"169.254.169.254": access.Warning, "localhost": access.Warning, "receiver.invalid": access.Unknowing,
+		"169.254.169.254": access.Warning, "localhost": access.Warning, "receiver.invalid": access.Unknown,
 	} {
 		u, err := url.Parse("https://" + host + "/hook")
 		if err != nil {
@@ -148,14 +148,14 @@ func newMachine(t *testing.T, o sandbox.Options) machine {
 func TestDoctorTransport(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
-	if code, out, _ := m.run("doctor"); code != 3 || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate lasts until") {
+	if code, out, _ := m.run("doctor"); code != 3 || !strings.Contains(out, "✓  tls          TLS 1.3, certificate valid until") {
 		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
 	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust it with --ca-cert FILE") {
 		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
 	}
-	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not checked (--skip-verify)") {
+	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not verified (--skip-verify)") {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
 	// Other commands say it each time.
@@ -172,7 +172,7 @@ func TestDoctorClock(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
 	for ahead, want := range map[time.Duration]string{
-		0:                 `✓  clock        the clocks agree, to within [12]s`,
+		0:                 `✓  clock        the clocks agree within [12]s`,
 		time.Minute:       `!  clock        the server's clock is (1m|59s|58s) behind this machine's`,
 		-20 * time.Minute: `✗  clock        the server's clock is (20m|19m59s|19m58s) ahead of this machine's`,
 	} {

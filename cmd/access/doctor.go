@@ -14,16 +14,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Health is what a check came to.
+// Health is the result of a check.
 type Health string
 
 // The results of a check.
 const (
-	Healthy   Health = "ok"
-	Warning   Health = "warning"
-	Failed    Health = "failed"
-	skipped   Health = "skipped" // since a check before it failed, or was not asked for
-	Unknowing Health = "unknown" // it can't be known from here
+	Healthy Health = "ok"
+	Warning Health = "warning"
+	Failed  Health = "failed"
+	skipped Health = "skipped" // because an earlier check failed, or on request only
+	Unknown Health = "unknown" // cannot be checked from this machine
 )
 
 func (h Health) mark() string {
@@ -50,14 +50,14 @@ func markColor(mark string) output.Color {
 	return output.Yellow
 }
 
-// finding is one check's line, and an object of -o json.
+// finding is the result of a check: a line of the table, or an object of -o json.
 type finding struct {
 	Check   string `json:"check"`
 	Status  Health `json:"status"`
 	Finding string `json:"finding"`
-	// Next is the next step, where there is one.
+	// Next is the next step, or empty.
 	Next string `json:"next,omitempty"`
-	// Code is the exit code that a failure comes to.
+	// Code is the exit code of a failure.
 	Code int `json:"code,omitempty"`
 	kind fault.Kind
 }
@@ -75,11 +75,11 @@ func bad(kind fault.Kind, check, next, format string, args ...any) finding {
 }
 
 func unknown(check, format string, args ...any) finding {
-	return finding{Check: check, Status: Unknowing, Finding: fmt.Sprintf(format, args...)}
+	return finding{Check: check, Status: Unknown, Finding: fmt.Sprintf(format, args...)}
 }
 
-// left are checks that were not made.
-func left(why string, checks ...string) []finding {
+// skip returns findings for checks that were not made.
+func skip(why string, checks ...string) []finding {
 	var all []finding
 	for _, check := range checks {
 		all = append(all, finding{Check: check, Status: skipped, Finding: why})
@@ -94,19 +94,18 @@ func NewDoctorCmd(a *cli.App) *cobra.Command {
 		Use:         "doctor [ID]",
 		Annotations: cli.PrintsResult(),
 		Short:       "Diagnose problems between this machine and a webhook",
-		Long: `Check, one after the other: the settings, the server's name, its certificate and
-clock, the token and what it may do, the integration, its URL, the secret, and
-how the last deliveries went. Each check is a line with a mark, what was found,
-and the next step: ✓ is fine, ! deserves a look, ✗ has to be put right, - was not
-checked, and ? can't be known from here. Nothing is changed.
+		Long: `Check the settings, the server's name, certificate and clock, the token and its
+permissions, the integration with its secret and URL, the receiver, and the last
+deliveries. Each line shows a mark, the finding and the next step: ✓ is fine, !
+needs attention, ✗ must be fixed, - was not checked, and ? cannot be checked from
+this machine. Nothing is changed.
 
-The URL is asked with a HEAD request from this machine. With --probe it is sent a
-signed test event too: the status "noauth" of the device with the id
+The receiver gets a HEAD request from this machine. With --probe it also gets a
+signed test event: the status "noauth" of the device with the id
 00000000-0000-0000-0000-000000000000.
 
-The exit code is that of the first ✗, by the table of exit codes: 2 for
-settings, 3 where there is no webhook, 4 for the token, 6 for the server, 1 for
-the receiver. Without any ✗ it is 0.`,
+The exit code is that of the first ✗: 2 for the settings, 3 for a missing webhook, 4
+for the token, 6 for the server, 1 for the receiver. Without ✗ it is 0.`,
 		Example:           "  mender-webhooks doctor\n  mender-webhooks doctor --probe\n  mender-webhooks doctor --jq '.[] | select(.status == \"failed\")'",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -114,22 +113,22 @@ the receiver. Without any ✗ it is 0.`,
 			return runDoctor(cmd.Context(), a, cli.FirstOf(args), probe)
 		},
 	}
-	cmd.Flags().BoolVar(&probe, "probe", false, "send a signed test event to the webhook's URL")
+	cmd.Flags().BoolVar(&probe, "probe", false, "send a signed test event to the receiver")
 	return cmd
 }
 
-// checkTime is how long one check may take: shorter than a request of other
-// commands, since there are many.
+// checkTime limits a check. It is shorter than the limit of other requests, because
+// there are many checks.
 const checkTime = 10 * time.Second
 
-// certificateWarning is how long before a certificate's end it draws a warning.
+// certificateWarning is how long before it expires a certificate causes a warning.
 const certificateWarning = 14 * 24 * time.Hour
 
-// Doctor is a round of checks.
+// Doctor makes the checks.
 type Doctor struct {
 	App   *cli.App
 	probe bool
-	// publicRoots are the authorities of the system; nil means just those.
+	// PublicRoots are the trusted authorities of receivers; nil means the system's.
 	PublicRoots *x509.CertPool
 	findings    []finding
 }
@@ -164,8 +163,8 @@ func runDoctor(ctx context.Context, a *cli.App, arg string, probe bool) error {
 	return nil
 }
 
-// verdict is the kind of the first failure, which tends to be the cause
-// of the others.
+// verdict returns the kind of the first failure, which is usually the cause of the
+// others, and the number of failures and warnings.
 func (d *Doctor) verdict() (kind fault.Kind, failures, warnings int) {
 	for _, f := range d.findings {
 		switch f.Status {
@@ -176,7 +175,7 @@ func (d *Doctor) verdict() (kind fault.Kind, failures, warnings int) {
 			}
 		case Warning:
 			warnings++
-		case Healthy, skipped, Unknowing:
+		case Healthy, skipped, Unknown:
 		}
 	}
 	return kind, failures, warnings
@@ -189,10 +188,10 @@ func (f finding) next() string {
 	return "→ " + f.Next
 }
 
-// beforeFinding is the width of the columns before it.
+// beforeFinding is the width of the columns before the finding.
 const beforeFinding = len("x  integration  ")
 
-// view breaks long findings on a terminal, so that the columns stay columns.
+// view wraps long findings on a terminal.
 func (d *Doctor) view() output.View {
 	width := d.App.OutWidth() - beforeFinding
 	view := output.View{Value: d.findings, Table: output.TableView{Columns: []output.Column{
@@ -219,7 +218,7 @@ func (d *Doctor) view() output.View {
 	return view
 }
 
-// The checks of the server and of the receiver, in their order.
+// The names of the checks, in order.
 const (
 	checkSettings    = "settings"
 	checkName        = "name"
@@ -237,13 +236,13 @@ const (
 	checkBeyond      = "beyond"
 )
 
-// examine makes the checks in order. What needs something that failed is left.
+// examine makes the checks in order, and skips those that depend on a failed one.
 func (d *Doctor) examine(ctx context.Context, arg string) {
 	set, err := d.App.Settings()
 	if err != nil {
 		f := cli.Classify(err)
 		d.add(bad(f.Kind, checkSettings, f.Hint, "%s", f.Message))
-		d.add(left("the settings come first", checkName, checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
+		d.add(skip("the settings must be fixed first", checkName, checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
 		return
 	}
 	d.add(describeSettings(set))

@@ -29,23 +29,23 @@ func describeSettings(set *config.Settings) finding {
 	return good(checkSettings, "server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token)
 }
 
-// examineServer checks what lies between here and the server.
+// examineServer checks the connection to the server.
 func (d *Doctor) examineServer(ctx context.Context, set *config.Settings) bool {
 	u, err := url.Parse(set.Server)
 	if err != nil {
-		d.add(bad(cli.ExitUsage, checkName, "", "the server's URL can't be read"))
+		d.add(bad(cli.ExitUsage, checkName, "", "invalid URL of the server"))
 		return false
 	}
 	name := d.serverName(ctx, u)
 	d.add(name)
 	if name.Status == Failed {
-		d.add(left("the server's name comes first", checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
+		d.add(skip("the server's name must be fixed first", checkTLS, checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
 		return false
 	}
 	transport := d.serverTLS(ctx, set, u)
 	d.add(transport)
 	if transport.Status == Failed {
-		d.add(left("the connection comes first", checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
+		d.add(skip("the connection must be fixed first", checkServer, checkClock, checkToken, checkPermission, checkIntegration)...)
 		return false
 	}
 	return true
@@ -53,14 +53,14 @@ func (d *Doctor) examineServer(ctx context.Context, set *config.Settings) bool {
 
 func (d *Doctor) serverName(ctx context.Context, u *url.URL) finding {
 	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
-		return unknown(checkName, "requests go through the proxy %s, which resolves the name %s", proxy.Host, u.Hostname())
+		return unknown(checkName, "requests use the proxy %s, which resolves the name %s", proxy.Host, u.Hostname())
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 		return good(checkName, "%s is an address", u.Hostname())
 	}
 	addresses, err := lookup(ctx, u.Hostname())
 	if err != nil {
-		return bad(cli.ExitServer, checkName, "is it spelt right? --server or MENDER_SERVER_URL says which server; behind a proxy, HTTPS_PROXY has to be set",
+		return bad(cli.ExitServer, checkName, "check --server or MENDER_SERVER_URL; behind a proxy, set HTTPS_PROXY",
 			"%s", lookupProblem(u.Hostname(), err))
 	}
 	return good(checkName, "%s is %s", u.Hostname(), joinAddresses(addresses))
@@ -79,9 +79,9 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 func lookupProblem(host string, err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
-		return fmt.Sprintf("the name %s is not known here", host)
+		return fmt.Sprintf("unknown host name %s", host)
 	}
-	return fmt.Sprintf("the name %s can't be resolved: %v", host, err)
+	return fmt.Sprintf("cannot resolve the name %s: %v", host, err)
 }
 
 func joinAddresses(addresses []netip.Addr) string {
@@ -92,40 +92,40 @@ func joinAddresses(addresses []netip.Addr) string {
 	return strings.Join(texts, ", ")
 }
 
-// serverTLS connects as the API client does, and looks at the certificate.
+// serverTLS connects like the API client and checks the certificate.
 func (d *Doctor) serverTLS(ctx context.Context, set *config.Settings, u *url.URL) finding {
 	roots, err := rootsWith(set.CACertFile)
 	if err != nil {
 		return bad(cli.ExitUsage, checkTLS, "", "--ca-cert: %v", err)
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: set.SkipVerify} //nolint:gosec // asked for by the user, and said below
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: set.SkipVerify} //nolint:gosec // requested by the user, and reported below
 	answer, err := head(ctx, set.Server, c, http.ProxyFromEnvironment)
 	switch {
 	case err != nil:
 		return bad(cli.ExitServer, checkTLS, tlsAdvice(err), "%v", err)
 	case u.Scheme == "http" && isLocal(u.Hostname()):
-		return good(checkTLS, "plain http, within this machine")
+		return good(checkTLS, "plain http within this machine")
 	case u.Scheme == "http":
-		return doubtful(checkTLS, "use https, unless nobody listens in between", "the connection is plain http: the token crosses the network in clear")
+		return doubtful(checkTLS, "use https, unless you trust the network", "plain http: the token is sent unencrypted")
 	case set.SkipVerify:
-		return doubtful(checkTLS, "trust the server's authority with --ca-cert instead", "the certificate is not checked (--skip-verify)")
+		return doubtful(checkTLS, "trust the server's authority with --ca-cert instead", "the certificate is not verified (--skip-verify)")
 	}
 	return certificateFinding(checkTLS, answer.tls, d.App.Now(), "renew the server's certificate")
 }
 
-// isLocal reports whether a host is this machine by its name or address.
+// isLocal reports whether a host is this machine.
 func isLocal(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// certificateFinding says how long the certificates of a connection last.
+// certificateFinding reports until when the certificate of a connection is valid.
 func certificateFinding(check string, state *tls.ConnectionState, now time.Time, renew string) finding {
 	ends := state.PeerCertificates[0].NotAfter
-	left := ends.Sub(now)
-	text := fmt.Sprintf("%s, and the certificate lasts until %s", tls.VersionName(state.Version), output.Time(ends, true))
-	if left < certificateWarning {
-		return doubtful(check, renew, "%s, which is in %s", text, output.Duration(left))
+	remaining := ends.Sub(now)
+	text := fmt.Sprintf("%s, certificate valid until %s", tls.VersionName(state.Version), output.Time(ends, true))
+	if remaining < certificateWarning {
+		return doubtful(check, renew, "%s, in %s", text, output.Duration(remaining))
 	}
 	return good(check, "%s", text)
 }
@@ -137,19 +137,19 @@ func tlsAdvice(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &unknownAuthority):
-		return "if the server's certificate is of an authority of your own, trust it with --ca-cert FILE"
+		return "if the certificate is from your own authority, trust it with --ca-cert FILE"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the server's certificate; or set this machine's clock right"
+		return "renew the server's certificate, or correct this machine's clock"
 	case errors.As(err, &host):
-		return "use the name that the certificate was made for"
+		return "use a name that is in the certificate"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "is there a firewall in between, or a proxy to set with HTTPS_PROXY?"
+		return "check firewalls, or set a proxy with HTTPS_PROXY"
 	}
-	return "is the server up, and its port right?"
+	return "check that the server runs and that the port is right"
 }
 
-// rootsWith are the system's authorities, and those of a file; nil means the
-// system's alone.
+// rootsWith returns the system's authorities and those of a file; nil means only the
+// system's.
 func rootsWith(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -160,19 +160,19 @@ func rootsWith(file string) (*x509.CertPool, error) {
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a system without a store still has this one
+		roots = x509.NewCertPool() // on a system without a store
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+		return nil, fmt.Errorf("%s has no certificate in PEM format", file)
 	}
 	return roots, nil
 }
 
-// reply is what a HEAD request brought.
+// reply is the response to a HEAD request.
 type reply struct {
 	tls      *tls.ConnectionState // nil for plain http
 	status   int
-	location string // where it redirects to
+	location string // target of a redirect
 }
 
 // head makes a HEAD request without following redirects.
