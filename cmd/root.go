@@ -52,6 +52,7 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 			return err
 		}
 		ctx, release = catch(ctx)
+		a.Interrupted = ctx.Done()
 		cmd.SetContext(ctx)
 		return nil
 	}

@@ -40,6 +40,10 @@ type App struct {
 	saidIgnored bool
 	formats     []output.Format // of the command that runs
 
+	// Interrupted is closed when a signal asks the command to end; nil without
+	// signals.
+	Interrupted <-chan struct{}
+
 	// settingFlags are those that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
 }
@@ -91,7 +95,9 @@ func (a *App) OutWidth() int {
 }
 
 // Stdout returns stdout for what no printer prints.
-func (a *App) Stdout() io.Writer { return output.Stdout(a.Out) }
+func (a *App) Stdout() io.Writer {
+	return output.Stdout(output.Interruptible(a.Out, a.Interrupted))
+}
 
 // Details lays out a single object: the values that are there, in order.
 func Details(rows [][2]string) []output.Field {

@@ -100,7 +100,7 @@ func (a *App) open(fallback output.Format, endless bool, accepted ...output.Form
 			return nil, Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(accepted...))
 		}
 	}
-	p, err := output.New(a.Out, output.Options{
+	p, err := output.New(a.Stdout(), output.Options{
 		Format: format, JQ: a.Flags.Jq, Endless: endless,
 		Color: a.colored(a.Out), Terminal: IsTerminal(a.Out), Width: a.OutWidth(),
 	})

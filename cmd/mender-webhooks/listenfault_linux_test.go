@@ -1,11 +1,10 @@
-//go:build unix
-
 package main
 
 import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mender-webhooks/mender-webhooks/cmd"
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
 // TestListenOutlivesItsOutput sends more events than fit into a pipe that no
@@ -102,6 +104,60 @@ func readUntil(t *testing.T, from io.Reader, to *watched, text string) {
 			t.Fatal(err)
 		}
 		_, _ = to.Write(b) // never fails
+	}
+}
+
+// TestACommandWithAStuckStdoutCanBeInterrupted fills a pipe that no one reads.
+func TestACommandWithAStuckStdoutCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	box, err := sandbox.New(sandbox.Options{History: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(box)
+	t.Cleanup(func() { server.Close(); _ = box.Close() })
+	for args, want := range map[string]int{"activity --follow --all -o jsonl": 0, "activity --all -o jsonl": 130} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			r, stuck, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _, _ = r.Close(), stuck.Close() }()
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			home := t.TempDir()
+			c := exec.Command(self, strings.Fields(args)...)
+			c.Args[0] = "mender-webhooks"
+			c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "MENDER_SERVER_URL=" + server.URL, "MENDER_SERVER_ACCESS_TOKEN=" + box.AdminToken()}
+			c.Stdout = stuck
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() { _ = c.Wait(); close(ended) }()
+			t.Cleanup(func() { _ = c.Process.Kill() }) // if the test failed
+			for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+				if n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ); err != nil || n > 60_000 { // of 65,536
+					break
+				} else if time.Now().After(deadline) {
+					t.Fatalf("%d bytes were written", n)
+				}
+			}
+			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+				if code := c.ProcessState.ExitCode(); code != want {
+					t.Errorf("exit code %d, want %d", code, want)
+				}
+			case <-time.After(patience):
+				t.Fatal("it does not end")
+			}
+		})
 	}
 }
 
