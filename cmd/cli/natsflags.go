@@ -12,14 +12,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// The variables that say as whom to connect to NATS; the nats command line's
-// own. A password has no flag: other users of the machine would see it.
+// The variables with user and password for NATS, as for the nats command line. There
+// is no flag for a password, because other users could see it.
 const (
 	envNATSUser     = "NATS_USER"
 	envNATSPassword = "NATS_PASSWORD"
 )
 
-// NatsFlags say on which JetStream cluster the store is, and how to get there.
+// NatsFlags are the flags that select and authenticate with a JetStream cluster.
 type NatsFlags struct {
 	urls    []string
 	context string
@@ -34,16 +34,16 @@ type NatsFlags struct {
 // Register adds the flags to f.
 func (n *NatsFlags) Register(f *pflag.FlagSet, usage string) {
 	f.StringSliceVar(&n.urls, "nats", nil, usage)
-	f.StringVar(&n.context, "nats-context", "", "with or in place of --nats: a context of the nats command line, by `NAME`")
-	f.StringVar(&n.creds, "nats-creds", "", "with --nats: a `FILE` with credentials (JWT and seed)")
-	f.StringVar(&n.nkey, "nats-nkey", "", "with --nats: a `FILE` with an NKey's seed; user and password come from "+envNATSUser+" and "+envNATSPassword)
-	f.StringVar(&n.ca, "nats-ca", "", "with --nats: trust the authority in this `FILE`")
-	f.StringVar(&n.cert, "nats-cert", "", "with --nats: a client's certificate, in a `FILE`")
-	f.StringVar(&n.key, "nats-key", "", "with --nats: the certificate's key, in a `FILE`")
-	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: the `PREFIX` with which subjects and streams begin, so that several share a cluster (default \""+relay.DefaultPrefix+"\")")
+	f.StringVar(&n.context, "nats-context", "", "with or instead of --nats: `NAME` of a context of the nats command line")
+	f.StringVar(&n.creds, "nats-creds", "", "with --nats: credentials `FILE` (JWT and seed)")
+	f.StringVar(&n.nkey, "nats-nkey", "", "with --nats: `FILE` with the seed of an NKey; for user and password, set "+envNATSUser+" and "+envNATSPassword)
+	f.StringVar(&n.ca, "nats-ca", "", "with --nats: `FILE` with the certificate authority")
+	f.StringVar(&n.cert, "nats-cert", "", "with --nats: `FILE` with the client certificate")
+	f.StringVar(&n.key, "nats-key", "", "with --nats: `FILE` with the key of the certificate")
+	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: `PREFIX` of subjects and streams, to share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 
-// NatsNeeds adds to needs what the flags of a cluster require.
+// NatsNeeds adds the flags that the flags of a cluster require to needs.
 func NatsNeeds(needs map[string][]string) map[string][]string {
 	for _, name := range []string{"nats-creds", "nats-nkey", "nats-ca", "nats-cert", "nats-key", "subject-prefix"} {
 		needs[name] = []string{"nats", "nats-context"}
@@ -51,21 +51,22 @@ func NatsNeeds(needs map[string][]string) map[string][]string {
 	return needs
 }
 
-// Given reports whether a cluster is meant.
+// Given reports whether the flags select a cluster.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
 
-// Check reports what is wrong with the flags, before anything is sent.
+// Check returns a usage error if the flags are invalid.
 func (n *NatsFlags) Check() error {
 	for _, text := range n.urls {
 		if u, err := url.Parse(text); (err == nil && u.User != nil) || (err != nil && strings.Contains(text, "@")) {
-			return Hinted(Usagef("--nats: a URL with a user or a password can be seen by other users of this machine"),
-				"set %s and %s, or give --nats-creds FILE", envNATSUser, envNATSPassword)
+			return Hinted(Usagef("refusing a user or password in --nats: other users can see it in the process list"),
+				"set %s and %s, or pass --nats-creds FILE", envNATSUser, envNATSPassword)
 		}
 	}
 	return nil
 }
 
-// Dial returns how to connect. The variables count where no flag says as whom.
+// Dial returns the options for a connection. It uses the variables for user and
+// password unless a flag has credentials.
 func (n *NatsFlags) Dial(a *App) (relay.DialOptions, error) {
 	o := relay.DialOptions{
 		URLs: n.urls, Context: n.context, CredsFile: n.creds, NKeyFile: n.nkey,
@@ -86,24 +87,23 @@ func (n *NatsFlags) Dial(a *App) (relay.DialOptions, error) {
 	user, named := a.Env(envNATSUser)
 	password, known := a.Env(envNATSPassword)
 	if named != known || (named && (user == "" || password == "")) {
-		return o, Usagef("%s and %s go together, and can't be empty", envNATSUser, envNATSPassword)
+		return o, Usagef("invalid %[1]s and %[2]s: set both, or neither", envNATSUser, envNATSPassword)
 	}
 	o.User, o.Password = user, password
 	return o, nil
 }
 
-// attachLimit is how long a cluster is waited for by who only looks after its
-// events.
+// attachLimit is how long admin commands wait for the cluster.
 const attachLimit = 5 * time.Second
 
-// attach opens the queue on the cluster for looking after it.
+// attach opens the queue on the cluster for admin commands.
 func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 	o, err := n.Dial(a)
 	if err != nil {
 		return nil, err
 	}
 	o.Attach = true
-	o.AckTimeout = attachLimit // nobody waits as Mender does
+	o.AckTimeout = attachLimit // Mender is not waiting for an answer
 	ctx, cancel := context.WithTimeout(ctx, attachLimit)
 	defer cancel()
 	c, err := relay.Dial(ctx, o)
@@ -113,19 +113,19 @@ func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 	return &openQueue{Queue: c.Queue, Close: c.Close}, nil
 }
 
-// NatsError gives an error of relay.Dial its exit code and next step.
+// NatsError adds the kind and the hint to an error of relay.Dial.
 func NatsError(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrNoStream):
-		return Hinted(Failf(ExitNotFound, "--nats: %w", err), "`mender-webhooks listen --nats` makes it; is --subject-prefix the listener's?")
+		return Hinted(Failf(ExitNotFound, "--nats: %w", err), "`mender-webhooks listen --nats` creates it; check that --subject-prefix is the listener's")
 	case errors.Is(err, relay.ErrRefused):
-		return Hinted(Failf(ExitAccess, "--nats: %w", err), "--nats-creds, --nats-nkey, --nats-cert, or %s and %s say who you are, --nats-ca whom to trust", envNATSUser, envNATSPassword)
+		return Hinted(Failf(ExitAccess, "--nats: %w", err), "pass credentials with --nats-creds, --nats-nkey, --nats-cert, or %s and %s; pass the certificate authority with --nats-ca", envNATSUser, envNATSPassword)
 	case errors.Is(err, relay.ErrMisfit):
-		return Hinted(Failf(ExitConflict, "--nats: %w", err), "change the stream with `nats stream edit`, or choose another --subject-prefix")
+		return Hinted(Failf(ExitConflict, "--nats: %w", err), "change the stream with `nats stream edit`, or use another --subject-prefix")
 	case errors.Is(err, relay.ErrNoRoom):
-		return Hinted(Failf(ExitServer, "--nats: %w", err), "give a smaller --max-bytes or fewer --replicas, or the servers more `max_file_store`; a stream that was just deleted may take a moment")
+		return Hinted(Failf(ExitServer, "--nats: %w", err), "reduce --max-bytes or --replicas, or increase `max_file_store` of the servers; the space of a stream that was just deleted may take a moment to become free")
 	case errors.Is(err, relay.ErrUnavailable):
-		return Hinted(Failf(ExitServer, "--nats: %w", err), "is it the right address, is JetStream on, and do most of its servers run?")
+		return Hinted(Failf(ExitServer, "--nats: %w", err), "check the address, that JetStream is enabled, and that a majority of the servers runs")
 	}
 	return Usagef("--nats: %w", err)
 }

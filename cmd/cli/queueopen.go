@@ -8,20 +8,20 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// QueueOptions say which queue is meant.
+// QueueOptions are the flags that select a queue.
 type QueueOptions struct {
 	Store string
 	Nats  NatsFlags
 	Utc   bool
 }
 
-// openQueue is a queue with what has to be closed afterwards.
+// openQueue is a queue with the function that closes it.
 type openQueue struct {
 	*relay.Queue
 	Close func() error
 }
 
-// Attach opens the queue for looking after it.
+// Attach opens the queue for admin commands.
 func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	if err := o.Nats.Check(); err != nil {
 		return nil, err
@@ -30,11 +30,11 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	case o.Store == "" && o.Nats.Given():
 		return o.Nats.attach(ctx, a)
 	case o.Store == "":
-		return nil, Hinted(Usagef("which store? --store is missing"), "give the folder that `mender-webhooks listen --store DIR` uses, or with --nats its cluster")
+		return nil, Hinted(Usagef("--store or --nats required"), "pass the folder of `mender-webhooks listen --store DIR`, or its cluster with --nats")
 	}
 	store, err := relay.Attach(ctx, o.Store, func(format string, args ...any) { a.Warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {
-		return nil, Hinted(Failf(ExitNotFound, "--store: %w", err), "is it the folder that `mender-webhooks listen --store` was given?")
+		return nil, Hinted(Failf(ExitNotFound, "--store: %w", err), "check that it is the folder of `mender-webhooks listen --store`")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", o.Store, err)
@@ -42,10 +42,10 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	return &openQueue{Queue: store.Queue, Close: store.Close}, nil
 }
 
-// QueueError adds an exit code and a next step to an error of the queue.
+// QueueError adds the kind and the hint to an error of the queue.
 func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
-		return Hinted(Failf(ExitNotFound, "%q: %w", id, relay.ErrNotFound), "`mender-webhooks queue list` shows the ids, which have to be whole")
+		return Hinted(Failf(ExitNotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, and pass a complete one")
 	}
 	return err
 }

@@ -21,12 +21,11 @@ func NewQueueCmd(a *cli.App) *cobra.Command {
 		Use:         "queue",
 		Annotations: cli.PrintsObject(),
 		Short:       "Manage stored events and dead letters",
-		Long: `Show what the store of listen holds: how many events wait for the application,
-are in flight, were given up (dead letters), which one waits longest, and which
-one holds up the others and why.
+		Long: `Show the number of waiting events, attempts in flight and dead letters, the event
+that has waited longest, and the event that blocks the others with the reason.
 
-It works while listen runs on the folder, and when it does not; with --nats it
-shows the stream that listeners share on a cluster.`,
+The queue is the folder of listen --store, whether listen runs or not, or with --nats
+the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
   mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
@@ -37,14 +36,14 @@ shows the stream that listeners share on a cluster.`,
 		},
 	}
 	f := cmd.PersistentFlags()
-	f.StringVar(&o.Store, "store", "", "the `DIR` that listen was given")
-	o.Nats.Register(f, "in place of --store: the cluster that listen was given, its servers' `URLS`")
-	f.BoolVar(&o.Utc, "utc", false, "times in UTC (tables show local time)")
+	f.StringVar(&o.Store, "store", "", "`DIR` of listen --store")
+	o.Nats.Register(f, "instead of --store: the cluster of listen --nats, comma-separated `URLS` of its servers")
+	f.BoolVar(&o.Utc, "utc", false, "show times in UTC (default: local time)")
 	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o))
 	return cmd
 }
 
-// queueRules are those of all commands that look into a queue.
+// queueRules returns the rules for the flags of all queue commands.
 func queueRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{"store": {"nats", "nats-context"}},
@@ -70,7 +69,7 @@ func runQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions) (err error) 
 }
 
 func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
-	inFlight := "not known: no listener forwards"
+	inFlight := "unknown: no listener is forwarding"
 	if s.Forwarding {
 		inFlight = fmt.Sprint(s.InFlight)
 	}
@@ -82,8 +81,8 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 	rows := [][2]string{
 		{"Waiting", fmt.Sprint(s.Waiting)},
 		{"In flight", inFlight},
-		{"Dead", fmt.Sprint(s.Dead)},
-		{"Kept", fmt.Sprintf("%d delivered, against repeats", s.Kept)},
+		{"Dead letters", fmt.Sprint(s.Dead)},
+		{"Delivered", fmt.Sprintf("%d, retained for deduplication", s.Kept)},
 		{"Space", fmt.Sprintf("%s of %s", used.String(), size.String())},
 		{"Forwarding to", s.URL},
 	}
@@ -97,7 +96,7 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 	return rows
 }
 
-// queueEntry is an event in the queue as -o json shows it.
+// queueEntry is the object that queue prints for an event with -o json.
 type queueEntry struct {
 	ID       string          `json:"id"`
 	Type     string          `json:"type"`
@@ -129,7 +128,7 @@ func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List stored events in one state, oldest first",
-		Long:        "List the events that wait for the application, were given up (dead), or were\ndelivered and are kept against repeats. Oldest first.",
+		Long:        "List the events that wait for the application, the dead letters, or the delivered\nevents that are retained for deduplication.",
 		Example:     "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
 		Args:        cli.Args(0, 0, "no arguments"),
 		PreRunE:     queueRules().Check,
@@ -138,7 +137,7 @@ func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		},
 	}
 	states := []string{string(relay.Waiting), string(relay.Dead), string(relay.Delivered)}
-	cmd.Flags().StringVar(&state, "state", state, "the `STATE`: waiting, dead or delivered")
+	cmd.Flags().StringVar(&state, "state", state, "`STATE` of the events: waiting, dead or delivered")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -149,7 +148,7 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 		return err
 	}
 	if state != relay.Waiting && state != relay.Dead && state != relay.Delivered {
-		return cli.Usagef("--state %q: it is waiting, dead or delivered", state)
+		return cli.Usagef("invalid --state %q: must be waiting, dead or delivered", state)
 	}
 	store, err := o.Attach(ctx, a)
 	if err != nil {
@@ -171,7 +170,7 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 		}
 	}
 	if n == 0 {
-		a.Say("no events are %s", state)
+		a.Say("no events in state %s", state)
 	}
 	return stream.Close()
 }
@@ -181,7 +180,7 @@ func newQueueShowCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Use:         "show ID",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show a stored event in full",
-		Long:        "Show one event that the store keeps, whatever its state, with its payload.",
+		Long:        "Show a stored event in any state, with its payload.",
 		Example:     "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
 		Args:        cli.Args(1, 1, "an event's id"),
 		PreRunE:     queueRules().Check,

@@ -15,7 +15,7 @@ func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "retry ID...",
 		Short:   "Retry dead letters",
-		Long:    "Put dead letters back, at the end of the queue: they are handed on again.",
+		Long:    "Move dead letters to the end of the queue, so that they are forwarded again. For an\nevent that blocks the queue, make the next attempt immediately.",
 		Example: "  mender-webhooks queue retry --all --store /var/lib/mender-webhooks",
 		Args:    cli.Args(0, -1, "events' ids"),
 		PreRunE: func(cmd *cobra.Command, args []string) error {
@@ -25,12 +25,12 @@ func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !all {
-				return cli.Hinted(cli.Usagef("retry needs the id of a dead letter"), "--all puts all of them back")
+				return cli.Hinted(cli.Usagef("id of a dead letter required"), "pass --all to retry all of them")
 			}
-			return changeQueue(cmd.Context(), a, o, args, all, (*relay.Queue).Retry, "put back")
+			return changeQueue(cmd.Context(), a, o, args, all, (*relay.Queue).Retry, "queued again")
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "all dead letters")
+	cmd.Flags().BoolVar(&all, "all", false, "retry all dead letters")
 	return cmd
 }
 
@@ -39,27 +39,27 @@ func newQueueDropCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop ID...",
 		Short: "Delete stored events",
-		Long: `Remove dead letters, or events that wait, for good: the application never gets
-them. One whose delivery is under way may still arrive. It asks on a terminal,
-and needs --yes elsewhere.`,
+		Long: `Delete dead letters or waiting events permanently, so that the application never gets
+them. An attempt in flight may still succeed. The command asks for confirmation on a
+terminal, and otherwise requires --yes.`,
 		Example: "  mender-webhooks queue drop 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --yes",
 		Args:    cli.Args(1, -1, "events' ids"),
 		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {
-				if err := a.Confirm(cmd.Context(), "Drop "+cli.Plural(len(args), "event")+" for good?"); err != nil {
+				if err := a.Confirm(cmd.Context(), "Delete "+cli.Plural(len(args), "event")+" permanently?"); err != nil {
 					return err
 				}
 			}
-			return changeQueue(cmd.Context(), a, o, args, false, (*relay.Queue).Drop, "dropped")
+			return changeQueue(cmd.Context(), a, o, args, false, (*relay.Queue).Drop, "deleted")
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "skip the confirmation prompt")
 	return cmd
 }
 
-// changeQueue changes each event by itself, so that one that is gone does not
-// keep the others from it.
+// changeQueue changes the events one by one, so that a missing one does not affect the
+// others.
 func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []string, all bool,
 	change func(*relay.Queue, context.Context, ...string) error, done string,
 ) (err error) {
@@ -81,7 +81,7 @@ func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []str
 	for _, id := range ids {
 		if err := change(store.Queue, ctx, id); err != nil {
 			if failed != nil {
-				a.Warn("%v", failed) // the last one is the error that it ends with
+				a.Warn("%v", failed) // the last error is returned
 			}
 			failed = cli.QueueError(err, id)
 			continue
