@@ -102,8 +102,8 @@ func (a *App) keptOfWebhook(ctx context.Context, here []secret.Info) (secret.Inf
 // that checks signatures must not become one that accepts everything.
 var errForgotten = errors.New("there is no secret any more")
 
-// liveKept returns the secrets stored for the server, and reads them again when
-// the store changes.
+// liveKept returns a function for the secrets stored for the server, which reads
+// them again when the store changes.
 func (a *App) liveKept() (func() []webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {

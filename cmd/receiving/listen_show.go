@@ -10,9 +10,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// recordTable is the columns of listen's table, and what has to be done to a
-// row so that it fits them. On a narrow terminal that is the time without the
-// day, since rows are shown as they come, and events without "device-".
+// recordTable returns the columns of listen's table, and a function that makes a
+// row fit them. On a narrow terminal, times have no date, since rows are shown
+// as they come, and event types no "device-".
 func recordTable(width int, utc bool) (columns []output.Column, fit func(row []string)) {
 	columns = recordColumns(utc)
 	if width == 0 || width >= cli.WideEnough {
@@ -49,8 +49,8 @@ func verdictColor(cell string) output.Color {
 	return output.Red
 }
 
-// recordRow says which secret matched where there are several: that tells when
-// a change of secrets is over.
+// recordRow returns a row of listen's table. If there are several secrets, it
+// shows which one matched: that tells when a rotation is complete.
 func recordRow(r receiver.Record, utc, several bool) []string {
 	event := webhook.Event{Type: webhook.EventType(r.Type), Data: r.Data}
 	device := event.DeviceID()

@@ -58,7 +58,7 @@ func (c *clustered) open(ctx context.Context) (*stored, error) {
 		return nil, &StoreError{Err: err}
 	}
 	if s := queue.Stats(); s.Waiting > 0 || s.Dead > 0 {
-		c.l.o.Info("on the cluster: %d waiting, %d dead", s.Waiting, s.Dead)
+		c.l.o.Info("on the cluster: %d waiting, %d dead letters", s.Waiting, s.Dead)
 	}
 	return &stored{l: c.l, queue: queue.Queue, release: queue.Close}, nil
 }
@@ -95,7 +95,7 @@ func (c *clustered) start(ctx context.Context) error {
 		c.opened = nil
 		c.missed(err)
 	}
-	c.l.o.Warn("%v; events are refused with 503 until the cluster is there", *c.reason.Load())
+	c.l.o.Warn("%v; events are refused with 503 until the cluster is available", *c.reason.Load())
 	ctx, c.stop = context.WithCancel(ctx)
 	c.waiting.Go(func() {
 		if err := c.await(ctx); err != nil && ctx.Err() == nil {
@@ -113,12 +113,12 @@ func (c *clustered) await(ctx context.Context) error {
 		}
 		switch {
 		case err == nil:
-			c.l.o.Info("the cluster is there: events are taken in")
+			c.l.o.Info("the cluster is available: events are accepted")
 			return nil
 		case ctx.Err() != nil || !errors.Is(err, relay.ErrUnavailable):
 			return err
 		}
-		c.missed(err) // it is gone again
+		c.missed(err) // it went away again
 	}
 }
 

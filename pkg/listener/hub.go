@@ -34,13 +34,12 @@ type Hub struct {
 	closed  bool
 }
 
-// Watched reports whether anyone taps or subscribes. It is cheap: ask it
-// before you make an event.
-func (h *Hub) Watched() bool { return h.watched.Load() }
+// isWatched reports whether anyone taps or subscribes, without taking a lock.
+func (h *Hub) isWatched() bool { return h.watched.Load() }
 
-// Publish tells everyone of an event. Subscribers get it without credentials
-// in its headers.
-func (h *Hub) Publish(e Event) {
+// publish passes an event to everyone. Subscribers get it without credentials in
+// its headers.
+func (h *Hub) publish(e Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, tap := range h.taps {
@@ -57,8 +56,8 @@ func (h *Hub) Publish(e Event) {
 }
 
 // Tap calls f for each event, in order, from the goroutine that publishes it.
-// It is for counting, which must not miss an event: f has to return at once,
-// and must not use the hub.
+// It is for counters, which must not miss an event. f must return at once and
+// must not use the hub.
 func (h *Hub) Tap(f func(Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,8 +65,8 @@ func (h *Hub) Tap(f func(Event)) {
 	h.watched.Store(true)
 }
 
-// Dropped returns how many events subscribers missed, all together.
-func (h *Hub) Dropped() uint64 {
+// totalDropped returns how many events subscribers missed, all together.
+func (h *Hub) totalDropped() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := h.dropped
@@ -102,9 +101,9 @@ func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	return s
 }
 
-// Close ends all subscriptions: they get the events in their buffers, and
+// close ends all subscriptions: they get the events in their buffers, and
 // nothing more.
-func (h *Hub) Close() {
+func (h *Hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true

@@ -46,7 +46,7 @@ func TestASlowSubscriberDelaysNoOne(t *testing.T) {
 		read <- n
 	}()
 	for n := range published {
-		h.Publish(received(fmt.Sprint(n), 0))
+		h.publish(received(fmt.Sprint(n), 0))
 	}
 	if n := <-read; n != maxBuffered {
 		t.Errorf("the quick one read %d", n)
@@ -66,7 +66,7 @@ func TestBuffersAndHistoryAreBoundedInBytes(t *testing.T) {
 	var h Hub
 	s := h.Subscribe(SubscribeOptions{History: true})
 	for n := range 40 {
-		h.Publish(received(fmt.Sprint(n), 1<<20))
+		h.publish(received(fmt.Sprint(n), 1<<20))
 	}
 	if d := s.Dropped(); d < 8 || d > 10 {
 		t.Errorf("%d of 40 dropped", d)
@@ -81,13 +81,13 @@ func TestBuffersAndHistoryAreBoundedInBytes(t *testing.T) {
 func TestHistoryLastsWhileSomeoneNeedsIt(t *testing.T) {
 	var h Hub
 	plain := h.Subscribe(SubscribeOptions{})
-	h.Publish(received("before", 0))
+	h.publish(received("before", 0))
 	keeper := h.Subscribe(SubscribeOptions{History: true})
 	for n := range maxHistory + 1 {
-		h.Publish(received(fmt.Sprint(n), 0))
+		h.publish(received(fmt.Sprint(n), 0))
 	}
 	late := h.Subscribe(SubscribeOptions{History: true})
-	h.Publish(received("live", 0))
+	h.publish(received("live", 0))
 	got := ids(late)
 	if len(got) != maxHistory+1 || got[0] != "1" || got[maxHistory] != "live" {
 		t.Errorf("%d events from %s to %s", len(got), got[0], got[len(got)-1])
@@ -97,7 +97,7 @@ func TestHistoryLastsWhileSomeoneNeedsIt(t *testing.T) {
 		t.Errorf("%d events are retained for no one", len(again))
 	}
 	plain.Close()
-	if h.Watched() != false {
+	if h.isWatched() != false {
 		t.Error("watched by no one")
 	}
 }
@@ -111,8 +111,8 @@ func TestSubscribersSeeNoCredentials(t *testing.T) {
 		"X-Men-Signature": {"00ff"}, "Content-Type": {"application/json"},
 	}
 	r.Answer.Header = http.Header{"Set-Cookie": {"a=c2VjcmV0"}}
-	h.Publish(r)
-	h.Close()
+	h.publish(r)
+	h.close()
 	for e := range s.Events(t.Context()) {
 		got := e.(Received)
 		if text := fmt.Sprint(got.Header, got.Answer.Header); strings.Contains(text, "c2VjcmV0") || !strings.Contains(text, "Basic ***") {

@@ -43,15 +43,16 @@ type Options struct {
 	// receiver.ForwardTimeout.
 	DirectTimeout time.Duration
 	// Recover, if set, is called with the open queue before the first event is
-	// received. It works in the background until done is closed or ctx ends.
+	// received. It may go on in the background until it closes done, or ctx is
+	// done.
 	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
 	// Info and Warn log messages. They must not block.
 	Info, Warn func(format string, args ...any)
 }
 
-// SecretWatch is how often a Listener looks for changed secrets while no
+// secretWatch is how often a Listener looks for changed secrets while no
 // request comes.
-const SecretWatch = 100 * time.Millisecond
+const secretWatch = 100 * time.Millisecond
 
 // closeTime is how long closing the store may take after the grace period.
 const closeTime = time.Second
@@ -88,8 +89,8 @@ func Open(ctx context.Context, o Options) (*Listener, error) {
 	}
 	o.Receiver.Accept = l.sink.accept
 	o.Receiver.Observe = func(x receiver.Exchange) {
-		if l.hub.Watched() {
-			l.hub.Publish(Received{x})
+		if l.hub.isWatched() {
+			l.hub.publish(Received{x})
 		}
 	}
 	if l.rc, err = receiver.New(o.Receiver); err != nil {
@@ -147,13 +148,12 @@ func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error 
 	if failure := l.failure.Load(); failure != nil {
 		err = errors.Join(err, *failure)
 	}
-	return errors.Join(err, l.Close(closing))
+	return errors.Join(err, l.close(closing))
 }
 
-// Close closes a Listener that does not serve. Attempts in progress may go on
-// until ctx is done.
-func (l *Listener) Close(ctx context.Context) error {
-	defer l.hub.Close()
+// close closes the store. Attempts in progress may go on until ctx is done.
+func (l *Listener) close(ctx context.Context) error {
+	defer l.hub.close()
 	closed := make(chan error, 1)
 	go func() { closed <- l.sink.close(ctx) }()
 	select {
@@ -175,13 +175,14 @@ func (l *Listener) fail(err error) {
 	l.stop()
 }
 
-// watchSecrets looks for changed secrets until ctx is done. The first of many
-// requests at once would be too late: those beside it would not wait for it.
+// watchSecrets looks for changed secrets until ctx is done. If only requests did
+// that, several that arrive at once with a new secret would be checked against
+// the old one.
 func (l *Listener) watchSecrets(ctx context.Context) {
 	if l.o.Receiver.Secrets == nil {
 		return
 	}
-	ticks := time.NewTicker(SecretWatch)
+	ticks := time.NewTicker(secretWatch)
 	defer ticks.Stop()
 	for {
 		select {

@@ -118,7 +118,7 @@ func (m *metrics) write(p *page) {
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
 	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
-	p.value("lines_dropped_total", counter, "Events that the display was too slow to show.", float64(l.hub.Dropped()))
+	p.value("lines_dropped_total", counter, "Events that the display was too slow to show.", float64(l.hub.totalDropped()))
 	if s, ok := l.sink.stats(); ok {
 		writeQueue(p, s)
 	}

@@ -41,9 +41,9 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	if d := sender.Send(ctx, "http://"+ports.Events[0].Addr().String(), []byte(body), webhook.Secret{}); d.Err != nil {
 		t.Fatal(d.Err)
 	}
-	l.Hub().Publish(Attempted{Duration: 3 * time.Millisecond})
-	l.Hub().Publish(Attempted{Duration: time.Minute, Err: errors.New("no")})
-	l.Hub().Publish(DeadLettered{})
+	l.Hub().publish(Attempted{Duration: 3 * time.Millisecond})
+	l.Hub().publish(Attempted{Duration: time.Minute, Err: errors.New("no")})
+	l.Hub().publish(DeadLettered{})
 	text := get(t, "http://"+ports.Monitor.Addr().String()+"/metrics")
 	cancel()
 	if err := <-served; err != nil {

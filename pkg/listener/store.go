@@ -30,7 +30,7 @@ func (l *Listener) openStore(ctx context.Context) (sink, error) {
 	}
 	r := store.Recovery()
 	if r.Waiting > 0 || r.Dead > 0 {
-		l.o.Info("in the store: %d waiting, %d dead", r.Waiting, r.Dead)
+		l.o.Info("in the store: %d waiting, %d dead letters", r.Waiting, r.Dead)
 	}
 	return &stored{l: l, queue: store.Queue, release: store.Close}, nil
 }
@@ -72,10 +72,10 @@ func (s *stored) start(ctx context.Context) error {
 // observe publishes a step of the forwarder.
 func (s *stored) observe(step relay.Step) {
 	if step.Kind == relay.StepDead {
-		s.l.hub.Publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Reason: step.Err})
+		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Reason: step.Err})
 		return
 	}
-	s.l.hub.Publish(Attempted{
+	s.l.hub.publish(Attempted{
 		At: time.Now(), ID: step.ID, Type: step.Type, Target: s.l.o.Target.String(), Attempt: step.Attempt,
 		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause,
 	})
@@ -101,7 +101,7 @@ func (s *stored) close(ctx context.Context) error {
 	if s.forwarder != nil {
 		err = s.forwarder.Stop(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
-			s.l.o.Warn("an event was still on its way to the application; it is handed on again at the next start")
+			s.l.o.Warn("an event was still being forwarded; it will be forwarded again after the next start")
 			err = nil
 		}
 	}
