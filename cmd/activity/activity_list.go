@@ -7,6 +7,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -32,11 +33,12 @@ func runActivity(ctx context.Context, a *cli.App, o activityOptions) error {
 	stream := p.Stream(table.Columns())
 	progress := a.NewReading(o.utc, whole)
 	shown := 0
-	for e, err := range log.EventsWithProgress(ctx, q, progress.Read) {
-		if err == nil && whole {
-			rows = append(rows, table.Row(&e))
+	e := new(mender.Event) // one for all: the log may be long
+	for event, err := range log.EventsWithProgress(ctx, q, progress.Read) {
+		if *e = event; err == nil && whole {
+			rows = append(rows, table.Row(e))
 		} else if err == nil {
-			err = stream.Write(table.Item(p, &e))
+			err = stream.Write(table.Item(p, e))
 		}
 		if err != nil {
 			progress.Stop()

@@ -1,10 +1,10 @@
 package mender
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,7 +30,7 @@ type Event struct {
 	// if there was no delivery.
 	DeliveryStatuses []DeliveryStatus
 
-	raw string
+	raw json.RawMessage
 }
 
 // DeliveryStatus is the result of the delivery to one integration.
@@ -55,27 +55,23 @@ func (e Event) Failed() bool {
 }
 
 // Raw returns the JSON that the server sent, or nil if the event was not read
-// from JSON.
-func (e Event) Raw() json.RawMessage {
-	if e.raw == "" {
-		return nil
-	}
-	return json.RawMessage(e.raw)
-}
+// from JSON. Do not change it.
+func (e Event) Raw() json.RawMessage { return e.raw }
 
 // UnmarshalJSON reads an event of the log and keeps its JSON.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	if !json.Valid(b) { // json.Unmarshal checked it, but anyone may call this
 		return errors.New("an event is not JSON")
 	}
-	return e.parse(strings.TrimSpace(string(b)))
+	b = bytes.TrimSpace(bytes.Clone(b))
+	return e.parse(b, gjson.ParseBytes(b))
 }
 
 // MarshalJSON returns what the server sent, or, if the event was not read from
 // JSON, its fields.
 func (e Event) MarshalJSON() ([]byte, error) {
-	if e.raw != "" {
-		return []byte(e.raw), nil
+	if e.raw != nil {
+		return e.raw, nil
 	}
 	if e.DeliveryStatuses == nil {
 		return e.Event.MarshalJSON()
@@ -107,7 +103,7 @@ func parsePage(page []byte) (list gjson.Result, err error) {
 }
 
 // decodeEvents reads the events of a page. They share its memory.
-func decodeEvents(list gjson.Result) ([]Event, error) {
+func decodeEvents(page []byte, list gjson.Result) ([]Event, error) {
 	events := make([]Event, 0, len(list.Raw)/256) // an event has about 300 bytes
 	var err error
 	if list.Type == gjson.Null {
@@ -115,29 +111,28 @@ func decodeEvents(list gjson.Result) ([]Event, error) {
 	}
 	list.ForEach(func(_, value gjson.Result) bool {
 		events = append(events, Event{})
-		err = events[len(events)-1].parse(value.Raw)
+		err = events[len(events)-1].parse(page, value)
 		return err == nil
 	})
 	return events, err
 }
 
-// parse reads an event from valid JSON.
-func (e *Event) parse(raw string) error {
-	object := gjson.Parse(raw)
+// parse reads an event from an object in valid JSON, and shares its memory.
+func (e *Event) parse(text []byte, object gjson.Result) error {
 	if !object.IsObject() {
 		return errors.New("an event is not an object")
 	}
-	*e = Event{raw: raw}
+	*e = Event{raw: bytesOf(text, object)}
 	object.ForEach(func(key, value gjson.Result) bool {
-		name := text(key)
-		if e.set(name, value) {
+		name := unquote(key)
+		if e.set(name, text, value) {
 			delete(e.Extra, name) // the last of a name counts
 			return true
 		}
 		if e.Extra == nil {
 			e.Extra = map[string]json.RawMessage{}
 		}
-		e.Extra[name] = json.RawMessage(value.Raw)
+		e.Extra[name] = bytesOf(text, value)
 		return true
 	})
 	if e.ID == "" || e.Type == "" {
@@ -148,13 +143,13 @@ func (e *Event) parse(raw string) error {
 
 // set sets the field of a name, and reports whether the name and the kind of
 // the value are known.
-func (e *Event) set(name string, value gjson.Result) bool {
+func (e *Event) set(name string, text []byte, value gjson.Result) bool {
 	switch name {
 	case "id":
-		e.ID = text(value)
+		e.ID = unquote(value)
 		return value.Type == gjson.String
 	case "type":
-		e.Type = webhook.EventType(text(value))
+		e.Type = webhook.EventType(unquote(value))
 		return value.Type == gjson.String
 	case "time":
 		at, err := time.Parse(time.RFC3339Nano, value.Str)
@@ -163,7 +158,7 @@ func (e *Event) set(name string, value gjson.Result) bool {
 		}
 		return err == nil
 	case "data":
-		e.Data = json.RawMessage(value.Raw)
+		e.Data = bytesOf(text, value)
 		return true
 	case "delivery_statuses":
 		if !value.IsArray() {
@@ -179,9 +174,15 @@ func (e *Event) set(name string, value gjson.Result) bool {
 	return false
 }
 
-// text returns a string value, and "" for any other. Broken UTF-8 is replaced as
+// bytesOf returns the bytes of a value in the text that it was parsed from.
+func bytesOf(text []byte, v gjson.Result) json.RawMessage {
+	end := v.Index + len(v.Raw)
+	return text[v.Index:end:end]
+}
+
+// unquote returns a string value, and "" for any other. Broken UTF-8 is replaced as
 // encoding/json does.
-func text(v gjson.Result) string {
+func unquote(v gjson.Result) string {
 	if utf8.ValidString(v.Str) {
 		return v.Str
 	}
@@ -192,13 +193,13 @@ func deliveryStatus(v gjson.Result) (d DeliveryStatus) {
 	v.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case "integration_id":
-			d.IntegrationID = text(value)
+			d.IntegrationID = unquote(value)
 		case "success":
 			d.Success = value.Type == gjson.True
 		case "status_code":
 			d.StatusCode = int(value.Num)
 		case "error":
-			d.Error = text(value)
+			d.Error = unquote(value)
 		}
 		return true
 	})

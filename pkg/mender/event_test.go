@@ -88,7 +88,7 @@ func decoded(page []byte) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeEvents(list)
+	return decodeEvents(page, list)
 }
 
 func TestEventsThatAreNone(t *testing.T) {

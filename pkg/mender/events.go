@@ -36,7 +36,7 @@ func (c *Client) eventsPage(ctx context.Context, op, integrationID string, n, si
 		return Page[Event]{}, c.badAnswer(k, resp, err)
 	}
 	page := Page[Event]{empty: len(list.Raw) <= len("null"), decode: func() ([]Event, error) {
-		events, err := decodeEvents(list)
+		events, err := decodeEvents(resp.Body(), list)
 		if err != nil {
 			err = c.badAnswer(k, resp, err)
 		}
