@@ -3,12 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"strings"
-	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/doctor"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
@@ -94,40 +91,10 @@ func FirstOf(args []string) string {
 	return args[0]
 }
 
-// WarnAboutReceiver says what Mender's server will probably not like about a
-// URL, as far as it can be known from here. A name that can't be resolved
-// here may well be known there.
+// WarnAboutReceiver warns about what Mender's server will probably not accept
+// about a webhook's URL.
 func (a *App) WarnAboutReceiver(ctx context.Context, text string) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return
+	for _, warning := range doctor.ReceiverWarnings(ctx, text) {
+		a.Warn("%s", warning)
 	}
-	if u.Scheme == "http" {
-		a.Warn("the URL is http: events, and a password in the URL, cross the network in clear")
-	}
-	if u.User != nil {
-		a.Warn("the URL holds a user name or a password: Mender shows it in clear to everyone who may list the integrations")
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-	if err != nil {
-		return
-	}
-	for _, address := range addresses {
-		if address = address.Unmap(); Reserved(address) {
-			what := address.String()
-			if what != u.Hostname() {
-				what = u.Hostname() + " is " + what + " here, which"
-			}
-			a.Warn("%s is an address that Mender refuses, unless a server of your own was told not to: the receiver needs a public one", what)
-			return
-		}
-	}
-}
-
-// Reserved reports whether Mender refuses the address: it wants public
-// unicast ones.
-func Reserved(a netip.Addr) bool {
-	return !a.IsGlobalUnicast() || a.IsPrivate()
 }

@@ -1,0 +1,78 @@
+package access
+
+import (
+	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/doctor"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+func mark(s doctor.Status) string {
+	switch s {
+	case doctor.OK:
+		return "✓"
+	case doctor.Warning:
+		return "!"
+	case doctor.Failed:
+		return "✗"
+	case doctor.Skipped:
+		return "-"
+	case doctor.Unknown:
+	}
+	return "?"
+}
+
+func markColor(m string) output.Color {
+	switch m {
+	case mark(doctor.OK):
+		return output.Green
+	case mark(doctor.Failed):
+		return output.Red
+	}
+	return output.Yellow
+}
+
+// finding is a finding with the exit code of a failure, for -o json.
+type finding struct {
+	doctor.Finding
+	Code int `json:"code,omitempty"`
+}
+
+// beforeFinding is the width of the columns before the finding.
+const beforeFinding = len("x  integration  ")
+
+// findingsView wraps findings on a terminal, so that the columns stay aligned.
+func findingsView(a *cli.App, findings []doctor.Finding) output.View {
+	width := a.OutWidth() - beforeFinding
+	view := output.View{Table: output.TableView{Columns: []output.Column{
+		{Name: "", Color: markColor}, {Name: "CHECK"}, {Name: "FINDING"},
+	}}}
+	values := make([]finding, len(findings))
+	for n, f := range findings {
+		if values[n] = (finding{Finding: f}); f.Status == doctor.Failed {
+			values[n].Code = a.ExitCode(f.Kind)
+		}
+		if f.Status == doctor.Failed || f.Status == doctor.Warning {
+			view.Names = append(view.Names, f.Check)
+		}
+		mark, check := mark(f.Status), f.Check
+		lines := wrapped(f.Finding, width)
+		if f.Next != "" {
+			lines = append(lines, wrapped("→ "+f.Next, width)...)
+		}
+		for _, line := range lines {
+			view.Table.Rows = append(view.Table.Rows, []string{mark, check, line})
+			mark, check = "", ""
+		}
+	}
+	view.Value = values
+	return view
+}
+
+func wrapped(text string, width int) []string {
+	if width <= 0 {
+		return []string{text}
+	}
+	return cli.Filled(strings.Fields(text), width)
+}
