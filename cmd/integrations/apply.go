@@ -19,7 +19,7 @@ import (
 const maxProvisionFile = 1 << 20
 
 type applyOptions struct {
-	files         []string
+	file          string
 	yes           bool
 	dryRun        bool
 	exitCode      bool
@@ -60,7 +60,7 @@ this machine; where there is none, the secret is set anew, unless
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVarP(&o.files, "file", "f", nil, "the `FILE`; - is stdin")
+	f.StringVarP(&o.file, "file", "f", "", "the `FILE` to apply (- reads stdin)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --dry-run: exit with 8 where the server differs from the file")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -73,29 +73,19 @@ this machine; where there is none, the secret is set anew, unless
 	return cmd
 }
 
-func (o applyOptions) check() error {
-	switch {
-	case len(o.files) > 1:
-		return cli.Usagef("-f is given %d times; apply takes one file", len(o.files))
-	case len(o.files) == 0 || o.files[0] == "":
-		return cli.Hinted(cli.Usagef("apply needs -f FILE"), "`mender-webhooks export` writes one for what the server has")
-	}
-	return nil
-}
-
 func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 	p, err := a.Printer()
 	if err != nil {
 		return err
 	}
-	if err := o.check(); err != nil {
-		return err
+	if o.file == "" {
+		return cli.Hinted(cli.Usagef("apply needs -f FILE"), "`mender-webhooks export` writes one for what the server has")
 	}
-	file, err := readProvisionFile(ctx, a, o.files[0])
+	file, err := readProvisionFile(ctx, a, o.file)
 	if err != nil {
 		return err
 	}
-	if !o.dryRun && !o.yes && (o.files[0] == "-" || !a.Interactive()) {
+	if !o.dryRun && !o.yes && (o.file == "-" || !a.Interactive()) {
 		return cli.Hinted(cli.Usagef("apply needs a yes, and there is no terminal to ask on"), "say --yes; --dry-run only shows the plan")
 	}
 	pr, err := newEngine(a, o.noStore, provision.Options{

@@ -65,7 +65,12 @@ func runQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions) (err error) 
 	if err != nil {
 		return err
 	}
-	return p.Print(output.View{Value: status, Fields: cli.Details(queueRows(status, o.Utc, a.Now()))})
+	shown := queueStatus{Status: status}
+	if status.Oldest != nil {
+		oldest := entryOf(*status.Oldest)
+		shown.Oldest = &oldest
+	}
+	return p.Print(output.View{Value: shown, Fields: cli.Details(queueRows(status, o.Utc, a.Now()))})
 }
 
 func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
@@ -94,6 +99,13 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 			[2]string{"Next attempt", output.Time(b.Next, utc)})
 	}
 	return rows
+}
+
+// queueStatus is relay.Status with the oldest event as the other commands show
+// an event.
+type queueStatus struct {
+	relay.Status
+	Oldest *queueEntry `json:"oldest"`
 }
 
 // queueEntry is the object that queue prints for an event with -o json.
