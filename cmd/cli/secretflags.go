@@ -37,8 +37,8 @@ func (s *SecretFlags) Given(ctx context.Context, a *App) (webhook.Secret, error)
 	return found.Secret, err
 }
 
-// One returns the one secret to sign with, or none: that which is given, else
-// that which is kept on this machine.
+// One returns the secret to sign with, or none: the one given, else the one stored
+// on this machine.
 func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 	secret, err := s.Given(ctx, a)
 	if err != nil || !secret.IsZero() {

@@ -122,8 +122,7 @@ func (d *display) item(e listener.Event) output.Item {
 	return output.Item{}
 }
 
-// attemptLine is the JSON line of what happens to an event after it was
-// received.
+// attemptLine is the JSON line of an attempt or a dead letter.
 type attemptLine struct {
 	Kind    string       `json:"kind"`
 	At      time.Time    `json:"at"`
