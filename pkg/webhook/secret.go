@@ -93,7 +93,7 @@ func ParseSecrets(text []byte) ([]Secret, error) {
 		secrets = append(secrets, s)
 	}
 	if len(secrets) == 0 {
-		return nil, fmt.Errorf("no line has a secret: %w", ErrSecretEmpty)
+		return nil, fmt.Errorf("no secret on any line: %w", ErrSecretEmpty)
 	}
 	return secrets, nil
 }
