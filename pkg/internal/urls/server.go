@@ -22,9 +22,9 @@ func Server(text string) (string, error) {
 	case err != nil:
 		return "", err
 	case u.User != nil:
-		return "", errors.New("the URL contains a user name or a password: log in, or give a token")
+		return "", errors.New("the URL contains a user name or a password: log in, or pass a token")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("the URL has a query or a fragment: leave out what follows the path")
+		return "", errors.New("the URL has a query or a fragment: remove everything after the path")
 	}
 	return u.Scheme + "://" + hostPort(u) + strings.TrimRight(u.EscapedPath(), "/"), nil
 }

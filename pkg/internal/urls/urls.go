@@ -17,7 +17,7 @@ import (
 // a request to it. The error quotes nothing that may be a password.
 func Parse(text string) (*url.URL, error) {
 	if strings.ContainsFunc(text, unicode.IsSpace) {
-		return nil, errors.New("the URL contains a blank")
+		return nil, errors.New("the URL contains white space")
 	}
 	u, err := url.Parse(text)
 	if err != nil {
@@ -68,9 +68,9 @@ func checkHost(host string) error {
 	for label := range strings.SplitSeq(name, ".") {
 		switch {
 		case label == "":
-			return fmt.Errorf("invalid host %q: there is nothing between two of its dots", host)
+			return fmt.Errorf("invalid host %q: a part between dots is empty", host)
 		case len(label) > maxLabel:
-			return fmt.Errorf("invalid host %q: a part of it is longer than %d characters", host, maxLabel)
+			return fmt.Errorf("invalid host %q: a part between dots is longer than %d characters", host, maxLabel)
 		case strings.ContainsFunc(label, notInName):
 			return fmt.Errorf("invalid host %q: use letters, digits, hyphens and dots", host)
 		}

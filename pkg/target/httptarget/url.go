@@ -17,7 +17,7 @@ import (
 func ParseURL(text string) (*url.URL, error) {
 	text = strings.TrimRight(text, "\r\n")
 	if text == "" {
-		return nil, errors.New("no address to forward to: give a port, such as 3000, or a URL")
+		return nil, errors.New("empty address: pass a port, such as 3000, or a URL")
 	}
 	whole, isShort := text, !strings.Contains(text, "://")
 	if isShort {
@@ -28,9 +28,9 @@ func ParseURL(text string) (*url.URL, error) {
 	case err != nil:
 		return nil, err
 	case u.Fragment != "":
-		return nil, errors.New("the URL to forward to has a fragment (#), which is never sent: leave it out")
+		return nil, errors.New("the URL has a fragment (#), which is never sent: remove it")
 	case u.Port() == "" && isShort:
-		return nil, fmt.Errorf("%q names no port: write a port, such as %s, or a whole URL, such as %s",
+		return nil, fmt.Errorf("%q has no port: add one, such as %s, or pass a whole URL, such as %s",
 			u.Hostname(), net.JoinHostPort(u.Hostname(), "3000"), "http://"+u.Host)
 	}
 	return u, nil

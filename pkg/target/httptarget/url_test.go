@@ -25,17 +25,17 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                         "no address",
+		"":                         "empty address",
 		"ftp://example.com":        "https:// or http://",
-		"example.com/hook":         "names no port",
+		"example.com/hook":         "has no port",
 		"http://":                  "no host",
 		"70000":                    "between 1 and 65535",
 		":0":                       "between 1 and 65535",
 		"http://u:secret@h:port":   "invalid URL",
 		"http://example.com/#here": "fragment",
-		"http://e..example:1/x":    "dots",
-		"http://localhost:3000/ ":  "blank",
-		"3000 ":                    "blank",
+		"http://e..example:1/x":    "between dots",
+		"http://localhost:3000/ ":  "white space",
+		"3000 ":                    "white space",
 	} {
 		u, err := httptarget.ParseURL(text)
 		if err == nil || u != nil {
