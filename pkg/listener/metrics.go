@@ -2,6 +2,7 @@ package listener
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -13,9 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
+
+// monitorConns is how many connections for monitoring may be open: few, so that
+// they leave descriptors to deliveries.
+const monitorConns = 32
 
 // monitor serves metrics, /healthz and /readyz until the returned function is
 // called. It does nothing if nl is nil.
@@ -42,13 +48,15 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	srv := receiver.NewServer(receiver.ServerOptions{Handler: mux, MaxConns: monitorConns, Warn: l.o.Server.Warn})
+	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = srv.Serve(nl) // until it is closed
+		_ = srv.Serve(ctx, nl) // until it is closed
 	}()
 	return func() {
+		cancel()
 		_ = srv.Close() // nothing that matters is in progress
 		<-served
 	}

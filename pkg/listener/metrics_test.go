@@ -149,3 +149,37 @@ func get(t *testing.T, url string) string {
 	}
 	return "\n" + string(body)
 }
+
+// Idle connections to the monitor must not use up the descriptors that
+// deliveries need.
+func TestMonitorBoundsItsConnections(t *testing.T) {
+	l, err := Open(t.Context(), Options{Info: t.Logf, Warn: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nl := listen(t)
+	stop := l.monitor(nl)
+	defer stop()
+	ended := make(chan struct{}, monitorConns+8)
+	for range cap(ended) {
+		c, err := net.Dial("tcp", nl.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		go func() {
+			_, _ = io.ReadAll(c) // until either side closes it
+			ended <- struct{}{}
+		}()
+	}
+	for range 8 {
+		select {
+		case <-ended:
+		case <-time.After(9 * time.Second): // less than a slow request may take
+			t.Fatal("too many connections stay open")
+		}
+	}
+	if text := get(t, "http://"+nl.Addr().String()+"/healthz"); text != "\nok\n" {
+		t.Error(text)
+	}
+}
