@@ -163,7 +163,7 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.KeptNames(found))
+		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.WebhookNames(found))
 	case arg == "":
 		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is stored for %s", set.Server),
 			"run `mender-webhooks secret list` for those of all servers; select one with --server or --profile")

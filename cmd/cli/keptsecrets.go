@@ -12,9 +12,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// storedSecrets returns the secrets stored for the settings' account, those of
-// a change that is not over included. The server is not asked, so that a
-// receiver starts while Mender is away.
+// storedSecrets returns the secrets stored for the settings' account, with the
+// old ones of a rotation. It does not contact the server, so that a receiver can
+// start while Mender is unreachable.
 func (a *App) storedSecrets(ctx context.Context, set *config.Settings) ([]webhook.Secret, []secret.Info, error) {
 	account, here, err := a.Stored(set)
 	if err != nil {
@@ -31,8 +31,8 @@ func (a *App) storedSecrets(ctx context.Context, set *config.Settings) ([]webhoo
 	return all, here, nil
 }
 
-// sayKept says which secrets were found without being told.
-func (a *App) sayKept(secrets []webhook.Secret, infos []secret.Info) {
+// sayStored reports which stored secrets are used.
+func (a *App) sayStored(secrets []webhook.Secret, infos []secret.Info) {
 	if len(infos) == 0 {
 		return
 	}
@@ -40,7 +40,7 @@ func (a *App) sayKept(secrets []webhook.Secret, infos []secret.Info) {
 	if len(secrets) > 1 {
 		what = "the secrets"
 	}
-	a.Say("using %s kept on this machine for webhook %s on %s (fingerprint %s)", what, KeptNames(infos), infos[0].Server, fingerprints(secrets))
+	a.Say("using %s stored on this machine for webhook %s on %s (fingerprint %s)", what, WebhookNames(infos), infos[0].Server, fingerprints(secrets))
 }
 
 func fingerprints(secrets []webhook.Secret) string {
@@ -51,9 +51,9 @@ func fingerprints(secrets []webhook.Secret) string {
 	return strings.Join(prints, ", ")
 }
 
-// keptToSign returns the one secret to sign with, or none. Where several are
-// kept for the server, the server says which webhook there is.
-func (a *App) keptToSign(ctx context.Context) (webhook.Secret, error) {
+// storedToSign returns the secret to sign with, or none. If several are stored
+// for the account, the server lists which webhook exists.
+func (a *App) storedToSign(ctx context.Context) (webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {
 		return webhook.Secret{}, err
@@ -64,20 +64,20 @@ func (a *App) keptToSign(ctx context.Context) (webhook.Secret, error) {
 	}
 	info := here[0]
 	if len(here) > 1 {
-		if info, err = a.keptOfWebhook(ctx, here); err != nil {
+		if info, err = a.storedOfWebhook(ctx, here); err != nil {
 			return webhook.Secret{}, err
 		}
 	}
 	s, err := account.Stored(ctx, info.Name)
 	if err == nil && !s.IsZero() {
-		a.sayKept([]webhook.Secret{s}, []secret.Info{info})
+		a.sayStored([]webhook.Secret{s}, []secret.Info{info})
 	}
 	return s, err
 }
 
-// keptOfWebhook asks the server which of the webhooks is there.
-func (a *App) keptOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
-	hint := "give --secret-file FILE; or forget those that are out of date with `mender-webhooks secret forget`: " + KeptNames(here)
+// storedOfWebhook asks the server which of the webhooks exists.
+func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
+	hint := "pass --secret-file FILE, or forget outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
 	set, err := a.Settings()
 	if err != nil {
 		return secret.Info{}, err
@@ -95,16 +95,16 @@ func (a *App) keptOfWebhook(ctx context.Context, here []secret.Info) (secret.Inf
 			return here[n], nil
 		}
 	}
-	return secret.Info{}, Hinted(Usagef("secrets of %d webhooks are kept here for %s, and none of these is there any more", len(here), here[0].Server), "%s", hint)
+	return secret.Info{}, Hinted(Usagef("secrets of %d webhooks are stored for %s, but none of the webhooks exists any more", len(here), here[0].Server), "%s", hint)
 }
 
-// errForgotten says that all secrets were removed from the store: a receiver
-// that checks signatures must not become one that accepts everything.
-var errForgotten = errors.New("there is no secret any more")
+// errForgotten reports that the store has no secrets any more: a receiver that
+// checks signatures must not start to accept everything.
+var errForgotten = errors.New("no secret is stored any more")
 
-// liveKept returns a function for the secrets stored for the server, which reads
-// them again when the store changes.
-func (a *App) liveKept() (func() []webhook.Secret, error) {
+// watchStored returns a function that returns the stored secrets, and reads them
+// again when the store changes.
+func (a *App) watchStored() (func() []webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (a *App) liveKept() (func() []webhook.Secret, error) {
 		secrets, infos, err := a.storedSecrets(context.Background(), set)
 		switch {
 		case err == nil && !said:
-			a.sayKept(secrets, infos)
+			a.sayStored(secrets, infos)
 			known, said = secrets, true
 		case err == nil && len(secrets) == 0 && len(known) > 0:
 			err = errForgotten
@@ -135,8 +135,8 @@ func (a *App) liveKept() (func() []webhook.Secret, error) {
 	})
 }
 
-// KeptNames lists the ids of webhooks, comma-separated.
-func KeptNames(infos []secret.Info) string {
+// WebhookNames returns the ids of the webhooks, comma-separated.
+func WebhookNames(infos []secret.Info) string {
 	names := make([]string, len(infos))
 	for n, i := range infos {
 		names[n] = i.Name

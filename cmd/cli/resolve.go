@@ -9,9 +9,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// FindIntegration finds what a user means by an id, an unambiguous prefix of
-// one, or a URL. No argument means the organization's only webhook, never an
-// integration of another provider.
+// FindIntegration returns the integration with an id, a unique prefix of one, or
+// a URL. For "" it is the organization's only webhook, never an integration of
+// another provider.
 func (a *App) FindIntegration(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
 	all, err := a.Integrations(ctx, client)
 	if err != nil {
@@ -28,7 +28,7 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 	}
 	if arg == "" && len(all) == 1 && all[0].Provider != mender.ProviderWebhook {
 		return mender.Integration{}, Hinted(Failf(ExitNotFound, "there is no webhook: the organization's integration is of provider %s", all[0].Provider),
-			"a webhook can take its place only after `mender-webhooks delete %s`", all[0].ID)
+			"run `mender-webhooks delete %s` to make room for a webhook", all[0].ID)
 	}
 	i, err := PickIntegration(all, arg)
 	if err == nil && i.Provider != mender.ProviderWebhook {
@@ -37,7 +37,7 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 	return i, err
 }
 
-// PickIntegration is findIntegration in a list.
+// PickIntegration is FindIntegration in a list.
 func PickIntegration(all []mender.Integration, arg string) (mender.Integration, error) {
 	var found []mender.Integration
 	for _, i := range all {
@@ -53,9 +53,9 @@ func PickIntegration(all []mender.Integration, arg string) (mender.Integration, 
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1 && arg == "":
-		return mender.Integration{}, Hinted(Usagef("there are %d webhooks; say which one", len(found)), "`mender-webhooks list` shows their ids")
+		return mender.Integration{}, Hinted(Usagef("there are %d webhooks: an id is required", len(found)), "run `mender-webhooks list` to see the ids")
 	case len(found) > 1:
-		return mender.Integration{}, Hinted(Usagef("%q is the beginning of %d ids", arg, len(found)), "give more of it: %s", idsOf(found))
+		return mender.Integration{}, Hinted(Usagef("%q is a prefix of %d ids", arg, len(found)), "pass a longer prefix of %s", idsOf(found))
 	}
 	return mender.Integration{}, notFound(arg, all)
 }
@@ -67,12 +67,12 @@ func notFound(arg string, all []mender.Integration) error {
 	}
 	switch {
 	case len(all) == 0:
-		return Hinted(Failf(ExitNotFound, "%s: the organization has no integrations", what), "`mender-webhooks create` sets up a webhook")
+		return Hinted(Failf(ExitNotFound, "%s: the organization has no integrations", what), "run `mender-webhooks create` to create a webhook")
 	case arg == "":
 		return Hinted(Failf(ExitNotFound, "%s: the organization's integration is of provider %s", what, all[0].Provider),
-			"give its id to mean it all the same: %s", all[0].ID)
+			"pass its id to use it anyway: %s", all[0].ID)
 	}
-	return Hinted(Failf(ExitNotFound, "%s", what), "`mender-webhooks list` shows what is there")
+	return Hinted(Failf(ExitNotFound, "%s", what), "run `mender-webhooks list` to see the integrations")
 }
 
 func idsOf(integrations []mender.Integration) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// SecretFlags are the ways to name webhook secrets that exist already.
+// SecretFlags are the flags that name existing webhook secrets.
 type SecretFlags struct{ Flags *pflag.FlagSet }
 
 // Register adds the flags to f.
@@ -26,29 +26,29 @@ func (s *SecretFlags) FromStdin() bool {
 	return slices.Contains(config.SecretFiles(s.Flags), "-")
 }
 
-// Input names the file with the secret, if one is given.
+// Input returns the sources of secrets: flags, environment and stdin.
 func (s *SecretFlags) Input(a *App) config.Input {
 	return config.Input{Flags: s.Flags, LookupEnv: a.Env, Stdin: a.In}
 }
 
-// Given returns the one secret that flags or the environment give, or none.
+// Given returns the secret from the flags or the environment, or none.
 func (s *SecretFlags) Given(ctx context.Context, a *App) (webhook.Secret, error) {
 	found, err := Interruptible(ctx, func() (config.WebhookSecret, error) { return config.ResolveSecret(s.Input(a)) })
 	return found.Secret, err
 }
 
-// One returns the secret to sign with, or none: the one given, else the one stored
-// on this machine.
+// One returns the secret to sign with, or none: from the flags or the environment,
+// else from the store.
 func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 	secret, err := s.Given(ctx, a)
 	if err != nil || !secret.IsZero() {
 		return secret, err
 	}
-	return a.keptToSign(ctx)
+	return a.storedToSign(ctx)
 }
 
-// All returns every secret to check against, or none: those that are given,
-// else those that are kept for the server.
+// All returns the secrets to check signatures against, or none: from the flags or
+// the environment, else from the store.
 func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error) {
 	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 			return nil, err
 		}
 		secrets, infos, err := a.storedSecrets(ctx, set)
-		a.sayKept(secrets, infos)
+		a.sayStored(secrets, infos)
 		return secrets, err
 	}
 	secrets := make([]webhook.Secret, len(found))
@@ -70,16 +70,15 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 	return secrets, nil
 }
 
-// Reloading is all for a receiver that runs on: files and the store are read
-// again when they change, so that a secret can be changed without losing
-// events.
+// Reloading is All for a receiver: it reads files and the store again when they
+// change, so that a secret can be rotated without losing events.
 func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.Secret, error) {
 	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return a.liveKept()
+		return a.watchStored()
 	}
 	var fixed []webhook.Secret
 	var files []string
@@ -110,8 +109,8 @@ func isRegular(path string) bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-// Interruptible calls f and returns early when ctx is done: reading a FIFO that
-// no one writes to takes for ever, and cannot be broken off.
+// Interruptible calls f and returns early when ctx is done: a read from a FIFO
+// without a writer never ends, and cannot be interrupted.
 func Interruptible[T any](ctx context.Context, f func() (T, error)) (result T, err error) {
 	done := make(chan struct{})
 	var read T

@@ -25,12 +25,12 @@ func TokenKey(set *config.Settings) secret.Key {
 	return secret.Key{Kind: secret.Token, Server: set.Server, Name: set.Profile}
 }
 
-// storedToken is what config.Load asks for the token that login keeps. The
+// storedToken returns config.Load's source of the token that login stored. The
 // keyring's own time limit bounds it.
 func (a *App) storedToken(local *config.Settings) func(server, profile string) (string, error) {
 	return func(server, profile string) (string, error) {
 		if local.SecretsFile == "" {
-			return "", nil // nothing can have been kept
+			return "", nil // there is no place for a store
 		}
 		e, err := a.Store(local).Get(context.Background(), secret.Key{Kind: secret.Token, Server: server, Name: profile})
 		if errors.Is(err, secret.ErrNotFound) {
@@ -40,20 +40,18 @@ func (a *App) storedToken(local *config.Settings) func(server, profile string) (
 	}
 }
 
-// CheckStore makes sure that a secret can be kept, before anything is sent
-// that can't be taken back.
+// CheckStore makes sure that a token can be stored before anything is sent.
 func (a *App) CheckStore(ctx context.Context, set *config.Settings) error {
 	err := a.Store(set).Check(ctx)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return fmt.Errorf("nothing was sent, since what it sets could not be kept on this machine: %w", err)
+	return fmt.Errorf("nothing was sent, since the token could not be stored on this machine: %w", err)
 }
 
-// Account returns what is stored for the settings' organization. Without a
-// token that can be read, and without a word in the profile, it is the only
-// organization with secrets for the server; if there are several, that is an
-// error.
+// Account returns the stored secrets of the settings' organization. If neither a
+// token nor the profile names the organization, it is the only one with secrets
+// for the server; several are an error.
 func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 	store := a.Store(set)
 	organization, known := set.Organization, set.OrganizationKnown
@@ -73,16 +71,16 @@ func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 	return store.Account(set.Server, organization), nil
 }
 
-// findOrganization takes the organization from the token's claims; those of an
-// open source server have none.
+// findOrganization reads the organization from the token's claims, which name
+// none on an open source server.
 func (a *App) findOrganization(set *config.Settings) {
 	if claims, err := mender.ParseClaims(set.Token.Value); err == nil {
 		set.Organization, set.OrganizationKnown = claims.Tenant, true
 	}
 }
 
-// Stored returns the account and lists its webhook secrets, without reading
-// them. Nothing is asked whose they are if none are stored for the server.
+// Stored returns the account and describes its webhook secrets. It looks for the
+// organization only if secrets are stored for the server.
 func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, error) {
 	if set.SecretsFile == "" {
 		return a.Store(set).Account(set.Server, ""), nil, nil
@@ -101,14 +99,14 @@ func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, erro
 	}
 	if ignored, err := account.WithoutOrganization(); err == nil && len(ignored) > 0 && !a.saidIgnored {
 		a.saidIgnored = true
-		a.Warn("the secret of webhook %s is not used: it was stored without its organization, by an older version; `mender-webhooks list` completes it if it is this organization's",
+		a.Warn("ignoring the secret of webhook %s: an older version stored it without its organization; run `mender-webhooks list` to assign it if it belongs to this organization",
 			strings.Join(ignored, ", "))
 	}
 	return account, here, nil
 }
 
-// Integrations lists the organization's integrations. Secrets that older
-// versions stored for them become the account's.
+// Integrations lists the organization's integrations, and assigns secrets that
+// older versions stored for them to the account.
 func (a *App) Integrations(ctx context.Context, client *mender.Client) ([]mender.Integration, error) {
 	all, err := client.Integrations(ctx)
 	if err != nil || a.cached == nil || a.cached.SecretsFile == "" {
@@ -123,7 +121,7 @@ func (a *App) Integrations(ctx context.Context, client *mender.Client) ([]mender
 		storeErr = account.Adopt(ctx, ids)
 	}
 	if storeErr != nil {
-		a.Warn("secrets that an older version stored could not be completed: %v", storeErr)
+		a.Warn("could not assign secrets that an older version stored: %v", storeErr)
 	}
 	return all, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-// printPlan prints a plan on stdout: as text, or for machines.
+// printPlan prints a plan on stdout, as text or encoded.
 func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 	if p.Format() != output.Table {
 		view := output.View{Value: masked(plan)}
@@ -25,8 +25,8 @@ func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 	return err
 }
 
-// resultID is the id of what is there after a step, or before it where it is
-// not done.
+// resultID returns the id of the integration after a step, or before it if the
+// step is not done.
 func resultID(s provision.Step) string {
 	switch {
 	case s.NewID != "":
@@ -37,7 +37,7 @@ func resultID(s provision.Step) string {
 	return s.ID
 }
 
-// masked is a plan without the passwords and tokens that may stand in URLs.
+// masked returns a plan without the passwords and tokens in its URLs.
 func masked(plan *provision.Plan) *provision.Plan {
 	m := *plan
 	m.Steps = make([]provision.Step, len(plan.Steps))
@@ -54,7 +54,7 @@ func maskedChanges(changes []provision.Change) []provision.Change {
 		if c.Field == "url" {
 			from, to := output.MaskURL(c.From), output.MaskURL(c.To)
 			if from == to {
-				to += " (what is hidden differs)"
+				to += " (the hidden part differs)"
 			}
 			c.From, c.To = from, to
 		}
@@ -63,7 +63,7 @@ func maskedChanges(changes []provision.Change) []provision.Change {
 	return out
 }
 
-// planLines is a plan for people. No line holds a secret.
+// planLines returns a plan as text. No line contains a secret.
 func planLines(plan *provision.Plan, style output.Style) []string {
 	var lines []string
 	for _, s := range plan.Steps {
@@ -76,7 +76,7 @@ func planLines(plan *provision.Plan, style output.Style) []string {
 		}
 	}
 	if len(lines) == 0 {
-		lines = append(lines, "= no integrations, and none are wanted")
+		lines = append(lines, "= no integrations, as in the file")
 	}
 	return lines
 }
@@ -101,7 +101,7 @@ func stepLine(s provision.Step, style output.Style) string {
 
 func changeText(s provision.Step, c provision.Change) string {
 	if c.Field == "secret" && c.To == "none" {
-		c.To = "none: deliveries go unsigned, and anyone can forge them"
+		c.To = "none: deliveries are unsigned, and anyone can forge them"
 	}
 	switch {
 	case c.From == "unknown":
@@ -115,14 +115,14 @@ func changeText(s provision.Step, c provision.Change) string {
 }
 
 func gapText(s provision.Step) string {
-	text := "events between the two are neither logged nor sent; if the second half fails, "
+	text := "events in between are neither logged nor sent; if creating fails, "
 	if s.CanRestore {
-		return text + "the old one is put back"
+		return text + "the old webhook is restored"
 	}
-	return text + "the old one can't be put back, since its secret is not known here"
+	return text + "the old webhook cannot be restored, since its secret is not known on this machine"
 }
 
-// summary counts what a plan does, or did.
+// summary counts the steps of a plan, before or after it was executed.
 func summary(plan *provision.Plan) string {
 	verbs := []struct {
 		action     provision.Action
@@ -158,11 +158,11 @@ func summary(plan *provision.Plan) string {
 	return strings.Join(parts, ", ")
 }
 
-// doneText tells of a step that was carried out.
+// doneText describes a completed step.
 func doneText(s provision.Step) string {
 	text := ""
 	if s.Place != "" {
-		text = fmt.Sprintf("the webhook's secret is kept in %s (fingerprint %s)\n", s.Place, s.Fingerprint())
+		text = fmt.Sprintf("the webhook's secret is stored in %s (fingerprint %s)\n", s.Place, s.Fingerprint())
 	}
 	return text + actionText(s)
 }

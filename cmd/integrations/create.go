@@ -35,22 +35,22 @@ func NewCreateCmd(a *cli.App) *cobra.Command {
 		Use:         "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
 		Annotations: cli.PrintsID(),
 		Short:       "Create a webhook",
-		Long: `Set up a webhook: from then on Mender's server sends an event to the URL
-whenever a device is provisioned or decommissioned, or its status changes.
-The new integration's id is printed on stdout, alone.
+		Long: `Create a webhook. Mender's server then sends an event to the URL whenever a
+device is provisioned or decommissioned, or changes its status. stdout gets only
+the id of the new integration.
 
-An organization can have one integration, of whatever provider. Without a
-secret, deliveries are unsigned and anyone can forge them; leaving it out
-therefore needs --no-secret. The secret is kept on this machine, in the system's
-keyring or a file that you alone can read, where listen, trigger and verify find
-it; --no-store does without.`,
+An organization can have one integration, of any provider. Without a secret,
+deliveries are unsigned and anyone can forge them, so you must pass --no-secret
+to leave it out. The secret is stored on this machine, in the system's keyring or
+in a file that only you can read, where listen, trigger and verify find it. Pass
+--no-store to store nothing.`,
 		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
   mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
   mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
   MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
 		Args: func(cmd *cobra.Command, given []string) error {
 			if len(given) == 1 && strings.Contains(given[0], "://") {
-				return cli.Hinted(cli.Usagef("create takes the URL as a flag"), "write --url in front of it")
+				return cli.Hinted(cli.Usagef("create takes the URL as a flag"), "pass it as --url URL")
 			}
 			return cli.Args(0, 0, "no arguments, only flags")(cmd, given)
 		},
@@ -61,11 +61,11 @@ it; --no-store does without.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.url, "url", "", "the `URL` to which Mender shall POST the events")
+	f.StringVar(&o.url, "url", "", "`URL` to which Mender sends the events")
 	o.secret.register(f)
-	f.StringVar(&o.description, "description", "", "a `TEXT` for people, up to 1024 bytes")
-	f.StringSliceVar(&o.scopes, "scope", nil, "which events: a `SCOPE` is deviceauth or inventory (repeatable; Enterprise servers alone keep it)")
-	f.BoolVar(&o.strict, "strict", false, "exit with 1 where the server dropped a scope")
+	f.StringVar(&o.description, "description", "", "`TEXT` that describes the webhook, up to 1024 bytes")
+	f.StringSliceVar(&o.scopes, "scope", nil, "`SCOPE` of the events: deviceauth or inventory (repeatable; only on Enterprise servers)")
+	f.BoolVar(&o.strict, "strict", false, "exit with 1 if the server drops a scope")
 	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(knownScopes(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -89,8 +89,8 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 		return err
 	}
 	if w.Secret.IsZero() && !o.secret.none {
-		return cli.Hinted(cli.Usagef("create needs a secret: without one, anyone can forge deliveries"),
-			"--generate-secret makes one, and keeps it on this machine; --no-secret does without")
+		return cli.Hinted(cli.Usagef("create requires a secret: without one, anyone can forge deliveries"),
+			"pass --generate-secret to generate and store one, or --no-secret to leave deliveries unsigned")
 	}
 	e, err := newEngine(a, o.secret.noStore, provision.Options{})
 	if err != nil {
@@ -103,22 +103,22 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	}
 	o.secret.tell(a, w, done)
 	if err != nil {
-		err = unkept(err, "the webhook was created all the same; give it another secret with `mender-webhooks update --generate-secret`")
+		err = unkept(err, "the webhook exists; set another secret with `mender-webhooks update --generate-secret`")
 		return cli.Also(p.Print(output.View{Value: map[string]string{"id": done.NewID}, Names: []string{done.NewID}}), err)
 	}
 	return finishCreate(ctx, a, p, e.client, o, done.NewID)
 }
 
-// check finds what is wrong on the command line.
+// check validates the flags.
 func (o createOptions) check() error {
 	if o.url == "" {
-		return cli.Hinted(cli.Usagef("create needs --url URL: where Mender shall POST the events"), "see `mender-webhooks create --help`")
+		return cli.Hinted(cli.Usagef("create requires --url URL"), "see `mender-webhooks create --help`")
 	}
 	if err := cli.CheckURL("--url", o.url); err != nil {
 		return err
 	}
 	if n := len(o.description); n > maxDescription {
-		return cli.Usagef("--description has %d bytes; Mender takes %d", n, maxDescription)
+		return cli.Usagef("invalid --description: must be at most %d bytes, not %d", maxDescription, n)
 	}
 	if _, err := textfile.Decode([]byte(o.description)); err != nil {
 		return cli.Usagef("invalid --description: %w", err)
@@ -126,14 +126,14 @@ func (o createOptions) check() error {
 	return nil
 }
 
-// finishCreate reads the integration back, since the server drops what it
-// does not know without a word.
+// finishCreate reads the integration back, since the server silently drops
+// scopes that it does not support.
 func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, o createOptions, id string) error {
 	created, err := client.Integration(ctx, id)
 	if err != nil {
-		// The id is what matters: scripts need it to clean up.
+		// Scripts need the id to clean up.
 		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
-		return cli.Hinted(err, "the webhook was created all the same; its id is %s", id)
+		return cli.Hinted(err, "the webhook exists; its id is %s", id)
 	}
 	if err := p.Print(output.View{Value: created, Names: []string{id}}); err != nil {
 		return err
@@ -147,14 +147,14 @@ func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *me
 	if len(dropped) == 0 {
 		return nil
 	}
-	a.Warn("the server did not keep the scope %s: open source servers have no scopes, and inventory needs the Professional plan or higher", cli.Joined(dropped))
+	a.Warn("the server did not store the scope %s: open source servers have no scopes, and inventory requires the Professional plan or higher", cli.Joined(dropped))
 	if o.strict {
-		return cli.Failf(cli.ExitFailed, "created, but without the scope %s (--strict)", cli.Joined(dropped))
+		return cli.Failf(cli.ExitFailed, "the webhook was created without the scope %s (--strict)", cli.Joined(dropped))
 	}
 	return nil
 }
 
-// explainConflict says which integration is in the way of a new one, since
+// explainConflict names the integration that is in the way of a new one, since
 // the server does not.
 func explainConflict(ctx context.Context, client *mender.Client, err error) error {
 	if !errors.Is(err, mender.ErrConflict) {
@@ -162,13 +162,13 @@ func explainConflict(ctx context.Context, client *mender.Client, err error) erro
 	}
 	existing, listErr := client.Integrations(ctx)
 	if listErr != nil || len(existing) == 0 {
-		return cli.Hinted(err, "an organization can have one integration; `mender-webhooks list` shows it")
+		return cli.Hinted(err, "an organization can have one integration; run `mender-webhooks list` to see it")
 	}
 	i := existing[0]
 	if i.Provider == mender.ProviderWebhook {
 		return cli.Hinted(err, "the organization's one integration is the webhook %s to %s: "+
-			"change it with `mender-webhooks update`, or remove it with `mender-webhooks delete %s`", i.ID, cli.Target(i), i.ID)
+			"change it with `mender-webhooks update`, or delete it with `mender-webhooks delete %s`", i.ID, cli.Target(i), i.ID)
 	}
 	return cli.Hinted(err, "the organization's one integration is %s of provider %s: "+
-		"a webhook can take its place only after `mender-webhooks delete %s`", i.ID, i.Provider, i.ID)
+		"delete it with `mender-webhooks delete %s` to make room for a webhook", i.ID, i.Provider, i.ID)
 }

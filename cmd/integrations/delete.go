@@ -22,12 +22,12 @@ func NewDeleteCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsID(),
 		Aliases:     []string{"rm"},
 		Short:       "Delete integrations",
-		Long: `Remove integrations. From then on Mender sends nothing and logs nothing; events
-that are in the log already stay there. A secret kept on this machine is forgotten.
+		Long: `Delete integrations of any provider. Mender then sends and logs no more events;
+events in the log stay there. A secret stored on this machine is forgotten, too.
 
-It asks on a terminal, and needs --yes elsewhere. An ID is an id, the beginning
-of one, or the webhook's URL. Without any, the organization's only webhook is
-meant, on a terminal only.`,
+delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
+ID is an id, a unique prefix of one, or the webhook's URL. On a terminal you can
+leave it out to delete the organization's only webhook.`,
 		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -35,8 +35,8 @@ meant, on a terminal only.`,
 			return runDelete(cmd.Context(), a, args, o)
 		},
 	}
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave the secrets kept on this machine alone")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
+	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave secrets stored on this machine alone")
 	return cmd
 }
 
@@ -48,9 +48,9 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	interactive := cli.IsTerminal(a.In) && cli.IsTerminal(a.Err)
 	switch {
 	case len(args) == 0 && (o.yes || !interactive):
-		return cli.Hinted(cli.Usagef("delete needs the id of what to remove"), "`mender-webhooks list` shows it")
+		return cli.Hinted(cli.Usagef("delete requires an id"), "run `mender-webhooks list` to see the ids")
 	case !o.yes && !interactive:
-		return cli.Hinted(cli.Usagef("delete needs a yes, and there is no terminal to ask on"), "say --yes")
+		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
 	case len(args) == 0:
 		args = []string{""}
 	}
@@ -58,18 +58,18 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	if err != nil {
 		return err
 	}
-	doomed, err := findAll(ctx, a, e.client, args)
+	found, err := findAll(ctx, a, e.client, args)
 	if err != nil {
 		return err
 	}
 	if !o.yes {
-		for _, i := range doomed {
+		for _, i := range found {
 			if err := a.Confirm(ctx, fmt.Sprintf("Delete %s %s (%s)?", i.Provider, i.ID, cli.Target(i))); err != nil {
 				return err
 			}
 		}
 	}
-	done, err := e.Apply(ctx, provision.DeletePlan(doomed))
+	done, err := e.Apply(ctx, provision.DeletePlan(found))
 	view, deleted := output.View{}, []map[string]string{}
 	for _, s := range done.Steps {
 		if s.Done {
@@ -77,18 +77,18 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 			view.Names = append(view.Names, s.ID)
 		}
 	}
-	if err != nil && len(doomed) > 1 && len(deleted) < len(doomed) {
-		err = fmt.Errorf("%d of %d integrations were deleted: %w", len(deleted), len(doomed), err)
+	if err != nil && len(found) > 1 && len(deleted) < len(found) {
+		err = fmt.Errorf("%d of %d integrations were deleted: %w", len(deleted), len(found), err)
 	}
 	if len(deleted) == 0 {
 		return err
 	}
 	view.Value = deleted
-	return cli.Also(p.Print(view), unkept(err, "`mender-webhooks secret forget` forgets its secret"))
+	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to forget its secret"))
 }
 
-// findAll finds every integration before any is touched: a typo in the last
-// argument must not cost the first.
+// findAll finds all integrations before any is deleted, so that a typo in the
+// last argument does not cost the first.
 func findAll(ctx context.Context, a *cli.App, client *mender.Client, args []string) ([]mender.Integration, error) {
 	var all []mender.Integration
 	seen := map[string]bool{}

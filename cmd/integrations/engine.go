@@ -10,14 +10,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
-// engine is what the commands that change integrations work with.
+// engine executes plans for the account of the settings.
 type engine struct {
 	*provision.Provisioner
 	client  *mender.Client
 	secrets *secret.Account
 }
 
-// newEngine reads the settings. What o leaves out is filled in.
+// newEngine returns an engine with the settings' client and secrets.
 func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 	set, err := a.Settings()
 	if err != nil {
@@ -39,14 +39,14 @@ func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 	return &engine{provision.New(o), client, account}, nil
 }
 
-// one executes a plan of one step, and returns what was done.
+// one executes a plan of one step, and returns the step.
 func (e *engine) one(ctx context.Context, plan *provision.Plan) (provision.Step, error) {
 	done, err := e.Apply(ctx, plan)
 	return done.Steps[0], err
 }
 
-// unkept adds the next step to the error of a store that failed after the
-// server had done everything.
+// unkept adds a hint to the error of a store that failed after the server did
+// everything.
 func unkept(err error, format string, args ...any) error {
 	var keep *provision.KeepError
 	if errors.As(err, &keep) {

@@ -17,10 +17,9 @@ func NewExportCmd(a *cli.App) *cobra.Command {
 		Use:         "export",
 		Annotations: cli.Prints(output.YAML, output.JSON),
 		Short:       "Export integrations to a file for apply",
-		Long: `Write what the server has as a file that ` + "`apply`" + ` takes, with secrets as
-references to fill in, since the server does not tell them: a variable or, where
-this machine has the webhook's secret, the store. A line on stderr says what to
-set.`,
+		Long: `Write the organization's webhook as a file for ` + "`apply`" + `. The server does not return
+secrets, so the file refers to the store if the secret is stored on this machine,
+and to an environment variable otherwise. stderr lists the variables to set.`,
 		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

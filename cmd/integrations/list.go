@@ -19,8 +19,8 @@ func NewListCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List integrations of all providers",
-		Long: `List the organization's integrations. Mender allows one, but it may be of
-another provider than webhook; what this tool does not know is shown as it is.`,
+		Long: `List the organization's integrations. Mender allows one, of any provider.
+Providers and fields that this program does not know are printed unchanged.`,
 		Example: "  mender-webhooks list\n  mender-webhooks list -o name\n  mender-webhooks list --jq '.[].credentials.http.url'",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,13 +47,13 @@ func runList(ctx context.Context, a *cli.App) error {
 		view.Names = append(view.Names, i.ID)
 	}
 	if len(integrations) == 0 {
-		a.Say("no integrations; `mender-webhooks create` sets up a webhook")
+		a.Say("no integrations; run `mender-webhooks create` to create a webhook")
 	}
 	return p.Print(view)
 }
 
-// integrationTable has columns for scopes and descriptions only where there
-// are any: 80 columns are soon full.
+// integrationTable has columns for scopes and descriptions only if there are
+// any, to fit into 80 columns.
 func integrationTable(integrations []mender.Integration) output.TableView {
 	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
 	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
@@ -79,8 +79,7 @@ func integrationTable(integrations []mender.Integration) output.TableView {
 	return table
 }
 
-// secretState says whether a secret is set. What another provider calls its
-// secret counts too.
+// secretState returns whether a secret is set, for every provider.
 func secretState(i mender.Integration) string {
 	if i.Credentials.HasSecret() {
 		return "set"

@@ -12,8 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// newSecretFlags are the flags of the commands that set a secret on the
-// server.
+// newSecretFlags are the flags of commands that set a secret on the server.
 type newSecretFlags struct {
 	cli.SecretFlags
 	out     string
@@ -27,9 +26,9 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 	s.Flags = f
 	config.RegisterSecretFlags(f, true)
 	f.StringVar(&s.out, "secret-out", "", "write the generated secret to a new `FILE` (mode 0600)")
-	f.BoolVar(&s.show, "show-secret", false, "show the generated secret, on a terminal only")
-	f.BoolVar(&s.none, "no-secret", false, "leave the deliveries unsigned")
-	f.BoolVar(&s.noStore, "no-store", false, "do not keep the secret on this machine")
+	f.BoolVar(&s.show, "show-secret", false, "print the generated secret, only on a terminal")
+	f.BoolVar(&s.none, "no-secret", false, "leave deliveries unsigned")
+	f.BoolVar(&s.noStore, "no-store", false, "do not store the secret on this machine")
 }
 
 // newSecretRules are those of create and update.
@@ -47,14 +46,14 @@ func newSecretRules() cli.Rules {
 	}
 }
 
-// shortSecret is the number of bytes below which a secret draws a warning.
+// shortSecret is the length in bytes below which a secret causes a warning.
 const shortSecret = 16
 
-// resolve fills in what the flags say of the secret. It writes nothing yet.
+// resolve fills in the secret that the flags ask for. It writes nothing yet.
 func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.Webhook) error {
 	in := s.Input(a)
 	if s.none || s.rotate {
-		in.LookupEnv = nil // it says: no secret, or another, whatever the environment has
+		in.LookupEnv = nil // the flag overrides the environment
 	}
 	found, err := cli.Interruptible(ctx, func() (config.WebhookSecret, error) { return config.ResolveSecret(in) })
 	if err != nil {
@@ -66,20 +65,20 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	generated := found.Source == config.SourceGenerated
 	switch {
 	case !generated && (s.out != "" || s.show):
-		return cli.Usagef("--secret-out and --show-secret are for --generate-secret")
+		return cli.Usagef("--secret-out and --show-secret require --generate-secret")
 	case s.show && !cli.IsTerminal(a.Err):
-		return cli.Hinted(cli.Usagef("--show-secret needs a terminal: elsewhere the secret would end up in a log"), "use --secret-out FILE")
+		return cli.Hinted(cli.Usagef("--show-secret requires a terminal: elsewhere the secret would end up in a log"), "pass --secret-out FILE")
 	case generated && s.noStore && s.out == "" && !s.show:
-		return cli.Hinted(cli.Usagef("nobody would know the generated secret"), "leave --no-store out, or add --secret-out FILE, or --show-secret on a terminal")
+		return cli.Hinted(cli.Usagef("no one would know the generated secret"), "leave out --no-store, or pass --secret-out FILE, or --show-secret on a terminal")
 	}
 	if n := len(found.Secret.Hex()) / 2; n > 0 && n < shortSecret {
-		a.Warn("a secret of %s can be guessed by trying; --generate-secret makes one of %d", cli.Plural(n, "byte"), webhook.GeneratedSecretSize)
+		a.Warn("a secret of %s can be guessed by trial; --generate-secret generates one of %d bytes", cli.Plural(n, "byte"), webhook.GeneratedSecretSize)
 	}
 	w.Secret, w.NoSecret, w.Generated, w.Rotate, w.Out = found.Secret, s.none, generated, s.rotate, s.out
 	return nil
 }
 
-// tell shows the generated secret if that was asked for, and says where it is.
+// tell prints the generated secret if requested, and where the secret is.
 func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.Step) {
 	if s.show {
 		fmt.Fprintf(a.Err, "secret: %s\n", w.Secret.Hex())
@@ -88,11 +87,11 @@ func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.St
 		a.Say("the secret is in %s (fingerprint %s)", s.out, done.Fingerprint())
 	}
 	if done.Place != "" {
-		a.Say("the secret (fingerprint %s) is kept in %s", done.Fingerprint(), done.Place)
+		a.Say("the secret (fingerprint %s) is stored in %s", done.Fingerprint(), done.Place)
 	}
 }
 
-// tellOld says what became of the secret before.
+// tellOld reports where the old secret remains.
 func (s *newSecretFlags) tellOld(a *cli.App, done provision.Step) {
 	if !s.rotate {
 		return
@@ -101,11 +100,11 @@ func (s *newSecretFlags) tellOld(a *cli.App, done provision.Step) {
 	case done.BesideFile:
 		a.Say("the old secret is still in %s: remove its line once deliveries are signed with the new one", s.out)
 	case done.BesideStored:
-		a.Say("the old secret is kept beside it; `mender-webhooks secret forget --old` ends that")
+		a.Say("the old secret stays beside it; run `mender-webhooks secret forget --old` to forget it")
 	default:
-		a.Warn("the old secret was not known here, so it is not kept beside the new one: deliveries that were on their way may be refused")
+		a.Warn("the old secret is not stored on this machine, so listen does not accept it beside the new one: deliveries on their way may be rejected")
 	}
 	if _, set := a.Env(config.EnvWebhookSecret); set {
-		a.Warn("%s is set: a listener that has it does not read the store, and needs the new secret", config.EnvWebhookSecret)
+		a.Warn("%s is set: a listener with this variable does not read the store, and needs the new secret", config.EnvWebhookSecret)
 	}
 }

@@ -23,22 +23,23 @@ func NewUpdateCmd(a *cli.App) *cobra.Command {
 		Use:         "update [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Change the URL or the secret of a webhook",
-		Long: `Give a webhook a new URL, a new secret, or both. The server replaces URL and
-secret together and never tells the secret: a new URL alone would take the
-secret away without a word. Where one is set, --url therefore needs the secret
-again, or --no-secret; a secret that is kept on this machine is found by itself,
-and a new one is kept there (--no-store does without).
+		Long: `Change the URL of a webhook, its secret, or both. The server replaces URL and
+secret together and never returns the secret, so changing only the URL would
+remove it. If a secret is set, --url therefore requires the secret again, or
+--no-secret. update uses the secret stored on this machine if there is one, and
+stores a new one unless you pass --no-store.
 
---rotate-secret changes the secret without losing events: the new one is first
-written where listen reads it (the store or, with --secret-out FILE, into the
-file that has the old one), and then set on the server. listen takes both, and
-says which one matched; ` + "`secret forget --old`" + ` ends it.
+--rotate-secret changes the secret without losing events. It first writes the new
+secret where listen reads it (the store or, with --secret-out FILE, the file that
+contains the old one), and then sets it on the server. listen accepts both secrets
+and reports which one matched. To drop the old secret, run
+` + "`mender-webhooks secret forget --old`" + `.
 
-Nothing else of an integration can be changed on the server: a new description
-or scope means delete and create.
+The server cannot change anything else: for another description or scope, delete
+the webhook and create a new one.
 
-ID is an id, the beginning of one, or the webhook's URL; without it the
-organization's only webhook is meant.`,
+ID is an id, a unique prefix of one, or the webhook's URL. Without it, the command
+uses the organization's only webhook.`,
 		Example: `  mender-webhooks update --url https://example.com/new --secret-file hook.secret
   mender-webhooks update --generate-secret
   mender-webhooks update --rotate-secret
@@ -53,9 +54,9 @@ organization's only webhook is meant.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.url, "url", "", "the `URL` to which Mender shall POST the events from now on")
+	f.StringVar(&o.url, "url", "", "new `URL` to which Mender sends the events")
 	o.secret.register(f)
-	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "make a new secret, and keep the old one beside it until secret forget --old")
+	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "generate a new secret and leave the old one beside it until secret forget --old")
 	return cmd
 }
 
@@ -77,7 +78,7 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 		return err
 	}
 	if o.url == "" && w.Secret.IsZero() && !o.secret.none {
-		return cli.Hinted(cli.Usagef("nothing to change"), "give --url, a secret, or --no-secret")
+		return cli.Hinted(cli.Usagef("update requires a new URL or secret"), "pass --url, a secret, or --no-secret")
 	}
 	e, err := newEngine(a, o.secret.noStore, provision.Options{})
 	if err != nil {
@@ -95,7 +96,7 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 		a.WarnAboutReceiver(ctx, o.url)
 	}
 	if again := plan.Steps[0].SecretUnchanged; again != "" {
-		a.Say("the secret stays the one kept on this machine (fingerprint %s)", again)
+		a.Say("the secret remains the one stored on this machine (fingerprint %s)", again)
 	}
 	done, err := e.one(ctx, plan)
 	if !done.Done {
@@ -103,13 +104,13 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 	}
 	o.secret.tell(a, w, done)
 	o.secret.tellOld(a, done)
-	return cli.Also(finishUpdate(ctx, a, p, e.client, i.ID), unkept(err, "the update itself went through"))
+	return cli.Also(finishUpdate(ctx, a, p, e.client, i.ID), unkept(err, "the webhook was updated"))
 }
 
 func finishUpdate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, id string) error {
 	updated, err := client.Integration(ctx, id)
 	if err != nil {
-		return cli.Hinted(err, "the update itself went through")
+		return cli.Hinted(err, "the webhook was updated")
 	}
 	if !updated.Credentials.HasSecret() {
 		a.Warn("deliveries are unsigned now: anyone who knows the URL can forge them")

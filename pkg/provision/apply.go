@@ -12,36 +12,27 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// looks is how often a step is planned anew because the server changed
-// meanwhile.
-const looks = 3
+// maxLooks is how often a step is planned again because the server changed in
+// the meantime.
+const maxLooks = 3
 
-// ErrNotAllowed says that a plan has a Recreate, which Options.AllowRecreate
-// does not let pass; nothing was changed.
-var ErrNotAllowed = errors.New("an integration would have to be deleted and created again")
+// ErrNotAllowed reports that a plan recreates an integration although
+// Options.AllowRecreate is not set; nothing was changed.
+var ErrNotAllowed = fault.WithHint(fault.Usagef("an integration would have to be deleted and created again; nothing was changed"),
+	"pass --allow-recreate; no events are logged or sent until the new integration exists")
 
-// RaceError says that the server changed between the plan and its execution,
-// and has something now that the plan did not speak of. It was left alone.
-type RaceError struct {
-	// Now is what the server has.
-	Now []mender.Integration
-	// Err is the answer that gave it away.
-	Err error
+// raceError reports that the server changed between the plan and its execution,
+// to something that the plan does not cover. Nothing was changed.
+func raceError(now []mender.Integration, err error) error {
+	return fault.WithHint(fault.New(fault.Conflict, "the server changed in the meantime and was left as it is: %s: %w", describe(now), err),
+		"check the difference with --dry-run, then run apply again")
 }
 
-// Error says what is there now.
-func (e *RaceError) Error() string {
-	return fmt.Sprintf("the server changed meanwhile, and was left as it is: %s: %v", there(e.Now), e.Err)
-}
-
-// Unwrap returns the server's answer.
-func (e *RaceError) Unwrap() error { return e.Err }
-
-// Apply executes a plan. It returns the plan with what was done, also beside
-// an error: the API's, those of Secrets, ErrNotAllowed, *RaceError,
-// *RecreateError or *KeepError. If the server changed in the meantime it looks
-// again, and goes on with what the file asks for only if that takes away
-// nothing that the plan did not mention.
+// Apply executes a plan, and returns it with Done set in the completed steps,
+// also beside an error: the API's, those of Secrets, ErrNotAllowed,
+// *RecreateError or *KeepError. If the server changed in the meantime, Apply
+// plans the step again, and continues only if that removes nothing that the
+// plan did not mention; otherwise the error is a conflict.
 func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	done := *plan
 	done.Steps = slices.Clone(plan.Steps)
@@ -61,7 +52,7 @@ func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	return &done, unkept
 }
 
-// ready refuses what would fail halfway, before anything is sent.
+// ready refuses a plan that would fail halfway, before anything is sent.
 func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 	changes := false
 	for _, s := range plan.Steps {
@@ -70,7 +61,7 @@ func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 			return ErrNotAllowed
 		case s.Action == Delete:
 			if _, err := p.o.Secrets.Stored(ctx, s.ID); err != nil {
-				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "--no-store leaves the secrets kept on this machine alone")
+				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "pass --no-store to leave stored secrets alone")
 			}
 		case s.Action != Nothing:
 			changes = true
@@ -85,10 +76,10 @@ func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 	return ctx.Err()
 }
 
-// run executes a step; after an answer that does not fit what was there, it
-// looks again, if the plan came from a file.
+// run executes a step. If the plan came from a file and the server changed in
+// the meantime, run plans the step again.
 func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
-	for range looks {
+	for range maxLooks {
 		err := p.execute(ctx, s)
 		var keep *KeepError
 		if err == nil || errors.As(err, &keep) {
@@ -108,22 +99,22 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		again, planErr := p.Plan(ctx, f)
 		if planErr != nil {
-			return fmt.Errorf("%w; and looking again failed: %w", err, planErr)
+			return fmt.Errorf("%w; looking again failed, too: %w", err, planErr)
 		}
 		next := again.stepOf(s.entry)
 		if next.Action == Create && errors.Is(err, mender.ErrOutcomeUnknown) {
-			return err // not there, but it may still arrive
+			return fault.WithHint(afterLook(err), "run apply again: the integration did not exist a moment later, but the request may still arrive")
 		}
 		if !harmless(next) {
-			return &RaceError{Now: again.there(), Err: err}
+			return raceError(again.there(), err)
 		}
 		*s = next
 	}
-	return &RaceError{Err: errors.New("it changes all the time")}
+	return raceError(nil, errors.New("it keeps changing"))
 }
 
-// raced reports whether an error says that the server is not as it was when
-// the plan was made, or may not be.
+// raced reports whether an error means that the server may have changed since
+// the plan was made.
 func raced(a Action, err error) bool {
 	switch a {
 	case Create:
@@ -134,8 +125,8 @@ func raced(a Action, err error) bool {
 	return false
 }
 
-// harmless reports whether a new step for an entry takes away nothing that
-// nobody has agreed to.
+// harmless reports whether a new step for an entry removes nothing that the
+// user did not agree to.
 func harmless(next Step) bool {
 	switch next.Action {
 	case Nothing, Create:
@@ -150,7 +141,7 @@ func harmless(next Step) bool {
 	return false
 }
 
-// stepOf finds the step of an entry.
+// stepOf returns the step of an entry.
 func (plan *Plan) stepOf(e entry) Step {
 	for _, s := range plan.Steps {
 		if s.entry.at == e.at && !s.Unmanaged {
@@ -170,8 +161,8 @@ func (plan *Plan) there() []mender.Integration {
 	return all
 }
 
-// there says what the server has, in words that hold no secret.
-func there(all []mender.Integration) string {
+// describe lists integrations without their secrets.
+func describe(all []mender.Integration) string {
 	if len(all) == 0 {
 		return "there is no integration now"
 	}

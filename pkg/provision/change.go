@@ -12,34 +12,34 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// KeepError says that the server did everything, but this machine could not
-// store what it needs to know: the next plan may say that a secret is unknown.
+// KeepError reports that the server did everything, but this machine could not
+// store the secret or its fingerprint: the next plan may call it unknown.
 type KeepError struct {
 	// ID is the integration's.
 	ID  string
 	Err error
 }
 
-// Error says what failed on this machine.
+// Error returns what failed on this machine.
 func (e *KeepError) Error() string {
-	return fmt.Sprintf("integration %s was changed on the server, but this machine could not store what it has to know of it: %v", e.ID, e.Err)
+	return fmt.Sprintf("integration %s was changed on the server, but its secret could not be stored on this machine: %v", e.ID, e.Err)
 }
 
 // Unwrap returns the store's error.
 func (e *KeepError) Unwrap() error { return e.Err }
 
-// secretChange is a webhook's secret on its way to the server: it is written
-// where it is needed first, and taken back if the server refuses it.
+// secretChange is a webhook's secret on its way to the server. The secret is
+// stored before the server gets it, and removed again if the server refuses it.
 type secretChange struct {
 	secrets Secrets
 	step    *Step
-	// kept is what the store has under the webhook's id, or unconfirmed.
+	// kept is the store's entry, under the webhook's id or unconfirmed.
 	kept secret.Kept
 	undo []func(context.Context) error
 }
 
-// begin writes the step's secret on this machine. name is the webhook's id, or
-// secret.Unconfirmed. On an error nothing is left behind.
+// begin writes the step's secret to the file and the store that need it. name is
+// the webhook's id, or secret.Unconfirmed. After an error nothing is left behind.
 func (p *Provisioner) begin(ctx context.Context, s *Step, name string) (*secretChange, error) {
 	c := &secretChange{secrets: p.o.Secrets, step: s}
 	if err := c.write(ctx, name); err != nil {
@@ -77,7 +77,7 @@ func (c *secretChange) write(ctx context.Context, name string) error {
 	return err
 }
 
-// writeFile writes the secret to the file that the user wants it in.
+// writeFile writes the secret to the user's file, if there is one.
 func (c *secretChange) writeFile() error {
 	s := c.step
 	if s.out == "" {
@@ -98,7 +98,7 @@ func (c *secretChange) writeFile() error {
 }
 
 // needsStore reports whether the store needs the secret: because only this
-// machine knows it, the user said so, or a former one is stored.
+// machine knows it, the user asked for it, or the old one is stored.
 func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 	if c.step.secret.value.IsZero() {
 		return false, nil
@@ -112,44 +112,44 @@ func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 	return kind == given || !kept.IsZero(), err
 }
 
-// unsent is the error of a store that fails before anything is sent.
+// unsent describes the failure of a store before anything is sent.
 func unsent(s *Step, err error) error {
-	hint := "--no-store does without the store"
+	hint := "pass --no-store to do without the store"
 	if s.generated && s.out == "" {
-		hint += ", with --secret-out FILE for the generated secret"
+		hint += ", and --secret-out FILE for the generated secret"
 	}
 	if own := fault.HintOf(err); own != "" {
 		hint = own + "; or " + hint
 	}
-	return fault.WithHint(fmt.Errorf("nothing was sent, since what it sets could not be kept on this machine: %w", err), "%s", hint)
+	return fault.WithHint(fmt.Errorf("nothing was sent, since the secret could not be stored on this machine: %w", err), "%s", hint)
 }
 
-// takeBack undoes what was written, last things first.
+// takeBack undoes the writes in reverse order.
 func (c *secretChange) takeBack(ctx context.Context, cause error) error {
 	for i := len(c.undo) - 1; i >= 0; i-- {
 		if err := c.undo[i](ctx); err != nil {
-			cause = fmt.Errorf("%w; and what was written before could not be taken back: %w", cause, err)
+			cause = fmt.Errorf("%w; the new secret could not be removed again: %w", cause, err)
 		}
 	}
 	c.step.Place = ""
 	return cause
 }
 
-// failed is the error of a call that set the secret. What was written is taken
-// back if the server certainly does not have it.
+// failed describes the failure of the call that set the secret. The secret is
+// removed again if the server certainly does not have it.
 func (c *secretChange) failed(ctx context.Context, cause error) error {
 	switch {
 	case refused(c.step.Action, cause):
 		return c.takeBack(ctx, cause)
 	case c.step.out != "":
-		return fault.WithHint(cause, "the server may have taken the new secret all the same: it is kept in %s; look with `mender-webhooks list`", c.step.out)
+		return fault.WithHint(cause, "the server may have accepted the new secret, so it stays in %s; check with `mender-webhooks list`", c.step.out)
 	case c.kept.Name == "" || c.step.secret.value.IsZero():
 		return cause
 	case c.step.Action == Create:
-		return fault.WithHint(cause, "the secret is kept as %s. If `mender-webhooks list` shows the webhook: `mender-webhooks secret show %[1]s | mender-webhooks secret set --secret-file -`; "+
-			"then, or if not: `mender-webhooks secret forget %[1]s`", c.kept.Name)
+		return fault.WithHint(cause, "the secret is stored as %s. If `mender-webhooks list` shows the webhook, run `mender-webhooks secret show %[1]s | mender-webhooks secret set --secret-file -`; "+
+			"then, or if it does not, run `mender-webhooks secret forget %[1]s`", c.kept.Name)
 	}
-	return fault.WithHint(cause, "the server may have taken the new secret all the same: the old and the new one are kept on this machine, and `listen` takes both; try the update again")
+	return fault.WithHint(cause, "the server may have accepted the new secret, so both the old and the new one stay stored, and `listen` accepts both; try the update again")
 }
 
 // refused reports whether the server certainly did not do what was asked.
@@ -159,7 +159,7 @@ func refused(a Action, err error) bool {
 		errors.As(err, &api) && api.StatusCode >= 400 && api.StatusCode < 500
 }
 
-// settle stores what the server now has, under the id that it gave.
+// settle stores the secret under the id that the server returned.
 func (c *secretChange) settle(ctx context.Context, id string) error {
 	if err := c.store(context.WithoutCancel(ctx), id); err != nil {
 		return &KeepError{ID: id, Err: err}

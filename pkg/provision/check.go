@@ -16,7 +16,7 @@ func CheckURL(text string) error {
 
 func checkURL(text string) error {
 	if strings.HasPrefix(text, "$") {
-		return errors.New("nothing is expanded here; write { env: VARIABLE } for what a variable holds")
+		return errors.New("variables are not expanded here; write { env: VARIABLE }")
 	}
 	return CheckURL(text)
 }

@@ -1,34 +1,35 @@
-// Package provision makes a Mender server match a file: the file is read and
-// checked as a whole, compared with what the server has, and the difference is
-// a plan that can be shown before it is carried out.
+// Package provision makes a Mender server match a file, or a command line. Read
+// checks the file, Plan compares it with the server, and the difference is a plan
+// that can be shown before Apply executes it. The commands create, update and
+// delete are plans of one step.
 //
-//	file, err := provision.Read("webhooks.yaml", text, provision.Sources{LookupEnv: os.LookupEnv})
+//	file, err := provision.Read("webhooks.yaml", text, provision.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 //	…
-//	p := provision.New(provision.Options{API: client, Secrets: secrets, Claims: claims})
+//	p := provision.New(provision.Options{API: client, Secrets: account, Claims: claims})
 //	plan, err := p.Plan(ctx, file)
 //	… // show it, ask
 //	done, err := p.Apply(ctx, plan)
 //
-// Read sends nothing; Plan sends reads alone; Apply sends what the plan says,
-// and nothing where it says nothing.
+// Read sends nothing, Plan only reads, and Apply changes only what the plan says.
 //
-// # What is compared
+// # Comparison
 //
-// An entry of the file and an integration belong together where they have the
-// same provider. What the entry does not name (description, scopes) is not
-// compared. Mender replaces credentials in place; for everything else, an
-// integration is deleted and created again, and events in between are neither
-// logged nor sent.
+// An entry of the file matches the integration of the same provider. Optional
+// keys that the entry leaves out (description, scopes) are not compared. Mender
+// replaces credentials in place; for any other change, Apply deletes the
+// integration and creates another, and events in between are neither logged nor
+// sent.
 //
-// Mender never tells a secret. So a fingerprint of what was last applied is
-// kept on this machine (see Secrets); without it, a secret is unknown, and is
-// set. A fingerprint is forgotten before the server is told of anything new:
-// if the process ends halfway, the secret is unknown, not wrongly known.
+// Mender never returns a secret, so this machine stores a fingerprint of the
+// secret that was last applied (see Secrets). Without it the secret is unknown,
+// and is set. Apply removes the fingerprint before it changes the secret: if the
+// process ends halfway, the secret is unknown rather than wrongly known.
 //
-// # Ending halfway
+// # Interruptions
 //
-// A process that is stopped after any of its calls leaves a state from which
-// the next run gets to the file's. A secret that the tool made, or took from
-// the store, is in the store before the server gets it: under the integration's
-// id or, while there is none, under Pending.
+// After a process ends between any two calls, the next run completes the work. A
+// secret that no one else knows is stored before the server gets it: under the
+// integration's id or, until there is one, as secret.Unconfirmed. Once an
+// integration is deleted to be created again, an interruption no longer stops the
+// second half.
 package provision

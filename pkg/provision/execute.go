@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"errors"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
@@ -34,7 +36,7 @@ func (p *Provisioner) create(ctx context.Context, s *Step) error {
 	return c.settle(ctx, id)
 }
 
-// credentials are what the step sends.
+// credentials returns the credentials that the step sends.
 func (s *Step) credentials() mender.Credentials {
 	return mender.HTTP(s.entry.url, s.secret.value.Hex())
 }
@@ -66,7 +68,9 @@ func (p *Provisioner) remove(ctx context.Context, s *Step) error {
 	if err := p.o.Secrets.ForgetApplied(ctx, s.ID); err != nil {
 		return err
 	}
-	if err := p.clear(ctx, s.ID); err != nil {
+	if err := p.clear(ctx, s.ID); errors.Is(err, mender.ErrConflict) {
+		return fault.WithHint(err, "decommission the devices that use the integration, then delete it")
+	} else if err != nil {
 		return err
 	}
 	if err := p.o.Secrets.Forget(context.WithoutCancel(ctx), s.ID); err != nil {

@@ -13,14 +13,14 @@ const SchemaURL = "https://raw.githubusercontent.com/mender-webhooks/mender-webh
 // SchemaComment is the first line of a file, which makes editors complete it.
 const SchemaComment = "# yaml-language-server: $schema=" + SchemaURL
 
-// Document is a file as it is written: encoded as JSON or YAML, Read reads it.
+// Document is a file to write. Read reads it, encoded as JSON or YAML.
 type Document struct {
 	APIVersion   string     `json:"apiVersion"`
 	Integrations []Exported `json:"integrations"`
 }
 
-// Exported is an integration of a Document. Its secrets are references, and so
-// is a URL that holds a password.
+// Exported is an integration of a Document. Its secret is a reference, and so is
+// a URL that contains a password.
 type Exported struct {
 	Provider    mender.Provider `json:"provider"`
 	URL         any             `json:"url"`
@@ -33,9 +33,9 @@ type envReference struct {
 	Env string `json:"env"`
 }
 
-// Export writes integrations as a file. isStored says whether a webhook's secret
-// is stored on this machine. notes say what has to be filled in, or could not
-// be written.
+// Export returns integrations as a file. isStored reports whether a webhook's
+// secret is stored on this machine. notes list the variables to set, and the
+// integrations that were left out.
 func Export(integrations []mender.Integration, isStored func(id string) bool) (d Document, notes []string) {
 	d = Document{APIVersion: APIVersion, Integrations: []Exported{}}
 	for _, i := range integrations {
@@ -50,7 +50,7 @@ func Export(integrations []mender.Integration, isStored func(id string) bool) (d
 			return envReference{name}
 		}
 		if u, err := url.Parse(c.HTTP.URL); err != nil || u.User != nil {
-			e.URL = fill("MENDER_WEBHOOK_URL", "the webhook's URL, which holds a password")
+			e.URL = fill("MENDER_WEBHOOK_URL", "the webhook's URL, which contains a password")
 		}
 		switch {
 		case !c.HasSecret():
@@ -58,7 +58,7 @@ func Export(integrations []mender.Integration, isStored func(id string) bool) (d
 		case isStored(i.ID):
 			e.Secret = map[string]bool{string(stored): true}
 		default:
-			e.Secret = fill("HOOK_SECRET", "the webhook's secret, or say { generate: true } to have a new one")
+			e.Secret = fill("HOOK_SECRET", "the webhook's secret, or use { generate: true } for a new one")
 		}
 		d.Integrations = append(d.Integrations, e)
 	}

@@ -7,25 +7,25 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// APIVersion is what a file says of itself.
+// APIVersion is the version of the file's format.
 const APIVersion = "mender-webhooks/v1"
 
-// MaxIntegrations is how many integrations an organization can have, of
-// whatever provider.
+// MaxIntegrations is the number of integrations, of whatever provider, that
+// Mender allows an organization.
 const MaxIntegrations = 1
 
 // maxDescription is Mender's limit, in bytes.
 const maxDescription = 1024
 
-// File is a file that was read and found right, with what its variables and
-// files hold. However it is printed, it shows no secret.
+// File is a file that Read checked, with the values of the variables and files
+// that it names. It never prints a secret.
 type File struct {
-	// Name is what errors call it.
+	// Name is the file's name in messages.
 	Name    string
 	entries []entry
 }
 
-// URLs are those that the file gives to webhooks.
+// URLs returns the URLs of the file's webhooks.
 func (f *File) URLs() []string {
 	var urls []string
 	for _, e := range f.entries {
@@ -34,14 +34,14 @@ func (f *File) URLs() []string {
 	return urls
 }
 
-// Format prints the name, whatever the verb.
+// Format prints the name for every verb.
 func (f File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
 
 // entry is one integration of a file.
 type entry struct {
 	at  position
 	url string
-	// description and scopes are nil where the file does not name them.
+	// description and scopes are nil if the file leaves them out.
 	description *string
 	scopes      *[]string
 	secret      reference
@@ -59,7 +59,7 @@ const (
 	given    source = "given" // on the command line; not in a file
 )
 
-// reference is where a secret is and, for env and file, what it is.
+// reference is where a secret is, and the secret once it is known.
 type reference struct {
 	at    position
 	kind  source
@@ -67,7 +67,7 @@ type reference struct {
 	value webhook.Secret
 }
 
-// String says where the secret is, for a plan.
+// String describes where the secret is, for a plan.
 func (r reference) String() string {
 	switch r.kind {
 	case fromEnv:
@@ -82,26 +82,25 @@ func (r reference) String() string {
 	return "none"
 }
 
-// position is a line and a column, both from 1; the zero position is the file
-// as a whole.
+// position is a line and a column, which count from 1; zero is the whole file.
 type position struct{ line, column int }
 
-// Problem is one mistake in a file. It quotes no value that may be a secret.
+// Problem is one mistake in a file. Text quotes no value that may be a secret.
 type Problem struct {
-	// Line and Column count from 1; they are 0 where it is the file as a whole.
+	// Line and Column count from 1; they are 0 for the whole file.
 	Line, Column int
 	Text         string
 }
 
-// FileError is a file that can't be used; nothing was sent.
+// FileError reports the mistakes in a file; nothing was sent.
 type FileError struct {
-	// Name is the file's.
+	// Name is the file's name.
 	Name string
-	// Problems has one at least, in the order of the file.
+	// Problems is not empty, and in the order of the file.
 	Problems []Problem
 }
 
-// Lines has each problem with its place: webhooks.yaml:5:13: …
+// Lines returns each problem with its place, such as "webhooks.yaml:5:13: …".
 func (e *FileError) Lines() []string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
@@ -113,5 +112,5 @@ func (e *FileError) Lines() []string {
 	return lines
 }
 
-// Error has all problems on one line.
+// Error returns all problems on one line.
 func (e *FileError) Error() string { return strings.Join(e.Lines(), "; ") }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
@@ -124,8 +125,8 @@ func TestFailedRecreationDoesNotContradictItself(t *testing.T) {
 	api := &elsewhere{API: s.client, creates: broken.client}
 	_, err := apply(t.Context(), s.provisioner(api, newMemory()), mustRead(t, fileRenamed))
 	var failed *RecreateError
-	if !errors.As(err, &failed) || !errors.Is(err, mender.ErrUnreachable) {
-		t.Fatalf("got %v; want a *RecreateError that is mender.ErrUnreachable", err)
+	if !errors.As(err, &failed) || fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("got %v; want a *RecreateError of the kind Unavailable", err)
 	}
 	if text := err.Error(); strings.Contains(text, "look before") || !strings.Contains(text, "there is no integration now") {
 		t.Errorf("got %q", text)

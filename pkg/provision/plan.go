@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
@@ -17,54 +18,54 @@ type Action string
 const (
 	// Nothing leaves an integration as it is.
 	Nothing Action = "nothing"
-	// Create sets one up where none is in the way.
+	// Create creates a webhook if no integration is in the way.
 	Create Action = "create"
-	// ChangeCredentials replaces URL and secret, in place.
+	// ChangeCredentials replaces URL and secret in place.
 	ChangeCredentials Action = "change-credentials"
-	// Recreate deletes what is there and creates it anew, since Mender changes
-	// nothing but credentials. In between, events are neither logged nor sent.
+	// Recreate deletes an integration and creates a webhook in its place, since
+	// Mender changes only credentials. In between, events are neither logged nor
+	// sent.
 	Recreate Action = "recreate"
-	// Delete removes one that the file does not name.
+	// Delete removes an integration that the file does not name.
 	Delete Action = "delete"
 )
 
-// Plan is the difference between a file and a server. It encodes to JSON
-// without secrets, but a URL in it may hold a token.
+// Plan is the difference between a file and a server, as steps. It encodes to
+// JSON without secrets, but a URL in it may contain a token.
 type Plan struct {
 	File string `json:"file"`
-	// Changes is whether any step does something.
+	// Changes reports whether any step changes something.
 	Changes bool   `json:"changes"`
 	Steps   []Step `json:"steps"`
-	// Warnings are what a user should know, and is no difference.
+	// Warnings tell the user about more than the difference.
 	Warnings []string `json:"warnings,omitempty"`
 
 	file *File
 }
 
-// Step is one integration and what is to be done about it.
+// Step is one integration and the action that it needs.
 type Step struct {
 	Action   Action          `json:"action"`
 	Provider mender.Provider `json:"provider"`
-	// ID is that of the integration that is there; "" where none is.
+	// ID is the existing integration's, or "".
 	ID      string   `json:"id,omitempty"`
 	Changes []Change `json:"changes,omitempty"`
-	// Unmanaged says that the file does not name the integration.
+	// Unmanaged is set if the file does not name the integration.
 	Unmanaged bool `json:"unmanaged,omitempty"`
-	// Gap says that events are neither logged nor sent for a while.
+	// Gap is set if events are neither logged nor sent for a while.
 	Gap bool `json:"gap,omitempty"`
-	// CanRestore says, for Recreate, that the integration is put back should
-	// its successor fail: its secret is known here.
+	// CanRestore is set if a recreated integration can be restored should its
+	// successor fail, since its secret is known.
 	CanRestore bool `json:"can_restore,omitempty"`
-	// Done says that Apply has done it.
+	// Done is set by Apply.
 	Done bool `json:"done"`
-	// NewID is the id of an integration that Apply created.
+	// NewID is the id of the integration that Apply created.
 	NewID string `json:"new_id,omitempty"`
 
-	// Place is where this machine stored the secret, for people; empty if it
-	// did not have to.
+	// Place describes where this machine stored the secret; empty if it did not.
 	Place string `json:"-"`
-	// BesideFile and BesideStored say where the former secret stays beside the
-	// new one.
+	// BesideFile and BesideStored are set if the old secret stays beside the new
+	// one, in the file or in the store.
 	BesideFile   bool `json:"-"`
 	BesideStored bool `json:"-"`
 	// SecretUnchanged is the fingerprint of a stored secret that is sent again.
@@ -77,8 +78,7 @@ type Step struct {
 	out               string // a file that gets the secret
 }
 
-// Fingerprint returns the fingerprint of the secret that the step set; empty if
-// it set none.
+// Fingerprint returns the fingerprint of the step's secret, or "".
 func (s Step) Fingerprint() string {
 	if s.secret.value.IsZero() {
 		return ""
@@ -86,7 +86,7 @@ func (s Step) Fingerprint() string {
 	return s.secret.value.Fingerprint()
 }
 
-// secretOrigin says how the step's secret came here.
+// secretOrigin returns how this machine got the step's secret.
 func (s Step) secretOrigin() secret.Origin {
 	if s.generated || s.entry.secret.kind == generate {
 		return secret.Generated
@@ -94,8 +94,8 @@ func (s Step) secretOrigin() secret.Origin {
 	return secret.Given
 }
 
-// Format prints what the step does, whatever the verb: what is not exported
-// holds secrets.
+// Format prints the step's action for every verb, since unexported fields
+// contain secrets.
 func (s Step) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "%s %s %s", s.Action, s.Provider, s.ID)
 }
@@ -103,30 +103,26 @@ func (s Step) Format(f fmt.State, _ rune) {
 // Change is one field of an integration.
 type Change struct {
 	Field string `json:"field"`
-	// From is "" where there was nothing, and To is "" where nothing will be.
-	// Of a secret, From is none, set or unknown, and To is where it comes from.
+	// From and To are the old and the new value; empty for none. For a secret,
+	// From is none, set or unknown, and To is where the new one comes from.
 	From string `json:"from"`
 	To   string `json:"to"`
 }
 
-// StoreError is a secret that the file says is stored, and is not, or one to
-// generate that would be stored nowhere.
-type StoreError struct {
-	File         string
-	Line, Column int
-	Generate     bool
-}
-
-// Error says where the file asks for it.
-func (e *StoreError) Error() string {
-	if e.Generate {
-		return fmt.Sprintf("%s:%d:%d: secret: a generated one has to be stored on this machine, since no one else knows it", e.File, e.Line, e.Column)
+// storeError is about a secret that the file expects in the store.
+func (f *File) storeError(at position, s secretPlan) error {
+	place := fmt.Sprintf("%s:%d:%d: secret: ", f.Name, at.line, at.column)
+	if s.generate {
+		return fault.WithHint(fault.Usagef("%sa generated secret must be stored, since no one else knows it", place),
+			"leave out --no-store, or use { env: VARIABLE }")
 	}
-	return fmt.Sprintf("%s:%d:%d: secret: none is stored on this machine for this webhook", e.File, e.Line, e.Column)
+	return fault.WithHint(fault.Usagef("%sno secret is stored on this machine for this webhook", place),
+		"use { generate: true } to generate a secret if none is stored, or store one with `mender-webhooks secret set`")
 }
 
-// Plan asks the server what it has and returns what Apply would do. The
-// errors are the API's, those of Secrets, or a *StoreError.
+// Plan lists the server's integrations and returns what Apply would do. Its
+// errors are the API's and those of Secrets; a secret that should be stored and
+// is not is a usage error.
 func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	there, err := p.o.API.Integrations(ctx)
 	if err != nil {
@@ -139,7 +135,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
 		} else if len(there) >= MaxIntegrations {
-			found, there = &there[0], there[1:] // it has the place that the entry needs
+			found, there = &there[0], there[1:] // it occupies the place of the entry
 		}
 		step, warnings, err := p.step(ctx, f, e, found)
 		if err != nil {
@@ -159,7 +155,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	return plan, nil
 }
 
-// step compares an entry with the integration in its place, or with none.
+// step compares an entry with the integration in its place, if there is one.
 func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.Integration) (Step, []string, error) {
 	s := Step{Provider: mender.ProviderWebhook, entry: e, there: there}
 	changes, warnings := p.compare(e, there)
@@ -184,22 +180,22 @@ func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.
 		s.Action = Nothing
 	}
 	if s.Action != Nothing && (s.secret.missing || s.secret.generate && !p.o.Secrets.Stores()) {
-		return s, nil, &StoreError{File: f.Name, Line: e.secret.at.line, Column: e.secret.at.column, Generate: s.secret.generate}
+		return s, nil, f.storeError(e.secret.at, s.secret)
 	}
 	if s.Action != Nothing && s.secret.generate && changed == nil {
-		// It was to stay as it is, but credentials are replaced as a whole.
+		// It would stay as it is, but credentials are replaced together.
 		changed = []Change{{Field: secretField, From: secretUnknown, To: e.secret.String()}}
 	}
 	s.Changes = slices.Concat(changes, changed)
 	return s, warnings, err
 }
 
-// credential reports whether Mender replaces a field in place.
+// credential reports whether Mender can replace a field in place.
 func credential(field string) bool {
 	return field != "description" && field != "scopes" && field != "provider"
 }
 
-// compare returns what differs, but for the secret.
+// compare returns the differences except for the secret.
 func (p *Provisioner) compare(e entry, there *mender.Integration) (changes []Change, warnings []string) {
 	add := func(field, from, to string) {
 		if from != to {
@@ -227,15 +223,14 @@ func (p *Provisioner) compare(e entry, there *mender.Integration) (changes []Cha
 	return changes, warnings
 }
 
-// list is scopes in one order, so that another one is no difference.
+// list joins scopes in a fixed order, since their order makes no difference.
 func list(scopes []string) string {
 	return strings.Join(slices.Compact(slices.Sorted(slices.Values(scopes))), ", ")
 }
 
-// keptScopes splits the scopes asked for into those that the server keeps, as
-// far as can be known, and others. Mender Open Source, whose tokens name no
-// tenant, drops all of them without a word; inventory needs more than the
-// plan "os".
+// keptScopes splits the requested scopes into those that the server presumably
+// stores, and others. Mender Open Source, whose tokens name no tenant, drops all
+// of them silently; inventory needs more than the plan "os".
 func (p *Provisioner) keptScopes(wanted, now []string) (kept, dropped []string) {
 	for _, scope := range wanted {
 		switch {
@@ -250,6 +245,6 @@ func (p *Provisioner) keptScopes(wanted, now []string) (kept, dropped []string) 
 }
 
 func scopesWarning(dropped []string) string {
-	return fmt.Sprintf("the server does not keep the scope %s: open source servers have no scopes, and inventory needs the Professional plan or higher",
+	return fmt.Sprintf("the server does not store the scope %s: open source servers have no scopes, and inventory requires the Professional plan or higher",
 		strings.Join(dropped, ", "))
 }

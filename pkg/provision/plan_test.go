@@ -2,13 +2,13 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -104,8 +104,7 @@ func TestPlan(t *testing.T) {
 func TestStoredAndNotThere(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{API: listing{}, Secrets: newMemory()}).Plan(t.Context(), mustRead(t, fileStored))
-	var missing *StoreError
-	if !errors.As(err, &missing) || missing.Line != 2 {
-		t.Errorf("%v, want a *StoreError in line 2", err)
+	if fault.KindOf(err) != fault.Usage || !strings.HasPrefix(err.Error(), "webhooks.yaml:2:") {
+		t.Errorf("%v, want a usage error in line 2", err)
 	}
 }

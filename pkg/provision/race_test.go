@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
@@ -128,9 +129,8 @@ func succeeded(url string) func(*testing.T, *server, error) {
 func leftAlone(url string) func(*testing.T, *server, error) {
 	return func(t *testing.T, s *server, err error) {
 		t.Helper()
-		var race *RaceError
 		all := s.integrations(t)
-		if !errors.As(err, &race) || len(all) != 1 || all[0].Credentials.HTTP.URL != url {
+		if fault.KindOf(err) != fault.Conflict || len(all) != 1 || all[0].Credentials.HTTP.URL != url {
 			t.Fatalf("%v; the server has %+v", err, all)
 		}
 		if text := err.Error(); !strings.Contains(text, all[0].ID) || strings.Contains(text, "s3cr3t") {
@@ -154,41 +154,41 @@ func TestRecreateFails(t *testing.T) {
 		{
 			name: "put back", before: fileHook, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"was deleted, and could not be created again: refused", "it was put back as it was, with the new id"},
+			says: []string{"was deleted, and its successor could not be created: refused", "it was restored, with the new id"},
 		},
 		{
 			name: "put back, with a generated secret", before: fileGenerate, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"it was put back as it was"},
+			says: []string{"it was restored"},
 		},
 		{
 			name: "put back unsigned", before: fileUnsigned, file: fileOpenRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"it was put back as it was"},
+			says: []string{"it was restored"},
 		},
 		{
 			name: "secret not known", forget: true, before: fileHook, file: fileRenamed,
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"its secret is not known here", "there is no integration now"},
+			says: []string{"its secret is not known on this machine", "there is no integration now"},
 		},
 		{
 			name: "putting back fails too", before: fileHook, file: fileRenamed,
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 2} },
-			says: []string{"it could not be put back: refused", "there is no integration now"},
+			says: []string{"it could not be restored: refused", "there is no integration now"},
 		},
 		{
 			name: "someone took the place", before: fileHook, file: fileRenamed, now: "https://elsewhere.example/",
 			api: func(t *testing.T, s *server) API {
 				return &racing{API: s.client, beforeCreate: func() { someoneCreates(t, s, "https://elsewhere.example/") }}
 			},
-			says: []string{"could not be put back", "there is now webhook ", "to elsewhere.example"},
+			says: []string{"could not be restored", "there is now webhook ", "to elsewhere.example"},
 		},
 		{
 			name: "nothing can be told", before: fileHook, file: fileRenamed,
 			api: func(t *testing.T, s *server) API {
 				return &refusing{API: s.client, times: 2, lists: true}
 			},
-			says: []string{"what is there now can't be told: refused"},
+			says: []string{"it is not known what exists now: refused"},
 		},
 	}
 	for _, tt := range tests {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -20,45 +21,45 @@ func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 }
 
-// RecreateError says that an integration was deleted, and its successor could
-// not be created.
+// RecreateError reports that an integration was deleted, and that its successor
+// could not be created.
 type RecreateError struct {
-	// Deleted is what was there before.
+	// Deleted is the integration before.
 	Deleted mender.Integration
-	// Err is why the successor failed.
+	// Err is why the successor failed; it decides the error's kind.
 	Err error
-	// Restored is the id under which the deleted one was put back, or "".
+	// Restored is the new id of the restored integration, or "".
 	Restored string
-	// RestoreErr is why it was not put back.
+	// RestoreErr is why it was not restored.
 	RestoreErr error
 	// Now is what the server has; LookErr is why that is not known.
 	Now     []mender.Integration
 	LookErr error
 }
 
-// Error says exactly what is there now.
+// Error describes what exists now.
 func (e *RecreateError) Error() string {
-	text := fmt.Sprintf("%s %s was deleted, and could not be created again: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
+	text := fmt.Sprintf("%s %s was deleted, and its successor could not be created: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
 	switch {
 	case e.Restored != "":
-		return text + fmt.Sprintf("; it was put back as it was, with the new id %s", e.Restored)
+		return text + fmt.Sprintf("; it was restored, with the new id %s", e.Restored)
 	case e.RestoreErr != nil:
-		text += fmt.Sprintf("; it could not be put back: %v", e.RestoreErr)
+		text += fmt.Sprintf("; it could not be restored: %v", afterLook(e.RestoreErr))
 	}
 	if e.LookErr != nil {
-		return text + fmt.Sprintf("; what is there now can't be told: %v", e.LookErr)
+		return text + fmt.Sprintf("; it is not known what exists now: %v", e.LookErr)
 	}
-	return text + "; " + there(e.Now)
+	return text + "; " + describe(e.Now)
 }
 
 // Unwrap returns why the successor failed.
 func (e *RecreateError) Unwrap() error { return e.Err }
 
-// errSecretUnknown is why an integration is not put back.
-var errSecretUnknown = errors.New("its secret is not known here")
+// errSecretUnknown is why an integration is not restored.
+var errSecretUnknown = errors.New("its secret is not known on this machine")
 
-// recreate deletes what is there and creates the entry. A secret that only
-// this machine knows is kept before either.
+// recreate deletes an integration and creates the entry. A secret that only
+// this machine knows is stored before either.
 func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	old := *s.there
 	credentials, known, err := p.knownCredentials(ctx, s.entry, old)
@@ -78,11 +79,11 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	id, err := p.o.API.CreateIntegration(ctx, s.integration())
 	if err != nil {
 		if id = p.arrived(ctx, s, err); id == "" {
-			return p.putBack(ctx, s, old, known, err)
+			return p.notRecreated(ctx, c, old, known, err)
 		}
-		// Whose it is can't be told for certain; its secret is made ours.
+		// Someone else may have created it, so set the secret again.
 		if err := p.o.API.ReplaceCredentials(ctx, id, s.credentials()); err != nil {
-			return &RecreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("something else has its place")}
+			return fault.WithHint(&RecreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("another integration has its place")}, recreateHint)
 		}
 	}
 	s.NewID = id
@@ -125,8 +126,8 @@ func afterLook(err error) error {
 	return &short
 }
 
-// arrived returns the id of an integration that is just what the entry asks
-// for, after an attempt to create it whose outcome is open.
+// arrived returns the id of an integration that matches the entry, after an
+// attempt to create it with an unknown outcome.
 func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 	if !errors.Is(err, mender.ErrOutcomeUnknown) && !errors.Is(err, mender.ErrConflict) {
 		return ""
@@ -143,9 +144,22 @@ func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 	return ""
 }
 
-// putBack creates what was deleted, where its secret is known, and says what
-// is there now.
-func (p *Provisioner) putBack(ctx context.Context, s *Step, old mender.Integration, known bool, cause error) error {
+// recreateHint is the next step after a RecreateError.
+const recreateHint = "fix the cause, then run apply again"
+
+// notRecreated restores the deleted integration, and removes the secret of its
+// successor unless the server may have it.
+func (p *Provisioner) notRecreated(ctx context.Context, c *secretChange, old mender.Integration, known bool, cause error) error {
+	err := fault.WithHint(p.restore(ctx, c.step, old, known, cause), recreateHint)
+	if refused(Create, cause) {
+		return c.takeBack(ctx, err)
+	}
+	return err
+}
+
+// restore creates the deleted integration again if its secret is known. The
+// error describes what exists now.
+func (p *Provisioner) restore(ctx context.Context, s *Step, old mender.Integration, known bool, cause error) error {
 	e := &RecreateError{Deleted: *s.there, Err: cause, RestoreErr: errSecretUnknown}
 	if known {
 		e.Restored, e.RestoreErr = p.o.API.CreateIntegration(ctx, mender.NewIntegration{
@@ -162,7 +176,7 @@ func (p *Provisioner) putBack(ctx context.Context, s *Step, old mender.Integrati
 	return e
 }
 
-// remember keeps for a webhook that was put back what was kept for it before.
+// remember moves the stored secret of a restored webhook to its new id.
 func (p *Provisioner) remember(ctx context.Context, before, now string, old mender.Integration) error {
 	if !isWebhook(&old) || old.Credentials.HTTP.Secret == "" {
 		return nil

@@ -8,31 +8,31 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// secretPlan is what a step does about a webhook's secret.
+// secretPlan is a step's plan for a webhook's secret.
 type secretPlan struct {
 	// value is sent with the credentials; zero is none, or one that is still to
 	// be generated.
 	value webhook.Secret
-	// generate is set if there is none yet.
+	// generate is set if a secret must be generated.
 	generate bool
-	// missing is set if the file says that one is stored, and none is.
+	// missing is set if the file expects a stored secret, and there is none.
 	missing bool
-	// changes has the secret's change, or nothing.
+	// changes contains the change of the secret, if there is one.
 	changes []Change
 }
 
-// What a plan says of the server's secret.
+// The states of the server's secret in a plan.
 const (
 	secretNone    = "none"
 	secretSet     = "set"
 	secretUnknown = "unknown"
 )
 
-// secretField is what the API calls the secret.
+// secretField is the secret's name in the API.
 const secretField = "secret"
 
-// planSecret finds the entry's secret, and compares it with the server's as
-// far as that is known.
+// planSecret finds the entry's secret and compares it with the server's, as far
+// as that is known.
 func (p *Provisioner) planSecret(ctx context.Context, e entry, there *mender.Integration) (secretPlan, error) {
 	s := secretPlan{value: e.secret.value}
 	if e.secret.kind == stored || e.secret.kind == generate {
@@ -54,8 +54,8 @@ func (p *Provisioner) planSecret(ctx context.Context, e entry, there *mender.Int
 	return s, nil
 }
 
-// storedFor returns the secret stored for a webhook; for one that is still to
-// be created, that of a run that ended halfway.
+// storedFor returns the secret stored for a webhook; for a new one, the secret of
+// a run that ended halfway.
 func (p *Provisioner) storedFor(ctx context.Context, there *mender.Integration) (webhook.Secret, error) {
 	if isWebhook(there) {
 		if s, err := p.o.Secrets.Stored(ctx, there.ID); err != nil || !s.IsZero() {
@@ -65,8 +65,8 @@ func (p *Provisioner) storedFor(ctx context.Context, there *mender.Integration) 
 	return p.o.Secrets.Stored(ctx, secret.Unconfirmed)
 }
 
-// serverSecret says what the server has in place of a secret: none, set or
-// unknown, or "" if it has the same.
+// serverSecret returns the state of the server's secret: none, set, unknown, or
+// "" if it is the entry's.
 func (p *Provisioner) serverSecret(ctx context.Context, e entry, there *mender.Integration, s secretPlan) (string, error) {
 	switch {
 	case !isWebhook(there) || !there.Credentials.HasSecret():
@@ -90,8 +90,8 @@ func (p *Provisioner) serverSecret(ctx context.Context, e entry, there *mender.I
 	return "", nil
 }
 
-// knownCredentials returns a webhook's credentials, secret included, if that
-// is known here, so that the webhook can be put back.
+// knownCredentials returns a webhook's credentials, with the secret if that is
+// known, so that the webhook can be restored.
 func (p *Provisioner) knownCredentials(ctx context.Context, e entry, there mender.Integration) (c mender.Credentials, known bool, err error) {
 	c = there.Credentials
 	if !isWebhook(&there) {
@@ -106,7 +106,7 @@ func (p *Provisioner) knownCredentials(ctx context.Context, e entry, there mende
 	}
 	for _, try := range []struct {
 		secret  webhook.Secret
-		trusted bool // also if nothing says that the server has it
+		trusted bool // even without a fingerprint
 	}{{e.secret.value, p.o.AssumeSecretUnchanged}, {kept, true}} {
 		if try.secret.IsZero() {
 			continue
@@ -122,7 +122,7 @@ func (p *Provisioner) knownCredentials(ctx context.Context, e entry, there mende
 	return c, false, nil
 }
 
-// isWebhook reports whether an integration is there, and a webhook.
+// isWebhook reports whether there is an integration, and it is a webhook.
 func isWebhook(there *mender.Integration) bool {
 	return there != nil && there.Provider == mender.ProviderWebhook && there.Credentials.HTTP != nil
 }

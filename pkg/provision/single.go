@@ -8,22 +8,23 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Webhook is what a plan of a single step makes of a webhook.
+// Webhook describes the webhook that a plan of a single step creates, or changes
+// to.
 type Webhook struct {
 	URL         string
 	Description string
 	Scopes      []string
-	// Secret is the one to set; the zero Secret is none.
+	// Secret is the secret to set; zero for none.
 	Secret webhook.Secret
-	// NoSecret says that deliveries are to be unsigned.
+	// NoSecret leaves deliveries unsigned.
 	NoSecret bool
-	// Generated says that no one else knows the secret.
+	// Generated is set if no one else knows the secret.
 	Generated bool
-	// Rotate leaves the former secret beside the new one, in the store and in
-	// Out, for deliveries that are on their way.
+	// Rotate leaves the old secret beside the new one, in the store and in Out,
+	// for deliveries that are already on their way.
 	Rotate bool
-	// Out is a file to write the secret to before the server is given it, or
-	// empty. It must not exist, unless Rotate is set.
+	// Out is a file that gets the secret before the server does, or empty. The
+	// file must not exist unless Rotate is set.
 	Out string
 }
 
@@ -50,9 +51,10 @@ func (w Webhook) plan(s Step) *Plan {
 // CreatePlan returns the plan that creates a webhook.
 func CreatePlan(w Webhook) *Plan { return w.plan(Step{Action: Create}) }
 
-// UpdatePlan returns the plan that gives a webhook a new URL, a new secret, or
-// both. An empty URL, and a zero Secret without NoSecret, stay as they are.
-// Since the server replaces both together, a secret that stays must be stored.
+// UpdatePlan returns the plan that sets a webhook's URL, secret, or both. An
+// empty URL leaves the URL as it is; a zero Secret without NoSecret leaves the
+// secret as it is. The server replaces both together, so a secret that stays
+// must be stored on this machine; otherwise it is a usage error.
 func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w Webhook) (*Plan, error) {
 	if !isWebhook(&i) {
 		return nil, fault.Usagef("integration %s is of provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
@@ -67,15 +69,15 @@ func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w We
 			return nil, err
 		}
 		if kept.IsZero() {
-			return nil, fault.WithHint(fault.Usagef("a new URL alone would take the webhook's secret away: the server replaces both together, and does not tell the old one"),
-				"give the secret again (--secret-file FILE), a new one (--generate-secret), or --no-secret")
+			return nil, fault.WithHint(fault.Usagef("changing only the URL would remove the webhook's secret: the server replaces both together, and does not return the old secret"),
+				"pass the secret again (--secret-file FILE), generate a new one (--generate-secret), or pass --no-secret")
 		}
 		w.Secret, s.SecretUnchanged = kept, kept.Fingerprint()
 	}
 	return w.plan(s), nil
 }
 
-// DeletePlan returns the plan that deletes integrations, of whatever provider.
+// DeletePlan returns the plan that deletes integrations of any provider.
 func DeletePlan(all []mender.Integration) *Plan {
 	plan := &Plan{Changes: len(all) > 0}
 	for _, i := range all {

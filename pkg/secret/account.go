@@ -11,13 +11,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Unconfirmed stands for the id of a webhook that is being created: the server
-// has not given it one, or nothing says whether it did. There is one such
-// secret for an account.
+// Unconfirmed stands for the id of a webhook that is being created: it has no id
+// yet, or it is unknown whether it was created. An account has one such secret.
 const Unconfirmed = "unconfirmed"
 
-// Account is the store's view of one organization on one server: the secrets
-// of its webhooks, by integration id. It is safe for concurrent use.
+// Account is the view of one organization on one server: the secrets of its
+// webhooks, by integration id. It is safe for concurrent use.
 type Account struct {
 	store        *Store
 	server       string
@@ -31,9 +30,8 @@ func (s *Store) Account(server, organization string) *Account {
 	return &Account{store: s, server: server, organization: organization}
 }
 
-// WithoutStore returns a view for which nothing is stored and nothing is found.
-// A fingerprint that a change makes wrong is forgotten nevertheless, if the
-// store can be changed.
+// WithoutStore returns a view that stores and finds nothing. It still forgets a
+// fingerprint that a change makes wrong, if the store can be changed.
 func (a *Account) WithoutStore() *Account {
 	return &Account{store: a.store, server: a.server, organization: a.organization, nothing: true}
 }
@@ -45,8 +43,7 @@ func (a *Account) key(kind Kind, id string) Key {
 	return Key{Kind: kind, Server: a.server, Organization: a.organization, Name: id}
 }
 
-// readable reports whether there is a file to read: without a place for one,
-// nothing can have been stored.
+// readable reports whether there is a place for a store.
 func (a *Account) readable() bool { return !a.nothing && a.store.path != "" }
 
 // list returns the account's entries of a kind.
@@ -58,11 +55,11 @@ func (a *Account) list(kind Kind) ([]Info, error) {
 	return slices.DeleteFunc(all, func(i Info) bool { return i.Server != a.server || i.Organization != a.organization }), err
 }
 
-// List describes the stored webhook secrets, without reading them.
+// List describes the stored webhook secrets without reading them.
 func (a *Account) List() ([]Info, error) { return a.list(Webhook) }
 
-// names returns the names under which a webhook's secret is stored: its id, or
-// what unconfirmed secrets are called.
+// names returns the names of a webhook's stored secrets: its id, or the names of
+// unconfirmed secrets.
 func (a *Account) names(id string) ([]string, error) {
 	all, err := a.list(Webhook)
 	var names []string
@@ -74,8 +71,8 @@ func (a *Account) names(id string) ([]string, error) {
 	return names, err
 }
 
-// Secrets returns a webhook's secret and, while it is being changed, those
-// before it, newest first; none is no error.
+// Secrets returns a webhook's secret and, during a rotation, those before it,
+// newest first. It returns nil if there is none.
 func (a *Account) Secrets(ctx context.Context, id string) ([]webhook.Secret, error) {
 	names, err := a.names(id)
 	if err != nil || len(names) == 0 {
@@ -91,7 +88,7 @@ func (a *Account) Secrets(ctx context.Context, id string) ([]webhook.Secret, err
 	return e.Secrets()
 }
 
-// Stored returns a webhook's secret; the zero Secret is none.
+// Stored returns a webhook's secret, or the zero Secret.
 func (a *Account) Stored(ctx context.Context, id string) (webhook.Secret, error) {
 	secrets, err := a.Secrets(ctx, id)
 	if len(secrets) == 0 {
@@ -100,33 +97,33 @@ func (a *Account) Stored(ctx context.Context, id string) (webhook.Secret, error)
 	return secrets[0], err
 }
 
-// Secrets returns the entry's secret, and those before it, newest first.
+// Secrets returns the entry's secret and those before it, newest first.
 func (e Entry) Secrets() ([]webhook.Secret, error) {
 	var secrets []webhook.Secret
 	for _, text := range append([]string{e.Value}, e.Old...) {
 		s, err := webhook.ParseSecret(text)
 		if err != nil {
-			return nil, fault.WithHint(fmt.Errorf("%s can't be used: %w", e.Key, err), "store it again with `mender-webhooks secret set %s`", e.Name)
+			return nil, fault.WithHint(fmt.Errorf("%s cannot be used: %w", e.Key, err), "store it again with `mender-webhooks secret set %s`", e.Name)
 		}
 		secrets = append(secrets, s)
 	}
 	return secrets, nil
 }
 
-// Kept says where Keep stored a secret.
+// Kept describes where Keep stored a secret.
 type Kept struct {
 	// Name is the webhook's id, or the name of an unconfirmed secret.
 	Name string
-	// Place is for people, such as "the system's keyring"; it is empty if the
-	// secret was stored already, or nothing is.
+	// Place is text such as "the system's keyring"; empty if the secret was stored
+	// already, or nothing is stored.
 	Place string
-	// Undo makes the store what it was before, also under a context that ended;
-	// nil if nothing was stored.
+	// Undo restores the store, also after the context ended; nil if nothing was
+	// stored.
 	Undo func(context.Context) error
 }
 
-// Keep stores a webhook's secret. The one before it stays beside it until
-// ForgetOld, for receivers that still need it; an unconfirmed one is replaced.
+// Keep stores a webhook's secret. The old one stays beside it until ForgetOld, for
+// receivers that still need it; an unconfirmed one is replaced.
 func (a *Account) Keep(ctx context.Context, id string, s webhook.Secret, origin Origin) (Kept, error) {
 	if a.nothing {
 		return Kept{}, nil
@@ -174,13 +171,12 @@ func (a *Account) Keep(ctx context.Context, id string, s webhook.Secret, origin 
 	return k, err
 }
 
-// Set stores a webhook's secret that was set elsewhere, in place of those that
-// are stored.
+// Set stores a webhook's secret that was set elsewhere, in place of stored ones.
 func (a *Account) Set(ctx context.Context, id string, s webhook.Secret) (Saved, error) {
 	return a.store.Set(ctx, Entry{Info: Info{Key: a.key(Webhook, id), Origin: Given}, Value: s.Hex()})
 }
 
-// ForgetOld ends a change of secrets: only the newest one stays.
+// ForgetOld ends a rotation: only the newest secret stays.
 func (a *Account) ForgetOld(ctx context.Context, id string) error {
 	if secrets, err := a.Secrets(ctx, id); err != nil || len(secrets) < 2 {
 		return err
@@ -188,7 +184,7 @@ func (a *Account) ForgetOld(ctx context.Context, id string) error {
 	return a.store.ForgetOld(ctx, a.key(Webhook, id))
 }
 
-// Forget removes a webhook's secret; none is no error.
+// Forget removes a webhook's secret, if there is one.
 func (a *Account) Forget(ctx context.Context, id string) error {
 	names, err := a.names(id)
 	for _, name := range names {
@@ -213,12 +209,12 @@ func (a *Account) Check(ctx context.Context) error {
 	return a.store.Check(ctx)
 }
 
-// applied is the text whose fingerprint is stored. The case of the secret's
-// digits makes no difference.
+// applied returns the text whose fingerprint is stored. It does not depend on the
+// case of the secret's digits.
 func applied(s webhook.Secret) string { return "webhook\n" + strings.ToLower(s.Hex()) }
 
-// SetApplied stores a fingerprint of the secret that the server has, since
-// Mender does not return it. Without a place for it, the secret stays unknown.
+// SetApplied stores a fingerprint of the server's secret, since Mender does not
+// return it. Without a place for a store, the secret stays unknown.
 func (a *Account) SetApplied(ctx context.Context, id string, s webhook.Secret) error {
 	if !a.readable() {
 		return nil
@@ -234,10 +230,10 @@ func (a *Account) Compare(_ context.Context, id string, s webhook.Secret) (Drift
 	return a.store.compare(a.key(Applied, id), applied(s))
 }
 
-// ForgetApplied makes the server's secret unknown again, before it changes.
+// ForgetApplied makes the server's secret unknown, before it changes.
 func (a *Account) ForgetApplied(ctx context.Context, id string) error {
 	if a.nothing {
-		_ = a.store.Account(a.server, a.organization).ForgetApplied(ctx, id) // what fails is not this view's
+		_ = a.store.Account(a.server, a.organization).ForgetApplied(ctx, id) // this view does not use the store
 		return nil
 	}
 	known, err := a.list(Applied)

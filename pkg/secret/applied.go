@@ -10,23 +10,22 @@ import (
 	"time"
 )
 
-// iterations make guessing a weak secret from its fingerprint slow: some tens
-// of milliseconds for each guess.
+// iterations slow down guessing a weak secret from its fingerprint, to tens of
+// milliseconds a guess.
 const iterations = 100_000
 
-// Drift is how credentials compare with those that were last applied.
+// Drift is how a secret compares with the one last applied.
 type Drift string
 
-// What a comparison can come to.
+// The results of a comparison.
 const (
-	Unknown Drift = "unknown" // nothing is known here of what was applied
+	Unknown Drift = "unknown" // this machine has no record
 	Same    Drift = "same"
 	Changed Drift = "changed"
 )
 
-// setApplied remembers a salted fingerprint of the credentials that were sent
-// to Mender for an integration, since Mender never tells them. What stands in
-// credentials is the caller's to choose; compare takes the same.
+// setApplied stores a salted fingerprint of the credentials that Mender has for an
+// integration, since Mender does not return them.
 func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand.Read never returns an error
@@ -43,7 +42,7 @@ func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error
 	})
 }
 
-// compare says whether credentials are those of the last setApplied.
+// compare compares credentials with those of the last setApplied.
 func (s *Store) compare(k Key, credentials string) (Drift, error) {
 	c, err := s.load()
 	if err != nil {
@@ -66,7 +65,7 @@ func (s *Store) compare(k Key, credentials string) (Drift, error) {
 func fingerprint(text string, salt []byte) ([]byte, error) {
 	sum, err := pbkdf2.Key(sha256.New, text, salt, iterations, sha256.Size)
 	if err != nil {
-		return nil, fmt.Errorf("make a fingerprint: %w", err)
+		return nil, fmt.Errorf("calculate a fingerprint: %w", err)
 	}
 	return sum, nil
 }

@@ -18,24 +18,24 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
-// lockWait is how long a change waits for another process's, which may be
-// waiting for a keyring.
+// lockWait is how long a change waits for another process, which may be waiting
+// for a keyring.
 const lockWait = 3 * KeyringTimeout
 
-// version is that of the file's layout.
+// version is the version of the file's layout.
 const version = 1
 
-// contents is the file.
+// contents are the contents of the file.
 type contents struct {
 	Version int      `json:"version"`
 	Entries []record `json:"entries"`
 }
 
-// record is one secret in the file, without its value where the keyring has it.
+// record is an entry of the file, without its value if the keyring has it.
 type record struct {
 	Info
 	item
-	// Salt and Sum are an Applied fingerprint.
+	// Salt and Sum are the fingerprint of an Applied entry.
 	Salt []byte `json:"salt,omitempty"`
 	Sum  []byte `json:"sum,omitempty"`
 }
@@ -57,11 +57,11 @@ func (c *contents) remove(k Key) {
 	c.Entries = slices.DeleteFunc(c.Entries, func(r record) bool { return r.Key == k })
 }
 
-// load reads the file. One that does not exist has nothing in it; one that
-// others can read is refused, since what is in it may be known to them.
+// load reads the file; a missing file is empty. It refuses a file that others can
+// read, since they may know its secrets.
 func (s *Store) load() (contents, error) {
 	if s.path == "" {
-		return contents{}, fault.WithHint(errors.New("there is no place for a store of secrets"), "set HOME, or XDG_DATA_HOME")
+		return contents{}, fault.WithHint(errors.New("there is no place for a store of secrets"), "set HOME or XDG_DATA_HOME")
 	}
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,17 +76,17 @@ func (s *Store) load() (contents, error) {
 		return contents{}, fmt.Errorf("read the store of secrets: %w", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has mode %04o, so others on this machine can get at it", s.path, info.Mode().Perm()),
-			"chmod 600 %s, and change the tokens and secrets in it if others may have read them", s.path)
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has mode %04o, so others on this machine can access it", s.path, info.Mode().Perm()),
+			"run `chmod 600 %s`, and replace its tokens and secrets if others may have read them", s.path)
 	}
 	var c contents
 	if err := json.NewDecoder(f).Decode(&c); err != nil {
-		// The decoder's words may quote the file.
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s can't be read: it is damaged, or not such a file", s.path),
+		// The decoder's error may quote the file.
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s cannot be read: it is damaged, or another kind of file", s.path),
 			"move it away, then log in again")
 	}
 	if c.Version != version {
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has version %d, and this program knows version %d", s.path, c.Version, version),
+		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has version %d: must be version %d", s.path, c.Version, version),
 			"use a newer mender-webhooks")
 	}
 	return c, nil
@@ -98,14 +98,14 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 	defer s.mu.Unlock()
 	if s.path != "" {
 		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-			return fmt.Errorf("make the folder of the store of secrets: %w", err)
+			return fmt.Errorf("create the folder of the store of secrets: %w", err)
 		}
 		unlock, err := lock(ctx, s.path+".lock")
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		// It holds secrets, which may have been forgotten since.
+		// Such files contain secrets, which may have been forgotten since.
 		privatefile.RemoveUnfinished(s.path)
 	}
 	c, err := s.load()

@@ -11,35 +11,35 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// service is the name under which keyrings show what this tool keeps.
+// service is the name of the entries in a keyring.
 const service = "mender-webhooks"
 
-// KeyringTimeout is how long a keyring has to answer: one without a session
-// bus, or with a prompt that nobody sees, may never do.
+// KeyringTimeout limits the wait for a keyring: without a session bus, or behind a
+// prompt that no one sees, it may never answer.
 const KeyringTimeout = 3 * time.Second
 
-// SystemKeyring is a keyring as the system has it. A Get or Delete of what is
-// not there is keyring.ErrNotFound of github.com/zalando/go-keyring.
+// SystemKeyring is a keyring of the system. Get and Delete return ErrNotFound of
+// github.com/zalando/go-keyring for an entry that does not exist.
 type SystemKeyring interface {
 	Set(service, user, password string) error
 	Get(service, user string) (string, error)
 	Delete(service, user string) error
 }
 
-// system is the keyring of this machine.
+// system is this machine's keyring.
 type system struct{}
 
-// Set is one of the three of a SystemKeyring.
+// Set stores an entry.
 func (system) Set(service, user, password string) error { return keyring.Set(service, user, password) }
 
-// Get is one of them.
+// Get returns an entry.
 func (system) Get(service, user string) (string, error) { return keyring.Get(service, user) }
 
-// Delete is one of them.
+// Delete removes an entry.
 func (system) Delete(service, user string) error { return keyring.Delete(service, user) }
 
-// timed is a keyring with a time limit. Once it ran out, the keyring is not
-// asked again.
+// timed is a keyring with a time limit. After a timeout the keyring is not used
+// again.
 type timed struct {
 	keyring SystemKeyring
 	limit   time.Duration
@@ -48,8 +48,8 @@ type timed struct {
 	hung error
 }
 
-// item is what a keyring keeps for one key. The old secrets are with the new
-// one, so that both change at once.
+// item is a keyring's entry: the new secret with the old ones, so that they change
+// together.
 type item struct {
 	Value string   `json:"value,omitempty"`
 	Old   []string `json:"old,omitempty"`
@@ -71,7 +71,7 @@ func (t *timed) set(ctx context.Context, k Key, i item) error {
 	return err
 }
 
-// get wraps ErrNotFound where the keyring does not have it.
+// get returns ErrNotFound if the keyring has no such entry.
 func (t *timed) get(ctx context.Context, k Key) (item, error) {
 	text, err := t.do(ctx, func() (string, error) { return t.keyring.Get(service, user(k)) })
 	if errors.Is(err, keyring.ErrNotFound) {
@@ -82,12 +82,12 @@ func (t *timed) get(ctx context.Context, k Key) (item, error) {
 	}
 	var i item
 	if json.Unmarshal([]byte(text), &i) != nil {
-		return item{}, errors.New("what it has is not what this tool has put there")
+		return item{}, errors.New("its entry was not written by this program")
 	}
 	return i, nil
 }
 
-// delete is done where there is nothing to delete.
+// delete succeeds if there is nothing to delete.
 func (t *timed) delete(ctx context.Context, k Key) error {
 	_, err := t.do(ctx, func() (string, error) { return "", t.keyring.Delete(service, user(k)) })
 	if errors.Is(err, keyring.ErrNotFound) {
@@ -96,7 +96,8 @@ func (t *timed) delete(ctx context.Context, k Key) error {
 	return err
 }
 
-// do gives up on a call that takes too long; the call itself can't be ended.
+// do stops waiting for a call that takes too long; the call itself cannot be
+// interrupted.
 func (t *timed) do(ctx context.Context, call func() (string, error)) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,7 +119,7 @@ func (t *timed) do(ctx context.Context, call func() (string, error)) (string, er
 	case r := <-done:
 		return r.text, r.err
 	case <-timer.C:
-		t.hung = fmt.Errorf("it did not answer within %s", t.limit)
+		t.hung = fmt.Errorf("no answer within %s", t.limit)
 		return "", t.hung
 	case <-ctx.Done():
 		return "", ctx.Err()

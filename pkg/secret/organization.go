@@ -9,9 +9,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Organization returns the organization whose secrets are meant if neither a
-// token nor the profile says: the only one with secrets for the server. If
-// there are several, the error lists them.
+// Organization returns the only organization with secrets for the server, for
+// commands without a token or a profile that names it. If there are several, the
+// error lists them.
 func (s *Store) Organization(server string) (string, error) {
 	if s.path == "" {
 		return "", nil
@@ -40,9 +40,9 @@ func (s *Store) Organization(server string) (string, error) {
 		"pass --profile to choose one, or --secret-file")
 }
 
-// WithoutOrganization returns the ids of webhooks on the account's server
-// whose secrets older versions stored without an organization, so that this
-// account does not use them.
+// WithoutOrganization returns the ids of webhooks on the account's server whose
+// secrets older versions stored without an organization. The account does not use
+// them.
 func (a *Account) WithoutOrganization() ([]string, error) {
 	if !a.readable() || a.organization == "" {
 		return nil, nil
@@ -55,8 +55,8 @@ func (a *Account) WithoutOrganization() ([]string, error) {
 	return ids, err
 }
 
-// Adopt makes entries without an organization the account's own if they belong
-// to one of its integrations, as the server lists them.
+// Adopt assigns entries without an organization to the account if they belong to
+// one of its integrations. ids are the integrations that the server lists.
 func (a *Account) Adopt(ctx context.Context, ids []string) error {
 	if !a.readable() || a.organization == "" {
 		return nil

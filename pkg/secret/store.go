@@ -12,25 +12,24 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Options is how a Store works. File alone has to be given.
+// Options are the settings of a Store. Only File is required.
 type Options struct {
 	// File is the path of the store's file; config.Settings.SecretsFile.
 	File string
-	// NoKeyring puts secrets into the file. What is in the keyring already
-	// is still found and forgotten.
+	// NoKeyring stores secrets in the file. Secrets that are already in the
+	// keyring are still found and forgotten.
 	NoKeyring bool
-	// Keyring is the keyring to use; nil means the system's.
+	// Keyring is the keyring to use; nil for the system's.
 	Keyring SystemKeyring
-	// KeyringTimeout is how long the keyring has to answer; 0 means
-	// KeyringTimeout.
+	// KeyringTimeout is how long to wait for the keyring; 0 for KeyringTimeout.
 	KeyringTimeout time.Duration
-	// Now is the clock; nil means time.Now.
+	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
 
-// Store keeps secrets. It is safe for use by several goroutines, and beside
-// other processes. An error may have a hint (see pkg/fault), and never holds a
-// secret.
+// Store stores secrets. It is safe for concurrent use, also beside
+// other processes. An error may have a hint (see pkg/fault), and never contains
+// a secret.
 type Store struct {
 	path      string
 	noKeyring bool
@@ -39,7 +38,7 @@ type Store struct {
 	mu        sync.Mutex // one change at a time
 }
 
-// New returns a Store. Nothing is read or made before it is used.
+// New returns a Store. It reads and creates nothing before it is used.
 func New(o Options) *Store {
 	if o.Keyring == nil {
 		o.Keyring = system{}
@@ -53,8 +52,8 @@ func New(o Options) *Store {
 	}
 }
 
-// Get returns a secret. The error wraps ErrNotFound where it is not kept; it
-// has a hint where the keyring that has it does not give it out.
+// Get returns a secret. The error wraps ErrNotFound if it is not stored, and has a
+// hint if the keyring does not return it.
 func (s *Store) Get(ctx context.Context, k Key) (Entry, error) {
 	c, err := s.load()
 	if err != nil {
@@ -75,7 +74,7 @@ func (s *Store) get(ctx context.Context, c contents, k Key) (Entry, error) {
 	found, err := s.keyring.get(ctx, k)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Entry{}, fmt.Errorf("%s is %w: it has been removed from the system's keyring", k, ErrNotFound)
+		return Entry{}, fmt.Errorf("%s is %w: it was removed from the system's keyring", k, ErrNotFound)
 	case err != nil:
 		return Entry{}, keyringError(k, err)
 	}
@@ -83,15 +82,15 @@ func (s *Store) get(ctx context.Context, c contents, k Key) (Entry, error) {
 }
 
 func keyringError(k Key, err error) error {
-	return fault.WithHint(fmt.Errorf("%s is in the system's keyring, which can't be used: %w", k, err),
-		"unlock the keyring; or keep it in a file with --no-keyring")
+	return fault.WithHint(fmt.Errorf("%s is in the system's keyring, which cannot be used: %w", k, err),
+		"unlock the keyring, or store secrets in a file with --no-keyring")
 }
 
-// Set keeps a secret, instead of the one that has the same key, and says
-// where. Its Stored and Place are the store's to fill in.
+// Set stores a secret in place of the one with the same key, and returns where.
+// The store fills in Stored and Place.
 func (s *Store) Set(ctx context.Context, e Entry) (Saved, error) {
 	if e.Value == "" || e.Kind == Applied {
-		return Saved{}, fmt.Errorf("%s can't be kept: it is empty, or no secret", e.Key)
+		return Saved{}, fmt.Errorf("%s cannot be stored: it is empty, or not a secret", e.Key)
 	}
 	var saved Saved
 	err := s.change(ctx, func(c *contents) (err error) {
@@ -104,8 +103,8 @@ func (s *Store) Set(ctx context.Context, e Entry) (Saved, error) {
 	return saved, err
 }
 
-// undo takes out of the keyring what the file could not be told of, unless
-// the file knew of another such secret before.
+// undo removes from the keyring a secret that the file could not record, unless
+// the file recorded an older one.
 func (s *Store) undo(ctx context.Context, k Key) error {
 	if c, err := s.load(); err == nil && c.find(k) < 0 {
 		return s.keyring.delete(ctx, k)
@@ -113,8 +112,8 @@ func (s *Store) undo(ctx context.Context, k Key) error {
 	return nil
 }
 
-// put prefers the keyring. It leaves the secret in one place alone, as far as
-// the keyring lets it.
+// put prefers the keyring. It leaves the secret in only one place, as far as the
+// keyring allows.
 func (s *Store) put(ctx context.Context, c *contents, e Entry) (Saved, error) {
 	saved := Saved{Place: File, Path: s.path}
 	r := record{Info: e.Info}
@@ -125,13 +124,13 @@ func (s *Store) put(ctx context.Context, c *contents, e Entry) (Saved, error) {
 			saved.Place = Keyring
 		}
 		if err := ctx.Err(); err != nil && saved.Place == File {
-			return saved, err // given up is not the same as no keyring
+			return saved, err // an interruption does not mean that there is no keyring
 		}
 	}
 	if saved.Place == File {
 		r.item = whole
 		if i := c.find(e.Key); i >= 0 && c.Entries[i].Place == Keyring {
-			_ = s.keyring.delete(ctx, e.Key) // the file goes first from here on
+			_ = s.keyring.delete(ctx, e.Key) // the file takes precedence now
 		}
 	}
 	r.Place = saved.Place
@@ -139,9 +138,8 @@ func (s *Store) put(ctx context.Context, c *contents, e Entry) (Saved, error) {
 	return saved, nil
 }
 
-// Rotate keeps a new webhook secret, and those before it as old ones, so that
-// a receiver takes all of them until ForgetOld. A secret that is there already
-// stays where it is.
+// Rotate stores a new webhook secret, with those before it as old ones, so that a
+// receiver accepts all of them until ForgetOld.
 func (s *Store) Rotate(ctx context.Context, k Key, value string, origin Origin) (Saved, error) {
 	var saved Saved
 	err := s.change(ctx, func(c *contents) error {
@@ -160,7 +158,7 @@ func (s *Store) Rotate(ctx context.Context, k Key, value string, origin Origin) 
 	return saved, err
 }
 
-// ForgetOld ends a change of secrets: the newest one alone stays.
+// ForgetOld ends a rotation: only the newest secret stays.
 func (s *Store) ForgetOld(ctx context.Context, k Key) error {
 	return s.change(ctx, func(c *contents) error {
 		e, err := s.get(ctx, *c, k)
@@ -173,7 +171,7 @@ func (s *Store) ForgetOld(ctx context.Context, k Key) error {
 	})
 }
 
-// Delete forgets a secret. The error wraps ErrNotFound where it is not kept.
+// Delete forgets a secret. The error wraps ErrNotFound if it is not stored.
 func (s *Store) Delete(ctx context.Context, k Key) error {
 	return s.change(ctx, func(c *contents) error {
 		i := c.find(k)
@@ -190,8 +188,8 @@ func (s *Store) Delete(ctx context.Context, k Key) error {
 	})
 }
 
-// List says which secrets of a kind are kept, by server and name, without
-// asking the keyring.
+// List describes the stored secrets of a kind, ordered by server and name. It does
+// not read the keyring.
 func (s *Store) List(kind Kind) ([]Info, error) {
 	c, err := s.load()
 	if err != nil {
@@ -209,8 +207,8 @@ func (s *Store) List(kind Kind) ([]Info, error) {
 	return infos, nil
 }
 
-// Check finds out whether the store can keep a secret, by writing it anew as
-// it is: before something is sent that can't be taken back.
+// Check makes sure that the store can be changed, by writing it unchanged, before
+// something is sent that cannot be undone.
 func (s *Store) Check(ctx context.Context) error {
 	return s.change(ctx, func(*contents) error { return nil })
 }

@@ -107,10 +107,10 @@ func TestKeep(t *testing.T) {
 		told    string
 	}{
 		"keyring":    {func(*testing.T) *fakeKeyring { return newKeyring() }, false, Keyring, "the system's keyring"},
-		"no keyring": {func(*testing.T) *fakeKeyring { return newKeyring() }, true, File, "secrets.json, which you alone can read"},
+		"no keyring": {func(*testing.T) *fakeKeyring { return newKeyring() }, true, File, "secrets.json, which only you can read"},
 		"failing": {func(*testing.T) *fakeKeyring { return &fakeKeyring{err: errors.New("no bus")} }, false, File,
-			"since there is no keyring to use (no bus)"},
-		"hanging": {hungKeyring, false, File, "(it did not answer within 30ms)"},
+			"since the keyring cannot be used (no bus)"},
+		"hanging": {hungKeyring, false, File, "(no answer within 30ms)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, ring := t.Context(), test.keyring(t)
