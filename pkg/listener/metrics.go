@@ -143,6 +143,11 @@ func writeQueue(p *page, s relay.Stats) {
 	p.value("waiting", gauge, "Stored events that the application has yet to accept.", float64(s.Waiting))
 	p.value("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", s.OldestAge.Seconds())
 	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
+	available := 0.0
+	if s.Available {
+		available = 1
+	}
+	p.value("available", gauge, "1 if events can be stored, else 0.", available)
 	p.value("queue_bytes", gauge, "Bytes of the events in the store.", float64(s.Bytes))
 	p.value("queue_max_bytes", gauge, "Bytes that the events in the store may take.", float64(s.MaxBytes))
 	p.value("stored_total", counter, "Events stored.", float64(s.Stored))

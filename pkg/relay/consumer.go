@@ -99,7 +99,7 @@ func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerCon
 func (q *Queue) consumer() jetstream.Consumer { return *q.cons.Load() }
 
 // consumerInfo asks for the consumer's state. Without a consumer, which only a
-// store that is looked at may lack, it is that of a new one.
+// queue that is looked at may lack, it is the state of a new one.
 func (q *Queue) consumerInfo(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 	if cons := q.cons.Load(); cons != nil {
 		return (*cons).Info(ctx)
@@ -140,6 +140,9 @@ const (
 func (q *Queue) openShared(ctx context.Context) error {
 	cons, err := q.events.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if q.o.bind {
+			return nil // looking creates none: it would decide where forwarding begins
+		}
 		cons, err = q.events.CreateConsumer(ctx, q.consumerConfig())
 		if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
 			cons, err = q.events.Consumer(ctx, consumerName)
@@ -157,6 +160,9 @@ func (q *Queue) openShared(ctx context.Context) error {
 			ErrMisfit, consumerName, q.streamName("EVENTS"), filter)
 	}
 	q.cons.Store(&cons)
+	if q.o.bind {
+		return nil
+	}
 	return q.mendConsumer(ctx)
 }
 

@@ -66,10 +66,8 @@ func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 
 // publishNow is publish, but may wait longer than ctx.
 func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
-	if q.barrier != nil {
-		if err := q.barrier(); err != nil {
-			return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)
-		}
+	if err := q.refuse(); err != nil {
+		return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)
 	}
 	outcome, err := q.store(ctx, e)
 	if err != nil {
@@ -81,10 +79,8 @@ func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 // Ready reports whether the queue can store events, as far as that shows
 // without storing one. An error wraps ErrUnavailable or ErrFull.
 func (q *Queue) Ready(ctx context.Context) error {
-	if q.barrier != nil {
-		if err := q.barrier(); err != nil {
-			return err
-		}
+	if err := q.refuse(); err != nil {
+		return err
 	}
 	_, err := within(ctx, func() (*jetstream.StreamInfo, error) { return q.events.Info(ctx) })
 	return readError(err)

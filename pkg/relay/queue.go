@@ -102,6 +102,9 @@ type Queue struct {
 	barrier func() error
 	// heard, where it is set, is told how each publish ended.
 	heard func(err error)
+	// lost is set while a stream is missing that was there before.
+	lost  atomic.Pointer[error]
+	known known // used by the upkeep only
 
 	room      sync.Mutex // held while room is made
 	full      time.Time  // when none could be made the last time; under room

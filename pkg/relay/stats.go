@@ -15,6 +15,7 @@ type Stats struct {
 	Dead      uint64        // dead letters now
 	Bytes     uint64        // what waiting and kept events take
 	MaxBytes  int64         // what they may take
+	Available bool          // events can be stored, as far as is known without storing one
 
 	Stored, Duplicates, Refused uint64 // publishes, by outcome; refused are full and unavailable ones
 	Forwarded, Failed           uint64 // attempts, by outcome
@@ -74,5 +75,6 @@ func (q *Queue) Stats() Stats {
 	s.Stored, s.Duplicates, s.Refused = c.stored.Load(), c.duplicate.Load(), c.refused.Load()
 	s.Forwarded, s.Failed, s.Died = c.ok.Load(), c.failed.Load(), c.died.Load()
 	s.ForwardTime = time.Duration(c.nanos.Load())
+	s.Available = q.refuse() == nil
 	return s
 }

@@ -57,6 +57,7 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	defer cancel()
 	_, removed := q.ledger.figures() // before the events are counted
 	s, p, err := q.status(ctx)
+	q.heal(ctx, p, err)
 	if err != nil {
 		return // the next look may do; a publish says what is wrong
 	}
