@@ -41,7 +41,7 @@ func exitCode(kind fault.Kind) int {
 // report prints the error of a command and returns the exit code. A command
 // that fails after a signal ended ctx was interrupted, whatever its error says.
 func report(ctx context.Context, a *cli.App, err error) int {
-	var silent *cli.Silent
+	var silent *cli.SilentError
 	switch {
 	case err == nil:
 		return 0

@@ -69,7 +69,7 @@ func runDoctor(ctx context.Context, a *cli.App, id string, probe bool) error {
 	}
 	a.Say("%s, %s", cli.Plural(count[doctor.Failed], "failure"), cli.Plural(count[doctor.Warning], "warning"))
 	if kind := doctor.FirstFailure(findings); kind != fault.Unspecified {
-		return &cli.Silent{Kind: kind}
+		return &cli.SilentError{Kind: kind}
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ never logged, and neither is anything while there is no integration.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	o.queryOptions.register(f, "")
+	o.register(f, "")
 	f.BoolVar(&o.failed, "failed", false, "only events with a failed delivery")
 	f.StringVar(&o.integration, "integration", "", "only deliveries to one integration, by `ID` (even a deleted one), unique prefix or URL")
 	f.IntVar(&o.limit, "limit", 20, "at most `N` events")

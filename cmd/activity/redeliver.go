@@ -60,7 +60,7 @@ already counts as delivered. The exit code is 1 if an event was not delivered.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.failed, "failed", false, "send the events in Mender's log that failed")
-	o.queryOptions.register(f, "with --failed: ")
+	o.register(f, "with --failed: ")
 	f.StringVar(&o.store, "store", "", "send events that listen stored in this `DIR`")
 	o.nats.Register(f, "instead of --store: send events that listen stored on a cluster, by its servers' `URLS`")
 	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 3000 or localhost:3000/hook (default: the webhook's)")

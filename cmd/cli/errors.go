@@ -46,15 +46,15 @@ func Also(err, more error) error {
 	return fmt.Errorf("%w; and %w", err, more)
 }
 
-// Silent is an error that ends the program with nothing on stderr, where the
+// SilentError is an error that ends the program with nothing on stderr, where the
 // output has said it all, or a child has. Code, if not 0, is a child's exit
 // code.
-type Silent struct {
+type SilentError struct {
 	Kind fault.Kind
 	Code int
 }
 
-func (e *Silent) Error() string { return fmt.Sprintf("kind %d, exit code %d", e.Kind, e.Code) }
+func (e *SilentError) Error() string { return fmt.Sprintf("kind %d, exit code %d", e.Kind, e.Code) }
 
 // Failure is an error as a user sees it.
 type Failure struct {

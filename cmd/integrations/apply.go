@@ -153,7 +153,7 @@ func finishDryRun(a *cli.App, p *output.Printer, o applyOptions, plan *provision
 	}
 	a.Say("%s", summary(plan))
 	if o.exitCode && plan.Changes {
-		return &cli.Silent{Kind: cli.ExitDiffers}
+		return &cli.SilentError{Kind: cli.ExitDiffers}
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func runChild(ctx context.Context, a *cli.App, command []string, server, token s
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return &cli.Silent{Code: exit.ExitCode()}
+		return &cli.SilentError{Code: exit.ExitCode()}
 	case errors.As(err, &exit):
 		return cli.Failf(cli.ExitFailed, "%s: %w", command[0], err)
 	case errors.Is(err, exec.ErrNotFound):

@@ -10,5 +10,5 @@ func descriptorLimit() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
 		return 1 << 30
 	}
-	return int(limit.Cur) //nolint:gosec,unconvert // bounded above; the type differs from system to system
+	return int(limit.Cur) //nolint:gosec // bounded above; the type differs from system to system
 }

@@ -108,8 +108,8 @@ func Resolve(path string) (string, error) {
 // means what it means to the system.
 func folder(path string) string {
 	dir := filepath.Dir(path)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		return resolved
 	}
 	return dir
 }
