@@ -35,7 +35,7 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 		case err == nil:
 			l.sayRecovered(recovered)
 		case ctx.Err() == nil:
-			l.app.Warn("--recover: %v; the next start goes on from here, and `mender-webhooks redeliver --failed` does it at once", err)
+			l.app.Warn("--recover: %v; the next start with --recover continues", err)
 		}
 	}()
 	return finished, nil
@@ -51,13 +51,13 @@ func (o *relayOptions) recoveryFile() string {
 }
 
 func (l *listening) sayRecovered(r eventlog.Recovered) {
-	since := "it began (a week at most)"
+	since := "the beginning of the log (a week at most)"
 	if !r.Since.IsZero() {
 		since = r.Since.Format(time.RFC3339) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
 	}
-	l.app.Say("recovered %d of %s that Mender's log says failed since %s; the rest was here already",
+	l.app.Say("recovered %d of %s that failed since %s according to Mender's log; the rest was stored already",
 		r.Stored, cli.Plural(r.Failed, "event"), since)
-	l.app.Say("what can't be recovered: deliveries that ran into the server's 10 seconds never get into its log, and what is older than a week is gone")
+	l.app.Say("not recovered: deliveries that took longer than 10 seconds, which Mender does not log, and events older than a week")
 }
 
 // signingSecret signs rebuilt events, so that an application that checks

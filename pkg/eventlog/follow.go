@@ -44,8 +44,8 @@ type FollowOptions struct {
 	Clock func() time.Time
 }
 
-// ErrFollowState means that a FollowState belongs to another log.
-var ErrFollowState = errors.New("the state belongs to another log")
+// errFollowState means that a FollowState belongs to another log.
+var errFollowState = errors.New("the state belongs to another log")
 
 // Follower returns the events of the log as they arrive: each once, whatever
 // moves, fails or restarts meanwhile. It is not safe for concurrent use.
@@ -85,7 +85,7 @@ type Follower struct {
 	dirty   bool      // events were returned since
 }
 
-// Follow returns a Follower and sends nothing. It returns ErrFollowState if
+// Follow returns a Follower and sends nothing. It returns errFollowState if
 // Resume is of another server or integration.
 func (l *Log) Follow(o FollowOptions) (*Follower, error) {
 	if o.Interval <= 0 {

@@ -117,7 +117,7 @@ func (f *Follower) note(l *look, e *mender.Event, at time.Time) {
 		l.known = true
 		return
 	}
-	wanted := !f.isOld(l, at) && f.opt.Query.Matches(e)
+	wanted := !f.isOld(l, at) && f.opt.Query.matches(e)
 	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
 }
 

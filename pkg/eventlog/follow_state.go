@@ -85,11 +85,11 @@ func (f *Follower) State() FollowState {
 func (f *Follower) restore(s FollowState) error {
 	switch {
 	case s.Version != followVersion:
-		return fmt.Errorf("%w: its version is %d, not %d", ErrFollowState, s.Version, followVersion)
+		return fmt.Errorf("%w: its version is %d, not %d", errFollowState, s.Version, followVersion)
 	case s.Server != f.client.Server():
-		return fmt.Errorf("%w: its server is %s, not %s", ErrFollowState, s.Server, f.client.Server())
+		return fmt.Errorf("%w: its server is %s, not %s", errFollowState, s.Server, f.client.Server())
 	case s.IntegrationID != f.opt.Query.IntegrationID:
-		return fmt.Errorf("%w: it follows the integration %q, not %q", ErrFollowState, s.IntegrationID, f.opt.Query.IntegrationID)
+		return fmt.Errorf("%w: it follows the integration %q, not %q", errFollowState, s.IntegrationID, f.opt.Query.IntegrationID)
 	}
 	f.base = mark{at: s.Known, server: s.KnownAt}
 	f.readAt, f.last, f.savedAt = s.ReadAt, f.base, s.SavedAt

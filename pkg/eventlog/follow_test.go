@@ -468,7 +468,7 @@ func TestFollowRefusesAnotherLog(t *testing.T) {
 	} {
 		s := good
 		change(&s)
-		if _, err := c.Follow(FollowOptions{Resume: &s, Query: Query{IntegrationID: ours}}); !errors.Is(err, ErrFollowState) {
+		if _, err := c.Follow(FollowOptions{Resume: &s, Query: Query{IntegrationID: ours}}); !errors.Is(err, errFollowState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -38,8 +38,8 @@ type Query struct {
 	pageSize int // for tests; 0 fits what will be read
 }
 
-// Matches reports whether the query selects an event, whatever its time.
-func (q Query) Matches(e *mender.Event) bool {
+// matches reports whether the query selects an event, whatever its time.
+func (q Query) matches(e *mender.Event) bool {
 	return (len(q.Types) == 0 || slices.Contains(q.Types, e.Type)) &&
 		(q.Device == "" || e.DeviceID() == q.Device) &&
 		(q.Status == "" || e.DeviceStatus() == q.Status) &&

@@ -55,7 +55,7 @@ func (r *reading) take(events []mender.Event, more bool) bool {
 		if r.oldest.IsZero() || e.Time.Before(r.oldest) {
 			r.oldest = e.Time
 		}
-		if late || !r.query.covers(e.Time) || !r.query.Matches(&e) {
+		if late || !r.query.covers(e.Time) || !r.query.matches(&e) {
 			continue
 		}
 		if !r.yield(e, nil) {

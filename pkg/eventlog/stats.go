@@ -46,7 +46,7 @@ type Stats struct {
 	Failure     mender.DeliveryStatus `json:"-"`
 }
 
-// TypeStats are those of one event type.
+// TypeStats count the events of one type.
 type TypeStats struct {
 	Type       webhook.EventType `json:"type"`
 	Events     int               `json:"events"`
@@ -54,8 +54,8 @@ type TypeStats struct {
 	Failures   int               `json:"failures"`
 }
 
-// StatusStats are those of one status code; 0 is none: no HTTP answer, or a
-// provider that has none. See StatusNotRecorded.
+// StatusStats count the deliveries with one status code. 0 stands for no HTTP
+// answer, and for providers without one. See mender.StatusNotRecorded.
 type StatusStats struct {
 	StatusCode int `json:"status_code"`
 	Deliveries int `json:"deliveries"`
@@ -69,7 +69,7 @@ type ErrorStats struct {
 	Last     time.Time `json:"last"`
 }
 
-// PeriodStats are those of a part of the time.
+// PeriodStats count the deliveries in a part of the time.
 type PeriodStats struct {
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
@@ -77,8 +77,7 @@ type PeriodStats struct {
 	Failures   int       `json:"failures"`
 }
 
-// FailureRun is a run of deliveries, one after the other in the log, that all
-// failed.
+// FailureRun is a sequence of deliveries in the log that all failed.
 type FailureRun struct {
 	Deliveries int       `json:"deliveries"`
 	From       time.Time `json:"from"`
@@ -138,7 +137,7 @@ func FailureText(d mender.DeliveryStatus) string {
 // collector adds up events.
 type collector struct {
 	integrationID string         // only its deliveries count, if not empty
-	ports         *regexp.Regexp // those of one connection, which differ in equal failures
+	ports         *regexp.Regexp // of one connection, which differ in equal failures
 	last, failed  *mender.Event
 	failure       mender.DeliveryStatus
 

@@ -14,21 +14,21 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// LoginRequest is what Login sends. Printed with any verb of fmt it shows the
-// email alone.
+// LoginRequest is the request of Login. Formatted with any verb of fmt it shows
+// only the email.
 type LoginRequest struct {
 	Email, Password string
-	// TwoFactorCode is the code of an account that has two-factor
-	// authentication (Enterprise); "" is none.
+	// TwoFactorCode is the code of an account with two-factor authentication
+	// (Enterprise), or empty.
 	TwoFactorCode string
 }
 
-// Format prints the email alone, whatever the verb.
+// Format prints only the email, whatever the verb.
 func (r LoginRequest) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "login of "+r.Email) }
 
 // Login starts a session and returns its token. A wrong password is
-// ErrUnauthorized. Mender Open Source keeps ten sessions of a user by default:
-// one more ends the oldest, without a word.
+// ErrUnauthorized. By default a user has at most ten sessions: Mender silently
+// ends the oldest.
 func (c *Client) Login(ctx context.Context, r LoginRequest) (token string, err error) {
 	k := &call{
 		op: "log in", method: http.MethodPost, path: useradm + "/auth/login",
@@ -44,8 +44,8 @@ func (c *Client) Login(ctx context.Context, r LoginRequest) (token string, err e
 	return c.jwt(k, resp)
 }
 
-// Logout ends the session of the client's token. With a personal access token
-// the server revokes that: log out only what Login has given.
+// Logout ends the session of the client's token. The server revokes a personal
+// access token: log out only tokens that Login returned.
 func (c *Client) Logout(ctx context.Context) error {
 	_, err := c.do(ctx, &call{
 		op: "log out", method: http.MethodPost, path: useradm + "/auth/logout",
@@ -54,12 +54,11 @@ func (c *Client) Logout(ctx context.Context) error {
 	return err
 }
 
-// User is a user as the server describes it. It encodes to what the server
-// sent.
+// User is a user. A User from the server encodes to the JSON that it sent.
 type User struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
-	// Roles are the ids of the user's roles, with Enterprise.
+	// Roles are the ids of the user's roles (Enterprise).
 	Roles     []string  `json:"roles,omitempty"`
 	CreatedAt time.Time `json:"created_ts,omitzero"`
 	UpdatedAt time.Time `json:"updated_ts,omitzero"`
@@ -68,20 +67,20 @@ type User struct {
 	raw json.RawMessage
 }
 
-// Me returns the user that the client's token belongs to.
+// Me returns the user of the client's token.
 func (c *Client) Me(ctx context.Context) (User, error) {
 	var u User
 	err := c.get(ctx, "ask who is logged in", useradm+"/users/me", &u)
 	return u, err
 }
 
-// Plan is an organization's plan and its limits. It encodes to what the server
-// sent.
+// Plan is an organization's plan with its limits. A Plan from the server encodes
+// to the JSON that it sent.
 type Plan struct {
 	// Name is the plan's own name, such as "enterprise"; DisplayName is for
 	// people.
 	Name, DisplayName string
-	// Features are what the plan has (true) and lacks (false).
+	// Features are true if the plan includes them.
 	Features map[string]bool
 	// Limits are numbers by name, such as "devices".
 	Limits map[string]float64
@@ -89,9 +88,8 @@ type Plan struct {
 	raw json.RawMessage
 }
 
-// Plan returns the organization's plan. A server without plans answers with
-// an error of status 404, which is ErrNotFound or, from a gateway,
-// ErrBadAnswer.
+// Plan returns the organization's plan. A server without plans answers 404, which
+// is ErrNotFound or, from a gateway, ErrBadAnswer.
 func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	var p Plan
 	err := c.get(ctx, "ask for the plan", useradm+"/plan_binding", &p)
@@ -108,8 +106,8 @@ func (c *Client) get(ctx context.Context, op, path string, into any) error {
 	return c.decode(k, resp, into)
 }
 
-// jwt reads an answer that is a token: bare, or as a JSON string, which the
-// API's description leaves room for.
+// jwt reads an answer that is a token: bare, or as a JSON string, which the API's
+// description allows.
 func (c *Client) jwt(k *call, resp *resty.Response) (string, error) {
 	token := string(bytes.TrimSpace(resp.Body()))
 	var text string
@@ -117,12 +115,12 @@ func (c *Client) jwt(k *call, resp *resty.Response) (string, error) {
 		token = text
 	}
 	if _, err := ParseClaims(token); err != nil {
-		return "", c.badAnswer(k, resp, errors.New("it is no token"))
+		return "", c.badAnswer(k, resp, errors.New("it is not a token"))
 	}
 	return token, nil
 }
 
-// UnmarshalJSON reads the API's form and keeps it.
+// UnmarshalJSON reads the API's JSON and retains it.
 func (u *User) UnmarshalJSON(b []byte) error {
 	type plain User
 	*u = User{}
@@ -133,8 +131,8 @@ func (u *User) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON returns what the server sent; for a user that was not read from
-// JSON, its fields.
+// MarshalJSON returns the JSON that the server sent, or the fields of a User that
+// was not read from JSON.
 func (u User) MarshalJSON() ([]byte, error) {
 	type plain User
 	if u.raw != nil {
@@ -153,7 +151,7 @@ type planJSON struct {
 	Limits map[string]float64 `json:"limits,omitempty"`
 }
 
-// UnmarshalJSON reads the API's form and keeps it.
+// UnmarshalJSON reads the API's JSON and retains it.
 func (p *Plan) UnmarshalJSON(b []byte) error {
 	var j planJSON
 	if err := json.Unmarshal(b, &j); err != nil {
@@ -166,8 +164,8 @@ func (p *Plan) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON returns what the server sent; for a plan that was not read from
-// JSON, its fields.
+// MarshalJSON returns the JSON that the server sent, or the fields of a Plan that
+// was not read from JSON.
 func (p Plan) MarshalJSON() ([]byte, error) {
 	if p.raw != nil {
 		return p.raw, nil
@@ -177,7 +175,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// pathID escapes an id for a path. It is false for what would change the path.
+// pathID escapes an id for a path. It returns false for an id that would change
+// the path.
 func pathID(id string) (string, bool) {
 	return url.PathEscape(id), id != "" && id != "." && id != ".."
 }

@@ -229,7 +229,7 @@ func TestParseClaims(t *testing.T) {
 		t.Error("expiry is off")
 	}
 	for _, text := range []string{"", "a.b.c", "abc", strings.TrimSuffix(testToken, "c2lnbmF0dXJl"), testToken + ".x", "e30.e30.x"} {
-		if _, err := ParseClaims(text); !errors.Is(err, ErrNotJWT) {
+		if _, err := ParseClaims(text); !errors.Is(err, errNotJWT) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

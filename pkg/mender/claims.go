@@ -9,42 +9,43 @@ import (
 	"time"
 )
 
-// ErrNotJWT says that a text is no JSON Web Token. It does not quote it.
-var ErrNotJWT = errors.New("not a token: Mender's tokens are JWTs, three parts joined by dots")
+// errNotJWT means that a text is not a JSON Web Token. It does not quote the
+// text.
+var errNotJWT = errors.New("not a token: Mender's tokens are JWTs, three parts joined by dots")
 
-// Claims is what a token says of itself. Nothing here checks its signature:
-// only the server can.
+// Claims are the claims of a token. Only the server can check its signature.
 type Claims struct {
-	// ID identifies the token (jti); for a personal access token it is the
-	// id under which Tokens lists it.
+	// ID identifies the token (jti); Tokens lists a personal access token under
+	// this id.
 	ID string
 	// Subject is the user's id (sub).
 	Subject string
-	// Tenant and Plan are the organization's id and plan. Mender Open
-	// Source has neither.
+	// Tenant and Plan are the organization's id and plan; empty with Mender Open
+	// Source.
 	Tenant, Plan string
-	// User tells a user's token from a device's (mender.user).
+	// User is true for a user's token and false for a device's (mender.user).
 	User bool
-	// IssuedAt and ExpiresAt are to the second. A zero ExpiresAt is never.
+	// IssuedAt and ExpiresAt have a resolution of a second. A zero ExpiresAt means
+	// never.
 	IssuedAt, ExpiresAt time.Time
 }
 
-// Expired reports whether the token has run out at a time, which should be
-// the server's: see Client.ServerTime.
+// Expired reports whether the token has expired at a time, which should be the
+// server's: see Client.ServerTime.
 func (c Claims) Expired(at time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !at.Before(c.ExpiresAt)
 }
 
-// ParseClaims reads a token's claims, without checking its signature. The
-// error is ErrNotJWT.
+// ParseClaims returns a token's claims, or an error if the text is not a token.
+// It does not check the signature.
 func ParseClaims(token string) (Claims, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || parts[2] == "" {
-		return Claims{}, ErrNotJWT
+		return Claims{}, errNotJWT
 	}
 	var head map[string]json.RawMessage
 	if err := decodePart(parts[0], &head); err != nil || head["alg"] == nil {
-		return Claims{}, ErrNotJWT
+		return Claims{}, errNotJWT
 	}
 	var body struct {
 		ID      string  `json:"jti"`
@@ -56,7 +57,7 @@ func ParseClaims(token string) (Claims, error) {
 		Expires float64 `json:"exp"`
 	}
 	if err := decodePart(parts[1], &body); err != nil {
-		return Claims{}, ErrNotJWT
+		return Claims{}, errNotJWT
 	}
 	return Claims{
 		ID: body.ID, Subject: body.Subject, Tenant: body.Tenant, Plan: body.Plan, User: body.User,
@@ -72,8 +73,8 @@ func decodePart(part string, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// epoch reads a NumericDate. One beyond what a time can be printed as (year
-// 9999) is as good as never.
+// epoch reads a NumericDate. A date after the year 9999, which cannot be
+// printed, counts as never.
 func epoch(seconds float64) time.Time {
 	if seconds <= 0 || seconds > 253402300799 {
 		return time.Time{}

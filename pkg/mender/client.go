@@ -26,41 +26,45 @@ const (
 	useradm    = "/api/management/v1/useradm"
 )
 
-// maxAnswer is how much of an answer is read, in bytes: 500 events, each with
+// DefaultServer is hosted Mender in the United States.
+const DefaultServer = "https://hosted.mender.io"
+
+// maxAnswer is the largest answer that is read, in bytes: 500 events, each with
 // the inventory of a device, and room to spare.
 const maxAnswer = 32 << 20
 
-// DefaultTimeout is how long one attempt of a request may take.
-const DefaultTimeout = 30 * time.Second
+// defaultTimeout bounds one attempt of a request.
+const defaultTimeout = 30 * time.Second
 
-// Options say which server a Client talks to, as whom and how.
+// Options are the settings of a Client.
 type Options struct {
-	// Server is the server's URL; see ParseServer. "" is DefaultServer.
+	// Server is the server's URL, https if it has no scheme; empty means
+	// DefaultServer.
 	Server string
-	// Token is the JWT of a session or a personal access token; "" will do
-	// for Login.
+	// Token is the JWT of a session or a personal access token. Login needs
+	// none.
 	Token string
-	// UserAgent is what the client calls itself; "" is mender-webhooks.
+	// UserAgent is the name of the client; empty means mender-webhooks.
 	UserAgent string
-	// Timeout is for one attempt, its answer included; 0 is DefaultTimeout.
+	// Timeout bounds one attempt, including its answer; 0 means 30 s.
 	Timeout time.Duration
-	// CACertFile is a PEM file with an authority to trust beside the
+	// CACertFile is a PEM file with an authority to trust in addition to the
 	// system's.
 	CACertFile string
-	// SkipVerify takes any certificate of the server's.
+	// SkipVerify accepts any certificate of the server.
 	SkipVerify bool
-	// AllowHTTP lets tokens and passwords go to another machine over plain
+	// AllowHTTP allows tokens and passwords to go to another machine in plain
 	// http.
 	AllowHTTP bool
-	// Retry says how often and how patiently calls are repeated.
+	// Retry is how often, and after which pauses, calls are retried.
 	Retry RetryPolicy
-	// Debug gets each request and answer, with what is secret masked.
-	// Writes to it don't overlap.
+	// Debug receives each request and answer, with secrets masked. Writes do
+	// not overlap.
 	Debug io.Writer
-	// Now is this machine's clock; nil is time.Now.
+	// Now is this machine's clock; nil means time.Now.
 	Now func() time.Time
 
-	// Transport carries the requests; nil is the network, with the settings
+	// Transport carries the requests; nil means the network, with the settings
 	// above.
 	Transport http.RoundTripper
 }
@@ -70,25 +74,25 @@ type Client struct {
 	server    string
 	token     string
 	allowHTTP bool
-	once      bool // no call is repeated
+	once      bool // no call is retried
 	timeout   time.Duration
 	retry     RetryPolicy
 	clock     *clock
 	http      *resty.Client
 }
 
-// New makes a client. It sends nothing. It fails where the server's URL can't
-// be used (ErrServerURL) or the authority can't be read.
+// New returns a client and sends nothing. It fails if the server's URL is
+// invalid, or if the authority cannot be read.
 func New(o Options) (*Client, error) {
 	if o.Server == "" {
 		o.Server = DefaultServer
 	}
-	server, err := ParseServer(o.Server)
+	server, err := urls.Server(o.Server)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("invalid server URL: %w", err)
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = DefaultTimeout
+		o.Timeout = defaultTimeout
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "mender-webhooks"
@@ -117,15 +121,15 @@ func New(o Options) (*Client, error) {
 		SetHeader("User-Agent", o.UserAgent).
 		SetHeader("Accept", "application/json, application/jwt").
 		SetLogger(quiet{}).
-		// Otherwise a POST without a body goes out chunked, which Mender
-		// takes for a body that is broken, or of the wrong type.
+		// Otherwise a POST without a body is chunked, which Mender takes for a
+		// broken body, or for one of the wrong type.
 		SetContentLength(true).
 		OnAfterResponse(withBody)
 	c.setRetries()
 	return c, nil
 }
 
-// quiet drops what resty would say on stderr.
+// quiet drops the messages of resty, which go to stderr.
 type quiet struct{}
 
 // Errorf implements resty.Logger.
@@ -137,7 +141,7 @@ func (quiet) Warnf(string, ...any) {}
 // Debugf implements resty.Logger.
 func (quiet) Debugf(string, ...any) {}
 
-// Server returns the server's URL as ParseServer gives it.
+// Server returns the server's URL in a form that is the same for all spellings.
 func (c *Client) Server() string { return c.server }
 
 // WithToken returns a client for the same server with another token. The two
@@ -148,7 +152,7 @@ func (c *Client) WithToken(token string) *Client {
 	return &other
 }
 
-// WithoutRetries returns a client that repeats no call, for callers that do so
+// WithoutRetries returns a client that retries no call, for callers that do so
 // themselves. The two share their connections.
 func (c *Client) WithoutRetries() *Client {
 	other := *c
@@ -156,35 +160,34 @@ func (c *Client) WithoutRetries() *Client {
 	return &other
 }
 
-// Close lets go of idle connections. The client can still be used.
+// Close closes idle connections. The client can still be used.
 func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
 
-// call is one request of the API, over all of its attempts.
+// call is one request of the API, including all of its attempts.
 type call struct {
 	op     string
 	method string
 	path   string
 	query  url.Values
-	// body is sent as JSON; nil is none.
+	// body is sent as JSON; nil means none.
 	body any
-	// user and password, where set, take the token's place.
+	// user and password are sent instead of the token, if set.
 	user, password string
-	// accept are the statuses that mean success; none is 200.
+	// accept are the statuses that mean success; empty means 200.
 	accept []int
-	// mayCreate is what may have come to be if the answer got lost, such as
-	// "the integration may have been created".
+	// mayCreate is added to the error if the answer got lost, such as "the
+	// integration may have been created".
 	mayCreate string
-	// secrets are what must not be seen in errors and on Debug.
+	// secrets must not appear in errors or on Debug.
 	secrets []string
 
-	once   bool   // it is not repeated
+	once   bool   // it is not retried
 	answer []byte // the body of the last answer
 
 	id   string      // the request's own id
-	sent atomic.Bool // a connection has been had: it may have arrived
-	// lost says that an earlier attempt of a call may have arrived.
-	lost bool
-	last error // why the attempt before failed
+	sent atomic.Bool // there was a connection, so it may have arrived
+	lost bool        // an earlier attempt may have arrived
+	last error       // why the previous attempt failed
 }
 
 type callKey struct{}
@@ -197,18 +200,17 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
-// repeatable reports whether a call can be sent again although it may have
-// arrived.
+// repeatable reports whether a call can be sent again even if it has arrived.
 func (k *call) repeatable() bool { return k.method != http.MethodPost }
 
-// refused is the error of a call that is not made.
+// refused returns the error of a call that is not made.
 func (k *call) refused(kind, why error) *Error {
 	return &Error{Op: k.op, Method: k.method, Path: k.path, Err: why, kinds: []error{kind}}
 }
 
 func (k *call) notFound(why string) *Error { return k.refused(ErrNotFound, errors.New(why)) }
 
-// do makes a call. The error is an *Error.
+// do makes a call. It returns an *Error.
 func (c *Client) do(ctx context.Context, k *call) (*resty.Response, error) {
 	k.id, k.once = uuid.NewString(), c.once
 	k.secrets = append(slices.Clip(k.secrets), c.token, k.password)
@@ -243,7 +245,7 @@ func (c *Client) do(ctx context.Context, k *call) (*resty.Response, error) {
 	return resp, nil
 }
 
-// checkSecure refuses to send a token or a password in clear.
+// checkSecure refuses to send a token or a password unencrypted.
 func (c *Client) checkSecure(k *call) error {
 	u, err := url.Parse(c.server)
 	if err != nil {
@@ -252,7 +254,7 @@ func (c *Client) checkSecure(k *call) error {
 	if u.Scheme == "https" || c.allowHTTP || urls.IsLoopback(u.Hostname()) || c.token == "" && k.password == "" {
 		return nil
 	}
-	return fmt.Errorf("%s is plain http: a token or password sent there can be read on the way; use https", c.server)
+	return fmt.Errorf("%s is plain http: others could read the token or password on the way", c.server)
 }
 
 // list makes a call that reads a JSON list. The list is never nil: null counts

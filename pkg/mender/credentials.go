@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Omitted is what the server gives in place of a secret that is set.
-const Omitted = "<omitted>"
+// omittedSecret is what the server sends instead of a secret.
+const omittedSecret = "<omitted>"
 
-// CredentialsType says what credentials hold. A type that is not among the
-// constants is kept as it came.
+// CredentialsType is the type of credentials. Types other than the constants are
+// preserved.
 type CredentialsType string
 
 // The types of credentials that Mender knows.
@@ -21,57 +21,57 @@ const (
 	CredentialsSAS  CredentialsType = "sas"
 )
 
-// Credentials say where an integration's events go, and with what secret.
-// What the struct has no name for is kept in Extra.
+// Credentials are the destination of an integration's events, with its secret.
+// Unknown fields are preserved in Extra.
 //
-// Printed with any verb of fmt they show no secret; MarshalJSON gives them
-// away, since that is what is sent.
+// Formatted with any verb of fmt they show no secret. MarshalJSON includes the
+// secret, since its result is sent.
 type Credentials struct {
 	Type CredentialsType
 	// HTTP goes with CredentialsHTTP.
 	HTTP *HTTPCredentials
 	// AWS goes with CredentialsAWS.
 	AWS *AWSCredentials
-	// ConnectionString goes with CredentialsSAS. The server gives it back
-	// with its key cut to three bytes and Omitted.
+	// ConnectionString goes with CredentialsSAS. In an answer its key is cut to
+	// three bytes and a placeholder.
 	ConnectionString string
-	// Extra holds the fields this package does not know, by JSON name.
+	// Extra are unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// HTTPCredentials is a webhook's URL and secret. Mender gives the URL back
-// with any password in it.
+// HTTPCredentials are a webhook's URL and secret. Mender returns the URL with
+// any password in it.
 type HTTPCredentials struct {
 	URL string
-	// Secret is hexadecimal; "" is none, and is not sent: Mender would take
-	// an empty one and sign under an empty key. In an answer it is Omitted.
+	// Secret is hexadecimal. An empty one is not sent, since Mender would accept
+	// it and sign with an empty key. In an answer it is a placeholder.
 	Secret string
-	// Extra holds the fields this package does not know, by JSON name.
+	// Extra are unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// AWSCredentials is what AWS IoT Core needs.
+// AWSCredentials are the credentials of AWS IoT Core.
 type AWSCredentials struct {
 	AccessKeyID      string
-	SecretAccessKey  string // Omitted in an answer
+	SecretAccessKey  string // a placeholder in an answer
 	Region           string
 	DevicePolicyName string
-	// Extra holds the fields this package does not know, by JSON name.
+	// Extra are unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// HTTP makes the credentials of a webhook; a secret of "" is none.
+// HTTP returns the credentials of a webhook. The secret may be empty.
 func HTTP(url, secret string) Credentials {
 	return Credentials{Type: CredentialsHTTP, HTTP: &HTTPCredentials{URL: url, Secret: secret}}
 }
 
-// HasSecret reports whether a secret is set: for a webhook, whether its
-// deliveries are signed.
+// HasSecret reports whether there is a secret. The deliveries of a webhook with
+// one are signed.
 func (c Credentials) HasSecret() bool {
 	return c.HTTP != nil && c.HTTP.Secret != "" || c.AWS != nil && c.AWS.SecretAccessKey != "" || c.ConnectionString != ""
 }
 
-// secrets returns what must not be seen of the credentials.
+// secrets returns the parts that must not be shown.
 func (c Credentials) secrets() []string {
 	out := []string{c.ConnectionString}
 	if c.HTTP != nil {
@@ -83,17 +83,17 @@ func (c Credentials) secrets() []string {
 	return out
 }
 
-// omitted reports whether a secret is the server's placeholder for one.
+// omitted reports whether a secret is the server's placeholder.
 func (c Credentials) omitted() bool {
 	for _, s := range c.secrets() {
-		if strings.Contains(s, Omitted) {
+		if strings.Contains(s, omittedSecret) {
 			return true
 		}
 	}
 	return false
 }
 
-// UnmarshalJSON reads credentials in the API's form.
+// UnmarshalJSON reads the API's JSON.
 func (c *Credentials) UnmarshalJSON(b []byte) (err error) {
 	*c = Credentials{}
 	c.Extra, err = decodeObject(b,
@@ -110,7 +110,7 @@ func (c *Credentials) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
-// MarshalJSON writes credentials in the API's form, secrets included.
+// MarshalJSON returns the API's JSON, including secrets.
 func (c Credentials) MarshalJSON() ([]byte, error) {
 	return encodeObject(c.Extra,
 		field{name: "type", value: c.Type},
@@ -119,21 +119,21 @@ func (c Credentials) MarshalJSON() ([]byte, error) {
 		field{name: "connection_string", value: c.ConnectionString, omit: c.ConnectionString == ""})
 }
 
-// UnmarshalJSON reads the API's form.
+// UnmarshalJSON reads the API's JSON.
 func (c *HTTPCredentials) UnmarshalJSON(b []byte) (err error) {
 	*c = HTTPCredentials{}
 	c.Extra, err = decodeObject(b, field{name: "url", value: &c.URL}, field{name: "secret", value: &c.Secret})
 	return err
 }
 
-// MarshalJSON writes the API's form, the secret included.
+// MarshalJSON returns the API's JSON, including the secret.
 func (c HTTPCredentials) MarshalJSON() ([]byte, error) {
 	return encodeObject(c.Extra,
 		field{name: "url", value: c.URL},
 		field{name: "secret", value: c.Secret, omit: c.Secret == ""})
 }
 
-// UnmarshalJSON reads the API's form.
+// UnmarshalJSON reads the API's JSON.
 func (c *AWSCredentials) UnmarshalJSON(b []byte) (err error) {
 	*c = AWSCredentials{}
 	c.Extra, err = decodeObject(b,
@@ -144,7 +144,7 @@ func (c *AWSCredentials) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
-// MarshalJSON writes the API's form, the secret included.
+// MarshalJSON returns the API's JSON, including the secret.
 func (c AWSCredentials) MarshalJSON() ([]byte, error) {
 	return encodeObject(c.Extra,
 		field{name: "access_key_id", value: c.AccessKeyID},
@@ -153,13 +153,13 @@ func (c AWSCredentials) MarshalJSON() ([]byte, error) {
 		field{name: "device_policy_name", value: c.DevicePolicyName})
 }
 
-// Format prints the type alone, whatever the verb.
+// Format prints only the type, whatever the verb.
 func (c Credentials) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, string(c.Type)+" credentials")
 }
 
-// Format prints no more than that these are credentials.
+// Format prints no secret, whatever the verb.
 func (c HTTPCredentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "http credentials") }
 
-// Format prints no more than that these are credentials.
+// Format prints no secret, whatever the verb.
 func (c AWSCredentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "aws credentials") }

@@ -15,11 +15,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
-// maxDebugBody is how much of a body, in bytes, is shown.
+// maxDebugBody is the largest part of a body that is shown, in bytes.
 const maxDebugBody = 64 << 10
 
-// debugger writes each request and its answer, masked, before and after next
-// has carried it.
+// debugger writes each request before next carries it, and the answer after,
+// both masked.
 type debugger struct {
 	next http.RoundTripper
 	now  func() time.Time
@@ -40,13 +40,12 @@ func (d *debugger) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	head := fmt.Sprintf("< %s %s (%s)\n", resp.Proto, d.line(resp.Status, secrets), took) + d.headers("<", resp.Header, secrets)
-	// The body is shown as far as it came; the caller gets the same bytes,
-	// and the same error after them.
+	// The caller gets the same bytes as are shown, and the same error after them.
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	rest := io.MultiReader(bytes.NewReader(body), resp.Body)
 	if readErr != nil {
 		rest = io.MultiReader(bytes.NewReader(body), failingReader{readErr})
-		head += fmt.Sprintf("< (the body broke off: %s)\n", d.line(readErr.Error(), secrets))
+		head += fmt.Sprintf("< (the body ends early: %s)\n", d.line(readErr.Error(), secrets))
 	}
 	resp.Body = struct {
 		io.Reader
@@ -92,7 +91,7 @@ func (d *debugger) body(mark string, h http.Header, body []byte, secrets []strin
 	}
 	more := ""
 	if len(text) > maxDebugBody {
-		more = fmt.Sprintf("%s (and %d bytes more)\n", mark, len(text)-maxDebugBody)
+		more = fmt.Sprintf("%s (and %d more bytes)\n", mark, len(text)-maxDebugBody)
 		text = text[:maxDebugBody]
 	}
 	var b strings.Builder
@@ -110,7 +109,7 @@ func (d *debugger) line(s string, secrets []string) string {
 func (d *debugger) write(text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, _ = io.WriteString(d.out, text) // talk that nobody takes is no reason to fail
+	_, _ = io.WriteString(d.out, text) // a full stderr is no reason to fail
 }
 
 // visible makes text safe for a terminal.

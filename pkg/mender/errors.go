@@ -55,7 +55,7 @@ var (
 	errPlainHTTP = fault.WithHint(fault.New(fault.Unavailable, "plain http"),
 		"write http:// before the server's address if it has no https")
 	errDial = fault.WithHint(fault.New(fault.Unavailable, "no connection"),
-		"check the server's address; `mender-webhooks doctor` finds out what is in the way")
+		"check the server's address; `mender-webhooks doctor` finds the cause")
 )
 
 // Error is a failed call. It contains no token, password or secret, even if

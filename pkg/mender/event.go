@@ -94,7 +94,7 @@ const maxRecursion = 1 << 20
 func parsePage(page []byte) (list gjson.Result, err error) {
 	if len(page) > maxRecursion && !json.Valid(page) || len(page) <= maxRecursion && !gjson.ValidBytes(page) {
 		var raw json.RawMessage
-		return list, json.Unmarshal(page, &raw) // says what is wrong
+		return list, json.Unmarshal(page, &raw) // its error describes the mistake
 	}
 	if list = gjson.ParseBytes(page); list.Type != gjson.Null && !list.IsArray() {
 		return list, errors.New("it is not a list")

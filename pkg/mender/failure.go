@@ -22,7 +22,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// maxMessage is how much of the server's words is kept, in bytes.
+// maxMessage is the largest server message that is retained, in bytes.
 const maxMessage = 4 << 10
 
 // failure returns the error for the answer, or for the lack of one, or nil if
@@ -223,7 +223,7 @@ func (c *Client) redirected(k *call, resp *resty.Response) error {
 	return fmt.Errorf("the server redirects more than %d times", maxRedirects)
 }
 
-// answerError is the body of an error of Mender's.
+// answerError is the body of Mender's errors.
 type answerError struct {
 	Error     string `json:"error"`
 	RequestID string `json:"request_id"`
@@ -237,14 +237,14 @@ func errorBody(resp *resty.Response) answerError {
 	return a
 }
 
-// isMender reports whether it is Mender that answered, and not something in
+// isMender reports whether Mender itself answered, rather than something in
 // front of it.
 func isMender(resp *resty.Response) bool {
 	return resp.Header().Get("X-Men-Requestid") != "" || errorBody(resp).Error != ""
 }
 
-// message returns what the server says went wrong, with what is secret masked:
-// it quotes a secret that it does not take.
+// message returns the server's own message with secrets masked: Mender quotes a
+// secret that it refuses.
 func (c *Client) message(k *call, resp *resty.Response) string {
 	text := errorBody(resp).Error
 	if len(text) > maxMessage {

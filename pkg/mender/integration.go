@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Provider is the kind of service that an integration sends events to. One
-// that is not among the constants is kept as it came.
+// Provider is the kind of service that an integration sends events to. Providers
+// other than the constants are preserved.
 type Provider string
 
 // The providers that Mender knows.
@@ -17,8 +17,8 @@ const (
 	ProviderIoTCore Provider = "iot-core"
 )
 
-// credentialsType returns the type that a provider's credentials have, or ""
-// for a provider this package does not know.
+// credentialsType returns the type of a provider's credentials, or empty for an
+// unknown provider.
 func (p Provider) credentialsType() CredentialsType {
 	switch p {
 	case ProviderWebhook:
@@ -31,31 +31,31 @@ func (p Provider) credentialsType() CredentialsType {
 	return ""
 }
 
-// Integration is one integration as the server lists it. It encodes to what
-// it was decoded from, with unknown fields kept in Extra.
+// Integration is an integration that the server lists. It encodes to the JSON
+// that it was decoded from, including unknown fields.
 type Integration struct {
 	ID          string
 	Provider    Provider
 	Credentials Credentials
 	Description string
-	// Scopes are the kinds of events asked for; Mender Open Source drops
-	// them without a word.
+	// Scopes are the requested kinds of events. Mender Open Source silently drops
+	// them.
 	Scopes []string
-	// Extra holds the fields this package does not know, by JSON name.
+	// Extra are unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// NewIntegration is what CreateIntegration is given.
+// NewIntegration is the request of CreateIntegration.
 type NewIntegration struct {
 	Provider    Provider
 	Credentials Credentials
-	// Description has at most 1024 bytes.
+	// Description must be at most 1024 bytes.
 	Description string
 	// Scopes may be nil.
 	Scopes []string
 }
 
-// UnmarshalJSON reads the API's form.
+// UnmarshalJSON reads the API's JSON.
 func (i *Integration) UnmarshalJSON(b []byte) (err error) {
 	*i = Integration{}
 	i.Extra, err = decodeObject(b,
@@ -67,7 +67,7 @@ func (i *Integration) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
-// MarshalJSON writes the API's form.
+// MarshalJSON returns the API's JSON.
 func (i Integration) MarshalJSON() ([]byte, error) {
 	return encodeObject(i.Extra,
 		field{name: "id", value: i.ID},
@@ -77,7 +77,7 @@ func (i Integration) MarshalJSON() ([]byte, error) {
 		field{name: "scopes", value: i.Scopes, omit: i.Scopes == nil})
 }
 
-// MarshalJSON writes the body of a request to create.
+// MarshalJSON returns the body of the request.
 func (n NewIntegration) MarshalJSON() ([]byte, error) {
 	return encodeObject(nil,
 		field{name: "provider", value: n.Provider},
@@ -86,10 +86,10 @@ func (n NewIntegration) MarshalJSON() ([]byte, error) {
 		field{name: "scopes", value: n.Scopes, omit: len(n.Scopes) == 0})
 }
 
-// checkCredentials says why credentials can't be sent to an integration of a
-// provider whose credentials are now of the type given. Mender itself takes
-// any type on a replacement, and every delivery fails from then on; and it
-// stores Omitted as an iot-core integration's secret.
+// checkCredentials returns an error if credentials cannot be sent to an
+// integration of a provider whose present credentials have a type. Mender accepts
+// any type when credentials are replaced, and every delivery fails from then on.
+// It also stores its own placeholder as the secret of an iot-core integration.
 func checkCredentials(provider Provider, now CredentialsType, c Credentials) error {
 	want := provider.credentialsType()
 	if want == "" {
@@ -101,8 +101,8 @@ func checkCredentials(provider Provider, now CredentialsType, c Credentials) err
 	case want != "" && c.Type != want:
 		return fmt.Errorf("a %s integration takes %s credentials, not %s", provider, want, c.Type)
 	case c.omitted():
-		return fmt.Errorf("the secret is the server's placeholder %s: give the secret itself, or a new one",
-			Omitted)
+		return fmt.Errorf("the secret is the server's placeholder %s: pass the secret itself, or a new one",
+			omittedSecret)
 	}
 	return nil
 }

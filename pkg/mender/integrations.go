@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Integrations lists the organization's integrations, of every provider.
-// Mender has one at most; the API leaves room for more.
+// Integrations lists the organization's integrations of all providers. Mender
+// allows one; the API would allow more.
 func (c *Client) Integrations(ctx context.Context) ([]Integration, error) {
 	return c.integrations(ctx, "list the integrations")
 }
@@ -18,9 +18,8 @@ func (c *Client) integrations(ctx context.Context, op string) ([]Integration, er
 	return list[Integration](ctx, c, op, iotManager+"/integrations")
 }
 
-// Integration returns one integration by its whole id, or an error that is
-// ErrNotFound. It goes through the list: the server's own answer by id takes
-// no account of the id.
+// Integration returns the integration with an id, or ErrNotFound. It searches the
+// list, since the server ignores the id in a request for one integration.
 func (c *Client) Integration(ctx context.Context, id string) (Integration, error) {
 	return c.integration(ctx, "get the integration", id)
 }
@@ -39,12 +38,11 @@ func (c *Client) integration(ctx context.Context, op, id string) (Integration, e
 	return Integration{}, k.notFound("there is no integration with the id " + id)
 }
 
-// CreateIntegration sets up an integration and returns its id. One request is
-// made, and made again only where it can't have arrived, or came back with
-// 429. An error that is ErrOutcomeUnknown says that the integration may be
-// there all the same. An organization has one integration: a second is
-// ErrConflict. Credentials that don't fit the provider are ErrCredentials, and
-// are not sent.
+// CreateIntegration creates an integration and returns its id. The request is
+// retried only if it cannot have arrived, or was answered 429. After
+// ErrOutcomeUnknown the integration may exist. An organization has one
+// integration: a second is ErrConflict. Credentials of another provider are
+// ErrCredentials and are not sent.
 func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (id string, err error) {
 	k := &call{
 		op: "create the integration", method: http.MethodPost, path: iotManager + "/integrations",
@@ -58,22 +56,21 @@ func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (id st
 	if err != nil {
 		return "", err
 	}
-	// Location is a path, with or without a host before it.
+	// Location is a path, with or without a host.
 	location, err := url.Parse(resp.Header().Get("Location"))
 	if err == nil {
 		_, id, _ = strings.Cut(location.Path, iotManager+"/integrations/")
 	}
 	if id == "" || strings.Contains(id, "/") {
-		return "", c.badAnswer(k, resp, errors.New("it does not say the new integration's id"))
+		return "", c.badAnswer(k, resp, errors.New("it does not contain the new integration's id"))
 	}
 	return id, nil
 }
 
-// ReplaceCredentials puts new credentials in the place of an integration's
-// own, all of them: a webhook's URL without a secret takes its secret away.
-// Credentials of another provider than the integration's are ErrCredentials
-// and are not sent, since the server would take them. It is ErrNotFound where
-// the list does not have the id.
+// ReplaceCredentials replaces all of an integration's credentials: a webhook's
+// URL without a secret removes the secret. Credentials of another provider are
+// ErrCredentials and are not sent, since the server would accept them. An id that
+// is not in the list is ErrNotFound.
 func (c *Client) ReplaceCredentials(ctx context.Context, id string, credentials Credentials) error {
 	const op = "replace the integration's credentials"
 	now, err := c.integration(ctx, op, id)
@@ -91,9 +88,9 @@ func (c *Client) ReplaceCredentials(ctx context.Context, id string, credentials 
 	return err
 }
 
-// DeleteIntegration removes an integration; its events stay. It is ErrNotFound
-// where there is none with the id, and ErrConflict where devices still use it
-// (iot-hub and iot-core).
+// DeleteIntegration deletes an integration; its events remain. An unknown id is
+// ErrNotFound. An integration that devices still use (iot-hub, iot-core) is
+// ErrConflict.
 func (c *Client) DeleteIntegration(ctx context.Context, id string) error {
 	escaped, ok := pathID(id)
 	k := &call{
@@ -105,7 +102,7 @@ func (c *Client) DeleteIntegration(ctx context.Context, id string) error {
 	}
 	_, err := c.do(ctx, k)
 	if errors.Is(err, ErrNotFound) && k.lost {
-		return nil // an earlier attempt, whose answer was lost, has done it
+		return nil // an earlier attempt, whose answer was lost, succeeded
 	}
 	return err
 }

@@ -9,24 +9,24 @@ import (
 	"slices"
 )
 
-// field is one member of a JSON object: where to read it to, or what to write.
+// field is one member of a JSON object, to be read or written.
 type field struct {
 	name  string
 	value any
-	omit  bool // don't write it
-	must  bool // an error where it can't be read
+	omit  bool // do not write it
+	must  bool // return an error if it cannot be read
 }
 
-// decodeObject reads the members that fields name, and returns the others.
-// What is null, or of another kind than expected, stays among the others, so
-// that a server that has moved on is still shown as it is.
+// decodeObject reads the members that fields name, and returns the others. A
+// member that is null or of an unexpected kind stays among the others, so that
+// the answer of a newer server is shown unchanged.
 func decodeObject(b []byte, fields ...field) (map[string]json.RawMessage, error) {
 	var rest map[string]json.RawMessage
 	if err := json.Unmarshal(b, &rest); err != nil {
 		return nil, err
 	}
 	if rest == nil {
-		return nil, errors.New("null in place of an object")
+		return nil, errors.New("null instead of an object")
 	}
 	for _, f := range fields {
 		raw, ok := rest[f.name]
@@ -45,8 +45,8 @@ func decodeObject(b []byte, fields ...field) (map[string]json.RawMessage, error)
 	return rest, nil
 }
 
-// encodeObject writes fields in their order, then the others by name. What
-// decodeObject could not read takes the place of the field's own value.
+// encodeObject writes fields in their order, then the others by name. A member
+// that decodeObject could not read replaces the field's value.
 func encodeObject(others map[string]json.RawMessage, fields ...field) ([]byte, error) {
 	known := len(fields)
 	for _, name := range slices.Sorted(maps.Keys(others)) {

@@ -16,25 +16,24 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
 )
 
-// RetryPolicy says how a call that failed for a reason that may pass is
-// repeated: too many requests (429), a gateway without its server (502, 503,
-// 504), or a connection that broke. A call that creates something is repeated
-// only where it can't have arrived, or was refused with 429.
+// RetryPolicy is how calls are retried that failed for a temporary reason: too
+// many requests (429), a gateway without its server (502, 503, 504), or a broken
+// connection. A call that creates something is retried only if it cannot have
+// arrived, or was refused with 429.
 //
-// The waits double from MinWait to MaxWait, each cut at random by up to a
-// half. The zero policy stands for the defaults in the fields' comments.
+// The waits double from MinWait to MaxWait, each shortened at random by up to a
+// half. The zero policy stands for the defaults.
 type RetryPolicy struct {
-	// Retries is how often a call is repeated: 0 is 3, negative is never.
+	// Retries is how often a call is retried: 0 means 3, negative never.
 	Retries int
-	// MinWait is the first wait; 0 is 500 ms.
+	// MinWait is the first wait; 0 means 500 ms.
 	MinWait time.Duration
-	// MaxWait is the longest wait; 0 is 10 s.
+	// MaxWait is the longest wait; 0 means 10 s.
 	MaxWait time.Duration
-	// MaxRetryAfter is how much of a Retry-After is waited for; 0 is 30 s.
-	// The server's may be absurd.
+	// MaxRetryAfter caps a Retry-After, which may be absurd; 0 means 30 s.
 	MaxRetryAfter time.Duration
-	// OnRetry, if not nil, is told before each wait which attempt failed,
-	// counted from 1, why, and how long the wait is. It may be called from
+	// OnRetry, if not nil, is called before each wait with the number of the
+	// failed attempt, counted from 1, and its error. It may be called from
 	// several goroutines.
 	OnRetry func(attempt int, wait time.Duration, err error)
 }
@@ -57,8 +56,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// setRetries makes resty repeat calls. All of the waiting is reckoned here,
-// so resty's own bounds only have to let it through.
+// setRetries makes resty retry calls. The waits are computed here, so resty's
+// own bounds only have to allow them.
 func (c *Client) setRetries() {
 	c.http.SetRetryCount(c.retry.Retries).
 		SetRetryWaitTime(time.Nanosecond).
@@ -67,7 +66,7 @@ func (c *Client) setRetries() {
 		SetRetryAfter(c.wait)
 }
 
-// again is the one condition for a repeat.
+// again is the only condition for a retry.
 func (c *Client) again(resp *resty.Response, err error) bool {
 	if resp == nil || resp.Request == nil {
 		return false // it did not get as far as the network
@@ -85,8 +84,7 @@ func (c *Client) again(resp *resty.Response, err error) bool {
 	return true
 }
 
-// mayPass reports whether a call may go better another time, and can be sent
-// again without harm.
+// mayPass reports whether another attempt may succeed, and does no harm.
 func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
 	if err != nil {
 		return !permanent(err) && (k.repeatable() || !k.sent.Load())
@@ -123,7 +121,7 @@ func untrusted(err error) bool {
 		errors.As(err, &other) || errors.As(err, &plain)
 }
 
-// wait returns how long to wait before the next attempt, and tells OnRetry.
+// wait returns how long to wait before the next attempt, and calls OnRetry.
 func (c *Client) wait(_ *resty.Client, resp *resty.Response) (time.Duration, error) {
 	k := callOf(resp.Request.Context())
 	wait := c.backoff(resp.Request.Attempt)
@@ -136,8 +134,8 @@ func (c *Client) wait(_ *resty.Client, resp *resty.Response) (time.Duration, err
 	return wait, nil
 }
 
-// backoff doubles from MinWait, and cuts off up to a half at random, so that
-// clients that failed together don't come back together.
+// backoff doubles from MinWait and subtracts up to a half at random, so that
+// clients that failed together do not come back together.
 func (c *Client) backoff(attempt int) time.Duration {
 	wait := c.retry.MinWait
 	for range min(attempt-1, 30) {

@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// MaxTokenExpiry is the longest that a personal access token with an expiry
-// may last.
+// MaxTokenExpiry is the longest life of a personal access token that expires.
 const MaxTokenExpiry = 31536000 * time.Second
 
-// PersonalAccessToken is what the server says of a token; the token itself is
-// shown only when it is made. It encodes to what the server sent.
+// PersonalAccessToken describes a token, which itself is shown only when it is
+// created. One from the server encodes to the JSON that it sent.
 type PersonalAccessToken struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// ExpiresAt is zero for a token that never expires.
 	ExpiresAt time.Time `json:"expiration_date,omitzero"`
 	CreatedAt time.Time `json:"created_ts,omitzero"`
-	// LastUsed is exact to five minutes, and zero where the server does not
-	// say.
+	// LastUsed has a resolution of five minutes. It is zero if the server does
+	// not send it.
 	LastUsed time.Time `json:"last_used,omitzero"`
 
 	raw json.RawMessage
@@ -32,11 +31,10 @@ func (c *Client) Tokens(ctx context.Context) ([]PersonalAccessToken, error) {
 	return list[PersonalAccessToken](ctx, c, "list the personal access tokens", useradm+"/settings/tokens")
 }
 
-// CreateToken makes a personal access token and returns it. expiresIn is
-// rounded up to seconds; 0 is never, and MaxTokenExpiry the most: beyond it
-// the server answers 400. A name that is taken is ErrConflict; an eleventh
-// token is status 422. An error that is ErrOutcomeUnknown says that the token
-// may be there all the same; nobody knows its text then.
+// CreateToken creates a personal access token and returns it. expiresIn is rounded
+// up to seconds, and 0 means never; above MaxTokenExpiry the server answers 400.
+// A name that exists already is ErrConflict; an eleventh token is status 422.
+// After ErrOutcomeUnknown the token may exist, but no one knows its text.
 func (c *Client) CreateToken(ctx context.Context, name string, expiresIn time.Duration) (jwt string, err error) {
 	k := &call{
 		op: "create the personal access token", method: http.MethodPost, path: useradm + "/settings/tokens",
@@ -53,8 +51,8 @@ func (c *Client) CreateToken(ctx context.Context, name string, expiresIn time.Du
 	return c.jwt(k, resp)
 }
 
-// RevokeToken ends a personal access token by its id. The server takes an
-// unknown id without a word.
+// RevokeToken revokes a personal access token by its id. The server silently
+// accepts an unknown id.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	escaped, ok := pathID(id)
 	k := &call{
@@ -68,7 +66,7 @@ func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return err
 }
 
-// UnmarshalJSON reads the API's form and keeps it.
+// UnmarshalJSON reads the API's JSON and retains it.
 func (t *PersonalAccessToken) UnmarshalJSON(b []byte) error {
 	type plain PersonalAccessToken
 	*t = PersonalAccessToken{}
@@ -79,8 +77,8 @@ func (t *PersonalAccessToken) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON returns what the server sent; for a token that was not read from
-// JSON, its fields.
+// MarshalJSON returns the JSON that the server sent, or the fields of a token that
+// was not read from JSON.
 func (t PersonalAccessToken) MarshalJSON() ([]byte, error) {
 	type plain PersonalAccessToken
 	if t.raw != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// wholeBodies reads each answer to its end, into memory of the right size, and
-// keeps it in the call: resty would read it 512 bytes at a time, which costs
-// more than all else where the log is long. An answer that breaks off is an
-// error like a connection that does.
+// wholeBodies reads each answer into memory of the right size and puts it into
+// the call: resty reads 512 bytes at a time, which costs more than everything
+// else if the log is long. An answer that ends early is an error, like a broken
+// connection.
 type wholeBodies struct {
 	next http.RoundTripper
-	most int          // how much is read at most, in bytes
-	last atomic.Int64 // the size of the last answer: the next one is like it
+	most int          // the largest answer that is read, in bytes
+	last atomic.Int64 // the size of the last answer, which the next one resembles
 }
 
 func (w *wholeBodies) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -54,7 +54,7 @@ func (w *wholeBodies) read(resp *http.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// withBody puts the answer where resty has it.
+// withBody gives the answer to resty.
 func withBody(_ *resty.Client, resp *resty.Response) error {
 	resp.SetBody(callOf(resp.Request.Context()).answer)
 	return nil

@@ -36,7 +36,7 @@ func text(plan *Plan) []string {
 
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	hook := mender.Integration{ID: "1", Provider: mender.ProviderWebhook, Description: "a", Credentials: mender.HTTP("https://example.com/a", mender.Omitted)}
+	hook := mender.Integration{ID: "1", Provider: mender.ProviderWebhook, Description: "a", Credentials: mender.HTTP("https://example.com/a", "<omitted>")}
 	open := hook
 	open.Credentials = mender.HTTP("https://example.com/a", "")
 	pigeon := mender.Integration{ID: "3", Provider: "carrier-pigeon"}

@@ -72,3 +72,28 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestServer(t *testing.T) {
+	for text, want := range map[string]string{
+		"hosted.mender.io":              "https://hosted.mender.io",
+		" https://Hosted.Mender.IO/// ": "https://hosted.mender.io",
+		"https://a.example:443/":        "https://a.example",
+		"http://a.example:80":           "http://a.example",
+		"localhost:8080":                "https://localhost:8080",
+		"http://[::1]:8080/mender/":     "http://[::1]:8080/mender",
+		"https://a.example/x%2Fy/":      "https://a.example/x%2Fy",
+		"ftp://a.example":               "",
+		"https://":                      "",
+		"":                              "",
+		"https://u:geheim@a.example":    "",
+		"https://u:gehe%im@a.example":   "",
+		"https://a.example?x=1":         "",
+		"https://a.example/#x":          "",
+		"https://a b.example":           "",
+	} {
+		got, err := Server(text)
+		if got != want || (err == nil) != (want != "") || err != nil && (strings.Contains(err.Error(), "geheim")) {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
