@@ -47,10 +47,10 @@ func (e *engine) one(ctx context.Context, plan *provision.Plan) (provision.Step,
 
 // unkept adds a hint to the error of a store that failed after the server did
 // everything.
-func unkept(err error, format string, args ...any) error {
+func unkept(err error, hint string) error {
 	var keep *provision.KeepError
 	if errors.As(err, &keep) {
-		return cli.Hinted(err, format, args...)
+		return cli.Hinted(err, "%s", hint)
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (p *Provisioner) clear(ctx context.Context, id string) error {
 	defer cancel()
 	now, lookErr := p.o.API.Integrations(ctx)
 	if lookErr != nil {
-		return fmt.Errorf("%w; it is not known whether %s was deleted: %v", err, id, lookErr)
+		return fmt.Errorf("%w; it is not known whether %s was deleted: %w", err, id, lookErr)
 	}
 	for _, i := range now {
 		if i.ID == id {
