@@ -66,7 +66,7 @@ func TestExpiryWarning(t *testing.T) {
 	}
 	at = at.Add(24 * time.Hour)
 	code, _, said := m.run("list")
-	if code != 4 || !strings.Contains(said, "hint: the token (from MENDER_SERVER_ACCESS_TOKEN) expired on ") || !strings.Contains(said, "; make a new one") {
+	if code != 4 || !strings.Contains(said, "hint: the token (from MENDER_SERVER_ACCESS_TOKEN) expired on ") || !strings.Contains(said, "; create a new one") {
 		t.Errorf("expired: exit code %d\n%s", code, said)
 	}
 }

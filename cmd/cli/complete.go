@@ -16,13 +16,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// completionLimit is how long the Tab key may take.
+// completionLimit limits the time of a completion.
 const completionLimit = 2 * time.Second
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// AddCompletions adds what a command does not say of itself. It is done only
-// when the Tab key was pressed, since it goes through all flags there are.
+// AddCompletions adds completion functions to all commands. Call it only for a
+// completion, because it visits all flags.
 func (a *App) AddCompletions(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("output", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
@@ -39,15 +39,15 @@ func (a *App) AddCompletions(root *cobra.Command) {
 	keepFromFiles(root)
 }
 
-// keepFromFiles ends the shell's habit to offer the files of the folder where
-// it knows nothing better: most values are no files.
+// keepFromFiles disables the completion of file names, except for flags that take a
+// file.
 func keepFromFiles(c *cobra.Command) {
 	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
 	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	each := func(f *pflag.Flag) {
-		// It is an error, and of no concern, where one is registered already.
+		// Fails if a function is registered already, which is fine.
 		switch what, _ := pflag.UnquoteUsage(f); what {
 		case "", "FILE":
 		case "DIR":
@@ -63,7 +63,8 @@ func keepFromFiles(c *cobra.Command) {
 	}
 }
 
-// askServer asks the server once, and gives up soon and silently.
+// askServer calls ask with a client, without retries or messages and with a short
+// limit.
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 	defer cancel()
@@ -84,7 +85,7 @@ func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Cl
 // CompleteIntegrations completes ids, with their targets.
 func (a *App) CompleteIntegrations(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
-		all, _ := client.Integrations(ctx) // none where it fails
+		all, _ := client.Integrations(ctx) // none on failure
 		for _, i := range all {
 			choices = append(choices, described(i.ID, Target(i)))
 		}
@@ -92,7 +93,7 @@ func (a *App) CompleteIntegrations(cmd *cobra.Command, _ []string, _ string) ([]
 	})
 }
 
-// completedEvents is how many of the newest events the Tab key offers.
+// completedEvents is the number of events to offer, the newest ones.
 const completedEvents = 20
 
 func (a *App) completeEvents(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -120,18 +121,18 @@ func (a *App) completeTokens(cmd *cobra.Command, _ []string, _ string) ([]string
 	})
 }
 
-// described is a choice; what a server says must not end its line.
+// described returns a choice with a description on one line.
 func described(choice, what string) string {
 	return cobra.CompletionWithDesc(output.Safe(choice), output.Safe(what))
 }
 
-// completeProfiles completes the names of the config file's profiles.
+// completeProfiles completes the names of profiles.
 func (a *App) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	path, err := config.ConfigFile(config.Input{Flags: a.SettingFlags, LookupEnv: a.Env})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	profiles, _ := config.NewFile(path).Profiles() // none where it can't be read
+	profiles, _ := config.NewFile(path).Profiles() // none if the file cannot be read
 	var choices []string
 	for _, p := range profiles {
 		choices = append(choices, p.Name)
@@ -143,8 +144,7 @@ func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 	return StringsOf(Formats(cmd)), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeConditions completes what --wait-for takes, one condition after the
-// other.
+// completeConditions completes the conditions of --wait-for one by one.
 func completeConditions(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	const more = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	before, last := "", typed

@@ -8,7 +8,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Deliveries is "1 delivery", "2 deliveries".
+// Deliveries returns "1 delivery", "2 deliveries" and so on.
 func Deliveries(n int) string {
 	if n == 1 {
 		return "1 delivery"
@@ -16,7 +16,7 @@ func Deliveries(n int) string {
 	return fmt.Sprintf("%d deliveries", n)
 }
 
-// Target is where an integration's events go, for people.
+// Target returns the destination of an integration's events, for messages.
 func Target(i mender.Integration) string {
 	switch {
 	case i.Credentials.HTTP != nil:
@@ -33,7 +33,7 @@ func Target(i mender.Integration) string {
 	return "-"
 }
 
-// StatusText names an HTTP status, such as "404 Not Found".
+// StatusText returns an HTTP status with its name, such as "404 Not Found".
 func StatusText(code int) string {
 	if code == 0 {
 		return "none"

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// The kinds of errors that commands return themselves.
+// The kinds of errors that commands return.
 const (
 	ExitFailed   = fault.Failed
 	ExitUsage    = fault.Usage
@@ -24,18 +24,18 @@ const (
 	ExitDiffers  = fault.Differs
 )
 
-// Usagef is an error in what the user gave: nothing was sent.
+// Usagef returns a usage error: the input is invalid, and nothing was sent.
 func Usagef(format string, args ...any) error { return fault.Usagef(format, args...) }
 
-// Failf is an error with a kind.
+// Failf returns an error with a kind.
 func Failf(kind fault.Kind, format string, args ...any) error {
 	return fault.New(kind, format, args...)
 }
 
-// Hinted adds the next step to an error, and keeps its kind.
+// Hinted adds a hint to an error, and preserves its kind.
 func Hinted(err error, format string, args ...any) error { return fault.WithHint(err, format, args...) }
 
-// Also is two errors in one line, either of which may be nil.
+// Also joins two errors in one line. Both may be nil.
 func Also(err, more error) error {
 	switch {
 	case err == nil:
@@ -46,9 +46,8 @@ func Also(err, more error) error {
 	return fmt.Errorf("%w; and %w", err, more)
 }
 
-// SilentError is an error that ends the program with nothing on stderr, where the
-// output has said it all, or a child has. Code, if not 0, is a child's exit
-// code.
+// SilentError is an error that is not printed, because the output or a child process
+// has explained it. Code is the exit code of a child process, or 0.
 type SilentError struct {
 	Kind fault.Kind
 	Code int
@@ -56,16 +55,16 @@ type SilentError struct {
 
 func (e *SilentError) Error() string { return fmt.Sprintf("kind %d, exit code %d", e.Kind, e.Code) }
 
-// Failure is an error as a user sees it.
+// Failure is an error with everything that is printed for it.
 type Failure struct {
 	Kind      fault.Kind
 	Message   string // one line
-	Status    int    // the server's, or 0
+	Status    int    // HTTP status of the server, or 0
 	RequestID string
 	Hint      string
 }
 
-// Classify describes an error.
+// Classify returns the Failure for an error.
 func Classify(err error) Failure {
 	f := Failure{Kind: fault.KindOf(err), Message: oneLine(err), Hint: fault.HintOf(err)}
 	var api *mender.Error
@@ -78,7 +77,7 @@ func Classify(err error) Failure {
 	return f
 }
 
-// oneLine joins the lines of errors.Join, each once.
+// oneLine joins the lines of errors.Join without duplicates.
 func oneLine(err error) string {
 	var lines []string
 	for line := range strings.Lines(err.Error()) {
@@ -89,8 +88,8 @@ func oneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// TokenHint says what is wrong with a token that the server refused, as far
-// as the token itself tells, and how to get another one.
+// TokenHint explains why the server may have refused the token, and how to get another
+// one.
 func (a *App) TokenHint() string {
 	if a.cached == nil || a.cached.Token.Value == "" {
 		return ""
@@ -99,27 +98,27 @@ func (a *App) TokenHint() string {
 	claims, err := mender.ParseClaims(t.Value)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("the token (from %s) is not one of Mender's; %s", t.From, Renewal(t))
+		return fmt.Sprintf("the token (from %s) is not a Mender token; %s", t.From, Renewal(t))
 	case claims.Expired(a.Now()):
 		return fmt.Sprintf("the token (from %s) expired on %s; %s", t.From, output.Time(claims.ExpiresAt, true), Renewal(t))
 	}
-	return fmt.Sprintf("the token (from %s) is another server's, or was revoked, or was pushed out by newer sessions; %s", t.From, Renewal(t))
+	return fmt.Sprintf("the token (from %s) belongs to another server, was revoked, or was ended by newer sessions; %s", t.From, Renewal(t))
 }
 
-// RoleHint says what a role lacks, and which plan the organization has.
+// RoleHint explains which role is missing, and which plan the organization has.
 func (a *App) RoleHint() string {
 	plan := ""
 	if a.cached != nil {
 		if claims, err := mender.ParseClaims(a.cached.Token.Value); err == nil && claims.Plan != "" {
-			plan = "; this organization's is " + claims.Plan
+			plan = " (this organization has the plan " + claims.Plan + ")"
 		}
 	}
-	return "the user's role lacks the right: setting up integrations needs the Admin permission. " +
-		"Roles come with the Enterprise plan" + plan + "; whoever administers the organization gives them"
+	return "changing integrations requires the Admin permission: ask an administrator of the organization for the role. " +
+		"Roles require the Enterprise plan" + plan
 }
 
-// Describe is Classify with the hints that need the settings: what is wrong
-// with the server's address, the token or the role.
+// Describe is like Classify, and adds hints about the server's address, the token or the
+// role.
 func (a *App) Describe(err error) Failure {
 	f := Classify(err)
 	switch {

@@ -9,14 +9,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// eventTable lays events out in a table. A narrow one fits a terminal of 80
-// columns: times without the year, events without "device-".
+// eventTable formats events as rows of a table. A narrow table fits in 80 columns, with
+// times without the year and types without "device-".
 type eventTable struct{ utc, narrow bool }
 
-// WideEnough is the width in columns at which a table need not be narrow.
+// WideEnough is the width in columns from which a table is not narrow.
 const WideEnough = 100
 
-// EventTable lays out events for a table as wide as the terminal.
+// EventTable returns a table for the width of the terminal.
 func (a *App) EventTable(utc bool) eventTable {
 	width := a.OutWidth()
 	return eventTable{utc: utc, narrow: width > 0 && width < WideEnough}
@@ -44,7 +44,7 @@ func (t eventTable) Row(e *mender.Event) []string {
 	return []string{at, Shorten(e.ID), event, e.DeviceID(), string(e.DeviceStatus()), delivery, problem}
 }
 
-// Item is an event for a stream. A row is made only where it is shown.
+// Item returns an event for a stream, with a row only if the format is a table.
 func (t eventTable) Item(p *output.Printer, e *mender.Event) output.Item {
 	item := output.Item{Value: e, Name: e.ID}
 	if p.Format() == output.Table {
@@ -53,10 +53,10 @@ func (t eventTable) Item(p *output.Printer, e *mender.Event) output.Item {
 	return item
 }
 
-// ShortID is how much of an event's id a table shows: enough to name it by.
+// ShortID is the length of the prefix of an event's id that tables show.
 const ShortID = 8
 
-// Shorten cuts text to width columns, with an ellipsis.
+// Shorten truncates text to width columns, with an ellipsis.
 func Shorten(id string) string {
 	if len(id) > ShortID {
 		return id[:ShortID]
@@ -64,7 +64,7 @@ func Shorten(id string) string {
 	return id
 }
 
-// DeliveryColor colors the result of a delivery.
+// DeliveryColor returns the color for the result of a delivery.
 func DeliveryColor(cell string) output.Color {
 	switch {
 	case strings.HasPrefix(cell, "ok"):
@@ -75,8 +75,8 @@ func DeliveryColor(cell string) output.Color {
 	return output.Red
 }
 
-// DeliveryState sums up an event's deliveries; there is one, since Mender
-// allows one integration, but there may be none.
+// DeliveryState returns the result of an event's delivery. There is at most one, because
+// Mender allows one integration.
 func DeliveryState(e *mender.Event) (state, problem string) {
 	state = "-"
 	for _, d := range e.DeliveryStatuses {
@@ -92,8 +92,8 @@ func DeliveryState(e *mender.Event) (state, problem string) {
 	return state, ""
 }
 
-// withoutRequest leaves out of an error in a table what is the same for each
-// delivery, so that there is room for the reason: Post "URL": reason.
+// withoutRequest shortens errors such as Post "URL": reason to the reason, because the
+// rest is the same for all deliveries.
 func withoutRequest(problem string) string {
 	if strings.HasPrefix(problem, `Post "`) {
 		if _, reason, ok := strings.Cut(problem, `": `); ok {
@@ -103,11 +103,11 @@ func withoutRequest(problem string) string {
 	return problem
 }
 
-// TimeWidth is how many columns output.Time takes.
+// TimeWidth returns the width of output.Time in columns.
 func TimeWidth(utc bool) int {
 	width := len("2006-01-02 15:04:05")
 	if utc {
-		width++ // the Z
+		width++ // for the Z
 	}
 	return width
 }

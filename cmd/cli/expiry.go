@@ -8,16 +8,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// The last part of a token's life in which every command warns: a seventh of
-// it, a week at most. That is a day for a session of a week, and a week for a
-// personal access token of two months or more.
+// Commands warn in the last seventh of a token's lifetime, and at most a week before it
+// expires: a day for a session of a week, and a week for a personal access token of two
+// months or more.
 const (
 	warnShare = 7
 	warnMost  = 7 * 24 * time.Hour
 )
 
-// ExpiresSoon reports whether a token that still holds will soon do so no
-// longer. One that does not say when it was made counts as new.
+// ExpiresSoon reports whether a valid token expires soon. A token without a time of
+// issue counts as new.
 func ExpiresSoon(c mender.Claims, now time.Time) bool {
 	left := c.ExpiresAt.Sub(now)
 	if c.ExpiresAt.IsZero() || left <= 0 {
@@ -30,8 +30,8 @@ func ExpiresSoon(c mender.Claims, now time.Time) bool {
 	return left <= min(c.ExpiresAt.Sub(issued)/warnShare, warnMost)
 }
 
-// warnExpiry warns in good time before a token expires. What is not a token
-// of Mender's is the server's to refuse.
+// warnExpiry warns before a token expires. It ignores tokens without claims, which the
+// server will refuse.
 func (a *App) warnExpiry(t config.Token) {
 	claims, err := mender.ParseClaims(t.Value)
 	if err == nil && ExpiresSoon(claims, a.Now()) {
@@ -40,15 +40,15 @@ func (a *App) warnExpiry(t config.Token) {
 	}
 }
 
-// Renewal is how one gets another token to the place this one came from.
+// Renewal explains how to replace a token, depending on its origin.
 func Renewal(t config.Token) string {
 	switch t.Source {
 	case config.SourceStored:
-		return "`mender-webhooks login` gets a new one"
+		return "get a new one with `mender-webhooks login`"
 	case config.SourceMenderCLI:
 		return "log in again with `mender-cli login`, or with `mender-webhooks login`"
 	case config.SourceNone, config.SourceDefault, config.SourceGenerated:
 		return "log in with `mender-webhooks login`"
 	}
-	return "make a new one (`mender-webhooks token create`, or Mender's web UI) and put it there, or leave it out and use `mender-webhooks login`"
+	return "create a new one with `mender-webhooks token create` or in Mender's web UI and replace it, or remove it and run `mender-webhooks login`"
 }

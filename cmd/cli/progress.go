@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// progressAfter is how long something may take before it is worth a word,
-	// progressEvery how often that word changes.
+	// progressAfter is the delay before progress is shown, and progressEvery the
+	// time between updates.
 	progressAfter = time.Second
 	progressEvery = 200 * time.Millisecond
 )
 
-// progress is one line on a terminal's stderr. It is shown when something
-// takes longer than a second, and taken away at the end.
+// progress is a line on a terminal's stderr. It appears when something takes longer than
+// a second, and is removed at the end.
 type progress struct {
 	w    io.Writer
 	line func() string
@@ -27,9 +27,9 @@ type progress struct {
 	done sync.WaitGroup
 }
 
-// newProgress shows what line returns, which may be called at any time. It
-// returns nil, which shows nothing, where nobody looks, or where rows that come
-// one by one on the same terminal are progress enough.
+// newProgress shows the result of line, which may be called at any time. It returns nil,
+// which shows nothing, if stderr is not a terminal or stdout shows rows on the same
+// terminal.
 func (a *App) newProgress(atOnce bool, line func() string) *progress {
 	if a.Flags.Quiet || !IsTerminal(a.Err) || !atOnce && IsTerminal(a.Out) {
 		return nil
@@ -58,7 +58,7 @@ func (p *progress) show() {
 	}
 }
 
-// Stop takes the line away.
+// Stop removes the line.
 func (p *progress) Stop() {
 	if p != nil {
 		close(p.end)
@@ -66,7 +66,7 @@ func (p *progress) Stop() {
 	}
 }
 
-// reading is how far the log has been read.
+// reading is the progress of reading the log.
 type reading struct {
 	*progress
 	count  atomic.Int64
@@ -92,13 +92,13 @@ func (r *reading) Read(e mender.Event) {
 	r.oldest.Store(e.Time.UnixMilli())
 }
 
-// sending is how far events have been sent, as a bar.
+// sending is the progress of sending events, as a bar.
 type sending struct {
 	*progress
 	Sent, Failed atomic.Int64
 }
 
-// NewSending starts a progress display for sending total events.
+// NewSending starts a progress display for sending a total number of events.
 func (a *App) NewSending(total int) *sending {
 	s := &sending{}
 	s.progress = a.newProgress(false, func() string {

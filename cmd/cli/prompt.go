@@ -15,15 +15,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Interactive reports whether there is somebody to ask: questions go to
-// stderr, so stdout may be a pipe.
+// Interactive reports whether prompts are possible. They go to stderr, so stdout may be a
+// pipe.
 func (a *App) Interactive() bool { return IsTerminal(a.In) && IsTerminal(a.Err) }
 
-// Confirm asks before something that can't be taken back. Where nobody can be
-// asked, it takes a flag.
+// Confirm asks for confirmation of an action. Without a terminal it returns an error that
+// names --yes.
 func (a *App) Confirm(ctx context.Context, question string) error {
 	if !a.Interactive() {
-		return Hinted(Usagef("this needs a yes, and there is no terminal to ask on"), "say --yes")
+		return Hinted(Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", output.Safe(question))
 	line, err := a.readLine(ctx)
@@ -37,9 +37,9 @@ func (a *App) Confirm(ctx context.Context, question string) error {
 	return Failf(ExitFailed, "not confirmed; nothing was changed")
 }
 
-// readLine waits for a line, for the end of the input, which is io.EOF (Ctrl-D
-// at an empty line), or for the end of ctx. The read that ctx cuts off
-// stays behind until the process ends, which is next.
+// readLine waits for a line, for the end of the input, which is io.EOF (Ctrl-D on an
+// empty line), or for the end of ctx. A read that ctx interrupts continues until the
+// process ends.
 func (a *App) readLine(ctx context.Context) (string, error) {
 	type answer struct {
 		line string
@@ -66,7 +66,7 @@ func (a *App) readLine(ctx context.Context) (string, error) {
 	}
 }
 
-// Ask asks for a line on the terminal; an empty one means suggested.
+// Ask asks for a line on the terminal; an empty line means suggested.
 func (a *App) Ask(ctx context.Context, question, suggested string) (string, error) {
 	prompt := question
 	if suggested != "" {
@@ -76,7 +76,7 @@ func (a *App) Ask(ctx context.Context, question, suggested string) (string, erro
 	line, err := a.readLine(ctx)
 	switch {
 	case errors.Is(err, io.EOF):
-		suggested = "" // it is no Enter
+		suggested = "" // Ctrl-D, not Enter
 	case err != nil:
 		return "", err
 	}
@@ -84,13 +84,12 @@ func (a *App) Ask(ctx context.Context, question, suggested string) (string, erro
 		line = suggested
 	}
 	if line == "" {
-		return "", Usagef("no %s was given", strings.ToLower(question))
+		return "", Usagef("no %s entered", strings.ToLower(question))
 	}
 	return line, nil
 }
 
-// AskSecret asks on the terminal without showing what is typed. However it
-// ends, the terminal shows again afterwards what is typed.
+// AskSecret asks on the terminal without echo. It always turns echo on again.
 func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	fd := int(a.In.(*os.File).Fd())
 	state, err := term.GetState(fd)
@@ -108,15 +107,15 @@ func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	}()
 	waitHidden(fd, state)
 	fmt.Fprintf(a.Err, "%s: ", output.Safe(question))
-	defer fmt.Fprintln(a.Err) // the Enter was not shown either
+	defer fmt.Fprintln(a.Err) // Enter was not echoed
 	select {
 	case <-ctx.Done():
-		_ = term.Restore(fd, state) // the reading goroutine ends with the process, which is next
+		_ = term.Restore(fd, state) // the reading goroutine ends with the process
 		return "", ctx.Err()
 	case got := <-answers:
 		switch text := strings.TrimSpace(string(got.text)); {
 		case errors.Is(got.err, io.EOF), got.err == nil && text == "":
-			return "", Usagef("no %s was given", strings.ToLower(question))
+			return "", Usagef("no %s entered", strings.ToLower(question))
 		case got.err != nil:
 			return "", fmt.Errorf("read the %s from the terminal: %w", strings.ToLower(question), got.err)
 		}
@@ -124,9 +123,8 @@ func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// waitHidden waits until the terminal no longer shows what is typed, so that
-// nothing is shown of what follows the question at once. The wait is bounded,
-// since some terminals never did.
+// waitHidden waits until the terminal has turned echo off, so that nothing typed after
+// the question is shown. The wait is limited, because some terminals never echo.
 func waitHidden(fd int, before *term.State) {
 	for range 100 {
 		if now, err := term.GetState(fd); err != nil || *now != *before {
@@ -136,8 +134,8 @@ func waitHidden(fd int, before *term.State) {
 	}
 }
 
-// ReadSecretInput reads one secret text from stdin, for --password-stdin and
-// its like; on a terminal it asks. The line break at its end is not part of it.
+// ReadSecretInput reads a secret from stdin, for flags such as --password-stdin, or asks on
+// a terminal. A line break at the end is removed.
 func (a *App) ReadSecretInput(ctx context.Context, question string) (string, error) {
 	if IsTerminal(a.In) {
 		return a.AskSecret(ctx, question)
@@ -148,10 +146,10 @@ func (a *App) ReadSecretInput(ctx context.Context, question string) (string, err
 	}
 	line := strings.TrimRight(string(text), "\r\n")
 	if line == "" {
-		return "", Usagef("stdin is empty: there is no %s in it", strings.ToLower(question))
+		return "", Usagef("stdin is empty, expected a %s", strings.ToLower(question))
 	}
 	return line, nil
 }
 
-// maxTypedSecret is far more than a password or a token has, in bytes.
+// maxTypedSecret is the maximum length of a password or token in bytes.
 const maxTypedSecret = 64 << 10

@@ -10,8 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// TargetFlags are the flags for connections to the application, as opposed to
-// those to Mender.
+// TargetFlags are the flags for connections to the application.
 type TargetFlags struct {
 	skipVerify bool
 }
@@ -21,8 +20,8 @@ func (o *TargetFlags) Register(f *pflag.FlagSet) {
 	f.BoolVar(&o.skipVerify, "target-skip-verify", false, "do not verify the certificate of the application that events are sent to")
 }
 
-// Check returns an error if the flags are given without the flag that names a
-// target, whose value is to.
+// Check returns an error if the flags are given without the flag for the target, whose
+// value is to.
 func (o TargetFlags) Check(flag, to string) error {
 	if o.skipVerify && to == "" {
 		return Usagef("--target-skip-verify requires %s", flag)
@@ -30,7 +29,7 @@ func (o TargetFlags) Check(flag, to string) error {
 	return nil
 }
 
-// ParseURL reads the URL that a flag names as a target.
+// ParseURL parses the URL of a target from a flag.
 func ParseURL(flag, text string) (*url.URL, error) {
 	u, err := httptarget.ParseURL(text)
 	if err != nil {
@@ -39,8 +38,8 @@ func ParseURL(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Open returns a target for options in which the URL is set. It trusts the
-// authority that --ca-cert names, and warns if certificates are not verified.
+// Open returns a target for options with a URL. It trusts the authorities of --ca-cert, and
+// warns if certificates are not verified.
 func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Target, error) {
 	var err error
 	if options.CACertFile, err = o.caCert(a); err != nil {
@@ -54,8 +53,7 @@ func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Targe
 	return t, nil
 }
 
-// Sender returns a sender that delivers as Mender does, with the trust that
-// Open gives to a target.
+// Sender returns a sender that delivers as Mender does, with the same trust as Open.
 func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
 	file, err := o.caCert(a)
 	if err != nil {
@@ -68,8 +66,7 @@ func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
 	return s, nil
 }
 
-// caCert returns the file with the authority to trust, and warns if none is
-// needed.
+// caCert returns the file with additional authorities, and warns if none is needed.
 func (o TargetFlags) caCert(a *App) (string, error) {
 	set, err := a.LocalSettings()
 	if err != nil {

@@ -14,27 +14,26 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// UnknownCommand makes a usage error of what Cobra has no type for, and keeps
-// its suggestions.
+// UnknownCommand returns a usage error for an unknown command, with Cobra's suggestions.
 func UnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	err := Usagef("unknown command %q for %s", args[0], cmd.CommandPath())
-	cmd.SuggestionsMinimumDistance = 2 // Cobra sets it only where it looks for commands itself
+	cmd.SuggestionsMinimumDistance = 2 // Cobra sets it only in its own lookup
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		return Hinted(err, "did you mean `%s %s`?", cmd.CommandPath(), similar[0])
 	}
-	return Hinted(err, "`%s --help` lists the commands", cmd.CommandPath())
+	return Hinted(err, "run `%s --help` for the commands", cmd.CommandPath())
 }
 
-// FlagError turns an error of the flag parser into a usage error with a hint.
+// FlagError converts an error of the flag parser to a usage error with a hint.
 func FlagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
 	if given := cmd.Flags().Args(); len(given) > 0 && cmd.HasSubCommands() {
-		return UnknownCommand(cmd, given) // the flag may be one of the command that was meant
+		return UnknownCommand(cmd, given) // the flag may belong to the intended command
 	}
 	if wrong := wrongValue(cmd, err); wrong != nil {
 		return wrong
@@ -43,13 +42,13 @@ func FlagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
 		if name := similarFlag(cmd, unknown.GetSpecifiedName()); name != "" {
-			return Hinted(wrong, "did you mean --%s? `%s --help` lists the flags", name, cmd.CommandPath())
+			return Hinted(wrong, "did you mean --%s? run `%s --help` for the flags", name, cmd.CommandPath())
 		}
 	}
 	return Hinted(wrong, "see `%s --help`", cmd.CommandPath())
 }
 
-// similarFlag finds the flag that name was probably meant to be.
+// similarFlag returns the flag that is most similar to name, or "".
 func similarFlag(cmd *cobra.Command, name string) string {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -60,14 +59,14 @@ func similarFlag(cmd *cobra.Command, name string) string {
 	return suggest.Name(name, names)
 }
 
-// Args checks how many arguments there are, and says it in a sentence.
+// Args checks the number of arguments. what describes them for the error.
 func Args(minimum, maximum int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		switch {
 		case len(given) < minimum:
-			return Hinted(Usagef("%s needs %s", cmd.CommandPath(), what), "see `%s --help`", cmd.CommandPath())
+			return Hinted(Usagef("%s requires %s", cmd.CommandPath(), what), "see `%s --help`", cmd.CommandPath())
 		case maximum >= 0 && len(given) > maximum:
-			return Hinted(Usagef("%s does not take %q: it takes %s", cmd.CommandPath(), given[maximum], what),
+			return Hinted(Usagef("unexpected argument %q: %s takes %s", given[maximum], cmd.CommandPath(), what),
 				"see `%s --help`", cmd.CommandPath())
 		}
 		return nil
@@ -79,7 +78,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// NeedsSubcommand is for commands that do nothing by themselves.
+// NeedsSubcommand is the RunE of commands that only have subcommands.
 func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 	var names []string
 	for _, c := range cmd.Commands() {
@@ -87,20 +86,19 @@ func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return Hinted(Usagef("%s needs to be told what to do: %s", cmd.CommandPath(), strings.Join(names, ", ")),
+	return Hinted(Usagef("%s requires a command: %s", cmd.CommandPath(), strings.Join(names, ", ")),
 		"see `%s --help`", cmd.CommandPath())
 }
 
-// The width of help where nobody knows better, and on a wide terminal.
+// The width of help by default, and on a wide terminal.
 const (
 	helpWidth  = 80
 	widestHelp = 100
 )
 
-// PrintUsage prints what comes after a command's description in its help. It
-// does so instead of Cobra since that repeats all global flags, 16 by now, in
-// the help of every command, in lines of any length: the flags that one looks
-// for are off the screen then.
+// PrintUsage prints the part of help after a command's description. Unlike Cobra, it wraps
+// lines and does not repeat the 16 global flags, which would push the command's own flags
+// off the screen.
 func (a *App) PrintUsage(cmd *cobra.Command) error {
 	out, width := cmd.OutOrStderr(), min(a.OutWidth(), widestHelp)
 	if width == 0 {
@@ -127,13 +125,13 @@ func (a *App) PrintUsage(cmd *cobra.Command) error {
 		fmt.Fprintf(out, "\nOutput formats (-o): %s\n", declared)
 	}
 	if cmd.HasAvailableInheritedFlags() {
-		fmt.Fprintf(out, "\nFlags of all commands, which `%s --help` explains:\n", cmd.Root().Name())
+		fmt.Fprintf(out, "\nGlobal flags, described in `%s --help`:\n", cmd.Root().Name())
 		for _, line := range Filled(flagNames(cmd.InheritedFlags()), width-2) {
 			fmt.Fprintln(out, "  "+line)
 		}
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(out, "\n`%s COMMAND --help` has more about each command.\n", cmd.CommandPath())
+		fmt.Fprintf(out, "\nRun `%s COMMAND --help` for more about a command.\n", cmd.CommandPath())
 	}
 	return nil
 }
@@ -170,7 +168,7 @@ func flagNames(flags *pflag.FlagSet) []string {
 	return names
 }
 
-// Filled lays out words in lines of at most width.
+// Filled wraps words to lines of at most width columns.
 func Filled(words []string, width int) []string {
 	var lines []string
 	for _, word := range words {
@@ -183,8 +181,8 @@ func Filled(words []string, width int) []string {
 	return lines
 }
 
-// wrongValue says in a sentence what is wrong with a flag's value. It is nil
-// where err is about something else.
+// wrongValue returns an error that explains an invalid value of a flag, or nil if err is
+// about something else.
 func wrongValue(cmd *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	if !errors.As(err, &wrong) {
@@ -194,15 +192,15 @@ func wrongValue(cmd *cobra.Command, err error) error {
 	given := fmt.Sprintf("--%s %q", wrong.GetFlag().Name, wrong.GetValue())
 	switch wrong.GetFlag().Value.Type() {
 	case "int", "int64":
-		return Hinted(Usagef("%s: it has to be a whole number", given), "%s", see)
+		return Hinted(Usagef("invalid %s: must be an integer", given), "%s", see)
 	case "intSlice":
-		return Hinted(Usagef("%s: it has to be whole numbers, with commas between them", given), "%s", see)
+		return Hinted(Usagef("invalid %s: must be comma-separated integers", given), "%s", see)
 	case "float64":
-		return Hinted(Usagef("%s: it has to be a number", given), "write it with a point, such as 0.5")
+		return Hinted(Usagef("invalid %s: must be a number", given), "use a decimal point, as in 0.5")
 	case "duration":
-		return Hinted(Usagef("%s is no length of time", given), "write 500ms, 90s, 5m or 48h")
+		return Hinted(Usagef("invalid %s: must be a duration", given), "use a value such as 500ms, 90s, 5m or 48h")
 	case "bool":
-		return Hinted(Usagef("%s: it takes no value", given), "say --%s, or leave it out", wrong.GetFlag().Name)
+		return Hinted(Usagef("invalid %s: takes no value", given), "pass --%s, or leave it out", wrong.GetFlag().Name)
 	}
-	return Hinted(Usagef("%s: %w", given, wrong.Unwrap()), "%s", see)
+	return Hinted(Usagef("invalid %s: %w", given, wrong.Unwrap()), "%s", see)
 }

@@ -1,5 +1,5 @@
-// Package config turns flags, environment, the profile of a config file and
-// mender-cli's own files into one plain struct:
+// Package config resolves flags, environment, a profile of the config file and
+// mender-cli's files to one struct:
 //
 //	config.RegisterFlags(root.PersistentFlags())
 //	…
@@ -11,41 +11,37 @@
 //	})
 //	client, err := mender.New(mender.Options{Server: settings.Server, Token: settings.Token.Value, …})
 //
-// # Which value wins
+// # Precedence
 //
-// For each setting by itself: the flag, then the environment, then the
-// profile, then mender-cli's files, then the default. A profile that is named
-// by --profile (not by MENDER_PROFILE) goes before the environment's server
-// and token. A token that login keeps in the store counts as the profile's.
+// Each setting is taken from the first of these that has it: flag, environment,
+// profile, mender-cli's files, default. A profile selected with --profile (not with
+// MENDER_PROFILE) takes precedence over the server and token in the environment. A
+// token that login stored counts as the profile's.
 //
-// A token goes only where it belongs. One that stands in a profile with a
-// server is not sent to another server; nor is the environment's, where
-// --profile chose another server than MENDER_SERVER_URL; and mender-cli's
-// goes to the server that mender-cli's own settings name.
+// A token is never sent to the wrong server: that of a profile only to the profile's
+// server, that of the environment not to a different server selected with --profile,
+// and mender-cli's only to the server in mender-cli's settings.
 //
 // # The config file
 //
-//	profile: production            # the one used unless another is named
+//	profile: production            # default profile
 //	profiles:
 //	  production:
 //	    server: https://eu.hosted.mender.io
 //	    username: admin@example.com
 //	  lab:
 //	    server: https://mender.lab.example
-//	    ca-cert: lab-ca.pem        # beside this file
+//	    ca-cert: lab-ca.pem        # relative to this file
 //	    request-timeout: 5s
 //
-// Keys says which settings there are. Nothing in the file is expanded. File
-// edits it.
+// Keys lists the settings. Variables in the file are not expanded. File edits it.
 //
 // # Empty variables
 //
-// A MENDER_ variable that is consulted and found set but empty is an error,
-// since that is what a missing CI secret looks like, and since the work would
-// be done on another server or unsigned. Other variables that are empty count
-// as not set. A flag that is given an empty text is always an error.
+// It is an error if a MENDER_ variable that is needed is set but empty: usually a CI
+// secret is missing, and the command would use another server or send unsigned events.
+// Other empty variables count as unset. An empty flag is always an error.
 //
-// Everything a user can put right is a usage error; no error of this package
-// quotes a token or a secret. The package imports pkg/webhook for the type of
-// a webhook's secret, and keeps viper to itself.
+// Errors that a user can fix are usage errors. No error contains a token or a secret.
+// Only this package uses viper.
 package config

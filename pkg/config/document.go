@@ -18,7 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// maxFile is the size in bytes up to which a settings or token file is read.
+// maxFile is the maximum size of a settings or token file in bytes.
 const maxFile = 1 << 20
 
 // The keys at the top of a config file.
@@ -27,24 +27,23 @@ const (
 	topProfiles = "profiles"
 )
 
-// document is a config file that was read and checked.
+// document is a parsed and valid config file.
 type document struct {
 	path    string
 	tree    *ast.File
-	current string // what its "profile" says
+	current string // value of "profile"
 	names   []string
-	entries map[string][]entry // by profile, in the file's order
+	entries map[string][]entry // by profile, in the order of the file
 }
 
 // entry is one setting of a profile.
 type entry struct {
 	key  string
-	text string // in its plain form
+	text string // normalized
 	line int
 }
 
-// readDocument reads and checks a config file. One that does not exist has
-// nothing in it.
+// readDocument reads and checks a config file. A missing file is an empty document.
 func readDocument(path string) (*document, error) {
 	d := &document{path: path, entries: map[string][]entry{}}
 	if path == "" {
@@ -55,7 +54,7 @@ func readDocument(path string) (*document, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return d, nil
 	case err != nil:
-		return nil, unusable("can't read the config file", err)
+		return nil, unusable("cannot read the config file", err)
 	}
 	if err := d.parse(text); err != nil {
 		return nil, err
@@ -97,7 +96,7 @@ func (d *document) parse(text []byte) error {
 	}
 	d.tree = tree
 	if len(tree.Docs) > 1 {
-		return usagef("", "%s holds more than one YAML document", d.path)
+		return usagef("", "%s has more than one YAML document", d.path)
 	}
 	top, err := d.mapping(d.body(), "the file")
 	if err != nil {
@@ -112,7 +111,7 @@ func (d *document) parse(text []byte) error {
 		default:
 			err = d.unknown(item.Key, name, []string{topProfile, topProfiles})
 			if _, ok := profileKey(name); ok {
-				err = d.at(item.Key, "the setting %q stands in a profile, below %s and the profile's name", name, topProfiles)
+				err = d.at(item.Key, "the setting %q must be in a profile, below %s and the name of the profile", name, topProfiles)
 			}
 		}
 		if err != nil {
@@ -122,7 +121,7 @@ func (d *document) parse(text []byte) error {
 	return nil
 }
 
-// body returns the document's node, nil where the file holds nothing.
+// body returns the document's node, or nil if the file is empty.
 func (d *document) body() ast.Node {
 	if d.tree == nil || len(d.tree.Docs) == 0 {
 		return nil
@@ -166,12 +165,12 @@ func (d *document) parseEntry(item *ast.MappingValueNode) (entry, error) {
 		return entry{}, err
 	}
 	if text, err = key.check(text); err != nil {
-		return entry{}, d.at(item.Value, "%s can't be used: %w", name, err)
+		return entry{}, d.at(item.Value, "invalid %s: %w", name, err)
 	}
 	return entry{key: name, text: text, line: item.Key.GetToken().Position.Line}, nil
 }
 
-// mapping returns the pairs of a mapping; nothing at all is an empty one.
+// mapping returns the pairs of a mapping; null is an empty one.
 func (d *document) mapping(node ast.Node, what string) ([]*ast.MappingValueNode, error) {
 	switch n := node.(type) {
 	case nil, *ast.NullNode, *ast.CommentGroupNode:
@@ -181,7 +180,7 @@ func (d *document) mapping(node ast.Node, what string) ([]*ast.MappingValueNode,
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}, nil
 	}
-	return nil, d.at(node, "%s has to be a list of names with values, as in name: value", what)
+	return nil, d.at(node, "%s must have names with values, as in name: value", what)
 }
 
 func (d *document) scalar(node ast.Node, what string) (string, error) {
@@ -195,41 +194,41 @@ func (d *document) scalar(node ast.Node, what string) (string, error) {
 	case *ast.NullNode:
 		return "", d.at(node, "%s has no value", what)
 	}
-	return "", d.at(node, "%s has to be one plain value", what)
+	return "", d.at(node, "%s must be a single value", what)
 }
 
-// at is an error with its place in the file.
+// at returns an error with its position in the file.
 func (d *document) at(node ast.Node, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return unusable(d.place(node.GetToken()), err)
 }
 
 func (d *document) unknown(node ast.Node, name string, known []string) error {
-	return d.at(node, "there is no setting %q%s", name, didYouMean(name, known))
+	return d.at(node, "unknown setting %q%s", name, didYouMean(name, known))
 }
 
 func (d *document) place(t *token.Token) string {
 	return fmt.Sprintf("%s:%d:%d", d.path, t.Position.Line, t.Position.Column)
 }
 
-// yamlError leaves out the piece of the file that the YAML library would
-// show: it may hold a token.
+// yamlError omits the excerpt of the file that the YAML library adds, because it may
+// contain a token.
 func (d *document) yamlError(err error) error {
 	var located yaml.Error
 	if errors.As(err, &located) && located.GetToken() != nil {
 		return usagef("", "%s: %s", d.place(located.GetToken()), located.GetMessage())
 	}
-	return usagef("", "%s is no YAML", d.path)
+	return usagef("", "%s is not valid YAML", d.path)
 }
 
-// checkMode refuses a file with a token in it that others can read.
+// checkMode refuses a file with a token if other users can read it.
 func (d *document) checkMode(mode fs.FileMode) error {
 	if runtime.GOOS == "windows" || mode.Perm()&0o077 == 0 {
 		return nil
 	}
 	for _, name := range d.names {
 		if e, ok := d.entry(name, keyToken); ok {
-			return usagef("chmod 600 "+d.path, "%s:%d holds a token, and other users of this machine can read the file",
+			return usagef("chmod 600 "+d.path, "%s:%d has a token, but other users can read the file",
 				d.path, e.line)
 		}
 	}

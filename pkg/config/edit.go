@@ -8,7 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// set changes the tree; the checks are the caller's.
+// set changes the syntax tree, without checking the value.
 func (d *document) set(profile, key, text string) error {
 	var value any = text
 	if text == "true" || text == "false" {
@@ -71,7 +71,7 @@ func (d *document) unset(profile, key string) error {
 	inner.Values = slices.DeleteFunc(inner.Values, func(v *ast.MappingValueNode) bool { return nameOfItem(v) == name })
 	if len(inner.Values) == 0 {
 		if item.Value, err = yaml.ValueToNode(yaml.MapSlice{}); err != nil {
-			return fmt.Errorf("encode an empty profile: %w", err)
+			return fmt.Errorf("encode empty profile: %w", err)
 		}
 	}
 	if key == "" && d.current == profile {
@@ -91,7 +91,7 @@ func (d *document) use(profile string) error {
 	return add(top, yaml.MapSlice{{Key: topProfile, Value: profile}})
 }
 
-// render returns the file's text.
+// render returns the text of the file.
 func (d *document) render() []byte {
 	text := d.tree.String()
 	if text != "" && text[len(text)-1] != '\n' {
@@ -100,7 +100,7 @@ func (d *document) render() []byte {
 	return []byte(text)
 }
 
-// top returns the mapping at the top, and makes one where there is none.
+// top returns the top-level mapping, creating it if it does not exist.
 func (d *document) top() (*ast.MappingNode, error) {
 	if m, ok := d.body().(*ast.MappingNode); ok {
 		return m, nil
@@ -117,7 +117,7 @@ func (d *document) top() (*ast.MappingNode, error) {
 	return m, nil
 }
 
-// grow returns the mapping that is an item's value, and makes one of no value.
+// grow returns the mapping of an item, creating it if the item has no value.
 func grow(item *ast.MappingValueNode) (*ast.MappingNode, error) {
 	if m, ok := item.Value.(*ast.MappingNode); ok {
 		return m, nil
@@ -133,7 +133,7 @@ func grow(item *ast.MappingValueNode) (*ast.MappingNode, error) {
 	return m, nil
 }
 
-// add puts pairs at the end of a mapping, in line with those before.
+// add appends pairs to a mapping, with its indentation.
 func add(m *ast.MappingNode, pairs yaml.MapSlice) error {
 	more, err := mappingOf(pairs)
 	if err != nil {
@@ -150,15 +150,15 @@ func add(m *ast.MappingNode, pairs yaml.MapSlice) error {
 	return nil
 }
 
-// replace changes an item's value, and keeps the comment behind it.
+// replace changes the value of an item and preserves the comment after it.
 func replace(item *ast.MappingValueNode, value any) error {
 	node, err := yaml.ValueToNode(value)
 	if err != nil {
-		return fmt.Errorf("encode a setting: %w", err)
+		return fmt.Errorf("encode setting: %w", err)
 	}
 	if comment := item.Value.GetComment(); comment != nil {
 		if err := node.SetComment(comment); err != nil {
-			return fmt.Errorf("keep a comment: %w", err)
+			return fmt.Errorf("preserve comment: %w", err)
 		}
 	}
 	item.Value = node
@@ -168,11 +168,11 @@ func replace(item *ast.MappingValueNode, value any) error {
 func mappingOf(pairs yaml.MapSlice) (*ast.MappingNode, error) {
 	node, err := yaml.ValueToNode(pairs)
 	if err != nil {
-		return nil, fmt.Errorf("encode a setting: %w", err)
+		return nil, fmt.Errorf("encode setting: %w", err)
 	}
 	m, ok := node.(*ast.MappingNode)
 	if !ok {
-		return nil, fmt.Errorf("encode a setting: it became a %s", node.Type())
+		return nil, fmt.Errorf("encode setting: it became a %s", node.Type())
 	}
 	return m, nil
 }

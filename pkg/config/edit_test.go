@@ -111,10 +111,10 @@ func TestEditRefuses(t *testing.T) {
 		usage bool
 		want  string
 	}{
-		"misspelt":      {f.Set(ctx, "prod", "sever", "x"), true, `there is no setting "sever"; did you mean "server"?`},
-		"bad value":     {f.Set(ctx, "prod", "request-timeout", "soon"), true, "request-timeout can't be used"},
-		"bad name":      {f.Set(ctx, "a\nb", "server", "x"), true, "the profile's name can't be used"},
-		"empty name":    {f.Set(ctx, "", "server", "x"), true, "the profile's name can't be used"},
+		"misspelt":      {f.Set(ctx, "prod", "sever", "x"), true, `unknown setting "sever"; did you mean "server"?`},
+		"bad value":     {f.Set(ctx, "prod", "request-timeout", "soon"), true, "invalid request-timeout"},
+		"bad name":      {f.Set(ctx, "a\nb", "server", "x"), true, "invalid profile name"},
+		"empty name":    {f.Set(ctx, "", "server", "x"), true, "invalid profile name"},
 		"use of none":   {f.Use(ctx, "prd"), true, `did you mean "prod"?`},
 		"unset of none": {f.Unset(ctx, "prod", "username"), false, "not set"},
 		"no profile":    {f.Unset(ctx, "other", ""), false, "not set"},

@@ -14,37 +14,35 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
-// lockWait is how long an edit waits for another process's.
+// lockWait is how long an edit waits for that of another process.
 const lockWait = 10 * time.Second
 
-// ErrNotSet says that a profile, or a setting in it, is not in the file.
+// ErrNotSet reports that a profile, or a setting in it, is not in the file.
 var ErrNotSet = errors.New("not set")
 
-// File is a config file to read and edit. It knows what stands in it, and
-// nothing of flags and environment, so an edit never saves what came from
-// there. Edits keep comments; they are made one at a time, also by several
-// processes, and leave the old file or the new one. A new file gets mode
-// 0600, in a folder with 0700.
+// File reads and edits a config file. It does not know flags and environment, so an
+// edit never saves their values. Edits preserve comments, are atomic, and are serialized
+// across processes. A new file has mode 0600, in a folder with mode 0700.
 type File struct{ path string }
 
-// NewFile returns the config file with this path, which ConfigFile finds. It
-// need not exist.
+// NewFile returns the config file with a path, which ConfigFile returns. It need not
+// exist.
 func NewFile(path string) File { return File{path: path} }
 
-// Path returns the file's path.
+// Path returns the path of the file.
 func (f File) Path() string { return f.path }
 
-// Profile is what the file says of one profile.
+// Profile is a profile of the file.
 type Profile struct {
 	Name string `json:"name" yaml:"name"`
-	// Current says that the file chooses this profile.
+	// Current reports whether it is the default profile.
 	Current bool `json:"current" yaml:"current"`
-	// Values are the settings in the file's order; a token is not shown.
+	// Values are the settings in the order of the file, without tokens.
 	Values []Value `json:"values" yaml:"values"`
 }
 
-// Profiles returns what the file holds, in the file's order; nothing if there
-// is no file. A file that can't be used is a usage error.
+// Profiles returns the profiles in the order of the file, or none if the file does not
+// exist. An invalid file is a usage error.
 func (f File) Profiles() ([]Profile, error) {
 	d, err := readDocument(f.path)
 	if err != nil {
@@ -65,9 +63,9 @@ func (f File) Profiles() ([]Profile, error) {
 	return profiles, nil
 }
 
-// Get returns one setting of a profile; the token too is told. The error wraps
-// ErrNotSet where the profile does not have it, and is a usage error for a
-// setting that does not exist.
+// Get returns a setting of a profile, including the token. It returns an error that
+// wraps ErrNotSet if the profile does not have it, and a usage error if the setting does
+// not exist.
 func (f File) Get(profile, key string) (string, error) {
 	if _, err := knownKey(key); err != nil {
 		return "", err
@@ -83,27 +81,26 @@ func (f File) Get(profile, key string) (string, error) {
 	return e.text, nil
 }
 
-// Set gives a setting of a profile its value, and makes the profile where
-// there is none. The first profile of a file becomes the current one. A wrong
-// setting or value is a usage error, and so is a token in a file that others
-// can read.
+// Set changes a setting of a profile, which is created if it does not exist. The first
+// profile of a file becomes the default. An invalid setting or value is a usage error,
+// and so is a token in a file that others can read.
 func (f File) Set(ctx context.Context, profile, key, value string) error {
 	k, err := knownKey(key)
 	if err != nil {
 		return err
 	}
 	if _, err := checkLine(profile); err != nil {
-		return usagef("", "the profile's name can't be used: %v", err)
+		return usagef("", "invalid profile name: %v", err)
 	}
 	text, err := k.check(value)
 	if err != nil {
-		return usagef("", "%s can't be used: %v", key, err)
+		return usagef("", "invalid %s: %v", key, err)
 	}
 	return f.edit(ctx, func(d *document) error { return d.set(profile, key, text) })
 }
 
-// Unset takes a setting out of a profile; without a key, the profile itself.
-// The error wraps ErrNotSet where it is not there.
+// Unset removes a setting from a profile or, without a key, the profile. It returns an
+// error that wraps ErrNotSet if it does not exist.
 func (f File) Unset(ctx context.Context, profile, key string) error {
 	if key != "" {
 		if _, err := knownKey(key); err != nil {
@@ -118,12 +115,11 @@ func (f File) Unset(ctx context.Context, profile, key string) error {
 	})
 }
 
-// Use makes a profile the current one. A profile that does not exist is a
-// usage error.
+// Use makes a profile the default. It is a usage error if the profile does not exist.
 func (f File) Use(ctx context.Context, profile string) error {
 	return f.edit(ctx, func(d *document) error {
 		if !d.has(profile) {
-			return usagef("", "there is no profile %q in %s%s", profile, f.path, didYouMean(profile, d.names))
+			return usagef("", "unknown profile %q in %s%s", profile, f.path, didYouMean(profile, d.names))
 		}
 		return d.use(profile)
 	})
@@ -139,23 +135,23 @@ func joinKey(profile, key string) string {
 func knownKey(name string) (Key, error) {
 	k, ok := profileKey(name)
 	if !ok {
-		return Key{}, usagef("`mender-webhooks config --help` lists the settings", "there is no setting %q%s", name, didYouMean(name, ProfileKeys()))
+		return Key{}, usagef("run `mender-webhooks config --help` for the settings", "unknown setting %q%s", name, didYouMean(name, ProfileKeys()))
 	}
 	return k, nil
 }
 
-// edit changes the file under a lock. What change makes of it is read again
-// and checked before it is written.
+// edit changes the file under a lock. The new text is parsed and checked before it is
+// written.
 func (f File) edit(ctx context.Context, change func(*document) error) error {
 	if f.path == "" {
-		return usagef("name one with --config", "there is no place for a config file")
+		return usagef("pass --config FILE", "no config file: the home folder is unknown")
 	}
 	path, err := privatefile.Resolve(f.path)
 	if err != nil {
 		return fmt.Errorf("edit the config file: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make the config file's folder: %w", err)
+		return fmt.Errorf("create the folder of the config file: %w", err)
 	}
 	unlock, err := lock(ctx, path)
 	if err != nil {
@@ -172,7 +168,7 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 	text := d.render()
 	again := &document{path: f.path, entries: map[string][]entry{}}
 	if err := again.parse(text); err != nil {
-		return fmt.Errorf("%s is laid out in a way that can't be edited here; edit it by hand: %w", f.path, err)
+		return fmt.Errorf("cannot edit the layout of %s, edit it by hand: %w", f.path, err)
 	}
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(path); err == nil {
@@ -194,5 +190,5 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock the config file against other processes (%s): %w", l.Path(), err)
 	}
-	return func() { _ = l.Unlock() }, nil // the end of the process unlocks it too
+	return func() { _ = l.Unlock() }, nil // the lock ends with the process anyway
 }

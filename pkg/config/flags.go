@@ -22,7 +22,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// more tells, in a flag's help, what else sets it.
+// more returns the variable and the default for the help of a flag.
 func more(k Key) string {
 	switch {
 	case k.Name == keyServer:
@@ -33,7 +33,7 @@ func more(k Key) string {
 	return ""
 }
 
-// flagValue returns the text of a flag that was given. Empty text, as of
+// flagValue returns the value of a flag and whether it was given. An empty value, as in
 // --server "$UNSET", is an error.
 func flagValue(flags *pflag.FlagSet, name string) (text string, given bool, err error) {
 	if flags == nil || name == "" {
@@ -44,7 +44,7 @@ func flagValue(flags *pflag.FlagSet, name string) (text string, given bool, err 
 		return "", false, nil
 	}
 	if f.Value.String() == "" {
-		return "", true, usagef("give it a value, or leave the flag out", "--%s is empty", name)
+		return "", true, usagef("pass a value, or leave the flag out", "--%s is empty", name)
 	}
 	return f.Value.String(), true, nil
 }

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// DefaultServer is hosted Mender in the US, which mender-cli defaults to too.
+// DefaultServer is hosted Mender in the US, which is also mender-cli's default.
 const DefaultServer = "https://hosted.mender.io"
 
-// DefaultProfile is the profile used where nothing names another. It need not
-// stand in the config file.
+// DefaultProfile is the name of the profile if none is selected. It need not be in the
+// config file.
 const DefaultProfile = "default"
 
 // DefaultRequestTimeout is the limit for one API request.
 const DefaultRequestTimeout = 30 * time.Second
 
-// The environment variables this package reads, beside XDG_CONFIG_HOME,
-// XDG_CACHE_HOME, XDG_DATA_HOME, HOME and the system's counterparts. The
-// first two are what Mender's own CI templates use.
+// The environment variables that this package reads, in addition to XDG_CONFIG_HOME,
+// XDG_CACHE_HOME, XDG_DATA_HOME, HOME and their equivalents. Mender's CI templates use
+// the first two.
 const (
 	EnvServer        = "MENDER_SERVER_URL"
 	EnvToken         = "MENDER_SERVER_ACCESS_TOKEN"
@@ -42,30 +42,29 @@ const (
 	keyNoKeyring = "no-keyring"
 )
 
-// Key describes one setting, wherever it can be given.
+// Key describes a setting.
 type Key struct {
-	// Name is the setting's name in a profile.
+	// Name is the name in a profile.
 	Name string
-	// Flag and Env are the flag's name, without dashes, and the environment
-	// variable's; empty where there is none.
+	// Flag and Env are the names of the flag, without dashes, and of the
+	// environment variable; empty if there is none.
 	Flag, Env string
-	// Default is the text of the default, or empty.
+	// Default is the default as text, or empty.
 	Default string
-	// Doc is one line about it, in lower case and without a full stop, as in
-	// a flag's help; pflag takes the word in backquotes for the value.
+	// Doc is the description in help, in lower case and without a full stop. The
+	// word in backquotes is the name of the value.
 	Doc string
-	// InProfile says that a profile can hold it.
+	// InProfile reports whether a profile can have it.
 	InProfile bool
-	// Secret says that its value is never shown.
+	// Secret reports that its value is never shown.
 	Secret bool
 
-	// check makes sure of a value and returns it in its plain form. It never
-	// quotes the text of a Secret.
+	// check returns the normalized value, or an error that does not contain the
+	// value of a Secret.
 	check func(text string) (string, error)
 }
 
-// Keys returns the settings in the order in which help and `config list` show
-// them. It is the one place that describes them.
+// Keys returns all settings, in the order in which help and `config list` show them.
 func Keys() []Key {
 	return []Key{
 		{Name: keyServer, Flag: "server", Env: EnvServer, Default: DefaultServer, InProfile: true,
@@ -92,7 +91,7 @@ func Keys() []Key {
 	}
 }
 
-// ProfileKeys returns the names of the settings that a profile can hold.
+// ProfileKeys returns the names of the settings that a profile can have.
 func ProfileKeys() []string {
 	var names []string
 	for _, k := range Keys() {
@@ -103,7 +102,7 @@ func ProfileKeys() []string {
 	return names
 }
 
-// profileKey finds a setting that a profile can hold.
+// profileKey returns a setting that a profile can have.
 func profileKey(name string) (Key, bool) {
 	for _, k := range Keys() {
 		if k.InProfile && k.Name == name {
@@ -115,32 +114,32 @@ func profileKey(name string) (Key, bool) {
 
 func checkBool(text string) (string, error) {
 	if text != "true" && text != "false" {
-		return "", errors.New("it is neither true nor false")
+		return "", errors.New("must be true or false")
 	}
 	return text, nil
 }
 
 func checkTimeout(text string) (string, error) {
 	if _, err := strconv.Atoi(text); err == nil {
-		return "", errors.New("it has no unit; write 30s, or 2m")
+		return "", errors.New("must have a unit, as in 30s or 2m")
 	}
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return "", errors.New("it is no duration such as 30s, or 2m")
+		return "", errors.New("must be a duration such as 30s or 2m")
 	case d <= 0:
-		return "", errors.New("it has to be more than 0")
+		return "", errors.New("must be positive")
 	}
 	return d.String(), nil
 }
 
 func checkLine(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("it is empty")
+		return "", errors.New("must not be empty")
 	}
 	for _, r := range text {
 		if r < ' ' || r == 0x7f {
-			return "", errors.New("it holds a control character, such as a line break")
+			return "", errors.New("must not contain a control character, such as a line break")
 		}
 	}
 	return text, nil

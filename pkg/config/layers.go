@@ -2,7 +2,7 @@ package config
 
 import "fmt"
 
-// layer is the values that one source gives, by the name of the setting.
+// layer has the values of a source, by the names of the settings.
 type layer struct {
 	source Source
 	values map[string]string
@@ -26,15 +26,15 @@ func (l *loader) flagLayer() (layer, error) {
 			continue
 		}
 		if text, err = k.check(text); err != nil {
-			return layer{}, usagef("", "--%s can't be used: %v", k.Flag, err)
+			return layer{}, usagef("", "invalid --%s: %v", k.Flag, err)
 		}
 		out.set(k.Name, text, "--"+k.Flag)
 	}
 	return out, nil
 }
 
-// envLayer leaves the server out where something stronger gives one, so that
-// an empty variable is no error there; --profile goes before it too.
+// envLayer reads the environment. It ignores the server if a flag or --profile has one,
+// so that an empty variable is not an error then.
 func (l *loader) envLayer(flags layer) (layer, error) {
 	out := newLayer(SourceEnvironment)
 	if _, given := flags.values[keyCACert]; !given {
@@ -57,7 +57,7 @@ func (l *loader) envLayer(flags layer) (layer, error) {
 	}
 	text, err = NormalizeServer(text)
 	if err != nil {
-		return layer{}, usagef("", "%s can't be used: %v", EnvServer, err)
+		return layer{}, usagef("", "invalid %s: %v", EnvServer, err)
 	}
 	out.set(keyServer, text, EnvServer)
 	return out, nil
@@ -98,8 +98,8 @@ func (l *loader) defaultLayer() layer {
 	return out
 }
 
-// mergeable tells the settings that are found layer by layer from those that
-// have rules of their own.
+// mergeable reports whether a setting is resolved layer by layer, without rules of its
+// own.
 func mergeable(k Key) bool {
 	return k.InProfile && k.Name != keyToken && k.Name != keyTokenFile
 }

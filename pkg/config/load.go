@@ -10,31 +10,28 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Input is where Load looks. Every field may be left out.
+// Input has the sources of Load. All fields are optional.
 type Input struct {
-	// Flags holds the flags of RegisterFlags after parsing.
+	// Flags are the parsed flags of RegisterFlags.
 	Flags *pflag.FlagSet
-	// LookupEnv finds environment variables, as os.LookupEnv does.
+	// LookupEnv returns environment variables, like os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
-	// Stdin is read for --token - and --secret-file -, and not otherwise.
+	// Stdin is read only for --token - and --secret-file -.
 	Stdin io.Reader
-	// StoredToken returns the token that login keeps for a server and a
-	// profile, or "" where there is none. It is asked only where no flag and
-	// nothing stronger gives a token.
+	// StoredToken returns the token that login stored for a server and a profile,
+	// or "". It is called only if no flag or variable has a token.
 	StoredToken func(server, profile string) (string, error)
-	// NoToken is for commands that send nothing to Mender: the token is then
-	// not looked for.
+	// NoToken skips the token, for commands that send nothing to Mender.
 	NoToken bool
-	// NewProfile is for login: the profile and the config file that are
-	// named need not exist.
+	// NewProfile allows a profile and a config file that do not exist, for login.
 	NewProfile bool
-	// SystemDir and WorkDir are where mender-cli's settings are looked for,
-	// beside the home folder; empty means /etc/mender-cli and ".".
+	// SystemDir and WorkDir are the folders of mender-cli's settings, in addition
+	// to the home folder; empty means /etc/mender-cli and ".".
 	SystemDir, WorkDir string
 }
 
-// Load finds the settings. What is wrong with a flag, a variable or a file is
-// a usage error; an error of Input.StoredToken comes back wrapped.
+// Load resolves the settings. An invalid flag, variable or file is a usage error. An
+// error of Input.StoredToken is wrapped.
 func Load(in Input) (*Settings, error) {
 	l := loader{in: in, env: in.LookupEnv}
 	if err := l.read(); err != nil {
@@ -56,22 +53,22 @@ func Load(in Input) (*Settings, error) {
 	return s, nil
 }
 
-// loader is Load at work.
+// loader is the state of Load.
 type loader struct {
 	in           Input
 	env          environment
 	doc          *document
 	profile      string
-	profileFlag  bool // --profile was given
+	profileFlag  bool // whether --profile was given
 	cli          menderCLI
-	layers       []layer // from the weakest to the strongest
+	layers       []layer // in ascending precedence
 	profileFrom  string
 	profileKind  Source
 	configFrom   string
 	configSource Source
 }
 
-// read gathers what each source gives, but for the token.
+// read reads all sources, except for the token.
 func (l *loader) read() error {
 	file, err := l.configFile()
 	if err != nil {
@@ -96,7 +93,7 @@ func (l *loader) read() error {
 	return nil
 }
 
-// configFile returns the config file's path, "" where there is no place for one.
+// configFile returns the path of the config file, or "" if there is no folder for it.
 func (l *loader) configFile() (string, error) {
 	file, given, err := flagValue(l.in.Flags, "config")
 	if err != nil {
@@ -111,7 +108,7 @@ func (l *loader) configFile() (string, error) {
 	}
 	if given {
 		if !l.in.NewProfile && !exists(file) {
-			return "", usagef("", "the config file %s, named by %s, is not there", file, l.configFrom)
+			return "", usagef("", "config file %s not found (from %s)", file, l.configFrom)
 		}
 		return file, nil
 	}
@@ -139,7 +136,7 @@ func (l *loader) chooseProfile() error {
 		return nil
 	}
 	if !l.doc.has(l.profile) && !l.in.NewProfile && l.profile != DefaultProfile {
-		return usagef(l.profilesHint(), "there is no profile %q, named by %s%s",
+		return usagef(l.profilesHint(), "unknown profile %q (from %s)%s",
 			l.profile, l.profileFrom, didYouMean(l.profile, l.doc.names))
 	}
 	return nil
@@ -147,13 +144,13 @@ func (l *loader) chooseProfile() error {
 
 func (l *loader) profilesHint() string {
 	if len(l.doc.names) == 0 {
-		return "there are no profiles yet; `mender-webhooks login --profile NAME` makes one, and so does `mender-webhooks config set`"
+		return "create one with `mender-webhooks login --profile NAME` or `mender-webhooks config set`"
 	}
-	return "the profiles are " + strings.Join(l.doc.names, ", ")
+	return "use one of " + strings.Join(l.doc.names, ", ")
 }
 
-// merge lays the layers over each other. viper turns their texts into the
-// types of the struct, and refuses what the struct has no field for.
+// merge merges the layers. viper converts their texts to the types of the struct, and
+// refuses values without a field.
 func (l *loader) merge() (*Settings, error) {
 	v := viper.New()
 	for _, layer := range l.layers {
@@ -162,7 +159,7 @@ func (l *loader) merge() (*Settings, error) {
 			values[key] = text
 		}
 		if err := v.MergeConfigMap(values); err != nil {
-			return nil, fmt.Errorf("merge the settings: %w", err)
+			return nil, fmt.Errorf("merge settings: %w", err)
 		}
 	}
 	var merged struct {
@@ -176,7 +173,7 @@ func (l *loader) merge() (*Settings, error) {
 		Timeout    time.Duration `mapstructure:"request-timeout"`
 	}
 	if err := v.UnmarshalExact(&merged); err != nil {
-		return nil, fmt.Errorf("merge the settings: %w", err)
+		return nil, fmt.Errorf("merge settings: %w", err)
 	}
 	return &Settings{
 		Account:    Account{Server: merged.Server, Organization: merged.Org, OrganizationKnown: merged.Org != "", Profile: l.profile},
@@ -187,7 +184,7 @@ func (l *loader) merge() (*Settings, error) {
 	}, nil
 }
 
-// from finds the strongest layer that gives a setting.
+// from returns the layer with the highest precedence that has a setting.
 func (l *loader) from(key string) (Value, bool) {
 	for i := len(l.layers) - 1; i >= 0; i-- {
 		if text, ok := l.layers[i].values[key]; ok {
@@ -205,7 +202,7 @@ func (l *loader) values(s *Settings) []Value {
 			if s.Token.Value != "" {
 				out = append(out, Value{Key: k.Name, Text: hidden, Source: s.Token.Source, From: s.Token.From})
 			}
-		case keyTokenFile: // told by the token's From
+		case keyTokenFile: // shown as the token's From
 		case "profile":
 			out = append(out, Value{Key: k.Name, Text: l.profile, Source: l.profileKind, From: l.profileFrom})
 		case "config":

@@ -8,17 +8,16 @@ import (
 	"path/filepath"
 )
 
-// menderCLI is what mender-cli's own files say. They are only ever read.
+// menderCLI has the settings of mender-cli's files, which are never written.
 //
-// mender-cli takes the first .mender-clirc of /etc/mender-cli, the home
-// folder and the working directory; it keeps its session's token, a bare JWT,
-// in ${XDG_CACHE_HOME:-$HOME/.cache}/mender/authtoken, and does not say for
-// which server it is.
+// mender-cli reads the first .mender-clirc of /etc/mender-cli, the home folder and the
+// working directory. It stores its token, a bare JWT, without the server in
+// ${XDG_CACHE_HOME:-$HOME/.cache}/mender/authtoken.
 type menderCLI struct {
-	file             string // the settings file, or empty
+	file             string // path of the settings file, or empty
 	server, username string
 	tokenFile        string // or empty
-	local            bool   // file is the working directory's
+	local            bool   // whether file is in the working directory
 	note             string
 }
 
@@ -57,12 +56,12 @@ func readMenderCLI(env environment, systemDir, workDir string) menderCLI {
 func (m *menderCLI) parse(text []byte) error {
 	var settings struct{ Server, Username string }
 	if json.Unmarshal(text, &settings) != nil {
-		return errors.New("it is not the JSON that mender-cli reads")
+		return errors.New("not valid JSON for mender-cli")
 	}
 	if settings.Server != "" {
 		server, err := NormalizeServer(settings.Server)
 		if err != nil {
-			return fmt.Errorf("its server can't be used: %w", err)
+			return fmt.Errorf("invalid server: %w", err)
 		}
 		m.server = server
 	}
@@ -70,11 +69,11 @@ func (m *menderCLI) parse(text []byte) error {
 	return nil
 }
 
-// tokenFor returns the token that mender-cli keeps, if it is for the server,
-// and a note for the user if it is there and can't be used.
+// tokenFor returns mender-cli's token, if it is for the server, and a note for the user
+// if it exists but is not used.
 //
-// Settings in the working directory may have come with a repository, so they
-// don't decide where a token goes.
+// Settings in the working directory may have come with a repository, so they do not
+// decide where a token is sent.
 func (m menderCLI) tokenFor(server string) (token, note string) {
 	its := m.server
 	if its == "" {
@@ -84,8 +83,8 @@ func (m menderCLI) tokenFor(server string) (token, note string) {
 		return "", ""
 	}
 	if m.local {
-		return "", fmt.Sprintf("mender-cli's token is not used, since %s names the server; "+
-			"move that file to your home folder to have it used", m.file)
+		return "", fmt.Sprintf("mender-cli's token is not used, because the server comes from %s; "+
+			"to use it, move that file to your home folder", m.file)
 	}
 	text, _, err := readFile(m.tokenFile)
 	if err == nil {

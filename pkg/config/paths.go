@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// dirName is this tool's folder in the system's places.
+// dirName is the name of this program's folders.
 const dirName = "mender-webhooks"
 
-// environment is a lookup of variables that may be missing altogether.
+// environment looks up variables; it may be nil.
 type environment func(string) (string, bool)
 
-// get returns a variable that is set and not empty.
+// get returns a variable, and whether it is set and not empty.
 func (env environment) get(name string) (string, bool) {
 	if env == nil {
 		return "", false
@@ -22,22 +22,22 @@ func (env environment) get(name string) (string, bool) {
 	return value, ok && value != ""
 }
 
-// setting returns a MENDER_ variable that is set. One that is set but blank is
-// an error: that is what a missing CI secret looks like.
+// setting returns a MENDER_ variable and whether it is set. A blank one is an error,
+// which usually means a missing CI secret.
 func (env environment) setting(name string) (string, bool, error) {
 	if env == nil {
 		return "", false, nil
 	}
 	value, ok := env(name)
 	if ok && strings.TrimSpace(value) == "" {
-		return "", false, usagef("give it its value, or unset it; in CI, see that the variable is defined for this job",
+		return "", false, usagef("set a value, or unset it; in CI, check that the variable is defined for this job",
 			"%s is set but empty", name)
 	}
 	return value, ok, nil
 }
 
-// dir returns a variable that names a folder. The XDG base directory
-// specification has relative ones ignored.
+// dir returns a variable with a folder. Relative ones are ignored, as the XDG base
+// directory specification requires.
 func (env environment) dir(name string) (string, bool) {
 	value, ok := env.get(name)
 	return value, ok && filepath.IsAbs(value)
@@ -50,8 +50,7 @@ func (env environment) home() (string, bool) {
 	return env.dir("HOME")
 }
 
-// configDir is $XDG_CONFIG_HOME on every system, else where
-// os.UserConfigDir would have it.
+// configDir returns $XDG_CONFIG_HOME on every system, or else os.UserConfigDir.
 func (env environment) configDir() (string, bool) {
 	if dir, ok := env.dir("XDG_CONFIG_HOME"); ok {
 		return filepath.Join(dir, dirName), true
@@ -67,7 +66,7 @@ func (env environment) configDir() (string, bool) {
 	return filepath.Join(home, ".config", dirName), ok
 }
 
-// secretsFile is where pkg/secret keeps its file.
+// secretsFile returns the path of pkg/secret's file.
 func (env environment) secretsFile() string {
 	dir, ok := env.dir("XDG_DATA_HOME")
 	dir = filepath.Join(dir, dirName)
@@ -80,8 +79,8 @@ func (env environment) secretsFile() string {
 	return filepath.Join(dir, "secrets.json")
 }
 
-// beside resolves a path that stands in a config file: ~ is the home folder,
-// and what is relative is so to the file's folder.
+// beside resolves a path in a config file: ~ is the home folder, and relative paths
+// start at the folder of the file.
 func (env environment) beside(configFile, path string) string {
 	if home, ok := env.home(); ok && strings.HasPrefix(path, "~/") {
 		return filepath.Join(home, path[2:])
@@ -97,9 +96,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// ConfigFile returns the path of the config file that --config, the
-// environment or the system's place for it names, whether or not it exists;
-// "" where there is no place.
+// ConfigFile returns the path of the config file from --config, the environment or the
+// default, even if it does not exist; "" if there is no folder for it.
 func ConfigFile(in Input) (string, error) {
 	file, given, err := flagValue(in.Flags, "config")
 	if err != nil || given {

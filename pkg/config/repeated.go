@@ -1,14 +1,13 @@
 package config
 
-// repeated is the value of a flag that can be given several times, like
-// pflag's stringArray: that one takes 4 KiB for each such flag of each command
-// as soon as the program starts, to show its default.
+// repeated is the value of a flag that can be repeated. Unlike pflag's stringArray, it
+// does not allocate 4 KiB per flag and command at the start of the program.
 type repeated []string
 
-// String is what help shows as the default: never a value, which is a secret.
+// String returns the default for help, never a value, which is secret.
 func (r *repeated) String() string { return "" }
 
-// Type is what completion knows flags by that can be repeated.
+// Type tells completion that the flag can be repeated.
 func (r *repeated) Type() string { return "stringArray" }
 
 func (r *repeated) Set(text string) error { return r.Append(text) }

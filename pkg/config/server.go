@@ -7,16 +7,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// NormalizeServer returns a server's URL in the form that is used everywhere,
-// also as a key in the store of secrets: with a scheme (https if there is
-// none), in lower case except for its path, without the scheme's own port and
-// without a slash at the end. The error quotes nothing that may be a password.
+// NormalizeServer returns a server's URL in its canonical form, which is also a key of
+// stored secrets: with a scheme (https by default), in lower case except for the path,
+// without the default port and without a trailing slash. The error does not contain the
+// URL, which may have a password.
 func NormalizeServer(text string) (string, error) {
 	switch text := strings.TrimSpace(text); {
 	case text == "":
-		return "", errors.New("it is empty")
+		return "", errors.New("must not be empty")
 	case looksLikeToken(text):
-		return "", errors.New("it looks like a token, not like a server's URL")
+		return "", errors.New("looks like a token, must be the URL of a server")
 	}
 	return urls.Server(text)
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Source says where a value came from.
+// Source is the kind of origin of a value.
 type Source string
 
-// The sources, from the strongest to the weakest. A secret can also come from
-// the store on this machine, or be generated.
+// The sources in descending precedence. A secret can also be stored on this machine, or
+// generated.
 const (
 	SourceFlag        Source = "flag"
 	SourceEnvironment Source = "environment"
@@ -22,85 +22,83 @@ const (
 	SourceNone        Source = "none"
 )
 
-// hidden stands where a token would be shown.
+// hidden is shown instead of a token.
 const hidden = "(not shown)"
 
-// Account is for whom a command works: an organization on a server.
+// Account is an organization on a server, and how to access it.
 type Account struct {
-	// Server is the base URL, as NormalizeServer gives it.
+	// Server is the base URL, as NormalizeServer returns it.
 	Server string
-	// Organization is the tenant's id: Load takes it from the profile, and a
-	// caller that reads the token's claims replaces it. It is empty if it is not
-	// known, and on an open source server.
+	// Organization is the tenant id. Load reads it from the profile; a caller that
+	// reads the token's claims replaces it. It is empty if it is unknown, and on an
+	// open source server.
 	Organization string
-	// OrganizationKnown tells an open source server from an organization that
-	// is not known.
+	// OrganizationKnown distinguishes an open source server from an unknown
+	// organization.
 	OrganizationKnown bool
-	// Token is the access token; its Value is empty where there is none.
+	// Token is the access token; its Value is empty if there is none.
 	Token Token
-	// Profile is the profile's name; DefaultProfile where nothing names one.
+	// Profile is the name of the profile, by default DefaultProfile.
 	Profile string
 }
 
-// Settings is what Load found. It is plain data: copying it is fine, and so
-// is reading it from several goroutines.
+// Settings is the result of Load. It is plain data that may be copied, and read
+// concurrently.
 type Settings struct {
 	Account
-	// Username is the email address to offer at login, or empty.
+	// Username is the email address that login suggests, or empty.
 	Username string
-	// ConfigFile is the config file's path, whether or not it exists; empty
-	// where the system has no place for it and none is named.
+	// ConfigFile is the path of the config file, even if it does not exist; empty
+	// if there is no folder for it.
 	ConfigFile string
-	// SecretsFile is where pkg/secret keeps its file; empty as ConfigFile.
+	// SecretsFile is the path of pkg/secret's file; empty like ConfigFile.
 	SecretsFile string
-	// CACertFile is a PEM file with authorities to trust too, or empty.
+	// CACertFile is a PEM file with additional authorities, or empty.
 	CACertFile string
-	// SkipVerify turns off the check of the server's certificate.
+	// SkipVerify disables verification of the server's certificate.
 	SkipVerify bool
-	// AllowHTTP lets the token go over plain http to another machine.
+	// AllowHTTP allows the token over plain http to another machine.
 	AllowHTTP bool
-	// NoKeyring keeps tokens and secrets out of the system's keyring.
+	// NoKeyring stores tokens and secrets in a file instead of the keyring.
 	NoKeyring bool
 	// RequestTimeout is the limit for one API request.
 	RequestTimeout time.Duration
-	// Notes are lines that the user should see on standard error: what was
-	// found and not used, and why.
+	// Notes are messages for stderr about values that are not used, and why.
 	Notes []string
 
 	values []Value
 }
 
-// Values returns each setting that has a value, in the order of Keys, with
-// where it came from.
+// Values returns the settings that have a value with their origins, in the order of
+// Keys.
 func (s *Settings) Values() []Value { return s.values }
 
-// Value is one setting as `config list` shows it.
+// Value is a setting as `config list` shows it.
 type Value struct {
-	// Key is the setting's name, as in Key.Name.
+	// Key is the name of the setting, as in Key.Name.
 	Key string `json:"key" yaml:"key"`
-	// Text is the value; for a token it says only that there is one.
+	// Text is the value, except for a token.
 	Text string `json:"value" yaml:"value"`
-	// Source is the kind of place it came from.
+	// Source is the kind of its origin.
 	Source Source `json:"source" yaml:"source"`
-	// From is the place itself: --server, MENDER_SERVER_URL, a file and its
-	// line; empty for a default.
+	// From is its origin: --server, MENDER_SERVER_URL, a file and line; empty for
+	// a default.
 	From string `json:"from,omitempty" yaml:"from,omitempty"`
 }
 
-// Token is an access token and where it came from. However it is printed, it
-// shows only that; Value gives it away.
+// Token is an access token with its origin. Printing it shows only the origin.
 type Token struct {
-	// Value is the token itself, a JWT, or empty.
+	// Value is the token, a JWT, or empty.
 	Value string
 	// Source is SourceFlag (also for a file named by a flag),
 	// SourceEnvironment, SourceProfile, SourceStored, SourceMenderCLI or
 	// SourceNone.
 	Source Source
-	// From is the place itself, such as "--token /run/token".
+	// From is the origin, such as "--token /run/token".
 	From string
 }
 
-// String says where the token came from.
+// String returns the origin of the token.
 func (t Token) String() string {
 	if t.Value == "" {
 		return "no token"
@@ -108,9 +106,9 @@ func (t Token) String() string {
 	return "token from " + t.From
 }
 
-// Format prints String for every verb, so that no %+v of a struct around a
-// Token gives it away.
+// Format prints String for every verb, so that printing a struct with a Token does not
+// reveal it.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
-// MarshalText makes JSON, YAML and slog show String.
+// MarshalText returns String, for JSON, YAML and slog.
 func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }

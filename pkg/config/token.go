@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// token finds the access token, by the order that the package's comment tells.
+// token resolves the access token, with the precedence in the package comment.
 func (l *loader) token(s *Settings) (Token, error) {
 	steps := []func(*Settings) (Token, error){l.flagToken, l.envToken, l.profileToken, l.cliToken}
 	if l.profileFlag {
@@ -34,16 +34,16 @@ func (l *loader) flagToken(*Settings) (Token, error) {
 	case err != nil:
 		return Token{}, err
 	case hasValue && hasFile:
-		return Token{}, usagef("leave one of them out", "--token and --token-value are both given")
+		return Token{}, usagef("pass only one of them", "--token cannot be combined with --token-value")
 	case hasValue:
 		t, err := checkToken(value)
 		if err != nil {
-			return Token{}, usagef("", "--token-value can't be used: %v", err)
+			return Token{}, usagef("", "invalid --token-value: %v", err)
 		}
 		return Token{Value: t, Source: SourceFlag, From: "--token-value"}, nil
 	case hasFile && looksLikeToken(file) && !exists(file):
-		return Token{}, usagef("use --token-value, or better the variable "+EnvToken,
-			"--token wants the name of a file, and was given what looks like the token itself")
+		return Token{}, usagef("use --token-value, or preferably the variable "+EnvToken,
+			"invalid --token: must be the name of a file, but looks like a token")
 	case hasFile:
 		t, err := l.readToken(file, "--token")
 		return Token{Value: t, Source: SourceFlag, From: "--token " + file}, err
@@ -51,13 +51,13 @@ func (l *loader) flagToken(*Settings) (Token, error) {
 	return Token{}, nil
 }
 
-// envToken leaves the variable alone where --profile chose another server
-// than the one the environment names, since the token is for that one.
+// envToken returns the token in the environment, unless --profile selects another server
+// than the one in the environment.
 func (l *loader) envToken(s *Settings) (Token, error) {
 	if _, ok := l.env.get(EnvServer); ok && l.profileFlag {
 		its, _ := l.env.get(EnvServer)
 		if named, err := NormalizeServer(its); err != nil || named != s.Server {
-			return Token{}, nil //nolint:nilerr // a server that can't be used is another one
+			return Token{}, nil //nolint:nilerr // an invalid server is another one
 		}
 	}
 	text, ok, err := l.env.setting(EnvToken)
@@ -66,13 +66,13 @@ func (l *loader) envToken(s *Settings) (Token, error) {
 	}
 	t, err := checkToken(text)
 	if err != nil {
-		return Token{}, usagef("", "%s can't be used: %v", EnvToken, err)
+		return Token{}, usagef("", "invalid %s: %v", EnvToken, err)
 	}
 	return Token{Value: t, Source: SourceEnvironment, From: EnvToken}, nil
 }
 
-// profileToken takes the token that stands in the profile, if the profile's
-// server is the one in use, else what the store keeps.
+// profileToken returns the token in the profile, if its server is used, or else the
+// stored one.
 func (l *loader) profileToken(s *Settings) (Token, error) {
 	server, bound := l.doc.entry(l.profile, keyServer)
 	if !bound || server.text == s.Server {
@@ -91,7 +91,7 @@ func (l *loader) profileToken(s *Settings) (Token, error) {
 	}
 	value, err := l.in.StoredToken(s.Server, l.profile)
 	if err != nil {
-		return Token{}, fmt.Errorf("look for a stored token: %w", err)
+		return Token{}, fmt.Errorf("look up stored token: %w", err)
 	}
 	return Token{Value: value, Source: SourceStored, From: "login, profile " + l.profile}, nil
 }
@@ -104,16 +104,15 @@ func (l *loader) cliToken(s *Settings) (Token, error) {
 	return Token{Value: value, Source: SourceMenderCLI, From: l.cli.tokenFile}, nil
 }
 
-// readToken reads a file with a token; "-" is standard input where a flag
-// names it.
+// readToken reads a token from a file, or from stdin if a flag has the name "-".
 func (l *loader) readToken(file, what string) (string, error) {
 	text, err := readText(file, l.in.Stdin)
 	if err != nil {
-		return "", unusable("can't read the token that "+what+" names", err)
+		return "", unusable("cannot read the token of "+what, err)
 	}
 	t, err := checkToken(text)
 	if err != nil {
-		return "", usagef("", "the token in %s, named by %s, can't be used: %v", nameOf(file), what, err)
+		return "", usagef("", "invalid token in %s (from %s): %v", nameOf(file), what, err)
 	}
 	return t, nil
 }
@@ -125,22 +124,22 @@ func nameOf(file string) string {
 	return file
 }
 
-// readText reads a small file, or standard input for "-".
+// readText reads a small file, or stdin for "-".
 func readText(file string, stdin io.Reader) (string, error) {
 	if file != "-" {
 		text, _, err := readFile(file)
 		var path *fs.PathError
 		if errors.As(err, &path) && looksLikeToken(path.Path) {
-			err = path.Err // without the path, which may be the secret itself
+			err = path.Err // omits the path, which may be a secret
 		}
 		return string(text), err
 	}
 	if stdin == nil {
-		return "", errors.New("there is no standard input")
+		return "", errors.New("no stdin")
 	}
 	text, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
 	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("standard input holds more than %d bytes", maxFile)
+		err = fmt.Errorf("stdin has more than %d bytes", maxFile)
 	}
 	if err != nil {
 		return "", err
@@ -149,23 +148,23 @@ func readText(file string, stdin io.Reader) (string, error) {
 	return string(text), err
 }
 
-// checkToken makes sure that a token can stand in a header, and takes off
-// the white space around it. It need not be a JWT: that is the server's to say.
+// checkToken trims a token and checks that it is valid in a header. The server decides
+// whether it is a valid JWT.
 func checkToken(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return "", errors.New("it is empty")
+		return "", errors.New("must not be empty")
 	}
 	for _, r := range text {
 		if r <= ' ' || r > '~' {
-			return "", errors.New("it is not one word of plain text, as a token is")
+			return "", errors.New("must be a single word of printable ASCII")
 		}
 	}
 	return text, nil
 }
 
-// looksLikeToken tells a JWT: three parts, the first of which is the encoding
-// of a text that begins with {". It may follow a word such as Bearer.
+// looksLikeToken reports whether text contains a JWT: three parts, where the first one is
+// the encoding of a text that begins with {". It may follow a word such as Bearer.
 func looksLikeToken(text string) bool {
 	for _, word := range strings.Fields(text) {
 		if strings.HasPrefix(word, "eyJ") && strings.Count(word, ".") == 2 {

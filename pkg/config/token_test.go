@@ -102,12 +102,12 @@ func TestMenderCLI(t *testing.T) {
 		"/etc goes first":      {files: map[string]string{"etc/.mender-clirc": `{"server":"c.example"}`, ".mender-clirc": `{"server":"d.example"}`}, args: []string{"--server", "d.example"}},
 		"other server":         {args: []string{"--server", "c.example"}},
 		"other, named by it":   {files: map[string]string{".mender-clirc": `{"server":"c.example"}`}, args: []string{"--server", "d.example"}},
-		"working directory":    {files: map[string]string{"work/.mender-clirc": `{"server":"c.example"}`}, note: "mender-cli's token is not used, since"},
+		"working directory":    {files: map[string]string{"work/.mender-clirc": `{"server":"c.example"}`}, note: "mender-cli's token is not used, because"},
 		"home and working dir": {files: map[string]string{".mender-clirc": `{}`, "work/.mender-clirc": `{"server":"c.example"}`}, want: "from-cli"},
 		"XDG_CACHE_HOME":       {cache: "elsewhere", want: ""},
-		"no JSON":              {files: map[string]string{".mender-clirc": `server: x`}, note: "is not used: it is not the JSON"},
+		"no JSON":              {files: map[string]string{".mender-clirc": `server: x`}, note: "is not used: not valid JSON"},
 		"bad server":           {files: map[string]string{".mender-clirc": `{"server":"ftp://x"}`}, note: "must begin with https"},
-		"empty token":          {token: "\n", note: "is not used: it is empty"},
+		"empty token":          {token: "\n", note: "is not used: must not be empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)

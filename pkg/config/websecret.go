@@ -20,8 +20,8 @@ const (
 	FlagGenerateSecret = "generate-secret"
 )
 
-// RegisterSecretFlags adds --secret and --secret-file, which can be repeated
-// where the command takes several, and --generate-secret where it makes one.
+// RegisterSecretFlags adds --secret and --secret-file, which can be repeated if the
+// command accepts several, and optionally --generate-secret.
 func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
 	flags.Var(&repeated{}, FlagSecret,
 		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
@@ -32,27 +32,24 @@ func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
 	}
 }
 
-// SecretFiles returns the names given with --secret-file; none where there is
-// no such flag.
+// SecretFiles returns the values of --secret-file.
 func SecretFiles(flags *pflag.FlagSet) []string { return flagValues(flags, FlagSecretFile) }
 
-// WebhookSecret is a webhook's secret and where it came from.
+// WebhookSecret is a webhook's secret with its origin.
 type WebhookSecret struct {
 	Secret webhook.Secret
 	// Source is SourceFlag (also for a file named by a flag),
 	// SourceEnvironment, SourceGenerated or SourceNone.
 	Source Source
-	// From is the place itself, such as "--secret-file hook.key".
+	// From is the origin, such as "--secret-file hook.key".
 	From string
-	// File is the file to read again with ReadSecretFile when it changes, or
-	// empty.
+	// File is the file to read again with ReadSecretFile when it changes, or empty.
 	File string
 }
 
-// ResolveSecret finds the one secret that flags or MENDER_WEBHOOK_SECRET
-// give. Without any its Source is SourceNone, and the caller looks into the
-// store. More than one, and whatever is no secret, is a usage error, which
-// wraps pkg/webhook's.
+// ResolveSecret returns the secret from flags or MENDER_WEBHOOK_SECRET. If there is none,
+// its Source is SourceNone, and the caller looks for a stored one. More than one secret,
+// or an invalid one, is a usage error, which wraps pkg/webhook's.
 func ResolveSecret(in Input) (WebhookSecret, error) {
 	found, err := ResolveSecrets(in)
 	switch {
@@ -61,16 +58,16 @@ func ResolveSecret(in Input) (WebhookSecret, error) {
 	case len(found) == 0:
 		return WebhookSecret{Source: SourceNone}, nil
 	case len(found) > 1 && found[0].From == found[1].From && found[0].File != "":
-		return WebhookSecret{}, usagef("leave one line in it", "%s holds %d secrets, and one is needed", found[0].From, len(found))
+		return WebhookSecret{}, usagef("leave one line in it", "%s has %d secrets, must have one", found[0].From, len(found))
 	case len(found) > 1:
-		return WebhookSecret{}, usagef("", "more than one secret is given; use one of --%s, --%s and --%s, once",
+		return WebhookSecret{}, usagef("", "more than one secret: pass only one of --%s, --%s and --%s, once",
 			FlagSecret, FlagSecretFile, FlagGenerateSecret)
 	}
 	return found[0], nil
 }
 
-// ResolveSecrets finds all secrets that flags give, in no special order, or
-// else MENDER_WEBHOOK_SECRET; none at all is no error.
+// ResolveSecrets returns all secrets from flags, in any order, or else the one in
+// MENDER_WEBHOOK_SECRET, or none.
 func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	var found []WebhookSecret
 	for _, text := range flagValues(in.Flags, FlagSecret) {
@@ -110,9 +107,8 @@ func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	return []WebhookSecret{{Secret: secret, Source: SourceEnvironment, From: EnvWebhookSecret}}, nil
 }
 
-// ReadSecretFile reads a file of secrets, one a line, from a path that
-// --secret-file gave; "-" is standard input. Two of them let a receiver take
-// both while a secret is changed. A file without any is a usage error.
+// ReadSecretFile reads a file with one secret per line; "-" is stdin. With two secrets, a
+// receiver accepts both during a rotation. A file without a secret is a usage error.
 func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	what := "--" + FlagSecretFile
 	if file == "" {
@@ -120,15 +116,15 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	}
 	if looksLikeSecret(file) && !exists(file) {
 		return nil, usagef("use "+EnvWebhookSecret+", or --"+FlagSecret,
-			"%s wants the name of a file, and was given what looks like the secret itself", what)
+			"invalid %s: must be the name of a file, but looks like a secret", what)
 	}
 	text, err := readText(file, stdin)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) && errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%s is not there", file)
+			err = fmt.Errorf("%s not found", file)
 		}
-		return nil, unusable("can't read the secret that "+what+" names", err)
+		return nil, unusable("cannot read the secret of "+what, err)
 	}
 	secrets, err := webhook.ParseSecrets([]byte(text))
 	if err != nil {
@@ -137,7 +133,7 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	return secrets, nil
 }
 
-// parseSecret never quotes the text: neither do pkg/webhook's errors.
+// parseSecret parses a secret. Its errors do not contain the text.
 func parseSecret(text, where string) (webhook.Secret, error) {
 	secret, err := webhook.ParseSecret(strings.TrimSpace(text))
 	if err != nil {
@@ -146,13 +142,13 @@ func parseSecret(text, where string) (webhook.Secret, error) {
 	return secret, nil
 }
 
-// looksLikeSecret tells hexadecimal digits that nobody would name a file.
+// looksLikeSecret reports whether a file name is probably a secret.
 func looksLikeSecret(text string) bool {
 	_, err := hex.DecodeString(text)
 	return err == nil && len(text) >= 16
 }
 
-// flagValues returns what a flag that can be repeated was given.
+// flagValues returns the values of a flag that can be repeated.
 func flagValues(flags *pflag.FlagSet, name string) []string {
 	if flags == nil {
 		return nil
