@@ -51,7 +51,7 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 
 // passBack turns the target's answer into the one for the sender.
 func passBack(r target.Result) Answer {
-	answer := Answer{Status: r.Status, Header: http.Header{}, Duplicate: r.Duplicate}
+	answer := Answer{Status: r.Status, Header: http.Header{}, Duplicate: r.Duplicate && r.Err == nil}
 	if r.Answer == nil {
 		return answer
 	}

@@ -176,7 +176,7 @@ func to(text string) target.Target {
 	if err != nil {
 		panic(err)
 	}
-	t, err := httptarget.New(httptarget.Options{URL: u, Connections: 8})
+	t, err := httptarget.New(httptarget.Options{URL: u, Connections: 16})
 	if err != nil {
 		panic(err)
 	}

@@ -8,17 +8,17 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
-// The headers by which receivers of events tell each other about an event.
+// The headers that this program adds to events and answers.
 const (
-	// HeaderRebuilt marks an event that was rebuilt from Mender's log: its
-	// bytes differ from those of Mender's own delivery.
+	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so that
+	// its bytes differ from the original delivery.
 	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
-	// HeaderDuplicate marks the answer to an event that was known already.
+	// HeaderDuplicate marks the answer to an event that is a duplicate.
 	HeaderDuplicate = "X-Mender-Webhooks-Duplicate"
 )
 
-// Bounds of the headers that are forwarded with an event. Applications refuse
-// requests with more: many take 100 headers and 8 KiB together.
+// The limits of forwarded headers. They are below those of common web servers,
+// which are 100 headers or 8 KiB in total, and refuse requests with more.
 const (
 	maxHeaders     = 48
 	maxHeaderBytes = 6 << 10
@@ -27,11 +27,11 @@ const (
 // EndToEnd returns the headers of a delivery that are meant for the
 // application, under their canonical names.
 //
-// Headers of the connection and credentials are left out, and of the rest
-// whatever exceeds 48 values or 6 KiB: the first in line are those that Mender
-// and this program set, then Content-Type, Content-Encoding and User-Agent,
-// then all others by name. The headers of an event are not signed, so that
-// anyone who repeats a delivery can add some.
+// It removes headers of the connection and credentials, and of the others those
+// beyond 48 values or 6 KiB. They are added in this order: the headers of the
+// signature and HeaderRebuilt; Content-Type, Content-Encoding and User-Agent;
+// Mender's other headers; all others by name. The order matters because headers
+// are not signed: anyone who repeats a delivery can add more.
 func EndToEnd(in http.Header) http.Header {
 	names := make([]string, 0, len(in))
 	for name := range in {
@@ -61,8 +61,8 @@ func EndToEnd(in http.Header) http.Header {
 	return out
 }
 
-// isHopByHop reports whether a header is about one connection or one message
-// on it. Accept-Encoding counts: the answer is read here.
+// isHopByHop reports whether a header applies only to one connection.
+// Accept-Encoding does, since the answer is read here.
 func isHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",
@@ -84,8 +84,8 @@ func listed(values []string, name string) bool {
 	return false
 }
 
-// rank orders headers by importance, so that a flood of others, whatever
-// their names, cannot push out those that an application needs.
+// rank orders headers by importance, so that a flood of other headers cannot
+// displace those that an application needs.
 func rank(name string) int {
 	switch http.CanonicalHeaderKey(name) {
 	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt:

@@ -1,6 +1,6 @@
-// Package target defines where events are forwarded to: a Target delivers one
-// event to one destination and reports how that went. It knows nothing of
-// queues, pauses and attempts; who calls it decides what a failure means.
+// Package target defines the interface for a destination of events. A Target
+// makes one attempt to deliver one event and reports the result. Queues, pauses
+// and further attempts are up to its caller.
 package target
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Event is one event on its way to a target.
+// Event is an event to deliver.
 type Event struct {
 	// ID and Type are Mender's; both may be empty if the body was never read.
 	ID, Type string
@@ -29,7 +29,7 @@ type Target interface {
 	Close() error
 }
 
-// Result is how one attempt went.
+// Result is the result of one attempt.
 type Result struct {
 	// Err is nil if the target accepted the event. Its text contains no
 	// credentials.
@@ -44,12 +44,12 @@ type Result struct {
 	RetryAfter time.Duration
 	// Duration is how long the attempt took, up to the headers of the answer.
 	Duration time.Duration
-	// Answer is what the target answered, bounded; nil if it did not.
+	// Answer is the answer, if the target keeps it; nil otherwise.
 	Answer *Answer
 }
 
-// Answer is the application's answer to an event.
+// Answer is the answer of an application to an event.
 type Answer struct {
 	Header http.Header
-	Body   []byte // cut at the target's limit
+	Body   []byte // truncated at a limit of the target
 }

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Explain returns the next step for a delivery whose signature is not valid,
-// as a hint. The arguments are those of Verify, and what it returned.
+// Explain returns the next step for a delivery whose signature is not valid, as
+// a hint. v is the result of Verify for the other arguments.
 func Explain(v Verification, header http.Header, body []byte, secrets ...Secret) string {
 	switch v.Reason {
 	case SecretAsText:

@@ -26,12 +26,11 @@ const defaultTimeout = 30 * time.Second
 const maxAnswer = 64 << 10
 
 const (
-	// idleTimeout is how long a connection may wait for the next event.
-	// Applications close idle connections after 5 s (Node) or more, and an
-	// event that is sent at that moment is lost.
+	// idleTimeout closes idle connections before the application does. Node
+	// closes them after 5 s, and an event sent at that moment is lost.
 	idleTimeout = 2 * time.Second
-	// bodyTimeout bounds the reading of an answer that nobody wants to see.
-	// The attempt succeeded or failed with the answer's headers.
+	// bodyTimeout bounds the reading of an answer that is not kept. Its headers
+	// have already decided whether the attempt succeeded.
 	bodyTimeout = time.Second
 	// maxAnswerHeader bounds the headers of the answer, in bytes.
 	maxAnswerHeader = 256 << 10
@@ -46,8 +45,8 @@ type Options struct {
 	// included; 0 means defaultTimeout.
 	Timeout time.Duration
 	// Connections is how many idle connections are kept for further events.
-	// With 0 each event has a connection of its own, so that none is lost
-	// when the application closes one that was to be used again.
+	// With 0, each event has its own connection, so that no event is lost
+	// because the application closes an idle one.
 	Connections int
 	// Answer keeps the answer's headers and up to maxAnswer bytes of its body
 	// in the Result, as the application sent them.
@@ -59,9 +58,9 @@ type Options struct {
 	SkipVerify bool
 }
 
-// Target posts events to one URL. It is safe for concurrent use. It follows
-// no redirect, repeats nothing that may have arrived, and uses the proxies
-// that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.
+// Target posts events to one URL. It does not follow redirects, never repeats a
+// request that may have arrived, and uses the proxies in HTTP_PROXY, HTTPS_PROXY
+// and NO_PROXY. It is safe for concurrent use.
 type Target struct {
 	o      Options
 	client *http.Client
@@ -93,15 +92,14 @@ func New(o Options) (*Target, error) {
 // String returns the URL without its user, password and query.
 func (t *Target) String() string { return urls.Public(t.o.URL) }
 
-// Close drops the idle connections.
+// Close closes the idle connections.
 func (t *Target) Close() error {
 	t.client.CloseIdleConnections()
 	return nil
 }
 
-// Deliver posts the event once. A status of 2xx is success, and nothing else.
-// An application that knows the event says so with 409 or with the header
-// X-Mender-Webhooks-Duplicate.
+// Deliver posts the event once. Only a status of 2xx is a success. A status of
+// 409 or the header target.HeaderDuplicate marks a duplicate.
 func (t *Target) Deliver(ctx context.Context, e target.Event) target.Result {
 	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
 	defer cancel()
@@ -145,9 +143,8 @@ func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, er
 	return req, nil
 }
 
-// read takes in the answer's body, as far as it is wanted, so that the
-// connection can be used again. A body that breaks off changes nothing: the
-// application has answered.
+// read reads the body of the answer, so that the connection can be used again,
+// and returns it if it is wanted. A body that breaks off is not a failure.
 func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.Answer {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
@@ -162,7 +159,7 @@ func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.An
 	return &target.Answer{Header: resp.Header, Body: body}
 }
 
-// failure rewords the error of an attempt that got no answer.
+// failure returns the error for an attempt without an answer.
 func (t *Target) failure(err error) error {
 	err = urls.Cause(err)
 	if errors.Is(err, context.DeadlineExceeded) {
