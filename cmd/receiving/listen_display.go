@@ -2,11 +2,9 @@ package receiving
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
-	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
@@ -107,52 +105,9 @@ func (d *display) item(e listener.Event) output.Item {
 		record := e.Record()
 		return output.Item{Value: record, Row: recordRow(record, utc, len(d.l.secrets()) > 1), Name: record.ID}
 	case listener.Attempted:
-		line := attemptLine{Kind: "forwarded", At: e.At.UTC(), ID: e.ID, Type: e.Type, Forward: &forwardLine{
-			URL: e.Target, Status: e.Status, DurationMS: output.Milliseconds(e.Duration),
-			Attempt: e.Attempt, PauseMS: output.Milliseconds(e.Pause),
-		}}
-		if e.Err != nil {
-			line.Forward.Error = e.Err.Error()
-		}
-		return output.Item{Value: line, Row: attemptRow(line, utc), Name: e.ID}
+		return output.Item{Value: e.Line(), Row: lineRow(e.Line(), utc), Name: e.ID}
 	case listener.DeadLettered:
-		line := attemptLine{Kind: "dead", At: e.At.UTC(), ID: e.ID, Type: e.Type, Reason: e.Reason.Error()}
-		return output.Item{Value: line, Row: attemptRow(line, utc), Name: e.ID}
+		return output.Item{Value: e.Line(), Row: lineRow(e.Line(), utc), Name: e.ID}
 	}
 	return output.Item{}
-}
-
-// attemptLine is the JSON line of an attempt or a dead letter.
-type attemptLine struct {
-	Kind    string       `json:"kind"`
-	At      time.Time    `json:"at"`
-	ID      string       `json:"id"`
-	Type    string       `json:"type"`
-	Forward *forwardLine `json:"forward,omitempty"`
-	Reason  string       `json:"reason,omitempty"`
-}
-
-type forwardLine struct {
-	URL        string  `json:"url"`
-	Status     int     `json:"status"`
-	DurationMS float64 `json:"duration_ms"`
-	Attempt    int     `json:"attempt"`
-	Error      string  `json:"error"`
-	// PauseMS is the time until the next attempt.
-	PauseMS float64 `json:"pause_ms,omitempty"`
-}
-
-func attemptRow(line attemptLine, utc bool) []string {
-	status, note := "-", line.Reason
-	if f := line.Forward; f != nil {
-		status = cli.StatusText(f.Status)
-		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
-		if f.Error != "" {
-			note = joinNotes(note, output.MaskText(f.Error))
-		}
-		if f.PauseMS > 0 {
-			note = joinNotes(note, fmt.Sprintf("again in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
-		}
-	}
-	return []string{output.Time(line.At, utc), status, line.Kind, cli.Shorten(line.ID), line.Type, "", note}
 }

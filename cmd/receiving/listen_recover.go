@@ -8,10 +8,8 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
-	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -23,7 +21,7 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	if err != nil {
 		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
 	}
-	r := &eventlog.Recovery{Log: eventlog.New(client), Inbox: inbox{queue, l.signingSecret}, File: l.options.relay.recoveryFile(), Clock: l.app.Now}
+	r := &eventlog.Recovery{Log: eventlog.New(client), Inbox: listener.Inbox(queue, l.signingSecret), File: l.options.relay.recoveryFile(), Clock: l.app.Now}
 	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -34,6 +32,8 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 		switch {
 		case err == nil:
 			l.sayRecovered(recovered)
+		case errors.Is(err, relay.ErrFull):
+			l.app.Warn("--recover: %v; allow more with --max-bytes, and the next start goes on from here", err)
 		case ctx.Err() == nil:
 			l.app.Warn("--recover: %v; the next start with --recover continues", err)
 		}
@@ -67,39 +67,4 @@ func (l *listening) signingSecret() webhook.Secret {
 		return secrets[0]
 	}
 	return webhook.Secret{}
-}
-
-// inbox is the queue that recovered events are stored in.
-type inbox struct {
-	queue  *relay.Queue
-	secret func() webhook.Secret
-}
-
-// Newest implements eventlog.Inbox.
-func (i inbox) Newest(ctx context.Context) (newest eventlog.Received, found bool, err error) {
-	_, err = i.queue.Latest(ctx, func(e relay.Entry) bool {
-		event, err := webhook.ParseEvent(e.Body)
-		if err != nil || event.Time.IsZero() || e.Header.Get(target.HeaderRebuilt) != "" {
-			return false
-		}
-		newest = eventlog.Received{Time: event.Time, At: e.Stored}
-		return true
-	})
-	if errors.Is(err, relay.ErrNotFound) {
-		return newest, false, nil
-	}
-	return newest, err == nil, err
-}
-
-// Put implements eventlog.Inbox.
-func (i inbox) Put(ctx context.Context, e mender.Event) (bool, error) {
-	rebuilt, err := replay.FromLog(e, i.secret())
-	if err != nil {
-		return false, err
-	}
-	outcome, err := i.queue.Publish(ctx, relay.Event{ID: rebuilt.ID, Type: rebuilt.Type, Body: rebuilt.Body, Header: rebuilt.Header})
-	if errors.Is(err, relay.ErrFull) {
-		return false, cli.Hinted(err, "allow more with --max-bytes")
-	}
-	return outcome == relay.Stored, err
 }

@@ -39,7 +39,7 @@ func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
 }
 
 func (l *listening) run(ctx context.Context) error {
-	sockets, err := inherited()
+	sockets, err := listener.Inherited()
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 	case unsafe && o.relay.wanted():
 		return cli.Hinted(cli.Usagef("no secret is known: events that cannot be checked are not stored or forwarded"),
 			"pass --secret-file FILE, or --allow-unchecked")
-	case unsafe && !loopbackOnly(addrs):
+	case unsafe && !listener.LoopbackOnly(addrs):
 		return cli.Hinted(cli.Usagef("no secret is known: other machines could send anything to %s", joinAddrs(addrs)),
 			"pass --secret-file FILE, or --allow-unchecked")
 	}
@@ -134,7 +134,7 @@ func (l *listening) announce(ports listener.Ports) {
 	if l.options.tlsCert != "" {
 		scheme = "https"
 	}
-	l.app.Say("listening on %s://%s%s; press Ctrl-C to stop", scheme, addresses(ports.Events), l.options.path)
+	l.app.Say("listening on %s://%s%s; press Ctrl-C to stop", scheme, joinAddrs(addrsOf(ports.Events)), l.options.path)
 	if ports.Monitor != nil {
 		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
 	}

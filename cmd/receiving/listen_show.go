@@ -3,8 +3,10 @@ package receiving
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -85,4 +87,19 @@ func joinNotes(a, b string) string {
 		return a + b
 	}
 	return a + ", " + b
+}
+
+func lineRow(line listener.Line, utc bool) []string {
+	status, note := "-", line.Reason
+	if f := line.Forward; f != nil {
+		status = cli.StatusText(f.Status)
+		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
+		if f.Error != "" {
+			note = joinNotes(note, output.MaskText(f.Error))
+		}
+		if f.PauseMS > 0 {
+			note = joinNotes(note, fmt.Sprintf("again in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
+		}
+	}
+	return []string{output.Time(line.At, utc), status, line.Kind, cli.Shorten(line.ID), line.Type, "", note}
 }

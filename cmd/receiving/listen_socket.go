@@ -3,40 +3,16 @@ package receiving
 import (
 	"context"
 	"net"
-	"net/url"
-	"strconv"
 	"strings"
-
-	"github.com/coreos/go-systemd/v22/activation"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 )
 
-// inherited returns the sockets that systemd holds open for this process, so
-// that no sender is refused during a restart.
-func inherited() ([]net.Listener, error) {
-	all, err := activation.Listeners()
-	if err != nil {
-		return nil, cli.Failf(cli.ExitFailed, "take over systemd's sockets: %w", err)
-	}
-	var streams []net.Listener
-	for _, l := range all {
-		if l != nil { // nil for a datagram socket
-			streams = append(streams, l)
-		}
-	}
-	return streams, nil
-}
-
 // addresses returns where events will be received, without listening there.
 func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
-	var addrs []net.Addr
-	for _, s := range sockets {
-		addrs = append(addrs, s.Addr())
-	}
-	if len(addrs) > 0 {
-		return addrs, nil
+	if len(sockets) > 0 {
+		return addrsOf(sockets), nil
 	}
 	addr, err := net.ResolveTCPAddr("tcp", o.addr)
 	if err != nil {
@@ -58,77 +34,38 @@ func (o *listenOptions) ports(ctx context.Context, sockets []net.Listener) (p li
 		return p, nil
 	}
 	if p.Monitor, err = cli.ListenOn(ctx, "--metrics", o.metrics); err != nil {
-		closeAll(p.Events)
+		for _, l := range p.Events {
+			_ = l.Close() // nothing was received
+		}
 	}
 	return p, err
 }
 
-// loopbackOnly reports whether no other machine can reach the addresses.
-func loopbackOnly(addrs []net.Addr) bool {
-	for _, addr := range addrs {
-		if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-			return false
-		}
-	}
-	return true
-}
-
-func joinAddrs(addrs []net.Addr) string {
-	var all []string
-	for _, addr := range addrs {
-		all = append(all, addr.String())
-	}
-	return strings.Join(all, ", ")
-}
-
-func addresses(listeners []net.Listener) string {
-	var all []net.Addr
-	for _, l := range listeners {
-		all = append(all, l.Addr())
-	}
-	return joinAddrs(all)
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close() // the server may have closed it already
-	}
-}
-
-// checkLoop refuses to forward to one of the addresses that listen receives on:
-// an event would go round until no connection can be opened any more.
+// checkLoop refuses to forward to one of the addresses that listen receives on.
 func checkLoop(addrs []net.Addr, forwardTo string) error {
 	if forwardTo == "" {
 		return nil
 	}
 	target, err := cli.ParseURL("--forward-to", forwardTo)
-	if err != nil {
-		return err
+	if err == nil && listener.Loops(addrs, target) {
+		err = cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself listens there, and events would go in a circle", target.Host),
+			"pass the address of your application, or choose another port with --addr")
 	}
-	for _, addr := range addrs {
-		if tcp, ok := addr.(*net.TCPAddr); ok && portOf(target) == tcp.Port && isHost(target.Hostname(), tcp.IP) {
-			return cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself listens there, and events would go in a circle", target.Host),
-				"pass the address of your application, or choose another port with --addr")
-		}
-	}
-	return nil
+	return err
 }
 
-func portOf(u *url.URL) int {
-	if port, err := strconv.Atoi(u.Port()); err == nil {
-		return port
+func addrsOf(listeners []net.Listener) []net.Addr {
+	addrs := make([]net.Addr, len(listeners))
+	for i, l := range listeners {
+		addrs[i] = l.Addr()
 	}
-	if u.Scheme == "https" {
-		return 443
-	}
-	return 80
+	return addrs
 }
 
-// isHost reports whether a name certainly is the address that is listened on.
-func isHost(name string, listened net.IP) bool {
-	ip := net.ParseIP(name)
-	if name == "localhost" || ip.IsUnspecified() {
-		ip = net.IPv4(127, 0, 0, 1)
+func joinAddrs(addrs []net.Addr) string {
+	all := make([]string, len(addrs))
+	for i, addr := range addrs {
+		all[i] = addr.String()
 	}
-	return ip.Equal(listened) || ip.IsLoopback() && listened.IsUnspecified()
+	return strings.Join(all, ", ")
 }

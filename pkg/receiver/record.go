@@ -61,6 +61,8 @@ type Forward struct {
 	Attempt int `json:"attempt"`
 	// Error is empty if the application answered.
 	Error string `json:"error"`
+	// PauseMS is the time until the next attempt, in milliseconds, or 0.
+	PauseMS float64 `json:"pause_ms,omitempty"`
 }
 
 // Exchange is a request and the answer it was given. Its header and bodies are

@@ -1,0 +1,37 @@
+package listener
+
+import (
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+)
+
+// Line is an Attempted or a DeadLettered as a line of listen's JSON output. That
+// of a Received is its Record.
+type Line struct {
+	Kind    string            `json:"kind"` // forwarded or dead
+	At      time.Time         `json:"at"`   // in UTC
+	ID      string            `json:"id"`
+	Type    string            `json:"type"`
+	Forward *receiver.Forward `json:"forward,omitempty"` // of an attempt
+	Reason  string            `json:"reason,omitempty"`  // of a dead letter
+}
+
+// Line returns the attempt as a line of listen's output.
+func (a Attempted) Line() Line {
+	forward := &receiver.Forward{
+		URL: a.Target, Status: a.Status, DurationMS: milliseconds(a.Duration),
+		Attempt: a.Attempt, PauseMS: milliseconds(a.Pause),
+	}
+	if a.Err != nil {
+		forward.Error = a.Err.Error()
+	}
+	return Line{Kind: "forwarded", At: a.At.UTC(), ID: a.ID, Type: a.Type, Forward: forward}
+}
+
+// Line returns the dead letter as a line of listen's output.
+func (d DeadLettered) Line() Line {
+	return Line{Kind: "dead", At: d.At.UTC(), ID: d.ID, Type: d.Type, Reason: d.Reason.Error()}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
