@@ -4,7 +4,6 @@ package integrations
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -99,7 +98,7 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	a.WarnAboutReceiver(ctx, o.url)
 	done, err := e.one(ctx, provision.CreatePlan(w))
 	if done.NewID == "" {
-		return explainConflict(ctx, e.client, err)
+		return err
 	}
 	o.secret.tell(a, w, done)
 	if err != nil {
@@ -152,23 +151,4 @@ func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *me
 		return cli.Failf(cli.ExitFailed, "the webhook was created without the scope %s (--strict)", cli.Joined(dropped))
 	}
 	return nil
-}
-
-// explainConflict names the integration that is in the way of a new one, since
-// the server does not.
-func explainConflict(ctx context.Context, client *mender.Client, err error) error {
-	if !errors.Is(err, mender.ErrConflict) {
-		return err
-	}
-	existing, listErr := client.Integrations(ctx)
-	if listErr != nil || len(existing) == 0 {
-		return cli.Hinted(err, "an organization can have one integration; run `mender-webhooks list` to see it")
-	}
-	i := existing[0]
-	if i.Provider == mender.ProviderWebhook {
-		return cli.Hinted(err, "the organization's one integration is the webhook %s to %s: "+
-			"change it with `mender-webhooks update`, or delete it with `mender-webhooks delete %s`", i.ID, cli.Target(i), i.ID)
-	}
-	return cli.Hinted(err, "the organization's one integration is %s of provider %s: "+
-		"delete it with `mender-webhooks delete %s` to make room for a webhook", i.ID, i.Provider, i.ID)
 }

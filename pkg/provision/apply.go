@@ -29,10 +29,10 @@ func raceError(now []mender.Integration, err error) error {
 }
 
 // Apply executes a plan, and returns it with Done set in the completed steps,
-// also beside an error: the API's, those of Secrets, ErrNotAllowed,
-// *RecreateError or *KeepError. If the server changed in the meantime, Apply
-// plans the step again, and continues only if that removes nothing that the
-// plan did not mention; otherwise the error is a conflict.
+// also beside an error: the API's, those of Secrets, ErrNotAllowed or *KeepError.
+// If the server changed in the meantime, Apply plans the step again, and continues
+// only if that removes nothing that the plan did not mention; otherwise the error
+// is a conflict.
 func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	done := *plan
 	done.Steps = slices.Clone(plan.Steps)
@@ -88,6 +88,9 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 				p.o.Progress(*s)
 			}
 			return err
+		}
+		if f == nil && s.Action == Create {
+			return p.explainConflict(ctx, err)
 		}
 		if f == nil || !raced(s.Action, err) {
 			return err

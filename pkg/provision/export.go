@@ -7,21 +7,21 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// SchemaURL is where the file's JSON Schema is published.
-const SchemaURL = "https://raw.githubusercontent.com/mender-webhooks/mender-webhooks/main/docs/webhooks.schema.json"
+// schemaURL is where the file's JSON Schema is published.
+const schemaURL = "https://raw.githubusercontent.com/mender-webhooks/mender-webhooks/main/docs/webhooks.schema.json"
 
 // SchemaComment is the first line of a file, which makes editors complete it.
-const SchemaComment = "# yaml-language-server: $schema=" + SchemaURL
+const SchemaComment = "# yaml-language-server: $schema=" + schemaURL
 
 // Document is a file to write. Read reads it, encoded as JSON or YAML.
 type Document struct {
 	APIVersion   string     `json:"apiVersion"`
-	Integrations []Exported `json:"integrations"`
+	Integrations []exported `json:"integrations"`
 }
 
-// Exported is an integration of a Document. Its secret is a reference, and so is
+// exported is an integration of a Document. Its secret is a reference, and so is
 // a URL that contains a password.
-type Exported struct {
+type exported struct {
 	Provider    mender.Provider `json:"provider"`
 	URL         any             `json:"url"`
 	Description string          `json:"description,omitempty"`
@@ -37,14 +37,14 @@ type envReference struct {
 // secret is stored on this machine. notes list the variables to set, and the
 // integrations that were left out.
 func Export(integrations []mender.Integration, isStored func(id string) bool) (d Document, notes []string) {
-	d = Document{APIVersion: APIVersion, Integrations: []Exported{}}
+	d = Document{APIVersion: apiVersion, Integrations: []exported{}}
 	for _, i := range integrations {
 		if !isWebhook(&i) {
 			notes = append(notes, fmt.Sprintf("%s %s is left out: a file describes webhooks only", i.Provider, i.ID))
 			continue
 		}
 		c := i.Credentials
-		e := Exported{Provider: i.Provider, URL: c.HTTP.URL, Description: i.Description, Scopes: i.Scopes}
+		e := exported{Provider: i.Provider, URL: c.HTTP.URL, Description: i.Description, Scopes: i.Scopes}
 		fill := func(name, what string) envReference {
 			notes = append(notes, fmt.Sprintf("set the variable %s to %s", name, what))
 			return envReference{name}

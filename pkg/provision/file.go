@@ -7,12 +7,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// APIVersion is the version of the file's format.
-const APIVersion = "mender-webhooks/v1"
+// apiVersion is the version of the file's format.
+const apiVersion = "mender-webhooks/v1"
 
-// MaxIntegrations is the number of integrations, of whatever provider, that
+// maxIntegrations is the number of integrations, of whatever provider, that
 // Mender allows an organization.
-const MaxIntegrations = 1
+const maxIntegrations = 1
 
 // maxDescription is Mender's limit, in bytes.
 const maxDescription = 1024
@@ -85,8 +85,8 @@ func (r reference) String() string {
 // position is a line and a column, which count from 1; zero is the whole file.
 type position struct{ line, column int }
 
-// Problem is one mistake in a file. Text quotes no value that may be a secret.
-type Problem struct {
+// problem is one mistake in a file. Text quotes no value that may be a secret.
+type problem struct {
 	// Line and Column count from 1; they are 0 for the whole file.
 	Line, Column int
 	Text         string
@@ -97,7 +97,7 @@ type FileError struct {
 	// Name is the file's name.
 	Name string
 	// Problems is not empty, and in the order of the file.
-	Problems []Problem
+	Problems []problem
 }
 
 // Lines returns each problem with its place, such as "webhooks.yaml:5:13: …".

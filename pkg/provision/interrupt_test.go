@@ -124,9 +124,9 @@ func TestFailedRecreationDoesNotContradictItself(t *testing.T) {
 	broken := newServer(t, sandbox.Options{FailRate: 1})
 	api := &elsewhere{API: s.client, creates: broken.client}
 	_, err := apply(t.Context(), s.provisioner(api, newMemory()), mustRead(t, fileRenamed))
-	var failed *RecreateError
+	var failed *recreateError
 	if !errors.As(err, &failed) || fault.KindOf(err) != fault.Unavailable {
-		t.Fatalf("got %v; want a *RecreateError of the kind Unavailable", err)
+		t.Fatalf("got %v; want a *recreateError of the kind Unavailable", err)
 	}
 	if text := err.Error(); strings.Contains(text, "look before") || !strings.Contains(text, "there is no integration now") {
 		t.Errorf("got %q", text)

@@ -134,7 +134,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 		if i := slices.IndexFunc(there, func(i mender.Integration) bool { return i.Provider == mender.ProviderWebhook }); i >= 0 {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
-		} else if len(there) >= MaxIntegrations {
+		} else if len(there) >= maxIntegrations {
 			found, there = &there[0], there[1:] // it occupies the place of the entry
 		}
 		step, warnings, err := p.step(ctx, f, e, found)

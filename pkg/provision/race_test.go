@@ -205,9 +205,9 @@ func TestRecreateFails(t *testing.T) {
 			}
 			f := mustRead(t, tt.file)
 			_, err := apply(t.Context(), s.provisioner(tt.api(t, s), m), f)
-			var failed *RecreateError
+			var failed *recreateError
 			if !errors.As(err, &failed) {
-				t.Fatalf("%v, want a *RecreateError", err)
+				t.Fatalf("%v, want a *recreateError", err)
 			}
 			for _, want := range append(tt.says, old.ID) {
 				if !strings.Contains(err.Error(), want) {

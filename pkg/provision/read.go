@@ -45,7 +45,7 @@ func Read(name string, text []byte, src Sources) (*File, error) {
 	if len(r.problems) == 0 {
 		return &File{Name: name, entries: entries}, nil
 	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+	slices.SortStableFunc(r.problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return nil, &FileError{Name: name, Problems: r.problems}
@@ -55,7 +55,7 @@ func Read(name string, text []byte, src Sources) (*File, error) {
 type reader struct {
 	src      Sources
 	root     ast.Node
-	problems []Problem
+	problems []problem
 	wrong    map[string]bool // by pointer: the places with a problem
 }
 
@@ -126,7 +126,7 @@ func (r *reader) parse(text []byte) ast.Node {
 	case len(tree.Docs) > 1:
 		r.problemAt(positionOf(tree.Docs[1].Body), "a second document begins here: a file has one document")
 	case len(tree.Docs) == 0 || tree.Docs[0].Body == nil:
-		r.problemAt(position{}, "the file is empty; it begins with apiVersion: %s", APIVersion)
+		r.problemAt(position{}, "the file is empty; it begins with apiVersion: %s", apiVersion)
 	default:
 		ast.Walk(unsupported{r}, tree.Docs[0].Body)
 	}
@@ -163,7 +163,7 @@ func (u unsupported) Visit(n ast.Node) ast.Visitor {
 
 // problemAt adds a problem.
 func (r *reader) problemAt(at position, format string, args ...any) {
-	r.problems = append(r.problems, Problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
 }
 
 // find returns the value at a path of keys and indexes, and the key in front of

@@ -120,7 +120,7 @@ func FuzzRead(f *testing.F) {
 		file, err := Read("f.yaml", text, testSources())
 		var wrong *FileError
 		switch {
-		case err == nil && len(file.entries) > MaxIntegrations:
+		case err == nil && len(file.entries) > maxIntegrations:
 			t.Error("too many integrations")
 		case err != nil && (!errors.As(err, &wrong) || len(wrong.Problems) == 0):
 			t.Errorf("%v is no *FileError", err)

@@ -21,9 +21,9 @@ func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 }
 
-// RecreateError reports that an integration was deleted, and that its successor
+// recreateError reports that an integration was deleted, and that its successor
 // could not be created.
-type RecreateError struct {
+type recreateError struct {
 	// Deleted is the integration before.
 	Deleted mender.Integration
 	// Err is why the successor failed; it decides the error's kind.
@@ -38,7 +38,7 @@ type RecreateError struct {
 }
 
 // Error describes what exists now.
-func (e *RecreateError) Error() string {
+func (e *recreateError) Error() string {
 	text := fmt.Sprintf("%s %s was deleted, and its successor could not be created: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
 	switch {
 	case e.Restored != "":
@@ -53,7 +53,7 @@ func (e *RecreateError) Error() string {
 }
 
 // Unwrap returns why the successor failed.
-func (e *RecreateError) Unwrap() error { return e.Err }
+func (e *recreateError) Unwrap() error { return e.Err }
 
 // errSecretUnknown is why an integration is not restored.
 var errSecretUnknown = errors.New("its secret is not known on this machine")
@@ -83,7 +83,7 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 		}
 		// Someone else may have created it, so set the secret again.
 		if err := p.o.API.ReplaceCredentials(ctx, id, s.credentials()); err != nil {
-			return fault.WithHint(&RecreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("another integration has its place")}, recreateHint)
+			return fault.WithHint(&recreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("another integration has its place")}, recreateHint)
 		}
 	}
 	s.NewID = id
@@ -144,7 +144,7 @@ func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 	return ""
 }
 
-// recreateHint is the next step after a RecreateError.
+// recreateHint is the next step after a recreateError.
 const recreateHint = "fix the cause, then run apply again"
 
 // notRecreated restores the deleted integration, and removes the secret of its
@@ -160,7 +160,7 @@ func (p *Provisioner) notRecreated(ctx context.Context, c *secretChange, old men
 // restore creates the deleted integration again if its secret is known. The
 // error describes what exists now.
 func (p *Provisioner) restore(ctx context.Context, s *Step, old mender.Integration, known bool, cause error) error {
-	e := &RecreateError{Deleted: *s.there, Err: cause, RestoreErr: errSecretUnknown}
+	e := &recreateError{Deleted: *s.there, Err: cause, RestoreErr: errSecretUnknown}
 	if known {
 		e.Restored, e.RestoreErr = p.o.API.CreateIntegration(ctx, mender.NewIntegration{
 			Provider: old.Provider, Credentials: old.Credentials, Description: old.Description, Scopes: old.Scopes,

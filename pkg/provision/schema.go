@@ -27,19 +27,19 @@ var compiled = sync.OnceValue(func() *jsonschema.Schema { //nolint:gochecknoglob
 	c := jsonschema.NewCompiler()
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	if err == nil {
-		err = c.AddResource(SchemaURL, doc)
+		err = c.AddResource(schemaURL, doc)
 	}
 	if err != nil {
 		panic(err) // a test compiles it
 	}
-	return c.MustCompile(SchemaURL)
+	return c.MustCompile(schemaURL)
 })
 
 // must says what the value of a key must be; "" is the file.
 func must(key string) string {
 	return map[string]string{
 		"":             "must have keys and values, such as apiVersion: …",
-		"apiVersion":   "must be " + APIVersion,
+		"apiVersion":   "must be " + apiVersion,
 		"integrations": "must be a list, an entry beginning with -; an empty list is written []",
 		"provider":     "must be webhook",
 		"url":          "must be where Mender POSTs the events: text, { env: VARIABLE } or { file: PATH }",

@@ -110,7 +110,7 @@ func TestSchemaAndReadAgree(t *testing.T) {
 // files hold, which no schema sees.
 func ofValues(err error) bool {
 	var wrong *FileError
-	return errors.As(err, &wrong) && !slices.ContainsFunc(wrong.Problems, func(p Problem) bool { return !ofValue.MatchString(p.Text) })
+	return errors.As(err, &wrong) && !slices.ContainsFunc(wrong.Problems, func(p problem) bool { return !ofValue.MatchString(p.Text) })
 }
 
 var ofValue = regexp.MustCompile(`: (variable|file) .*: (it is no |the URL |nothing is expanded)`)

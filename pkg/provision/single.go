@@ -2,8 +2,10 @@ package provision
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -84,4 +86,23 @@ func DeletePlan(all []mender.Integration) *Plan {
 		plan.Steps = append(plan.Steps, Step{Action: Delete, Provider: i.Provider, ID: i.ID, there: &i})
 	}
 	return plan
+}
+
+// explainConflict names the integration that is in the way of a new one, since
+// the server does not.
+func (p *Provisioner) explainConflict(ctx context.Context, err error) error {
+	if !errors.Is(err, mender.ErrConflict) {
+		return err
+	}
+	existing, listErr := p.o.API.Integrations(ctx)
+	if listErr != nil || len(existing) == 0 {
+		return fault.WithHint(err, "an organization can have one integration; run `mender-webhooks list` to see it")
+	}
+	i := existing[0]
+	if isWebhook(&i) {
+		return fault.WithHint(err, "the organization's one integration is the webhook %s to %s: "+
+			"change it with `mender-webhooks update`, or delete it with `mender-webhooks delete %[1]s`", i.ID, redact.URLs(i.Credentials.HTTP.URL))
+	}
+	return fault.WithHint(err, "the organization's one integration is %s of provider %s: "+
+		"delete it with `mender-webhooks delete %[1]s` to make room for a webhook", i.ID, i.Provider)
 }

@@ -20,7 +20,7 @@ import (
 
 // lockWait is how long a change waits for another process, which may be waiting
 // for a keyring.
-const lockWait = 3 * KeyringTimeout
+const lockWait = 3 * keyringTimeout
 
 // version is the version of the file's layout.
 const version = 1

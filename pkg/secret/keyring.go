@@ -14,13 +14,13 @@ import (
 // service is the name of the entries in a keyring.
 const service = "mender-webhooks"
 
-// KeyringTimeout limits the wait for a keyring: without a session bus, or behind a
+// keyringTimeout limits the wait for a keyring: without a session bus, or behind a
 // prompt that no one sees, it may never answer.
-const KeyringTimeout = 3 * time.Second
+const keyringTimeout = 3 * time.Second
 
-// SystemKeyring is a keyring of the system. Get and Delete return ErrNotFound of
+// systemKeyring is a keyring of the system. Get and Delete return ErrNotFound of
 // github.com/zalando/go-keyring for an entry that does not exist.
-type SystemKeyring interface {
+type systemKeyring interface {
 	Set(service, user, password string) error
 	Get(service, user string) (string, error)
 	Delete(service, user string) error
@@ -41,7 +41,7 @@ func (system) Delete(service, user string) error { return keyring.Delete(service
 // timed is a keyring with a time limit. After a timeout the keyring is not used
 // again.
 type timed struct {
-	keyring SystemKeyring
+	keyring systemKeyring
 	limit   time.Duration
 
 	mu   sync.Mutex

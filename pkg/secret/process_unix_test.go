@@ -187,12 +187,12 @@ func TestSecretService(t *testing.T) {
 				t.Fatalf("the keyring does not come up: %v", err)
 			}
 		}
-		s := New(Options{File: os.Getenv(envPath), KeyringTimeout: 20 * time.Second})
+		s := New(Options{File: os.Getenv(envPath), keyringTimeout: 20 * time.Second})
 		saved, err := s.Set(t.Context(), Entry{Info: Info{Key: tokenKey, Origin: Login}, Value: "the-token"})
 		if err != nil || saved.Place != Keyring {
 			t.Fatalf("kept in %s, %v", saved, err)
 		}
-		again := New(Options{File: os.Getenv(envPath), KeyringTimeout: 20 * time.Second})
+		again := New(Options{File: os.Getenv(envPath), keyringTimeout: 20 * time.Second})
 		if e, err := again.Get(t.Context(), tokenKey); err != nil || e.Value != "the-token" {
 			t.Errorf("got %q, %v", e.Value, err)
 		}

@@ -19,10 +19,10 @@ type Options struct {
 	// NoKeyring stores secrets in the file. Secrets that are already in the
 	// keyring are still found and forgotten.
 	NoKeyring bool
-	// Keyring is the keyring to use; nil for the system's.
-	Keyring SystemKeyring
-	// KeyringTimeout is how long to wait for the keyring; 0 for KeyringTimeout.
-	KeyringTimeout time.Duration
+	// keyring is the keyring to use; nil for the system's.
+	keyring systemKeyring
+	// keyringTimeout is how long to wait for the keyring; 0 for keyringTimeout.
+	keyringTimeout time.Duration
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -40,15 +40,15 @@ type Store struct {
 
 // New returns a Store. It reads and creates nothing before it is used.
 func New(o Options) *Store {
-	if o.Keyring == nil {
-		o.Keyring = system{}
+	if o.keyring == nil {
+		o.keyring = system{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return &Store{
 		path: o.File, noKeyring: o.NoKeyring, now: o.Now,
-		keyring: &timed{keyring: o.Keyring, limit: cmp.Or(o.KeyringTimeout, KeyringTimeout)},
+		keyring: &timed{keyring: o.keyring, limit: cmp.Or(o.keyringTimeout, keyringTimeout)},
 	}
 }
 

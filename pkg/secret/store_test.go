@@ -85,12 +85,12 @@ func hungKeyring(t *testing.T) *fakeKeyring {
 
 func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 1, time.UTC) }
 
-func newStore(t *testing.T, k SystemKeyring, noKeyring bool) *Store {
+func newStore(t *testing.T, k systemKeyring, noKeyring bool) *Store {
 	return at(filepath.Join(t.TempDir(), "sub", "secrets.json"), k, noKeyring)
 }
 
-func at(path string, k SystemKeyring, noKeyring bool) *Store {
-	return New(Options{File: path, Keyring: k, NoKeyring: noKeyring, KeyringTimeout: 30 * time.Millisecond, Now: noon})
+func at(path string, k systemKeyring, noKeyring bool) *Store {
+	return New(Options{File: path, keyring: k, NoKeyring: noKeyring, keyringTimeout: 30 * time.Millisecond, Now: noon})
 }
 
 var (
@@ -383,7 +383,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ring := hungKeyring(t)
-	s := New(Options{File: filepath.Join(t.TempDir(), "secrets.json"), Keyring: ring, KeyringTimeout: time.Hour})
+	s := New(Options{File: filepath.Join(t.TempDir(), "secrets.json"), keyring: ring, keyringTimeout: time.Hour})
 	ring.called = cancel
 	_, err := s.Set(ctx, Entry{Info: Info{Key: tokenKey}, Value: "v"})
 	if !errors.Is(err, context.Canceled) {
