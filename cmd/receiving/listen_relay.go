@@ -40,7 +40,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.nats.Register(f, "store events on this JetStream cluster instead of in --store: comma-separated `URLS` of its servers")
 	f.IntVar(&o.replicas, "replicas", 1, "with --nats: number `N` of servers that store each event, if the stream is created")
 	f.BoolVar(&o.sync, "sync", false, "with --store: write each event to the disk before it is answered, to survive a power cut")
-	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: `DURATION` to retain delivered events for deduplication")
+	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: `DURATION` to retain events for deduplication, from their delivery on")
 	f.Var(&o.maxBytes, "max-bytes", "in the store: limit for waiting events, such as 512MiB; an existing stream on a cluster keeps its own limit")
 	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: make events older than a `DURATION` dead letters (default: never)")
 	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: comma-separated `STATUSES` with which the application rejects an event for good")
@@ -63,8 +63,8 @@ func (o *relayOptions) check() error {
 		return cli.Usagef("invalid --max-attempts %d: must be at least 1", o.maxAttempts)
 	case o.maxAge < 0:
 		return cli.Usagef("invalid --max-age %s: must not be negative", o.maxAge)
-	case o.keep < 0:
-		return cli.Usagef("invalid --keep %s: must not be negative", o.keep)
+	case o.keep <= 0:
+		return cli.Usagef("invalid --keep %s: must be positive", o.keep)
 	case o.maxBytes < 1:
 		return cli.Usagef("invalid --max-bytes %d: must be at least 1", o.maxBytes)
 	case o.forwardTimeout < 0:

@@ -42,7 +42,8 @@ type QueueOptions struct {
 	// letters may take as much again. A stream that exists on a cluster keeps
 	// its own limit; a Store's is changed to this.
 	MaxBytes int64
-	// Keep is how long delivered events stay, against repeats.
+	// Keep is how long delivered events are retained for deduplication, from
+	// their delivery on.
 	Keep time.Duration
 	// AckTimeout is how long Publish takes at most to hear from the stream.
 	AckTimeout time.Duration
@@ -105,6 +106,9 @@ type Queue struct {
 	// lost is set while a stream is missing that was there before.
 	lost  atomic.Pointer[error]
 	known known // used by the upkeep only
+	// retention is used by the upkeep only; retained, where it is set, saves it.
+	retention retention
+	retained  func(retention)
 
 	room      sync.Mutex // held while room is made
 	full      time.Time  // when none could be made the last time; under room

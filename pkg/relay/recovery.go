@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Recovery is the state in which Open found a store.
@@ -111,6 +112,9 @@ func (s *Store) closeRecord() error {
 	}
 	if s.brief {
 		return s.adjustRecord(r)
+	}
+	if s.retention.note(time.Now(), r.Floor, 0, true) {
+		s.saveRetention(s.retention)
 	}
 	r.Open = false
 	return s.keepRecord(r)

@@ -109,3 +109,37 @@ func TestDeliveredEventsAreForgottenAfterKeep(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestDeliveredEventsMakeRoomBesideOneThatFails has an event that keeps failing,
+// and others that were delivered past it before a restart: they do not fill the
+// store.
+func TestDeliveredEventsMakeRoomBesideOneThatFails(t *testing.T) {
+	dir := t.TempDir()
+	app := newApplication(t, func(id string, _ int) int {
+		if strings.HasPrefix(id, "stuck") {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	o := quick(app.URL)
+	o.Concurrency = 8
+	sent := 0
+	for round := range 3 {
+		s := openStore(t, relay.StoreOptions{Dir: dir, MaxBytes: 128 << 10})
+		f := forward(t, s, o)
+		publish(t, s, fmt.Sprint("stuck", round))
+		for range 60 {
+			sent++
+			// After a restart there is room once the forwarder has what failed.
+			eventually(t, "it is stored", func() bool {
+				outcome, _ := s.Publish(t.Context(), large(fmt.Sprint("e", sent)))
+				return outcome == relay.Stored
+			})
+			eventually(t, "it is delivered", func() bool { return len(app.took()) == sent })
+		}
+		if err := f.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closeStore(t, s)
+	}
+}

@@ -142,6 +142,10 @@ func (s *Store) run(ctx context.Context) error {
 		return nil
 	}
 	s.barrier, s.Queue.heard = s.ready, s.heard
+	if s.retention, _, err = readJSON[retention](s.o.Dir, deliveredFile); err != nil {
+		return err
+	}
+	s.retained = s.saveRetention
 	s.maintain(s.tick)
 	s.done.Go(s.mender)
 	return nil

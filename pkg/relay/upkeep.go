@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -66,6 +65,9 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	}
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
+	if q.retention.note(time.Now(), p.floor, q.o.Keep/retentionMarks, false) && q.retained != nil {
+		q.retained(q.retention)
+	}
 	if tick != nil {
 		tick(p, s, removed)
 	}
@@ -80,8 +82,8 @@ func (q *Queue) prune(ctx context.Context) {
 	if err != nil || s.Kept == 0 {
 		return
 	}
-	until, err := q.firstSince(ctx, p, time.Now().Add(-q.o.Keep))
-	if err != nil || until <= p.first {
+	until := min(q.retention.expired(time.Now().Add(-q.o.Keep)), p.floor) + 1
+	if until <= p.first {
 		return
 	}
 	if err := q.purge(ctx, until); err != nil && ctx.Err() == nil {
@@ -113,27 +115,6 @@ func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	config.Duplicates = want
 	_, err = q.js.UpdateStream(ctx, config)
 	return age >= window, err
-}
-
-// firstSince returns the sequence of the first settled event that was stored
-// at or after a time; the one after them all, where none was.
-func (q *Queue) firstSince(ctx context.Context, p position, at time.Time) (uint64, error) {
-	low, high := p.first, p.floor+1
-	for low < high {
-		middle := low + (high-low)/2
-		e, err := q.entryFrom(ctx, middle)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			high = middle
-		case err != nil:
-			return 0, err
-		case e.Stored.Before(at):
-			low = e.Sequence + 1
-		default:
-			high = middle
-		}
-	}
-	return min(low, p.floor+1), nil
 }
 
 // makeRoom removes delivered events, oldest first, until a quarter of the
@@ -170,6 +151,9 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 	// Events are of a size, more or less, so their share is near enough.
 	share := float64(s.Bytes-limit) / float64(s.Bytes)
 	until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
+	if until > p.floor+1 {
+		q.removePassed(ctx, p)
+	}
 	if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
 		if ctx.Err() == nil {
 			q.o.Logf("can't remove delivered events to make room: %v", err)
@@ -187,11 +171,21 @@ func (q *Queue) removePassed(ctx context.Context, p position) bool {
 		return false
 	}
 	open := f.tracker.open()
-	// A worker that has an event in hand may not have told the tracker yet:
-	// the store's word of what was handed out is older than the tracker's.
+	if e, err := q.entryFrom(ctx, p.floor+1); err == nil {
+		open[e.Sequence] = struct{}{} // else the floor would be beyond it
+	}
+	// A worker that has an event in hand may not have told the tracker yet, and
+	// after a restart the tracker does not know what was settled before. But if
+	// it knows as many open events as the stream, all others are settled.
+	known := 0
+	for seq := range open {
+		if seq > p.floor && seq <= p.delivered {
+			known++
+		}
+	}
 	removed := false
 	for seq := p.floor + 1; seq <= p.delivered && ctx.Err() == nil; seq++ {
-		if _, ok := open[seq]; ok || !f.tracker.isSettled(seq) {
+		if _, ok := open[seq]; ok || known < p.open && !f.tracker.isSettled(seq) {
 			continue
 		}
 		removed = q.events.DeleteMsg(ctx, seq) == nil || removed
