@@ -1,5 +1,5 @@
-// Package cli is what all commands share: streams, printer, prompts, progress,
-// and the way from settings to a client. It knows no command.
+// Package cli has everything that commands share: streams, printer, prompts, progress,
+// settings and the API client. It knows no command.
 package cli
 
 import (
@@ -18,15 +18,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
-// Streams is what a run of the program reads from and writes to. Only an
-// *os.File can be a terminal.
+// Streams are the input and output of the program. Only an *os.File can be a terminal.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 }
 
-// App is what the commands are given: streams, clock, settings, and the API
-// client, built when first asked for.
+// App gives commands access to streams, clock, settings and the API client, which is
+// created on first use.
 type App struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -36,20 +35,20 @@ type App struct {
 	Flags    globalFlags
 	cached   *config.Settings
 	secrets  *secret.Store
-	// saidIgnored: the user knows which stored secrets are not used.
+	// saidIgnored reports that the user was told about ignored stored secrets.
 	saidIgnored bool
-	formats     []output.Format // of the command that runs
+	formats     []output.Format // of the current command
 
 	// Interrupted is closed when a signal asks the command to end; nil without
 	// signals.
 	Interrupted <-chan struct{}
 
-	// settingFlags are those that pkg/config registered on the root command.
+	// SettingFlags are the flags that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
 }
 
-// globalFlags are those that every command takes, but for the settings',
-// which pkg/config registers and reads.
+// globalFlags are the flags of all commands, except for those of settings, which
+// pkg/config registers and reads.
 type globalFlags struct {
 	Output  string
 	Jq      string
@@ -58,7 +57,7 @@ type globalFlags struct {
 	Debug   bool
 }
 
-// IsTerminal reports whether stream is a file that is a terminal.
+// IsTerminal reports whether stream is a terminal.
 func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
@@ -70,7 +69,7 @@ func (a *App) Getenv(name string) string {
 	return value
 }
 
-// colored reports whether w is a terminal on which colour is wanted.
+// colored reports whether w is a terminal with colors enabled.
 func (a *App) colored(w io.Writer) bool {
 	return IsTerminal(w) && !a.Flags.NoColor && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 }
@@ -81,7 +80,7 @@ func (a *App) ErrStyle() output.Style { return output.Style{Enabled: a.colored(a
 // OutStyle returns the style for stdout.
 func (a *App) OutStyle() output.Style { return output.Style{Enabled: a.colored(a.Out)} }
 
-// OutWidth is the width of the terminal in columns, or 0 where stdout is none.
+// OutWidth returns the width of the terminal in columns, or 0 if stdout is not one.
 func (a *App) OutWidth() int {
 	f, ok := a.Out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -94,12 +93,12 @@ func (a *App) OutWidth() int {
 	return width
 }
 
-// Stdout returns stdout for what no printer prints.
+// Stdout returns stdout for output without a printer.
 func (a *App) Stdout() io.Writer {
 	return output.Stdout(output.Interruptible(a.Out, a.Interrupted))
 }
 
-// Details lays out a single object: the values that are there, in order.
+// Details returns fields for a single object, without those that are empty.
 func Details(rows [][2]string) []output.Field {
 	fields := make([]output.Field, 0, len(rows))
 	for _, r := range rows {
@@ -110,24 +109,23 @@ func Details(rows [][2]string) []output.Field {
 	return fields
 }
 
-// Say is for progress, summaries and results that people like to see; it goes
-// to stderr, and -q drops it.
+// Say prints a message to stderr, unless -q is set.
 func (a *App) Say(format string, args ...any) {
 	if !a.Flags.Quiet {
 		fmt.Fprintln(a.Err, output.SafeMultiline(fmt.Sprintf(format, args...)))
 	}
 }
 
-// Warn is for what a user should look at although the command goes on.
+// Warn prints a warning to stderr, unless -q is set.
 func (a *App) Warn(format string, args ...any) {
 	if !a.Flags.Quiet {
 		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Yellow("warning:"), output.Safe(fmt.Sprintf(format, args...)))
 	}
 }
 
-// DetachStderr keeps messages from holding up a command that has to go on when
-// no one reads stderr. Call the returned function at the end: it waits briefly
-// until everything is written.
+// DetachStderr makes messages asynchronous, so that an unread stderr does not block the
+// command. Call the returned function at the end: it waits briefly until everything is
+// written.
 func (a *App) DetachStderr() (attach func()) {
 	if IsTerminal(a.Err) {
 		return func() {}
@@ -141,9 +139,8 @@ func (a *App) DetachStderr() (attach func()) {
 	}
 }
 
-// Settings reads flags, environment and files, and the store of secrets for
-// the token, once. Wrong values are usage errors, and nothing has been sent
-// then.
+// Settings resolves all settings, including a stored token, once. Invalid values are usage
+// errors. It sends nothing.
 func (a *App) Settings() (*config.Settings, error) {
 	if a.cached != nil {
 		return a.cached, nil
@@ -164,7 +161,7 @@ func (a *App) Settings() (*config.Settings, error) {
 	return set, nil
 }
 
-// Connect reads the settings and builds the API client.
+// Connect returns the API client for the settings.
 func (a *App) Connect() (*mender.Client, error) {
 	set, err := a.Settings()
 	if err != nil {
@@ -173,8 +170,8 @@ func (a *App) Connect() (*mender.Client, error) {
 	return a.Client(set)
 }
 
-// LocalSettings is for commands that send nothing to Mender: the token is not
-// looked for.
+// LocalSettings returns the settings without a token, for commands that send nothing to
+// Mender.
 func (a *App) LocalSettings() (*config.Settings, error) {
 	if a.cached != nil {
 		return a.cached, nil
@@ -182,24 +179,23 @@ func (a *App) LocalSettings() (*config.Settings, error) {
 	return a.Load(config.Input{NoToken: true})
 }
 
-// Load reads flags, environment and files into settings, without the cache.
+// Load resolves settings without the cache.
 func (a *App) Load(in config.Input) (*config.Settings, error) {
 	in.Flags, in.LookupEnv, in.Stdin = a.SettingFlags, a.Env, a.In
 	return config.Load(in)
 }
 
-// Client builds the API client from the settings. Without a token the server
-// would refuse every call, so nothing is sent.
+// Client returns the API client for settings, or an error if there is no token.
 func (a *App) Client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
 		return nil, Hinted(Failf(ExitAccess, "not logged in to %s: there is no access token", set.Server),
-			"`mender-webhooks login` asks for email and password; a pipeline sets %s to a personal access token; `mender-webhooks sandbox` needs no server at all", config.EnvToken)
+			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; without a server, use `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)
 	return a.NewClient(set, set.Token.Value)
 }
 
-// NewClient builds an API client with a token, or with none, for logging in.
+// NewClient returns an API client with a token, or without one for a login.
 func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, error) {
 	if set.SkipVerify {
 		a.Warn("the server's certificate is not checked (--skip-verify)")
@@ -231,7 +227,7 @@ func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 	return opts
 }
 
-// sayRetry says why it takes so long; short waits are nobody's concern.
+// sayRetry reports a retry, unless the wait is short.
 func (a *App) sayRetry(_ int, wait time.Duration, err error) {
 	if wait >= time.Second {
 		a.Say("%v; trying again in %s", err, output.Duration(wait))

@@ -28,7 +28,7 @@ func checkValues(cmd *cobra.Command, args, given []string) error {
 			break // a program's own arguments
 		}
 		if blank(arg) {
-			return Hinted(Usagef("argument %d of %s is empty", i+1, cmd.CommandPath()), "pass a value, or leave the argument out")
+			return Hinted(Usagef("argument %d of %s is empty", i+1, shortPath(cmd)), "pass a value, or leave the argument out")
 		}
 	}
 	_, rest, err := cmd.Root().Find(given)

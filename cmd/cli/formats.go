@@ -57,10 +57,10 @@ func (a *App) checkOutput(cmd *cobra.Command) error {
 	case declared:
 		return Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(a.formats...))
 	default:
-		return Usagef("invalid --output %q: %s prints no result, and json only for an error", a.Flags.Output, cmd.CommandPath())
+		return Usagef("invalid --output %q: %s prints no result, and json only for an error", a.Flags.Output, shortPath(cmd))
 	}
 	if a.Flags.Jq != "" && !declared {
-		return Usagef("--jq filters a result, and %s prints none", cmd.CommandPath())
+		return Usagef("--jq filters a result, and %s prints none", shortPath(cmd))
 	}
 	return nil
 }

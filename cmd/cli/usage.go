@@ -64,9 +64,9 @@ func Args(minimum, maximum int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		switch {
 		case len(given) < minimum:
-			return Hinted(Usagef("%s requires %s", cmd.CommandPath(), what), "see `%s --help`", cmd.CommandPath())
+			return Hinted(Usagef("%s requires %s", shortPath(cmd), what), "see `%s --help`", cmd.CommandPath())
 		case maximum >= 0 && len(given) > maximum:
-			return Hinted(Usagef("unexpected argument %q: %s takes %s", given[maximum], cmd.CommandPath(), what),
+			return Hinted(Usagef("unexpected argument %q: %s takes %s", given[maximum], shortPath(cmd), what),
 				"see `%s --help`", cmd.CommandPath())
 		}
 		return nil
@@ -78,6 +78,11 @@ func firstLine(text string) string {
 	return line
 }
 
+// shortPath returns the name of a command, without that of the program.
+func shortPath(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
 // NeedsSubcommand is the RunE of commands that only have subcommands.
 func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 	var names []string
@@ -86,7 +91,7 @@ func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return Hinted(Usagef("%s requires a command: %s", cmd.CommandPath(), strings.Join(names, ", ")),
+	return Hinted(Usagef("%s requires a command: %s", shortPath(cmd), strings.Join(names, ", ")),
 		"see `%s --help`", cmd.CommandPath())
 }
 

@@ -83,7 +83,7 @@ func inputError(ctx context.Context, name string, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &path):
-		return Usagef("can't read %s: %w", name, path.Err)
+		return Usagef("cannot read %s: %w", name, path.Err)
 	}
 	return Usagef("%w", err)
 }
