@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +56,13 @@ func NatsNeeds(needs map[string][]string) map[string][]string {
 
 // Given reports whether the flags select a cluster.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
+
+// Key identifies the cluster's streams on this machine, as part of a file name.
+func (n *NatsFlags) Key() string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q %q %q", n.urls, n.context, n.prefix)
+	return strconv.FormatUint(h.Sum64(), 16)
+}
 
 // Check returns a usage error if the flags are invalid.
 func (n *NatsFlags) Check() error {

@@ -21,7 +21,16 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	if err != nil {
 		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
 	}
-	r := &eventlog.Recovery{Log: eventlog.New(client), Inbox: listener.Inbox(queue, l.signingSecret), File: l.options.relay.recoveryFile(), Clock: l.app.Now}
+	file, err := l.recoveryFile()
+	if err != nil {
+		return nil, err
+	}
+	r := &eventlog.Recovery{
+		Log: eventlog.New(client), Inbox: listener.Inbox(queue, l.signingSecret), File: file, Clock: l.app.Now,
+		Unsaved: func(err error) {
+			l.app.Warn("--recover: %v; if it is interrupted, the next start does not continue it", err)
+		},
+	}
 	if err := r.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -41,13 +50,18 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	return finished, nil
 }
 
-// recoveryFile is where a recovery that is interrupted leaves its starting
-// point: in the store. A cluster has no place for it.
-func (o *relayOptions) recoveryFile() string {
-	if o.store == "" {
-		return ""
+// recoveryFile returns the file for the starting point of a recovery: in the
+// store, or, for a cluster, next to the stored secrets.
+func (l *listening) recoveryFile() (string, error) {
+	o := &l.options.relay
+	if o.store != "" {
+		return filepath.Join(o.store, "recovery.json"), nil
 	}
-	return filepath.Join(o.store, "recovery.json")
+	set, err := l.app.LocalSettings()
+	if err != nil || set.SecretsFile == "" {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(set.SecretsFile), "recovery-"+o.nats.Key()+".json"), nil
 }
 
 func (l *listening) sayRecovered(r eventlog.Recovered) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -49,6 +50,9 @@ type Recovery struct {
 	File string
 	// Clock is this machine's; nil is time.Now.
 	Clock func() time.Time
+	// Unsaved receives the error if the starting point could not be saved, which
+	// does not prevent the recovery; nil drops it.
+	Unsaved func(error)
 
 	start recoveryState
 }
@@ -94,7 +98,8 @@ func (r *Recovery) Start(ctx context.Context) error {
 		}
 	}
 	r.start = state
-	return r.write(state)
+	r.write(state)
+	return nil
 }
 
 // since returns the starting point by the server's clock. An event that did
@@ -139,7 +144,8 @@ func (r *Recovery) Run(ctx context.Context) (Recovered, error) {
 			done.Stored++
 		}
 	}
-	return done, r.write(recoveryState{Since: now.UTC(), Complete: true})
+	r.write(recoveryState{Since: now.UTC(), Complete: true})
+	return done, nil
 }
 
 // read returns what the file remembers; a file that is missing or was not
@@ -162,16 +168,18 @@ func (r *Recovery) read() (recoveryState, error) {
 	return state, nil
 }
 
-func (r *Recovery) write(s recoveryState) error {
+func (r *Recovery) write(s recoveryState) {
 	if r.File == "" {
-		return nil
+		return
 	}
 	text, err := json.Marshal(s)
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(r.File), 0o700)
 	}
-	if err := privatefile.Write(r.File, text); err != nil {
-		return fmt.Errorf("save the starting point of the recovery: %w", err)
+	if err == nil {
+		err = privatefile.Write(r.File, text)
 	}
-	return nil
+	if err != nil && r.Unsaved != nil {
+		r.Unsaved(fmt.Errorf("save the starting point of the recovery: %w", err))
+	}
 }
