@@ -82,13 +82,13 @@ func (d *doctor) receiver(ctx context.Context, u *url.URL, delivered bool) Findi
 		return failed(fault.Failed, checkReceiver, receiverAdvice(err), "Mender refuses its certificate: %s", redact.URLs(invalid.Err.Error()))
 	case err != nil:
 		return warning(checkReceiver, "check that it listens, and that the internet can reach it", "this machine cannot reach it: %s", redact.URLs(err.Error()))
-	case answer.StatusCode >= 300 && answer.StatusCode < 400:
+	case answer.status >= 300 && answer.status < 400:
 		return warning(checkReceiver, "give Mender the final URL with `mender-webhooks update --url`; --probe shows whether a POST is redirected, too",
-			"it redirects (%d) to %s, and Mender does not follow", answer.StatusCode, redact.URLs(answer.Header.Get("Location")))
+			"it redirects (%d) to %s, and Mender does not follow", answer.status, redact.URLs(answer.location))
 	case u.Scheme == "http":
 		return warning(checkReceiver, "give the receiver a certificate, and the webhook an https URL", "it answers in plain http: events cross the network unencrypted")
 	}
-	f := d.certificate(checkReceiver, answer.TLS, "renew the receiver's certificate")
+	f := d.certificate(checkReceiver, answer.tls, "renew the receiver's certificate")
 	f.Finding = "it answers with " + f.Finding
 	return f
 }

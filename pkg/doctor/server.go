@@ -98,7 +98,7 @@ func (d *doctor) serverTLS(ctx context.Context, u *url.URL) Finding {
 	case d.Client.SkipVerify:
 		return warning(checkTLS, "trust the server's authority with --ca-cert instead", "the certificate is not verified (--skip-verify)")
 	}
-	return d.certificate(checkTLS, answer.TLS, "renew the server's certificate")
+	return d.certificate(checkTLS, answer.tls, "renew the server's certificate")
 }
 
 // certificate reports how long the certificate of a connection is valid.
@@ -137,20 +137,26 @@ func connectionAdvice(err error) string {
 	return "check that the server is running, and its port"
 }
 
-// head makes a HEAD request and follows no redirect. The answer's body is
-// closed.
-func (d *doctor) head(ctx context.Context, target string, transport *http.Transport) (*http.Response, error) {
+// reply is the answer to a HEAD request.
+type reply struct {
+	tls      *tls.ConnectionState // nil for plain http
+	status   int
+	location string // where it redirects to
+}
+
+// head makes a HEAD request and follows no redirect.
+func (d *doctor) head(ctx context.Context, target string, transport *http.Transport) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target, http.NoBody)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	req.Header.Set("User-Agent", d.Client.UserAgent)
 	transport.DisableKeepAlives = true
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	return resp, resp.Body.Close()
+	return reply{resp.TLS, resp.StatusCode, resp.Header.Get("Location")}, resp.Body.Close()
 }
