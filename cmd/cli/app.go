@@ -133,7 +133,7 @@ func (a *App) DetachStderr() (attach func()) {
 	before, async := a.Err, output.NewAsync(a.Err)
 	a.Err = async
 	return func() {
-		if async.Close(250 * time.Millisecond) {
+		if async.Close(500 * time.Millisecond) {
 			a.Err = before
 		}
 	}

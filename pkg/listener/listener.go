@@ -55,7 +55,7 @@ type Options struct {
 const secretWatch = 100 * time.Millisecond
 
 // closeTime is how long closing the store may take after the grace period.
-const closeTime = time.Second
+const closeTime = 500 * time.Millisecond
 
 // StoreError reports that the store, or the cluster, could not be opened.
 type StoreError struct{ Err error }

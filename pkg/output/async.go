@@ -3,6 +3,7 @@ package output
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Async struct {
 	queue chan []byte
 	done  chan struct{}
 
+	progress atomic.Int64 // writes completed
+
 	mu     sync.Mutex
 	closed bool
 }
@@ -25,7 +28,8 @@ func NewAsync(w io.Writer) *Async {
 	go func() {
 		defer close(a.done)
 		for text := range a.queue {
-			_, _ = w.Write(text) // like writes to stderr elsewhere: there is no place to report it
+			_, _ = w.Write(text) // there is no place to report an error of stderr
+			a.progress.Add(1)
 		}
 	}()
 	return a
@@ -44,8 +48,9 @@ func (a *Async) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close waits until everything is written, at most for the given time, and
-// reports whether that succeeded. Later writes are dropped.
+// Close waits until everything is written, and reports whether that succeeded.
+// It gives up when one write takes longer than the limit. Later writes are
+// dropped.
 func (a *Async) Close(limit time.Duration) bool {
 	a.mu.Lock()
 	if !a.closed {
@@ -53,12 +58,13 @@ func (a *Async) Close(limit time.Duration) bool {
 		close(a.queue)
 	}
 	a.mu.Unlock()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-a.done:
-		return true
-	case <-timer.C:
-		return false
+	for before := int64(-1); before != a.progress.Load(); {
+		before = a.progress.Load()
+		select {
+		case <-a.done:
+			return true
+		case <-time.After(limit):
+		}
 	}
+	return false
 }
