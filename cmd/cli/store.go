@@ -59,7 +59,8 @@ func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 		full, err := a.Load(config.Input{StoredToken: a.storedToken(set)})
 		if err == nil {
 			a.findOrganization(full)
-			organization, known = full.Organization, full.OrganizationKnown
+			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // a listener outlives its token
+			organization, known = set.Organization, set.OrganizationKnown
 		}
 	}
 	if !known {

@@ -34,9 +34,20 @@ func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 	if noStore {
 		account = account.WithoutStore()
 	}
-	o.API, o.Secrets = client, account
+	o.API, o.Secrets = adopting{client, a}, account
 	o.Claims, _ = mender.ParseClaims(set.Token.Value) // a token that is not Mender's has no claims
 	return &engine{provision.New(o), client, account}, nil
+}
+
+// adopting assigns secrets that older versions stored to the account once the
+// server lists their webhooks.
+type adopting struct {
+	*mender.Client
+	a *cli.App
+}
+
+func (c adopting) Integrations(ctx context.Context) ([]mender.Integration, error) {
+	return c.a.Integrations(ctx, c.Client)
 }
 
 // one executes a plan of one step, and returns the step.
