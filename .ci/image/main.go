@@ -154,7 +154,7 @@ func build(meta metadata, b binary, top string) (v1.Image, error) {
 	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	image = mutate.ConfigMediaType(image, types.OCIConfigJSON)
 	image, err = mutate.Append(image,
-		mutate.Addendum{Layer: root, MediaType: types.OCILayer, History: v1.History{CreatedBy: "authorities, user, licences"}},
+		mutate.Addendum{Layer: root, MediaType: types.OCILayer, History: v1.History{CreatedBy: "authorities, user, licenses"}},
 		mutate.Addendum{Layer: app, MediaType: types.OCILayer, History: v1.History{CreatedBy: "mender-webhooks " + meta.Version}})
 	if err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.WebhookNames(found))
 	case arg == "":
 		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is stored for %s", set.Server),
-			"run `mender-webhooks secret list` for those of all servers; select one with --server or --profile")
+			"run `mender-webhooks secret list` for the secrets of all servers; select a server with --server or --profile")
 	}
 	return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
 }

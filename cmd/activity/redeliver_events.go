@@ -54,7 +54,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 	if err != nil {
 		return nil, err
 	}
-	a.Say("events are rebuilt from Mender's log: their bytes differ from those of the original deliveries, and %s says so", target.HeaderRebuilt)
+	a.Say("events are rebuilt from Mender's log: their bytes differ from the original deliveries, and the header %s marks them", target.HeaderRebuilt)
 	events := make([]target.Event, 0, len(chosen))
 	for _, e := range slices.Backward(chosen) {
 		rebuilt, err := replay.FromLog(e, secret)

@@ -47,8 +47,8 @@ type App struct {
 	SettingFlags *pflag.FlagSet
 }
 
-// globalFlags are the flags of all commands, except for those of settings, which
-// pkg/config registers and reads.
+// globalFlags are the flags of all commands, except for settings, which pkg/config
+// registers and reads.
 type globalFlags struct {
 	Output  string
 	Jq      string

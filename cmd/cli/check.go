@@ -73,7 +73,7 @@ func singular(f *pflag.Flag) bool {
 	}, what)
 }
 
-// Rules say which flags contradict or require others. A name in capitals, such
+// Rules define which flags contradict or require others. A name in capitals, such
 // as EVENT-ID, stands for the command's arguments.
 type Rules struct {
 	Against map[string][]string // the flag cannot be combined with any of these

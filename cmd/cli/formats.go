@@ -24,12 +24,13 @@ func PrintsResult() map[string]string {
 	return Prints(output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
 }
 
-// PrintsObject are those of a command that prints an object without a name.
+// PrintsObject returns the annotations of a command that prints an object without a
+// name.
 func PrintsObject() map[string]string {
 	return Prints(output.Table, output.JSON, output.JSONL, output.YAML)
 }
 
-// PrintsID are those of a command whose result is an id.
+// PrintsID returns the annotations of a command whose result is an id.
 func PrintsID() map[string]string {
 	return Prints(output.Name, output.JSON, output.JSONL, output.YAML)
 }
@@ -82,8 +83,8 @@ func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
 	return a.open(fallback, false, formats...)
 }
 
-// StreamPrinter returns the printer of what has no end of its own. Where stdout
-// is no terminal, it prints an object per line by default.
+// StreamPrinter returns the printer of an endless stream. If stdout is not a terminal, it
+// prints one object per line by default.
 func (a *App) StreamPrinter() (*output.Printer, error) {
 	fallback := output.JSONL
 	if IsTerminal(a.Out) {

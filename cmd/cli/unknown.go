@@ -11,9 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// WarnUnknown says of words that Mender is not known to use them, since with a
-// slip of the finger one looks for what never comes. They are taken all the
-// same: Mender may have learnt new ones.
+// WarnUnknown warns about values that are not known, because they are probably typing
+// errors. They are accepted, because newer versions of Mender may have more values.
 func (a *App) WarnUnknown(flag string, given, known []string) {
 	for _, word := range given {
 		if slices.Contains(known, word) {
@@ -27,8 +26,8 @@ func (a *App) WarnUnknown(flag string, given, known []string) {
 	}
 }
 
-// IntegrationID makes an id of what may also be the beginning of one, or a
-// URL. A whole id is taken as it is: it may be of an integration that is gone.
+// IntegrationID returns the id for an id, a unique prefix of one, or a URL. A complete id
+// is returned unchanged: its integration may be deleted.
 func (a *App) IntegrationID(ctx context.Context, client *mender.Client, given string) (string, error) {
 	if given == "" || uuid.Validate(given) == nil {
 		return given, nil

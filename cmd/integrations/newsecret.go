@@ -31,7 +31,7 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.noStore, "no-store", false, "do not store the secret on this machine")
 }
 
-// newSecretRules are those of create and update.
+// newSecretRules returns the rules for the flags of create and update.
 func newSecretRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{

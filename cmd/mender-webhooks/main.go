@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd"
 )
 
-// sameSignal is how long further signals count as the first one.
+// sameSignal is the time in which further signals count as the first one.
 const sameSignal = 200 * time.Millisecond
 
 func main() {
@@ -24,18 +24,18 @@ func run() int {
 	return cmd.Run(context.Background(), os.Args[1:], s, os.LookupEnv, catchSignals)
 }
 
-// catchSignals has the first signal ask a command to end, through its context.
+// catchSignals returns a context that the first signal cancels.
 func catchSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(ctx, signals...)
-	// The second one ends it. It has to be meant: timeout(1) sends each twice, to
-	// the process and to its group.
+	// A second signal stops the program immediately, unless it follows at once:
+	// timeout(1) sends each signal twice, to the process and to its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	// A closed stdout comes back as an error from the write, so that the
-	// command ends in order. (Ignoring SIGPIPE would reach child processes.)
+	// Get an error from writes to a closed stdout instead of being killed.
+	// (Ignoring SIGPIPE would affect child processes.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return ctx, stop
 }

@@ -23,7 +23,7 @@ type display struct {
 }
 
 // display starts printing. stop is called with the error if the reader of
-// stdout went away, except where events are stored: receiving goes on then.
+// stdout went away, except if events are stored: then receiving continues.
 func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 	d := &display{l: l, done: make(chan struct{})}
 	if l.printer.Format() == output.None {
@@ -59,7 +59,7 @@ func (d *display) run(stop func(error)) {
 			}
 			continue
 		case err != nil && d.failed == nil:
-			d.l.app.Warn("%v; receiving goes on without it", err)
+			d.l.app.Warn("%v; continuing without output", err)
 		case err == nil && d.failed != nil:
 			d.l.app.Say("stdout can be written to again")
 		}

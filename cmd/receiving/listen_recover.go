@@ -14,8 +14,8 @@ import (
 )
 
 // startRecovery stores, in the background, the events whose deliveries failed
-// according to Mender's log. If the log cannot be read, listen goes on: events
-// that come now matter more.
+// according to Mender's log. If the log cannot be read, listen continues,
+// because new events matter more.
 func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
 	client, err := l.app.Connect()
 	if err != nil {
@@ -42,7 +42,7 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 		case err == nil:
 			l.sayRecovered(recovered)
 		case errors.Is(err, relay.ErrFull):
-			l.app.Warn("--recover: %v; allow more with --max-bytes, and the next start goes on from here", err)
+			l.app.Warn("--recover: %v; increase --max-bytes; the next start continues from here", err)
 		case ctx.Err() == nil:
 			l.app.Warn("--recover: %v; the next start with --recover continues", err)
 		}
@@ -65,7 +65,7 @@ func (l *listening) recoveryFile() (string, error) {
 }
 
 func (l *listening) sayRecovered(r eventlog.Recovered) {
-	since := "the beginning of the log (a week at most)"
+	since := "the start of the log (at most a week)"
 	if !r.Since.IsZero() {
 		since = r.Since.Format(time.RFC3339) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
 	}

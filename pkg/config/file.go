@@ -115,7 +115,7 @@ func (f File) Unset(ctx context.Context, profile, key string) error {
 	})
 }
 
-// Use makes a profile the default. It is a usage error if the profile does not exist.
+// Use selects the default profile. It is a usage error if the profile does not exist.
 func (f File) Use(ctx context.Context, profile string) error {
 	return f.edit(ctx, func(d *document) error {
 		if !d.has(profile) {

@@ -85,8 +85,8 @@ func (l *Log) ServerTime(ctx context.Context) (time.Time, error) { return l.clie
 // arrive after the first page was read are not returned. Memory is bounded,
 // however long the log is.
 //
-// Nothing is sent before the first event is wanted; from the second page on, a
-// few are fetched ahead. An error is the last value, with a zero event.
+// Nothing is sent until the first event is requested; from the second page on, a
+// few pages are fetched ahead. An error is the last value, with a zero event.
 func (l *Log) Events(ctx context.Context, q Query) iter.Seq2[mender.Event, error] {
 	return l.EventsWithProgress(ctx, q, func(mender.Event) {})
 }

@@ -23,7 +23,7 @@ type reading struct {
 	yield    func(mender.Event, error) bool
 }
 
-// readPage returns the new events of a page, and reports whether to go on.
+// readPage returns the new events of a page, and reports whether to continue.
 func (r *reading) readPage(page []mender.Event) bool {
 	more := len(page) >= r.query.size()
 	if len(r.held) > 0 {
@@ -32,7 +32,7 @@ func (r *reading) readPage(page []mender.Event) bool {
 	return r.take(page, more) && more
 }
 
-// take goes through events, and reports whether to go on.
+// take goes through events, and reports whether to continue.
 func (r *reading) take(events []mender.Event, more bool) bool {
 	passed := r.lastSeen(events)
 	end := len(events)

@@ -43,7 +43,7 @@ type Options struct {
 	// receiver.ForwardTimeout.
 	DirectTimeout time.Duration
 	// Recover, if set, is called with the open queue before the first event is
-	// received. It may go on in the background until it closes done, or ctx is
+	// received. It may continue in the background until it closes done, or ctx is
 	// done.
 	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
 	// Info and Warn log messages. They must not block.
@@ -101,7 +101,7 @@ func Open(ctx context.Context, o Options) (*Listener, error) {
 	return l, nil
 }
 
-// Hub returns the hub that tells what happens. It is closed when Serve ends.
+// Hub returns the hub that publishes events. It is closed when Serve ends.
 func (l *Listener) Hub() *Hub { return &l.hub }
 
 // Count returns how many requests had the verdict so far.
@@ -151,7 +151,7 @@ func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error 
 	return errors.Join(err, l.close(closing))
 }
 
-// close closes the store. Attempts in progress may go on until ctx is done.
+// close closes the store. Attempts in progress may continue until ctx is done.
 func (l *Listener) close(ctx context.Context) error {
 	defer l.hub.close()
 	closed := make(chan error, 1)

@@ -26,7 +26,7 @@ const ahead = 3
 
 // Pages fetches a list page by page, counted from 1, until a page is empty, the
 // reader stops, or an error comes, which is the last value. Nothing is fetched
-// before the first page is wanted; from the second page on, a few are fetched
+// before the first page is requested; from the second page on, a few are fetched
 // ahead, one at a time.
 func Pages[T any](ctx context.Context, fetch func(ctx context.Context, n int) (Page[T], error)) iter.Seq2[Page[T], error] {
 	return func(yield func(Page[T], error) bool) {

@@ -28,8 +28,8 @@ type Options struct {
 	Width int
 }
 
-// View is a result, with a value for each format. A command sets those of the
-// formats that it accepts.
+// View is a result, with a value for each format. A command sets the values
+// for the formats that it accepts.
 type View struct {
 	// Value is for JSON and YAML. In JSONL, an array is one object per line.
 	Value any

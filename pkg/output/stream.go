@@ -28,7 +28,7 @@ type Stream struct {
 	columns []Column
 	widths  []int
 	count   int
-	pending bytes.Buffer // beginning of the array, for jq
+	pending bytes.Buffer // incomplete array, for jq
 	waiting []byte       // buffered output
 	failed  error
 	closed  bool

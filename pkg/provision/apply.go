@@ -18,7 +18,7 @@ const maxLooks = 3
 
 // ErrNotAllowed reports that a plan recreates an integration although
 // Options.AllowRecreate is not set; nothing was changed.
-var ErrNotAllowed = fault.WithHint(fault.Usagef("an integration would have to be deleted and created again; nothing was changed"),
+var ErrNotAllowed = fault.WithHint(fault.Usagef("an integration must be deleted and created again; nothing was changed"),
 	"pass --allow-recreate; no events are logged or sent until the new integration exists")
 
 // raceError reports that the server changed between the plan and its execution,
@@ -29,7 +29,7 @@ func raceError(now []mender.Integration, err error) error {
 }
 
 // Apply executes a plan, and returns it with Done set in the completed steps,
-// also beside an error: the API's, those of Secrets, ErrNotAllowed or *KeepError.
+// also beside an error: the API's, the store's, ErrNotAllowed or *KeepError.
 // If the server changed in the meantime, Apply plans the step again, and continues
 // only if that removes nothing that the plan did not mention; otherwise the error
 // is a conflict.

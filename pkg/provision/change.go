@@ -152,7 +152,7 @@ func (c *secretChange) failed(ctx context.Context, cause error) error {
 	return fault.WithHint(cause, "the server may have accepted the new secret, so both the old and the new one stay stored, and `listen` accepts both; try the update again")
 }
 
-// refused reports whether the server certainly did not do what was asked.
+// refused reports whether the server certainly did not make the change.
 func refused(a Action, err error) bool {
 	var api *mender.Error
 	return a == Create && !errors.Is(err, mender.ErrOutcomeUnknown) ||

@@ -43,7 +43,7 @@ func (r *reader) entry(m map[string]any, path ...string) entry {
 }
 
 // checkProvider reports whether an integration is of a provider that no file
-// describes, so that nothing else needs to be said of it.
+// describes, so that it needs no further errors.
 func (r *reader) checkProvider(m map[string]any, path ...string) bool {
 	p, _ := m["provider"].(string)
 	if p != string(mender.ProviderIoTHub) && p != string(mender.ProviderIoTCore) {
@@ -59,7 +59,7 @@ func checkSecret(text string) error {
 }
 
 // reference reads where a key's value is, and fetches it if that takes no
-// server. No message quotes what was written: it may be the secret.
+// server. No message quotes the text: it may be the secret.
 func (r *reader) reference(m map[string]any, key string, check func(string) error, path []string) (ref reference, text string) {
 	path = child(path, key)
 	where, _ := m[key].(map[string]any)

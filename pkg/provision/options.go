@@ -35,7 +35,7 @@ type Secrets interface {
 type Options struct {
 	API     API
 	Secrets Secrets
-	// Claims are those of the token, which tell what kind of server it is.
+	// Claims are the claims of the token, which show the kind of server.
 	Claims mender.Claims
 	// Prune deletes integrations that the file does not name.
 	Prune bool

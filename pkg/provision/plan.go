@@ -121,8 +121,8 @@ func (f *File) storeError(at position, s secretPlan) error {
 }
 
 // Plan lists the server's integrations and returns what Apply would do. Its
-// errors are the API's and those of Secrets; a secret that should be stored and
-// is not is a usage error.
+// errors are the API's and the store's; a secret that should be stored but is not
+// is a usage error.
 func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	there, err := p.o.API.Integrations(ctx)
 	if err != nil {

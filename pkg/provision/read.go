@@ -51,7 +51,7 @@ func Read(name string, text []byte, src Sources) (*File, error) {
 	return nil, &FileError{Name: name, Problems: r.problems}
 }
 
-// reader collects what is wrong with a file.
+// reader collects the mistakes in a file.
 type reader struct {
 	src      Sources
 	root     ast.Node

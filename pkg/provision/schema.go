@@ -43,7 +43,7 @@ func must(key string) string {
 		"integrations": "must be a list, an entry beginning with -; an empty list is written []",
 		"provider":     "must be webhook",
 		"url":          "must be where Mender POSTs the events: text, { env: VARIABLE } or { file: PATH }",
-		"secret": "must say where it is, since it does not stand in the file itself: { env: VARIABLE }, { file: PATH }, { stored: true }, { generate: true }, " +
+		"secret": "must be a reference, because the file never contains it: { env: VARIABLE }, { file: PATH }, { stored: true }, { generate: true }, " +
 			"or { none: true } for deliveries that anyone can forge",
 		"description": "must be text",
 		"scopes":      "must be a list of different words, such as [deviceauth, inventory]",
@@ -65,7 +65,7 @@ func (r *reader) validate(value any) {
 		return
 	}
 	mistakes := leaves(err)
-	for _, e := range mistakes { // first, since a misspelt key is not missing
+	for _, e := range mistakes { // first, because a misspelled key is not missing
 		if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
 			r.unknownKeys(e.InstanceLocation, k.Properties)
 		}
@@ -87,8 +87,8 @@ func leaves(e *jsonschema.ValidationError) (found []*jsonschema.ValidationError)
 	return []*jsonschema.ValidationError{e}
 }
 
-// unknownKeys tells of keys that a mapping does not have. One that was probably
-// misspelt counts as there.
+// unknownKeys reports unknown keys. A key that was probably misspelled does not count
+// as missing.
 func (r *reader) unknownKeys(path, names []string) {
 	for _, name := range names {
 		key, _ := r.find(child(path, name))

@@ -19,7 +19,7 @@ type conns struct {
 	all          map[net.Conn]*conn
 }
 
-// conn is what is known of a connection.
+// conn is the state of a connection.
 type conn struct {
 	raw    net.Conn
 	host   string
@@ -99,7 +99,7 @@ func (cs *conns) add(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// victim chooses whom to cut: never one whose request is being worked on;
+// victim selects the connection to close: never one whose request is processed;
 // first those that brought nothing yet, of the host that has most of them,
 // the oldest; then, the longest idle.
 func (cs *conns) victim(newcomer string) (key net.Conn, victim *conn) {
@@ -169,8 +169,8 @@ func (cs *conns) cutWaiting() {
 	}
 }
 
-// rawConn returns what is below TLS: closing TLS itself first says goodbye,
-// which can take seconds where the other side does not listen.
+// rawConn returns the connection below TLS: closing TLS itself sends an alert first,
+// which can take seconds if the other side does not read.
 func rawConn(nc net.Conn) net.Conn {
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		return over.NetConn()

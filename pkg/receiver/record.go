@@ -11,7 +11,7 @@ import (
 // kindReceived is the Kind of every Record of this package.
 const kindReceived = "received"
 
-// The limits of what a record shows of a refused request, which anyone can send.
+// The limits of a record of a refused request, which anyone can send.
 const (
 	refusedName = 256      // bytes of an id or a type
 	refusedData = 16 << 10 // bytes of a body whose data is shown

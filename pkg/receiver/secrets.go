@@ -21,9 +21,9 @@ const maxSecretFile = 64 << 10
 type Reload struct {
 	// Path is the file.
 	Path string
-	// Fingerprints are those of the secrets now in force, for secret files.
+	// Fingerprints identify the current secrets, for secret files.
 	Fingerprints []string
-	// Err is why the file could not be used; its former content stays in force.
+	// Err is why the file could not be used; its previous content stays effective.
 	Err error
 }
 
@@ -36,7 +36,7 @@ type SecretFiles struct {
 // LoadSecretFiles reads secrets from files: one per line, in hexadecimal; blank
 // lines and those that begin with # are ignored. A file that cannot be read, or
 // holds no secret, is an error. Later on it is reported, once, and the secrets
-// it held stay in force. report may be nil; it is called by the goroutine of a
+// it had stay effective. report may be nil; it is called by the goroutine of a
 // request and must return at once.
 func LoadSecretFiles(report func(Reload), paths ...string) (*SecretFiles, error) {
 	f := &SecretFiles{}
@@ -74,8 +74,8 @@ func (f *SecretFiles) Secrets() []webhook.Secret {
 
 // WatchSecrets calls read for secrets now, and again whenever the file changed
 // or the last read failed. The file may be missing. changed is called after
-// each read but the first, by the goroutine of a request, with the secrets now
-// in force; if read failed these are the ones before it.
+// each read but the first, by the goroutine of a request, with the current
+// secrets, which are the previous ones if read failed.
 func WatchSecrets(file string, read func() ([]webhook.Secret, error), changed func([]webhook.Secret, error)) (secrets func() []webhook.Secret, err error) {
 	v, err := reload.New(reload.Options[[]webhook.Secret]{
 		Files: []string{file}, Optional: true, Every: secretCheck, Read: read, Report: changed,

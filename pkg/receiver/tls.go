@@ -15,7 +15,7 @@ const certificateCheck = time.Second
 // between it and its authority) and its key, as PEM files. They are looked at
 // at most once a second, when someone connects, and read again when one of them
 // changed. Files that cannot be used are an error at first; later on it is
-// reported, once, and the certificate before stays in force. report may be nil;
+// reported, once, and the previous certificate stays effective. report may be nil;
 // it is called by the goroutine of a connection and must return at once.
 func LoadTLS(certFile, keyFile string, report func(Reload)) (*tls.Config, error) {
 	certificate, err := reload.New(reload.Options[*tls.Certificate]{

@@ -125,7 +125,7 @@ func (s *Sandbox) send(id string, h deviceChange, at time.Time, in *integration,
 		return false
 	}
 	c := &in.Credentials
-	if c.Type != credentialHTTP || c.HTTP == nil { // replaced by those of another provider
+	if c.Type != credentialHTTP || c.HTTP == nil { // replaced by credentials of another provider
 		status.Success, status.Error = false, "invalid credentials for webhooks"
 		return true
 	}

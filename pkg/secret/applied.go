@@ -42,7 +42,7 @@ func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error
 	})
 }
 
-// compare compares credentials with those of the last setApplied.
+// compare compares credentials with the ones of the last setApplied.
 func (s *Store) compare(k Key, credentials string) (Drift, error) {
 	c, err := s.load()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package suggest finds what a misspelt name was probably meant to be.
+// Package suggest finds what a misspelled name was probably meant to be.
 package suggest
 
 import "strings"
@@ -6,15 +6,15 @@ import "strings"
 // maxMistakes is how many letters may differ: beyond that it is another word.
 const maxMistakes = 2
 
-// Name returns the name that was probably meant by a misspelt one, or "" if
+// Name returns the name that was probably meant by a misspelled one, or "" if
 // none is near. Case, dots, dashes and underscores do not count.
-func Name(misspelt string, names []string) string {
+func Name(misspelled string, names []string) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))
 	}
 	best, bestDistance := "", maxMistakes+1
 	for _, name := range names {
-		d := distance(plain(misspelt), plain(name))
+		d := distance(plain(misspelled), plain(name))
 		if d < bestDistance && d < len(plain(name))/2+1 {
 			best, bestDistance = name, d
 		}

@@ -17,8 +17,8 @@ const (
 	HeaderDuplicate = "X-Mender-Webhooks-Duplicate"
 )
 
-// The limits of forwarded headers. They are below those of common web servers,
-// which are 100 headers or 8 KiB in total, and refuse requests with more.
+// The limits of forwarded headers. Common web servers refuse requests with
+// more than 100 headers or 8 KiB in total.
 const (
 	maxHeaders     = 48
 	maxHeaderBytes = 6 << 10

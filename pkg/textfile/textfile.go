@@ -21,7 +21,7 @@ func Name(name string) string {
 
 // Read reads a file, or stdin for "-", and returns its text as Decode does.
 // More than limit bytes are an error. It returns ctx's error as soon as ctx
-// ends, even while nobody writes to the pipe that it reads. The error of a
+// ends, even while no one writes to the pipe that it reads. The error of a
 // file that cannot be opened is a *fs.PathError.
 func Read(ctx context.Context, name string, stdin io.Reader, limit int64) ([]byte, error) {
 	raw, err := ReadBytes(ctx, name, stdin, limit)

@@ -3,7 +3,7 @@ package textfile
 import "github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 
 // Replace replaces the text of a file as a whole, or creates the file with mode
-// 0600. A file that exists keeps its owner, group and mode, but for the right of
+// 0600. A file that exists keeps its owner, group and mode, except for the permission of
 // others to write; what cannot be kept is an error. A symbolic link is followed
 // only if no one else could have put it there.
 func Replace(name string, text []byte) error { return privatefile.Write(name, text) }

@@ -125,7 +125,7 @@ func take(fields map[string]json.RawMessage, name string, into any) error {
 }
 
 // MarshalJSON implements json.Marshaler: first Mender's fields in Mender's
-// order, then those of Extra by name. Time takes precedence over one in Extra.
+// order, then Extra by name. Time takes precedence over one in Extra.
 func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

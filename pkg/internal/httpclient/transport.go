@@ -80,7 +80,7 @@ type ProxyError struct {
 	Status string // such as "407 Proxy Authentication Required"
 }
 
-// Error names the proxy, so that it is not taken for the other end.
+// Error names the proxy, so that it is not mistaken for the server.
 func (e *ProxyError) Error() string {
 	return fmt.Sprintf("proxy %s refused the connection: %s", e.Proxy, e.Status)
 }

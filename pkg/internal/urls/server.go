@@ -9,8 +9,8 @@ import (
 
 // Server returns the URL of a Mender server in the one form in which two
 // spellings of it compare equal: scheme and host in lower case, no default
-// port, and no slash at the end. Without a scheme, https is meant; a path is
-// kept, for servers below a prefix. The error quotes nothing that may be a
+// port, and no slash at the end. The scheme is https by default; a path is
+// preserved, for servers below a prefix. The error quotes nothing that may be a
 // password.
 func Server(text string) (string, error) {
 	text = strings.TrimSpace(text)

@@ -144,7 +144,7 @@ func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, er
 }
 
 // read reads the body of the answer, so that the connection can be used again,
-// and returns it if it is wanted. A body that breaks off is not a failure.
+// and returns it if the options require it. A body that breaks off is not a failure.
 func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.Answer {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
