@@ -23,9 +23,9 @@ const (
 // RegisterSecretFlags adds --secret and --secret-file, which can be repeated if the
 // command accepts several, and optionally --generate-secret.
 func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
-	flags.Var(&repeated{}, FlagSecret,
+	flags.StringArray(FlagSecret, nil,
 		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
-	flags.Var(&repeated{}, FlagSecretFile,
+	flags.StringArray(FlagSecretFile, nil,
 		"`FILE` with the webhook secret; - for stdin (variable "+EnvWebhookSecret+" has the secret itself)")
 	if generate {
 		flags.Bool(FlagGenerateSecret, false, "generate a new webhook secret")
