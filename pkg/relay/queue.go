@@ -112,6 +112,8 @@ type Queue struct {
 
 	room      sync.Mutex // held while room is made
 	full      time.Time  // when none could be made the last time; under room
+	reached   uint64     // events up to here were removed, or are among the skipped; under room
+	skipped   []uint64   // events that were not delivered yet when others were removed; under room
 	forwarder atomic.Pointer[Forwarder]
 	counters  counters
 	snapshot  atomic.Pointer[Stats]

@@ -349,9 +349,10 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
+// An event that was broken off is put back at once, not after AckWait.
 func TestStopBreaksOffAtTheEndOfItsContext(t *testing.T) {
 	dir := t.TempDir()
-	s := openStore(t, relay.StoreOptions{Dir: dir, AckWait: 200 * time.Millisecond})
+	s := openStore(t, relay.StoreOptions{Dir: dir, AckWait: time.Hour})
 	arrived, release := make(chan struct{}, 10), make(chan struct{})
 	app := newApplication(t, func(_ string, n int) int {
 		if n == 1 {

@@ -171,7 +171,7 @@ func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 			}
 		}
 	}
-	if !q.o.single && len(open) < p.open {
+	if len(open) < p.open {
 		cons, err := q.consumerInfo(ctx)
 		if err != nil || len(open) < cons.NumAckPending {
 			return nil

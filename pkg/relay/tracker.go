@@ -135,6 +135,9 @@ func (t *tracker) open() map[uint64]struct{} {
 func (t *tracker) isSettled(seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.recent == nil { // it has not begun
+		return false
+	}
 	_, ok := t.recent.Get(seq)
 	return ok
 }

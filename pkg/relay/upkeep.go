@@ -145,52 +145,95 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 	if s.Bytes <= limit && s.MaxBytes > 0 {
 		return true // somebody else was faster
 	}
-	if p.floor < p.first {
-		return q.removePassed(ctx, p)
-	}
-	// Events are of a size, more or less, so their share is near enough.
-	share := float64(s.Bytes-limit) / float64(s.Bytes)
-	until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
-	if until > p.floor+1 {
-		q.removePassed(ctx, p)
-	}
-	if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
-		if ctx.Err() == nil {
-			q.o.Logf("can't remove delivered events to make room: %v", err)
+	made := false
+	if p.floor >= p.first {
+		// Events are of a size, more or less, so their share is near enough.
+		share := float64(s.Bytes-limit) / float64(s.Bytes)
+		until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
+		if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
+			if ctx.Err() == nil {
+				q.o.Logf("delivered events cannot be removed to make room: %v", err)
+			}
+			return false
 		}
-		return false
+		if until <= p.floor+1 {
+			return true
+		}
+		made = true
+		if s, p, err = q.status(ctx); err != nil {
+			return made
+		}
 	}
-	return true
+	return q.removePassed(ctx, p, over(s.Bytes, limit)) || made
 }
 
-// removePassed removes events that were delivered past one that failed. It
-// needs the forwarder, which knows which these are.
-func (q *Queue) removePassed(ctx context.Context, p position) bool {
-	f := q.forwarder.Load()
-	if f == nil || f.o.Concurrency == 1 {
+// removePassed removes events that were delivered while an earlier one keeps
+// failing, until about that many bytes are free. If several are open, only
+// this process's forwarder knows which.
+func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool {
+	if p.messages == 0 {
 		return false
 	}
-	open := f.tracker.open()
-	if e, err := q.entryFrom(ctx, p.floor+1); err == nil {
-		open[e.Sequence] = struct{}{} // else the floor would be beyond it
-	}
-	// A worker that has an event in hand may not have told the tracker yet, and
-	// after a restart the tracker does not know what was settled before. But if
-	// it knows as many open events as the stream, all others are settled.
-	known := 0
-	for seq := range open {
-		if seq > p.floor && seq <= p.delivered {
-			known++
-		}
-	}
+	delivered := q.passed(p)
 	removed := false
-	for seq := p.floor + 1; seq <= p.delivered && ctx.Err() == nil; seq++ {
-		if _, ok := open[seq]; ok || known < p.open && !f.tracker.isSettled(seq) {
-			continue
+	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; bytes = over(bytes, size) {
+		seq, ok := delivered()
+		if !ok {
+			break
 		}
+		q.ledger.remove()
 		removed = q.events.DeleteMsg(ctx, seq) == nil || removed
 	}
 	return removed
+}
+
+// passed returns a function that yields the delivered events beyond the first
+// one that failed, those that were passed over by earlier calls first.
+func (q *Queue) passed(p position) func() (uint64, bool) {
+	t := new(tracker)
+	if f := q.forwarder.Load(); f != nil {
+		t = &f.tracker
+	}
+	open := t.open()
+	handed := 0
+	for seq := range open {
+		if seq <= p.delivered {
+			handed++
+		}
+	}
+	// Without any other listener, each event that was open when the server
+	// counted is still open or settled since. If as many are open, all others
+	// are settled; else only those that the tracker knows. The first one after
+	// the floor is open in any case.
+	all := q.o.single && (handed >= p.open || p.open == 1)
+	open[p.floor+1] = struct{}{}
+	again, next := q.skipped, max(q.reached, p.floor)+1
+	q.skipped = nil
+	if next > p.delivered+1 { // a stream that was created again
+		next = p.floor + 1
+	}
+	return func() (uint64, bool) {
+		for {
+			var seq uint64
+			switch {
+			case len(again) > 0:
+				seq, again = again[0], again[1:]
+			case next <= p.delivered:
+				seq, next = next, next+1
+				q.reached = seq
+			default:
+				return 0, false
+			}
+			_, isOpen := open[seq]
+			switch {
+			case seq <= p.floor:
+			case isOpen || !(all || t.isSettled(seq)):
+				q.skipped = append(q.skipped, seq)
+			default:
+				return seq, true
+			}
+		}
+	}
 }
 
 // purge removes all before a sequence.
