@@ -40,7 +40,7 @@ type Options struct {
 	// the Listener.
 	Forward relay.ForwardOptions
 	// DirectTimeout is how long the target has without a store; 0 means
-	// receiver.ForwardTimeout.
+	// 9 s.
 	DirectTimeout time.Duration
 	// Recover, if set, is called with the open queue before the first event is
 	// received. It may continue in the background until it closes done, or ctx is
@@ -117,9 +117,8 @@ type Ports struct {
 // Serve receives events until ctx is done, and then finishes the requests and
 // attempts in progress. It calls open once events can be answered: a delivery
 // that waits on an open port runs out of Mender's 10 s. Serve returns within
-// Grace and about two seconds more: nil, receiver.ErrCutOff if requests took
-// longer, or the reason why it ended by itself. It closes the ports and the
-// store.
+// Grace and about two seconds more: nil, an error if requests took longer, or
+// the reason why it ended by itself. It closes the ports and the store.
 func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
 	defer stop()

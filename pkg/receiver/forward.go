@@ -10,19 +10,19 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// ForwardTimeout is how long a target has by default to take an event while
+// forwardTimeout is how long a target has by default to take an event while
 // Mender waits. Mender gives up after 10 seconds, which begin before the
 // request arrives here.
-const ForwardTimeout = 9 * time.Second
+const forwardTimeout = 9 * time.Second
 
 // ForwardTo returns a function for Options.Accept that forwards each event to
 // the target at once, and answers what the target answered: with 502 if it
 // cannot be reached, and with 504 if it does not answer within the timeout,
-// which starts when the request arrives; 0 means ForwardTimeout.
+// which starts when the request arrives; 0 means 9 s.
 // Answer.Forward reports the attempt.
 func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Request) Answer {
 	if timeout == 0 {
-		timeout = ForwardTimeout
+		timeout = forwardTimeout
 	}
 	return func(ctx context.Context, req *Request) Answer {
 		ctx, cancel := context.WithDeadline(ctx, req.ReceivedAt.Add(timeout))

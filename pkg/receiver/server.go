@@ -40,9 +40,9 @@ const reservedDescriptors = 256
 // way already.
 const lastWord = time.Second
 
-// ErrCutOff reports that the grace period ended before all requests in progress
+// errCutOff reports that the grace period ended before all requests in progress
 // were answered.
-var ErrCutOff = errors.New("the grace period ended before all requests were answered")
+var errCutOff = errors.New("the grace period ended before all requests were answered")
 
 // ServerOptions are the settings of a Server. Handler is required; a limit of 0
 // means the default.
@@ -180,7 +180,7 @@ func (w traceWriter) Write(line []byte) (int, error) {
 
 // Serve accepts connections from the listeners until ctx is done, and closes
 // them. It then waits up to Grace for the requests in progress and returns nil,
-// or ErrCutOff if some were not answered. If a listener fails it stops in the
+// or an error if some were not answered. If a listener fails it stops in the
 // same way and returns the listener's error.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer s.end()
@@ -217,10 +217,10 @@ func (s *Server) shutdown() error {
 	defer cut.Stop()
 	if s.http.Shutdown(grace) != nil {
 		_ = s.Close()
-		return ErrCutOff
+		return errCutOff
 	}
 	if s.cutOff.Load() {
-		return ErrCutOff
+		return errCutOff
 	}
 	return nil
 }
