@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -34,6 +35,11 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 		if c.Long == "" {
 			t.Errorf("%s has no description", c.CommandPath())
+		}
+		for _, line := range strings.Split(c.Long, "\n") {
+			if n := utf8.RuneCountInString(line); n > 80 && c.Parent().Name() != "completion" && !strings.HasPrefix(line, "  ") {
+				t.Errorf("%s: a line of the description has %d columns, must have at most 80: %s", c.CommandPath(), n, line)
+			}
 		}
 		mentioned := false
 		for _, line := range ownCommands(c.Example) {

@@ -81,7 +81,8 @@ func newRootCmd(a *cli.App) *cobra.Command {
 		Long: `Set up the webhooks of a Mender organization, see which events Mender sent and
 which deliveries failed, and receive events with their signatures checked.
 
-New here? Run ` + "`mender-webhooks demo`" + ` to see a complete round trip on this machine.`,
+New here? Run ` + "`mender-webhooks demo`" + ` to see a complete round trip on this
+machine.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cli.UnknownCommand,

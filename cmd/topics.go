@@ -45,9 +45,9 @@ func addHelp(root *cobra.Command) {
 		c.GroupID = groupLocal
 		c.Use = "completion SHELL"
 		c.Short = "Generate completion for bash, zsh, fish or PowerShell"
-		c.Long = `Print a script with which your shell completes commands, flags and values, such as
-ids, event types, statuses and profiles. The help of each shell describes how to
-install it.`
+		c.Long = `Print a script with which your shell completes commands, flags and values, such
+as ids, event types, statuses and profiles. The help of each shell describes
+how to install it.`
 		c.Example = "  mender-webhooks completion bash --help\n  source <(mender-webhooks completion bash)"
 		c.Args, c.RunE = cli.UnknownCommand, cli.NeedsSubcommand
 		for _, shell := range c.Commands() {

@@ -55,8 +55,8 @@ func newConfigListCmd(a *cli.App) *cobra.Command {
 		Aliases:     []string{"ls"},
 		Short:       "List settings with their origins",
 		Long: `List the effective settings with their origins: a flag, the environment, the
-profile, mender-cli's files, or the default. With --profiles, list the profiles of
-the config file instead, and whether login saved a token for them.`,
+profile, mender-cli's files, or the default. With --profiles, list the profiles
+of the config file instead, and whether login saved a token for them.`,
 		Example: "  mender-webhooks config list\n  mender-webhooks config list --profiles",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
@@ -213,7 +213,7 @@ func newConfigPathCmd(a *cli.App) *cobra.Command {
 		Use:         "path",
 		Annotations: cli.PrintsID(),
 		Short:       "Print the path of the config file",
-		Long:        "Print the path of the config file, even if the file does not exist or is invalid.",
+		Long:        "Print the path of the config file, even if it does not exist or is invalid.",
 		Example:     `  "$EDITOR" "$(mender-webhooks config path)"`,
 		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {

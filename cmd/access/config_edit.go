@@ -16,9 +16,9 @@ func newConfigSetCmd(a *cli.App) *cobra.Command {
 		Use:   "set SETTING VALUE",
 		Short: "Change a setting in a profile",
 		Long: `Change a setting in the current profile, or in the one that --profile names,
-which is created if it does not exist. Comments and other settings in the file are
-preserved. With - as VALUE, the value is read from stdin; a token must be, because
-other users can see arguments in the process list.`,
+which is created if it does not exist. Comments and other settings in the file
+are preserved. With - as VALUE, the value is read from stdin; a token must be,
+because other users can see arguments in the process list.`,
 		Example: `  mender-webhooks config set server https://eu.hosted.mender.io
   mender-webhooks config set ca-cert /etc/ssl/lab-ca.pem --profile lab`,
 		Args: cli.Args(2, 2, "a setting and its value"),
@@ -125,7 +125,7 @@ func newConfigUseCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "use PROFILE",
 		Short:   "Select the default profile",
-		Long:    "Select the profile that commands use unless --profile or MENDER_PROFILE name another.",
+		Long:    "Select the profile that commands use by default, without --profile and\nMENDER_PROFILE.",
 		Example: "  mender-webhooks config use lab",
 		Args:    cli.Args(1, 1, "the name of a profile"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -22,17 +22,18 @@ func NewDoctorCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Diagnose problems between this machine and a webhook",
 		Long: `Check the settings, the server's name, certificate and clock, the token and its
-permissions, the integration with its secret and URL, the receiver, and the last
-deliveries. Each line shows a mark, the finding and the next step: ✓ is fine, !
-needs attention, ✗ must be fixed, - was not checked, and ? cannot be checked from
-this machine. Nothing is changed.
+permissions, the integration with its secret and URL, the receiver, and the
+last deliveries. Each line shows a mark, the finding and the next step: ✓ is
+fine, ! needs attention, ✗ must be fixed, - was not checked, and ? cannot be
+checked from this machine. Nothing is changed.
 
 The receiver gets a HEAD request from this machine. With --probe it also gets a
 signed test event: the status "noauth" of the device with the id
 00000000-0000-0000-0000-000000000000.
 
-The exit code is that of the first ✗: 2 for the settings, 3 for a missing webhook, 4
-for the token, 6 for the server, 1 for the receiver. Without ✗ it is 0.`,
+The exit code is that of the first ✗: 2 for the settings, 3 for a missing
+webhook, 4 for the token, 6 for the server, 1 for the receiver. Without ✗ it is
+0.`,
 		Example:           "  mender-webhooks doctor\n  mender-webhooks doctor --probe\n  mender-webhooks doctor --jq '.[] | select(.status == \"failed\")'",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,

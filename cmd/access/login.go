@@ -30,13 +30,14 @@ func NewLoginCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "Log in to a Mender server",
-		Long: `Log in with email, password and, if the account uses it, a two-factor code. Or pass
-a personal access token with --token-stdin, for example for single sign-on. The
-token is saved in the system's keyring, or in a private file if there is no keyring
-or with --no-keyring. There is one token for each server and profile.
+		Long: `Log in with email, password and, if the account uses it, a two-factor code. Or
+pass a personal access token with --token-stdin, for example for single
+sign-on. The token is saved in the system's keyring, or in a private file if
+there is no keyring or with --no-keyring. There is one token for each server
+and profile.
 
-The profile saves --server, --ca-cert and the email, so that later commands do not
-need them.
+The profile saves --server, --ca-cert and the email, so that later commands do
+not need them.
 
 Mender allows ten sessions per user; another login ends the oldest one. In a
 pipeline, use a personal access token instead: see ` + "`token create`.",

@@ -17,13 +17,13 @@ func NewLogoutCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "logout",
 		Short: "Delete the token and end the session",
-		Long: `Delete the token that login saved for the server and the profile. If login created
-a session, end it on the server, too. A personal access token is not revoked: use
-` + "`token revoke`" + ` for that. Tokens from the environment, from files and from
-mender-cli are not affected.
+		Long: `Delete the token that login saved for the server and the profile. If login
+created a session, end it on the server, too. A personal access token is not
+revoked: use ` + "`token revoke`" + ` for that. Tokens from the environment, from files
+and from mender-cli are not affected.
 
-It is not an error if there is no token. If the server is unreachable, the token is
-still deleted, and the exit code is 6.`,
+It is not an error if there is no token. If the server is unreachable, the
+token is still deleted, and the exit code is 6.`,
 		Example: "  mender-webhooks logout\n  mender-webhooks logout --profile lab",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

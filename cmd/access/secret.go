@@ -40,7 +40,7 @@ func newSecretListCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List stored secrets without their values",
-		Long:        "List the webhooks with a secret stored on this machine. The secrets themselves are not\nshown.",
+		Long:        "List the webhooks with a secret stored on this machine, without the secrets.",
 		Example:     "  mender-webhooks secret list",
 		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
@@ -90,9 +90,9 @@ func newSecretShowCmd(a *cli.App) *cobra.Command {
 		Use:         "show [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Print a stored webhook secret",
-		Long: `Print the stored secret of a webhook in hexadecimal digits, for example to pipe it to
-the receiver's machine. Without an ID, print the only secret that is stored for the
-server. This sends no request.`,
+		Long: `Print the stored secret of a webhook in hexadecimal digits, for example to pipe
+it to the receiver's machine. Without an ID, print the only secret that is
+stored for the server. This sends no request.`,
 		Example: `  mender-webhooks secret show | ssh receiver 'umask 077; cat > hook.secret'
   mender-webhooks secret show 3bb0e41e`,
 		Args:              cli.Args(0, 1, "at most one id"),

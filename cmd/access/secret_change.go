@@ -21,12 +21,12 @@ func newSecretSetCmd(a *cli.App) *cobra.Command {
 		Use:         "set [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Store a webhook secret that was set elsewhere",
-		Long: `Store the secret of a webhook that was set up elsewhere, in the web UI or on another
-machine. The secret comes from --secret-file, from MENDER_WEBHOOK_SECRET, or from a
-prompt.
+		Long: `Store the secret of a webhook that was set up elsewhere, in the web UI or on
+another machine. The secret comes from --secret-file, from
+MENDER_WEBHOOK_SECRET, or from a prompt.
 
-ID is an id, a prefix of it, or the webhook's URL; without it, the secret is for the
-organization's only webhook. With a full id, this sends no request.`,
+ID is an id, a prefix of it, or the webhook's URL; without it, the secret is
+for the organization's only webhook. With a full id, this sends no request.`,
 		Example: `  mender-webhooks secret set --secret-file hook.secret
   ssh admin mender-webhooks secret show | mender-webhooks secret set --secret-file -`,
 		Args:              cli.Args(0, 1, "at most one id"),
@@ -106,10 +106,10 @@ func newSecretForgetCmd(a *cli.App) *cobra.Command {
 		Use:         "forget [ID]",
 		Annotations: cli.PrintsID(),
 		Short:       "Delete a stored webhook secret",
-		Long: `Delete the stored secret of a webhook. It may be the only copy, so the command asks
-for confirmation on a terminal, and otherwise requires --yes. With --old, delete only
-the secrets before the current one, to finish a rotation; this needs no
-confirmation.`,
+		Long: `Delete the stored secret of a webhook. It may be the only copy, so the command
+asks for confirmation on a terminal, and otherwise requires --yes. With --old,
+delete only the secrets before the current one, to finish a rotation; this
+needs no confirmation.`,
 		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: completeKept(a),

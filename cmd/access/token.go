@@ -19,9 +19,9 @@ func NewTokenCmd(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token COMMAND",
 		Short: "Create, list and revoke personal access tokens",
-		Long: `Create, list and revoke the personal access tokens of the logged-in user. Use them in
-pipelines: unlike a session, they do not end when the user logs in elsewhere. Mender
-allows ten per user, with unique names.`,
+		Long: `Create, list and revoke the personal access tokens of the logged-in user. Use
+them in pipelines: unlike a session, they do not end when the user logs in
+elsewhere. Mender allows ten per user, with unique names.`,
 		Example: `  mender-webhooks token create ci --expires 90d
   mender-webhooks token list`,
 		SuggestionsMinimumDistance: 2,
@@ -39,8 +39,8 @@ func newTokenListCmd(a *cli.App) *cobra.Command {
 		Aliases:     []string{"ls"},
 		Short:       "List your personal access tokens",
 		Long: `List the personal access tokens of the logged-in user, without the tokens
-themselves: the server shows each only once, when it is created. LAST USED has an
-accuracy of five minutes.`,
+themselves: the server shows each only once, when it is created. LAST USED has
+an accuracy of five minutes.`,
 		Example: "  mender-webhooks token list\n  mender-webhooks token list -o name",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

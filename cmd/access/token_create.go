@@ -22,9 +22,9 @@ func newTokenCreateCmd(a *cli.App) *cobra.Command {
 		Use:         "create NAME",
 		Annotations: cli.PrintsID(),
 		Short:       "Create a personal access token for a pipeline",
-		Long: `Create a personal access token and print it to stdout, for example to pipe it into a
-secret store. It cannot be shown again. It has the permissions of the logged-in
-user.`,
+		Long: `Create a personal access token and print it to stdout, for example to pipe it
+into a secret store. It cannot be shown again. It has the permissions of the
+logged-in user.`,
 		Example: `  mender-webhooks token create ci --expires 90d | gh secret set MENDER_SERVER_ACCESS_TOKEN
   mender-webhooks token create ci --expires 365d -o json`,
 		Args: cli.Args(1, 1, "the token's name"),

@@ -36,19 +36,19 @@ func NewApplyCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Make the server match a file",
 		Long: `Make the server match a file that describes the organization's webhook. apply
-first checks the whole file, then shows the plan, and asks for confirmation on a
-terminal; elsewhere you must pass --yes. If the server already matches, apply only
-reads.
+first checks the whole file, then shows the plan, and asks for confirmation on
+a terminal; elsewhere you must pass --yes. If the server already matches, apply
+only reads.
 
 apply does not compare keys that the file leaves out, and deletes integrations
-that the file does not name only with --prune. The server can replace only the URL
-and the secret in place. Any other change (description, scopes, provider) requires
---allow-recreate: apply then deletes the webhook and creates a new one, and events
-in between are neither logged nor sent.
+that the file does not name only with --prune. The server can replace only the
+URL and the secret in place. Any other change (description, scopes, provider)
+requires --allow-recreate: apply then deletes the webhook and creates a new
+one, and events in between are neither logged nor sent.
 
-The server never returns a secret, so apply stores a fingerprint of the secret on
-this machine. Without a fingerprint it sets the secret again, unless you pass
---assume-secret-unchanged. See docs/provisioning.md for the file.`,
+The server never returns a secret, so apply stores a fingerprint of the secret
+on this machine. Without a fingerprint it sets the secret again, unless you
+pass --assume-secret-unchanged. See docs/provisioning.md for the file.`,
 		Example: `  mender-webhooks apply -f webhooks.yaml --dry-run
   mender-webhooks apply -f webhooks.yaml --yes
   mender-webhooks export | mender-webhooks apply -f - --dry-run --exit-code`,

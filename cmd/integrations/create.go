@@ -40,9 +40,9 @@ the id of the new integration.
 
 An organization can have one integration, of any provider. Without a secret,
 deliveries are unsigned and anyone can forge them, so you must pass --no-secret
-to leave it out. The secret is stored on this machine, in the system's keyring or
-in a file that only you can read, where listen, trigger and verify find it. Pass
---no-store to store nothing.`,
+to leave it out. The secret is stored on this machine, in the system's keyring
+or in a file that only you can read, where listen, trigger and verify find it.
+Pass --no-store to store nothing.`,
 		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
   mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
   mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"

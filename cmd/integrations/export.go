@@ -17,9 +17,10 @@ func NewExportCmd(a *cli.App) *cobra.Command {
 		Use:         "export",
 		Annotations: cli.Prints(output.YAML, output.JSON),
 		Short:       "Export integrations to a file for apply",
-		Long: `Write the organization's webhook as a file for ` + "`apply`" + `. The server does not return
-secrets, so the file refers to the store if the secret is stored on this machine,
-and to an environment variable otherwise. stderr lists the variables to set.`,
+		Long: `Write the organization's webhook as a file for ` + "`apply`" + `. The server does not
+return secrets, so the file refers to the store if the secret is stored on this
+machine, and to an environment variable otherwise. stderr lists the variables
+to set.`,
 		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

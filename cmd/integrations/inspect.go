@@ -20,12 +20,12 @@ func NewInspectCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Show an integration and its recent deliveries",
 		Long: `Show the settings of an integration and its deliveries of the last day. The
-deliveries come from Mender's log, which does not contain those that ran into the
-server's limit of 10 seconds. -o json prints only the integration, as the API
-returns it.
+deliveries come from Mender's log, which does not contain those that ran into
+the server's limit of 10 seconds. -o json prints only the integration, as the
+API returns it.
 
-ID is an id, a unique prefix of one, or the webhook's URL. Without it, the command
-uses the organization's only webhook.`,
+ID is an id, a unique prefix of one, or the webhook's URL. Without it, the
+command uses the organization's only webhook.`,
 		Example:           "  mender-webhooks inspect\n  mender-webhooks inspect 3bb0e41e -o json\n  mender-webhooks inspect --jq .credentials.http.url",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,

@@ -29,17 +29,17 @@ remove it. If a secret is set, --url therefore requires the secret again, or
 --no-secret. update uses the secret stored on this machine if there is one, and
 stores a new one unless you pass --no-store.
 
---rotate-secret changes the secret without losing events. It first writes the new
-secret where listen reads it (the store or, with --secret-out FILE, the file that
-contains the old one), and then sets it on the server. listen accepts both secrets
-and reports which one matched. To drop the old secret, run
+--rotate-secret changes the secret without losing events. It first writes the
+new secret where listen reads it (the store or, with --secret-out FILE, the
+file that contains the old one), and then sets it on the server. listen accepts
+both secrets and reports which one matched. To drop the old secret, run
 ` + "`mender-webhooks secret forget --old`" + `.
 
 The server cannot change anything else: for another description or scope, delete
 the webhook and create a new one.
 
-ID is an id, a unique prefix of one, or the webhook's URL. Without it, the command
-uses the organization's only webhook.`,
+ID is an id, a unique prefix of one, or the webhook's URL. Without it, the
+command uses the organization's only webhook.`,
 		Example: `  mender-webhooks update --url https://example.com/new --secret-file hook.secret
   mender-webhooks update --generate-secret
   mender-webhooks update --rotate-secret

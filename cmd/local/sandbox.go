@@ -42,12 +42,12 @@ func NewSandboxCmd(a *cli.App) *cobra.Command {
 		Use:   "sandbox [-- COMMAND...]",
 		Short: "Run a stand-in for Mender's API on this machine",
 		Long: `Run a stand-in for a Mender server on this machine. It has the management and
-internal APIs of iot-manager and the logins of useradm, and delivers webhooks. It
-is tested against recordings of the real services, error messages and quirks
+internal APIs of iot-manager and the logins of useradm, and delivers webhooks.
+It is tested against recordings of the real services, error messages and quirks
 included.
 
-When ready, it prints the server's URL and an administrator's token to stdout, as
-two lines for a shell to evaluate, and the users and passwords for login to
+When ready, it prints the server's URL and an administrator's token to stdout,
+as two lines for a shell to evaluate, and the users and passwords for login to
 stderr. With a COMMAND, it runs the command with these two variables set, and
 exits with its exit code.
 

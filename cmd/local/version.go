@@ -44,7 +44,7 @@ func NewVersionCmd(a *cli.App) *cobra.Command {
 		Use:         "version",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show the version",
-		Long:        "Show the version of mender-webhooks, its commit, and the Go version it was built with.",
+		Long:        "Show the version of mender-webhooks, its commit and the Go version.",
 		Example:     "  mender-webhooks version\n  mender-webhooks version -o json --jq .version",
 		Args:        cli.Args(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {

@@ -21,11 +21,12 @@ func NewQueueCmd(a *cli.App) *cobra.Command {
 		Use:         "queue",
 		Annotations: cli.PrintsObject(),
 		Short:       "Manage stored events and dead letters",
-		Long: `Show the number of waiting events, attempts in flight and dead letters, the event
-that has waited longest, and the event that blocks the others with the reason.
+		Long: `Show the number of waiting events, attempts in flight and dead letters, the
+event that has waited longest, and the event that blocks the others with the
+reason.
 
-The queue is the folder of listen --store, whether listen runs or not, or with --nats
-the stream that listeners share on a cluster.`,
+The queue is the folder of listen --store, whether listen runs or not, or with
+--nats the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
   mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
@@ -140,7 +141,7 @@ func newQueueListCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Aliases:     []string{"ls"},
 		Short:       "List stored events in one state, oldest first",
-		Long:        "List the events that wait for the application, the dead letters, or the delivered\nevents that are retained for deduplication.",
+		Long:        "List the events that wait for the application, the dead letters, or the\ndelivered events that are retained for deduplication.",
 		Example:     "  mender-webhooks queue list --store /var/lib/mender-webhooks --state dead -o name",
 		Args:        cli.Args(0, 0, "no arguments"),
 		PreRunE:     queueRules().Check,

@@ -15,7 +15,7 @@ func newQueueRetryCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "retry ID...",
 		Short:   "Retry dead letters",
-		Long:    "Move dead letters to the end of the queue, so that they are forwarded again. For an\nevent that blocks the queue, make the next attempt immediately.",
+		Long:    "Move dead letters to the end of the queue, so that they are forwarded again. For\nan event that blocks the queue, make the next attempt immediately.",
 		Example: "  mender-webhooks queue retry --all --store /var/lib/mender-webhooks",
 		Args:    cli.Args(0, -1, "events' ids"),
 		PreRunE: func(cmd *cobra.Command, args []string) error {
@@ -39,9 +39,9 @@ func newQueueDropCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop ID...",
 		Short: "Delete stored events",
-		Long: `Delete dead letters or waiting events permanently, so that the application never gets
-them. An attempt in flight may still succeed. The command asks for confirmation on a
-terminal, and otherwise requires --yes.`,
+		Long: `Delete dead letters or waiting events permanently, so that the application
+never gets them. An attempt in flight may still succeed. The command asks for
+confirmation on a terminal, and otherwise requires --yes.`,
 		Example: "  mender-webhooks queue drop 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --yes",
 		Args:    cli.Args(1, -1, "events' ids"),
 		PreRunE: queueRules().Check,
