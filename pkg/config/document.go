@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -15,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // maxFile is the maximum size of a settings or token file in bytes.
@@ -49,40 +47,21 @@ func readDocument(path string) (*document, error) {
 	if path == "" {
 		return d, nil
 	}
-	text, mode, err := readFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	text, err := readText(path, nil)
+	if errors.Is(err, fs.ErrNotExist) {
 		return d, nil
-	case err != nil:
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Stat(path)
+	}
+	if err != nil {
 		return nil, unusable("cannot read the config file", err)
 	}
-	if err := d.parse(text); err != nil {
+	if err := d.parse([]byte(text)); err != nil {
 		return nil, err
 	}
-	return d, d.checkMode(mode)
-}
-
-func readFile(path string) ([]byte, fs.FileMode, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFile)
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	if text, err = textfile.Decode(text); err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", path, err)
-	}
-	return text, info.Mode(), nil
+	return d, d.checkMode(info.Mode())
 }
 
 func (d *document) parse(text []byte) error {

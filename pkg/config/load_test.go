@@ -201,7 +201,7 @@ func TestBadInput(t *testing.T) {
 		"Bearer JWT as file":   {args: []string{"--token", "Bearer " + jwt}, want: "invalid --token: must be the name of a file"},
 		"token file missing":   {args: []string{"--token", "/nowhere/token"}, want: "/nowhere/token"},
 		"both tokens":          {args: []string{"--token", "x", "--token-value", jwt}, want: "cannot be combined with --token-value"},
-		"empty stdin":          {args: []string{"--token", "-"}, want: "standard input"},
+		"empty stdin":          {args: []string{"--token", "-"}, want: "invalid token in stdin"},
 		"timeout 0":            {args: []string{"--request-timeout", "0"}, want: "must be positive"},
 		"no such profile":      {args: []string{"--profile", "prd"}, config: twoProfiles, want: `unknown profile "prd" (from --profile); did you mean "prod"?`},
 		"other case":           {env: map[string]string{EnvProfile: "lab.2"}, config: twoProfiles, want: `did you mean "Lab.2"?`},

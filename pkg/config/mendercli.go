@@ -37,13 +37,13 @@ func readMenderCLI(env environment, systemDir, workDir string) menderCLI {
 	}
 	for _, dir := range append(dirs, workDir) {
 		file := filepath.Join(dir, ".mender-clirc")
-		text, _, err := readFile(file)
+		text, err := readText(file, nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		m.file, m.local = file, dir == workDir && dir != home
 		if err == nil {
-			err = m.parse(text)
+			err = m.parse([]byte(text))
 		}
 		if err != nil {
 			m.note = fmt.Sprintf("mender-cli's %s is not used: %v", file, err)
@@ -86,9 +86,9 @@ func (m menderCLI) tokenFor(server string) (token, note string) {
 		return "", fmt.Sprintf("mender-cli's token is not used, because the server comes from %s; "+
 			"to use it, move that file to your home folder", m.file)
 	}
-	text, _, err := readFile(m.tokenFile)
+	text, err := readText(m.tokenFile, nil)
 	if err == nil {
-		token, err = checkToken(string(text))
+		token, err = checkToken(text)
 	}
 	if err != nil {
 		return "", fmt.Sprintf("mender-cli's token in %s is not used: %v", m.tokenFile, err)

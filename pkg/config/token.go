@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -112,39 +113,18 @@ func (l *loader) readToken(file, what string) (string, error) {
 	}
 	t, err := checkToken(text)
 	if err != nil {
-		return "", usagef("", "invalid token in %s (from %s): %v", nameOf(file), what, err)
+		return "", usagef("", "invalid token in %s (from %s): %v", textfile.Name(file), what, err)
 	}
 	return t, nil
 }
 
-func nameOf(file string) string {
-	if file == "-" {
-		return "standard input"
-	}
-	return file
-}
-
 // readText reads a small file, or stdin for "-".
 func readText(file string, stdin io.Reader) (string, error) {
-	if file != "-" {
-		text, _, err := readFile(file)
-		var path *fs.PathError
-		if errors.As(err, &path) && looksLikeToken(path.Path) {
-			err = path.Err // omits the path, which may be a secret
-		}
-		return string(text), err
+	text, err := textfile.Read(context.Background(), file, stdin, maxFile)
+	var path *fs.PathError
+	if errors.As(err, &path) && looksLikeToken(path.Path) {
+		err = path.Err // omits the path, which may be a secret
 	}
-	if stdin == nil {
-		return "", errors.New("no stdin")
-	}
-	text, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("stdin has more than %d bytes", maxFile)
-	}
-	if err != nil {
-		return "", err
-	}
-	text, err = textfile.Decode(text)
 	return string(text), err
 }
 

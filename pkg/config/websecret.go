@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -128,7 +129,7 @@ func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	}
 	secrets, err := webhook.ParseSecrets([]byte(text))
 	if err != nil {
-		return nil, unusable(nameOf(file), err)
+		return nil, unusable(textfile.Name(file), err)
 	}
 	return secrets, nil
 }

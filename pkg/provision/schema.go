@@ -5,11 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
@@ -21,19 +18,6 @@ var schema string
 // does not cover what depends on the machine or the server, such as whether a
 // variable is set.
 func Schema() string { return schema }
-
-// compiled returns the schema, ready to validate.
-var compiled = sync.OnceValue(func() *jsonschema.Schema { //nolint:gochecknoglobals // compiled once, when it is needed
-	c := jsonschema.NewCompiler()
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
-	if err == nil {
-		err = c.AddResource(schemaURL, doc)
-	}
-	if err != nil {
-		panic(err) // a test compiles it
-	}
-	return c.MustCompile(schemaURL)
-})
 
 // must says what the value of a key must be; "" is the file.
 func must(key string) string {
@@ -58,33 +42,17 @@ func keysOf(path []string) []string {
 	return []string{"description", "provider", "scopes", "secret", "url"}
 }
 
-// validate adds what the schema finds wrong.
+// validate adds the mistakes that the schema finds.
 func (r *reader) validate(value any) {
-	err, ok := compiled().Validate(value).(*jsonschema.ValidationError) //nolint:errorlint // it is never wrapped
-	if !ok {
-		return
-	}
-	mistakes := leaves(err)
-	for _, e := range mistakes { // first, because a misspelled key is not missing
-		if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
-			r.unknownKeys(e.InstanceLocation, k.Properties)
+	mistakes := fileShape().check(fileShape(), nil, value)
+	for _, m := range mistakes { // first, because a misspelled key is not missing
+		if m.keyword == "additionalProperties" {
+			r.unknownKeys(m.path, m.names)
 		}
 	}
-	for _, e := range mistakes {
-		r.explain(e.InstanceLocation, e.ErrorKind)
+	for _, m := range mistakes {
+		r.explain(m)
 	}
-}
-
-// leaves returns the mistakes that an error is made of.
-func leaves(e *jsonschema.ValidationError) (found []*jsonschema.ValidationError) {
-	switch e.ErrorKind.(type) {
-	case *kind.Schema, *kind.Group, *kind.Reference:
-		for _, cause := range e.Causes {
-			found = append(found, leaves(cause)...)
-		}
-		return found
-	}
-	return []*jsonschema.ValidationError{e}
 }
 
 // unknownKeys reports unknown keys. A key that was probably misspelled does not count
@@ -102,22 +70,23 @@ func (r *reader) unknownKeys(path, names []string) {
 }
 
 // explain adds a mistake, in words that quote nothing that may be a secret.
-func (r *reader) explain(path []string, k jsonschema.ErrorKind) {
-	switch k := k.(type) {
-	case *kind.AdditionalProperties:
+func (r *reader) explain(m mistake) {
+	path := m.path
+	switch m.keyword {
+	case "additionalProperties":
 		return // see unknownKeys
-	case *kind.Required:
-		for _, name := range k.Missing {
+	case "required":
+		for _, name := range m.names {
 			if !r.wrong[pointer(child(path, name))] {
 				r.problemAt(r.positionOf(path), "%s is missing: it %s", name, must(name))
 			}
 		}
 		return
-	case *kind.MaxItems:
-		r.problem(child(path, strconv.Itoa(k.Want)), "there is one integration too many: a Mender organization takes %d, of whatever provider", k.Want)
+	case "maxItems":
+		r.problem(child(path, strconv.Itoa(m.index)), "there is one integration too many: a Mender organization takes %d, of whatever provider", m.index)
 		return
-	case *kind.UniqueItems:
-		path = child(path, strconv.Itoa(k.Duplicates[1]))
+	case "uniqueItems":
+		path = child(path, strconv.Itoa(m.index))
 	}
 	keys := slices.DeleteFunc(slices.Clone(path), func(step string) bool { _, err := strconv.Atoi(step); return err == nil })
 	if len(keys) == 0 {
@@ -136,7 +105,7 @@ func (r *reader) explain(path []string, k jsonschema.ErrorKind) {
 	if len(path) == 2 && path[0] == "integrations" {
 		text = "an entry must have keys and values, beginning with provider:"
 	}
-	if t, ok := k.(*kind.Type); ok && slices.Contains(t.Want, "string") && t.Got != "null" {
+	if m.keyword == "type" && m.want == "string" && !m.isNull {
 		text += "; put it in quotes to make it text"
 	}
 	r.problem(path, "%s: %s", key, text)

@@ -4,22 +4,38 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// compiled returns the schema as the library for JSON Schema reads it.
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(Schema()))
+	if err == nil {
+		err = c.AddResource(schemaURL, doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile(schemaURL)
+}
+
 // TestSchemaOfWrongFiles finds that the schema refuses what Read refuses, but
 // for what takes the machine to know, or is not JSON's.
 func TestSchemaOfWrongFiles(t *testing.T) {
 	t.Parallel()
-	s := compiled()
+	s := compiled(t)
 	beyond := []string{
 		"anchors.yaml", "description.yaml", "secret_unset.yaml", "secret_empty.yaml", "secret_not_hex.yaml", "secret_odd.yaml",
 		"secret_no_file.yaml", "secret_two_lines.yaml", "url_password.yaml", "two_documents.yaml",
@@ -63,7 +79,7 @@ func asJSON(t *testing.T, value any) any {
 // file.
 func TestSchemaAndReadAgree(t *testing.T) {
 	t.Parallel()
-	s := compiled()
+	s := compiled(t)
 	right := []string{
 		`{"provider":"webhook","url":"https://example.com/a","secret":{"env":"HOOK"},"description":"d","scopes":["deviceauth","x"]}`,
 		`{"provider":"webhook","url":{"env":"URL"},"secret":{"generate":true}}`,
@@ -120,7 +136,7 @@ var ofValue = regexp.MustCompile(`: (variable|file) .*: (it is no |the URL |noth
 func mutate(r *rand.Rand, value any) any {
 	switch v := value.(type) {
 	case map[string]any:
-		keys := slices.Sorted(mapKeys(v))
+		keys := slices.Sorted(maps.Keys(v))
 		if len(keys) == 0 || r.IntN(10) == 0 {
 			v[randomKey(r)] = randomValue(r)
 			return v
@@ -149,16 +165,6 @@ func mutate(r *rand.Rand, value any) any {
 		}
 	}
 	return randomValue(r)
-}
-
-func mapKeys(m map[string]any) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func randomKey(r *rand.Rand) string {
