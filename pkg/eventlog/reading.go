@@ -43,22 +43,23 @@ func (r *reading) take(events []mender.Event, more bool) bool {
 	}
 	r.held = events[end:]
 	oldest := r.oldest // before this page
-	for i, e := range events[:end] {
+	for i := range events[:end] {
+		e := &events[i]
 		if !r.query.Since.IsZero() && !e.Time.IsZero() && e.Time.Before(r.query.Since.Add(-slack)) {
 			return false
 		}
-		late := i < passed && isPassed(e, oldest)
+		late := i < passed && isPassed(*e, oldest)
 		if !r.seen.add(e.ID, e.Time) {
 			continue
 		}
-		r.read(e)
+		r.read(*e)
 		if r.oldest.IsZero() || e.Time.Before(r.oldest) {
 			r.oldest = e.Time
 		}
-		if late || !r.query.covers(e.Time) || !r.query.matches(&e) {
+		if late || !r.query.covers(e.Time) || !r.query.matches(e) {
 			continue
 		}
-		if !r.yield(e, nil) {
+		if !r.yield(*e, nil) {
 			return false
 		}
 		if r.returned++; r.returned == r.query.Limit {
