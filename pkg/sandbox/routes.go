@@ -74,6 +74,7 @@ func (s *Sandbox) newServices() []service {
 // ServeHTTP answers as the gateway and the services behind it do.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r}
+	w.Header().Set("Date", s.now().Format(http.TimeFormat))
 	s.serve(c)
 	s.opts.Logf("%s %s %d", r.Method, r.URL.EscapedPath(), c.status)
 }
