@@ -10,8 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// entry reads an integration as far as it has the form of the schema, and checks
-// what that does not cover.
+// entry reads an integration as far as it matches the schema, and checks the rest.
 func (r *reader) entry(m map[string]any, path ...string) entry {
 	e := entry{at: r.positionOf(path)}
 	if text, ok := m["url"].(string); ok {
@@ -28,7 +27,7 @@ func (r *reader) entry(m map[string]any, path ...string) entry {
 	if text, ok := m["description"].(string); ok {
 		e.description = &text
 		if len(text) > maxDescription {
-			r.problem(child(path, "description"), "description: it has %d bytes; Mender takes %d", len(text), maxDescription)
+			r.problem(child(path, "description"), "description: must be at most %d bytes, not %d", maxDescription, len(text))
 		}
 	}
 	if list, ok := m["scopes"].([]any); ok {
@@ -85,7 +84,7 @@ func (r *reader) reference(m map[string]any, key string, check func(string) erro
 	return ref, text
 }
 
-// fetch reads a variable or a file; blanks around the value don't count.
+// fetch reads a variable or a file, without surrounding blanks.
 func (r *reader) fetch(ref reference) (string, error) {
 	if ref.kind == fromFile {
 		return r.fetchFile(ref.name)
@@ -100,7 +99,7 @@ func (r *reader) fetch(ref reference) (string, error) {
 	return text, nil
 }
 
-// fetchFile reads the only line of a file that is not blank or a comment.
+// fetchFile reads a file with one line, apart from blank lines and comments.
 func (r *reader) fetchFile(name string) (string, error) {
 	data, err := r.src.ReadFile(r.src.path(name))
 	if err != nil {
@@ -122,5 +121,5 @@ func (r *reader) fetchFile(name string) (string, error) {
 	case 1:
 		return lines[0], nil
 	}
-	return "", fmt.Errorf("it has %d lines, and one is needed: leave only the newest secret in it", len(lines))
+	return "", fmt.Errorf("it has %d lines: must have one, so leave only the newest secret in it", len(lines))
 }

@@ -37,8 +37,8 @@ func (s Sources) path(name string) string {
 }
 
 // Read reads a file and checks all of it, with what its variables and files
-// hold. name is for errors, which are *FileError. Only what env: or file: names
-// is expanded.
+// hold. name is for errors, which are *FileError. Only references with env: or
+// file: are expanded.
 func Read(name string, text []byte, src Sources) (*File, error) {
 	r := &reader{src: src, wrong: map[string]bool{}}
 	entries := r.document(text)
@@ -146,7 +146,7 @@ func (r *reader) syntax(err error) {
 	r.problemAt(position{at.Line, at.Column}, "this is not YAML: %s", located.GetMessage())
 }
 
-// unsupported refuses what YAML has and a JSON Schema does not see.
+// unsupported refuses parts of YAML that a JSON Schema does not cover.
 type unsupported struct{ r *reader }
 
 // Visit implements ast.Visitor.
@@ -166,8 +166,8 @@ func (r *reader) problemAt(at position, format string, args ...any) {
 	r.problems = append(r.problems, problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
 }
 
-// find returns the value at a path of keys and indexes, and the key in front of
-// it, if it has one.
+// find returns the value at a path of keys and indexes, and its key, if it has
+// one.
 func (r *reader) find(path []string) (key, value ast.Node) {
 	value = r.root
 	for _, step := range path {

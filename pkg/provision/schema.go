@@ -60,7 +60,7 @@ func (r *reader) validate(value any) {
 func (r *reader) unknownKeys(path, names []string) {
 	for _, name := range names {
 		key, _ := r.find(child(path, name))
-		hint := "known here: " + strings.Join(keysOf(path), ", ")
+		hint := "known keys: " + strings.Join(keysOf(path), ", ")
 		if meant := suggest.Name(name, keysOf(path)); meant != "" {
 			hint = "did you mean " + meant + "?"
 			r.wrong[pointer(child(path, meant))] = true
@@ -97,7 +97,7 @@ func (r *reader) explain(m mistake) {
 	text := must(key)
 	_, node := r.find(path)
 	if _, ok := node.(*ast.StringNode); ok && key == "url" {
-		return // see entry, which says more
+		return // see entry, whose message is more precise
 	}
 	if all := pairs(node); len(all) == 1 && strings.HasPrefix(all[0].Value.String(), "$") {
 		text = "write only the variable's name, without $"

@@ -3,7 +3,7 @@ package suggest
 
 import "strings"
 
-// maxMistakes is how many letters may differ: beyond that it is another word.
+// maxMistakes is the number of letters that may differ.
 const maxMistakes = 2
 
 // Name returns the name that was probably meant by a misspelled one, or "" if

@@ -9,7 +9,7 @@ import (
 // posixACL is the extended attribute that holds a file's access control list.
 const posixACL = "system.posix_acl_access"
 
-// copyACL gives to the access control list of the file at path, if it has one.
+// copyACL copies the access control list of the file at path, if it has one.
 func copyACL(path string, to *os.File) error {
 	acl := make([]byte, 4<<10) // 512 entries
 	n, err := syscall.Getxattr(path, posixACL, acl)

@@ -1,7 +1,7 @@
-// Package privatefile replaces files as a whole: a reader, or a power cut,
-// finds the old content or the new one. A new file has mode 0600. A file that
-// exists keeps its owner, group and mode; what cannot be kept is an error, and
-// the file stays as it is.
+// Package privatefile replaces files as a whole: a reader sees the old content or
+// the new one, also after a power cut. A new file has mode 0600. An existing file
+// keeps its owner, group and mode; if that is not possible, the file stays as it
+// is, and the result is an error.
 package privatefile
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Write replaces the content of the file at path, or creates it with mode 0600
-// in a folder that exists. Others lose the right to write to it. A symbolic
-// link is followed only if its folder, and the target with its folder, belong
-// to this user or root and no one else can write there. Write is safe for
-// concurrent use: the last call wins.
+// Write replaces the content of the file at path, or creates the file with mode
+// 0600 in an existing folder. Others lose the right to write to it. Write follows a
+// symbolic link only if its folder, the target and the target's folder belong to
+// this user or root, and no one else can write there. It is safe for concurrent
+// use: the last call wins.
 func Write(path string, content []byte) error { return write(path, content, false) }
 
 // WriteSecret is Write for content that must stay secret: it refuses a file
@@ -61,7 +61,7 @@ func write(path string, content []byte, secret bool) error {
 	return replace(target, old, content)
 }
 
-// RemoveUnfinished removes what a process that was killed during Write left
+// RemoveUnfinished removes the files that processes killed during Write left
 // beside path. The caller makes sure that no other process is writing.
 func RemoveUnfinished(path string) {
 	if target, err := Resolve(path); err == nil {
@@ -79,8 +79,8 @@ func RemoveUnfinished(path string) {
 // maxLinks bounds a chain of symbolic links.
 const maxLinks = 16
 
-// Resolve returns the file that path leads to, which need not exist: the one
-// that Write replaces. A link that Write does not follow is an error.
+// Resolve returns the path of the file that Write would replace, which need not
+// exist. A link that Write does not follow is an error.
 func Resolve(path string) (string, error) {
 	for range maxLinks {
 		info, err := os.Lstat(path)
@@ -96,7 +96,7 @@ func Resolve(path string) (string, error) {
 		}
 		for _, place := range []string{folder(path), folder(to), to} {
 			if err := trusted(place); ignoreNotExist(err) != nil {
-				return "", fmt.Errorf("%s is a symbolic link to %s, which is not followed: %w", path, to, err)
+				return "", fmt.Errorf("%s is an unsafe symbolic link to %s: %w", path, to, err)
 			}
 		}
 		path = to
@@ -104,8 +104,8 @@ func Resolve(path string) (string, error) {
 	return "", fault.Usagef("%s is a symbolic link that leads through too many others", path)
 }
 
-// folder returns the real folder of path, so that ".." in a link's target
-// means what it means to the system.
+// folder returns the folder of path without symbolic links, so that ".." in a
+// link's target means the same as to the system.
 func folder(path string) string {
 	dir := filepath.Dir(path)
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {

@@ -23,8 +23,8 @@ const (
 
 func readableByAll(info fs.FileInfo) bool { return info.Mode().Perm()&othersRead != 0 }
 
-// trusted returns an error unless place belongs to this user or root and no
-// one else can write there. Another link is judged when it is followed.
+// trusted returns an error unless place belongs to this user or root and no one
+// else can write there. It ignores a link, which is checked when it is followed.
 func trusted(place string) error {
 	info, err := os.Lstat(place)
 	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
@@ -40,7 +40,7 @@ func trusted(place string) error {
 	return nil
 }
 
-// replace puts a new file in the place of path. old is the file there, or nil.
+// replace replaces the file at path. old describes the file, or is nil.
 func replace(path string, old fs.FileInfo, content []byte) (err error) {
 	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
@@ -62,7 +62,7 @@ func replace(path string, old fs.FileInfo, content []byte) (err error) {
 // file that it replaces, without the right of others to write.
 func keepAccess(f *os.File, path string, old fs.FileInfo) error {
 	if n := stat(old).Nlink; n > 1 {
-		return fault.Usagef("%s has %d names (hard links): the others would keep the old content", path, n)
+		return fault.Usagef("%s has %d names (hard links): the other names would keep the old content", path, n)
 	}
 	now, err := f.Stat()
 	if err != nil {
@@ -70,7 +70,7 @@ func keepAccess(f *os.File, path string, old fs.FileInfo) error {
 	}
 	if is, was := stat(now), stat(old); is.Uid != was.Uid || is.Gid != was.Gid {
 		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
-			return fault.Usagef("%s belongs to user %d and group %d, which a new file cannot be given: %w", path, was.Uid, was.Gid, errors.Unwrap(err))
+			return fault.Usagef("%s belongs to user %d and group %d, which this user cannot give to a new file: %w", path, was.Uid, was.Gid, errors.Unwrap(err))
 		}
 	}
 	if err := copyACL(path, f); err != nil {

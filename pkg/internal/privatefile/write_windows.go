@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// On Windows a file's readers are those that its folder lets in.
+// On Windows the folder decides who can read a file.
 func readableByAll(fs.FileInfo) bool { return false }
 
 func trusted(place string) error {
@@ -15,8 +15,8 @@ func trusted(place string) error {
 	return err
 }
 
-// replace puts a new file in the place of path. The system vouches less for
-// the moment of replacing than others do.
+// replace replaces the file at path. Windows guarantees less about the moment of
+// replacing than other systems.
 func replace(path string, _ fs.FileInfo, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
 	if err != nil {
