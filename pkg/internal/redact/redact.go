@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Mask stands where a secret was.
@@ -14,20 +15,29 @@ const Mask = "***"
 // for: it would blot out half of the words.
 const shortest = 4
 
-// The rules work on text, not on parsed JSON, so that they also apply to a
-// body that is cut off or broken.
-var (
-	// member is a JSON member, of any kind, whose name says that it is secret.
-	member = regexp.MustCompile(`(?i)("[\w.-]*(?:secret|passw|token|connection_string|private_key|api_?key)[\w.-]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s",}\]\[{]+)`)
-	// jwt begins with a JSON object in base64: {", or { and white space.
-	jwt    = regexp.MustCompile(`(?:eyJ|eyA|ewo|ewk|ew0)[\w-]{6,}(?:\.[\w-]*)*`)
-	scheme = regexp.MustCompile(`(?i)\b(Bearer|Basic)(\s+)[\w.~+/=-]{4,}`)
-	// user is the user and password of a URL.
-	user = regexp.MustCompile(`(://)[^/?#\s"'<>\\]*@`)
-	// query is a query parameter; & may be escaped, as in JSON.
-	query = regexp.MustCompile(`(?i)((?:[?&;]|\\u0026)[\w.-]*(?:token|secret|passw|pwd|key|sig|auth|code|jwt|cred)[\w.-]*=)[^&\s"'<>#\\;]+`)
-	azure = regexp.MustCompile(`(?i)(SharedAccess(?:Key|Signature)=)[^;\s"'\\]+`)
-)
+// A rule replaces what looks secret.
+type rule struct {
+	pattern *regexp.Regexp
+	masked  string
+}
+
+// rules work on text, not on parsed JSON, so that they also apply to a body that
+// is cut off or broken. Compiling them takes 0.1 ms, which is too much for each
+// start of the program.
+var rules = sync.OnceValue(func() []rule { //nolint:gochecknoglobals // compiled once, when they are needed
+	return []rule{
+		// A JSON member, of any kind, whose name says that it is secret.
+		{regexp.MustCompile(`(?i)("[\w.-]*(?:secret|passw|token|connection_string|private_key|api_?key)[\w.-]*"\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^\s",}\]\[{]+)`), `${1}"` + Mask + `"`},
+		// A JWT, which begins with a JSON object in base64: {", or { and white space.
+		{regexp.MustCompile(`(?:eyJ|eyA|ewo|ewk|ew0)[\w-]{6,}(?:\.[\w-]*)*`), Mask},
+		{regexp.MustCompile(`(?i)\b(Bearer|Basic)(\s+)[\w.~+/=-]{4,}`), `${1}${2}` + Mask},
+		// The user and password of a URL.
+		{regexp.MustCompile(`(://)[^/?#\s"'<>\\]*@`), `${1}` + Mask + `@`},
+		// A query parameter; & may be escaped, as in JSON.
+		{regexp.MustCompile(`(?i)((?:[?&;]|\\u0026)[\w.-]*(?:token|secret|passw|pwd|key|sig|auth|code|jwt|cred)[\w.-]*=)[^&\s"'<>#\\;]+`), `${1}` + Mask},
+		{regexp.MustCompile(`(?i)(SharedAccess(?:Key|Signature)=)[^;\s"'\\]+`), `${1}` + Mask},
+	}
+})
 
 // Text hides everything in a text that looks secret, and each of the secrets.
 func Text(s string, secrets ...string) string {
@@ -36,12 +46,10 @@ func Text(s string, secrets ...string) string {
 			s = strings.ReplaceAll(s, secret, Mask)
 		}
 	}
-	s = member.ReplaceAllString(s, `${1}"`+Mask+`"`)
-	s = jwt.ReplaceAllString(s, Mask)
-	s = scheme.ReplaceAllString(s, `${1}${2}`+Mask)
-	s = user.ReplaceAllString(s, `${1}`+Mask+`@`)
-	s = query.ReplaceAllString(s, `${1}`+Mask)
-	return azure.ReplaceAllString(s, `${1}`+Mask)
+	for _, r := range rules() {
+		s = r.pattern.ReplaceAllString(s, r.masked)
+	}
+	return s
 }
 
 // IsCredential reports whether a header of this name may hold a credential.

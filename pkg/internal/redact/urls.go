@@ -4,15 +4,15 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
-var (
-	// userinfo is what stands between the scheme and the host of a URL.
-	userinfo = regexp.MustCompile(`(://)([^/?#\s"]*)@`)
-	// parameter is one parameter of a query or a fragment. Its value ends
-	// where the URL does: at a space or a quotation mark that is not escaped.
-	parameter = regexp.MustCompile(`([?&;#])([^=&;#?\s"]+)=((?:\\.|[^&#\s"\\])*)`)
-)
+// urlParts returns the expressions for the part between the scheme and the host
+// of a URL, and for a parameter of a query or a fragment. A parameter's value ends
+// where the URL does: at a space or a quotation mark that is not escaped.
+var urlParts = sync.OnceValues(func() (userinfo, parameter *regexp.Regexp) { //nolint:gochecknoglobals // compiled once, when they are needed
+	return regexp.MustCompile(`(://)([^/?#\s"]*)@`), regexp.MustCompile(`([?&;#])([^=&;#?\s"]+)=((?:\\.|[^&#\s"\\])*)`)
+})
 
 // URLs hides what may be secret in each URL of a text: the password of its
 // user (or a user name without one, which may be a token), and the values of
@@ -21,6 +21,7 @@ func URLs(text string) string {
 	if !strings.ContainsAny(text, "@=") {
 		return text
 	}
+	userinfo, parameter := urlParts()
 	text = userinfo.ReplaceAllStringFunc(text, func(m string) string {
 		user, _, hasPassword := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(m, "://"), "@"), ":")
 		switch {
