@@ -45,6 +45,11 @@ func (s *Sandbox) emit(h deviceChange) {
 	if !begin {
 		return
 	}
+	if s.faults.hits(s.opts.LoseEvents) || s.faults.hits(s.opts.Lose) {
+		s.flights.end()
+		s.opts.Logf("%s: lost on purpose", h.typ)
+		return
+	}
 	go func() {
 		defer s.flights.end()
 		s.deliver(h, at, in, connected, known)

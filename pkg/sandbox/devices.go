@@ -55,18 +55,30 @@ func truncate(t *time.Time) *time.Time {
 }
 
 // Provision announces a new device, as device authentication does when it is
-// first accepted; call SetStatus for the status event that comes with it. The
-// delivery runs in the background: see Settle. It fails where the internal API
+// first accepted, and adds it to deviceauth and inventory; call SetStatus for the
+// status event that comes with it. The delivery runs in the background: see Settle. It fails where the internal API
 // would answer with an error.
 func (s *Sandbox) Provision(d webhook.Device) error {
 	body, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("sandbox: encode device: %w", err)
 	}
+	if d.ID != "" {
+		s.enroll(d.ID, identityOf(d), webhook.StatusAccepted)
+	}
 	if err := s.provision(body); err != nil {
 		return fmt.Errorf("sandbox: provision device: %w", err)
 	}
 	return nil
+}
+
+// identityOf returns the identity data in a device's authentication sets.
+func identityOf(d webhook.Device) map[string]any {
+	var identity map[string]any
+	if len(d.AuthSets) > 0 {
+		_ = json.Unmarshal(d.AuthSets[0].IdentityData, &identity) // none if it is not an object
+	}
+	return identity
 }
 
 func (s *Sandbox) provision(body []byte) error {
@@ -99,6 +111,7 @@ func (s *Sandbox) SetStatus(ids []string, status webhook.DeviceStatus) error {
 		return fmt.Errorf("sandbox: set status: %w", errTooMany)
 	}
 	for _, id := range ids {
+		s.enroll(id, nil, status)
 		d := deviceEvent{ID: id, Status: status}
 		s.emit(deviceChange{webhook.DeviceStatusChanged, id, scopeDeviceAuth, d, d})
 	}
@@ -115,6 +128,9 @@ func validStatus(status webhook.DeviceStatus) error {
 // Decommission announces that a device was removed. The delivery runs in the
 // background: see Settle.
 func (s *Sandbox) Decommission(id string) {
+	s.mu.Lock()
+	s.registry.remove(id)
+	s.mu.Unlock()
 	d := deviceEvent{ID: id}
 	s.emit(deviceChange{webhook.DeviceDecommissioned, id, scopeDeviceAuth, d, d})
 }

@@ -20,6 +20,16 @@ func newFaults(o Options) *faults {
 	return &faults{random: rand.New(o.random("faults")), counts: map[string]int{}}
 }
 
+// hits reports whether something happens that does so with a share of 0 to 1.
+func (f *faults) hits(share float64) bool {
+	if share == 0 {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.random.Float64() < share
+}
+
 // fault delays the request and may answer it with an error.
 func (s *Sandbox) fault(c *call) (answered bool) {
 	if s.opts.Latency > 0 {

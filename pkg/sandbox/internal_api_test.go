@@ -110,7 +110,7 @@ func TestDeviceState(t *testing.T) {
 
 func TestGateway(t *testing.T) {
 	c := start(t, Options{})
-	for _, path := range []string{"/", "/ui/", "/api/management/v1/inventory/devices", "/api/management/v1/iot-manager"} {
+	for _, path := range []string{"/", "/ui/", "/api/management/v1/deployments/artifacts", "/api/management/v1/iot-manager"} {
 		a := c.as(c.token, "GET", path, "")
 		if a.status != 404 || a.body != "404 page not found\n" || a.header.Get(headerRequestID) != "" {
 			t.Errorf("%s: %d %q %v", path, a.status, a.body, a.header)

@@ -20,9 +20,10 @@ const maxBody = 1 << 20
 
 // service is a service of Mender behind the gateway.
 type service struct {
-	prefix string
-	open   bool // requires no token, as the internal API
-	routes []route
+	prefix  string
+	open    bool // requires no token, as the internal API
+	options bool // lists OPTIONS among the allowed methods
+	routes  []route
 }
 
 type route struct {
@@ -59,6 +60,20 @@ func (s *Sandbox) newServices() []service {
 			{method: "GET", pattern: "/plans", handle: s.listPlans},
 			{method: "GET", pattern: "/plan_binding", handle: s.planBinding},
 			{method: "DELETE", pattern: "/settings/tokens/{id}", handle: s.deleteToken},
+		}},
+		{prefix: "/api/management/v2/devauth", options: true, routes: s.deviceAuthRoutes()},
+		{prefix: "/api/management/v1/inventory", options: true, routes: s.inventoryRoutes()},
+		{prefix: "/api/management/v2/inventory", options: true, routes: s.searchRoutes()},
+		{prefix: "/api/devices/v1/authentication", open: true, routes: []route{
+			{method: "POST", pattern: "/auth_requests", handle: s.authRequest},
+		}},
+		{prefix: "/api/devices/v1/inventory", open: true, routes: []route{
+			{method: "PUT", pattern: "/device/attributes", handle: s.putAttributes},
+			{method: "PATCH", pattern: "/device/attributes", handle: s.putAttributes},
+		}},
+		// Not part of Mender: stops services, for tests.
+		{prefix: "/api/internal/v1/sandbox", open: true, routes: []route{
+			{method: "PUT", pattern: "/services/{service}", handle: s.putService},
 		}},
 		{prefix: "/api/internal/v1/iot-manager", open: true, routes: []route{
 			{method: "GET", pattern: "/alive", handle: healthy},
@@ -133,6 +148,9 @@ func (v service) find(c *call) (found *route, allowed []string) {
 		if !slices.Contains(allowed, r.method) {
 			allowed = append(allowed, r.method)
 		}
+	}
+	if v.options && len(allowed) > 0 {
+		allowed = append(allowed, "OPTIONS")
 	}
 	return nil, allowed
 }

@@ -46,6 +46,12 @@ type Options struct {
 	// FailRate is the share, from 0 to 1, of management requests that fail
 	// before they have an effect: with 500, 503, 429 or a closed connection.
 	FailRate float64
+	// Lose is the share, from 0 to 1, of deliveries that run into Mender's time
+	// limit: they reach neither the receiver nor the log.
+	Lose float64
+	// LoseEvents is the share, from 0 to 1, of changes of devices for which no
+	// event is made at all.
+	LoseEvents float64
 	// Latency is added to each management request.
 	Latency time.Duration
 	// RateLimit is the number of management requests per user and
@@ -84,6 +90,7 @@ type Sandbox struct {
 	integration *integration
 	devices     map[string][]uuid.UUID // ids of the integrations that a device is connected to
 	log         eventLog
+	registry    registry
 
 	adminToken string
 }
@@ -94,7 +101,7 @@ func New(o Options) (*Sandbox, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	s := &Sandbox{opts: o, devices: map[string][]uuid.UUID{}, log: eventLog{ttl: o.EventTTL}}
+	s := &Sandbox{opts: o, devices: map[string][]uuid.UUID{}, log: eventLog{ttl: o.EventTTL}, registry: newRegistry()}
 	s.accounts = newAccounts(o.Now())
 	s.faults = newFaults(o)
 	restored, err := s.restore()
@@ -131,8 +138,10 @@ func New(o Options) (*Sandbox, error) {
 
 // setDefaults checks the options and fills in defaults.
 func (o *Options) setDefaults() error {
-	if o.FailRate < 0 || o.FailRate > 1 {
-		return fmt.Errorf("sandbox: invalid fail rate %v: must be from 0 to 1", o.FailRate)
+	for name, share := range map[string]float64{"fail rate": o.FailRate, "share of lost deliveries": o.Lose, "share of lost events": o.LoseEvents} {
+		if share < 0 || share > 1 {
+			return fmt.Errorf("sandbox: invalid %s %v: must be from 0 to 1", name, share)
+		}
 	}
 	if o.History < 0 || o.RateLimit < 0 || o.Latency < 0 || o.DeliveryTimeout < 0 {
 		return errors.New("sandbox: history, rate limit, latency and delivery timeout must not be negative")

@@ -37,6 +37,13 @@ type state struct {
 	Integrations []savedIntegration     `json:"integrations"`
 	Devices      map[string][]uuid.UUID `json:"devices"`
 	Events       []json.RawMessage      `json:"events"`
+	DeviceAuth   []savedDevice          `json:"deviceauth"`
+	Inventory    []*inventoryDevice     `json:"inventory"` // in order
+}
+
+type savedDevice struct {
+	Device      *device `json:"device"`
+	Provisioned bool    `json:"provisioned"`
 }
 
 type times struct {
@@ -95,6 +102,14 @@ func (s *Sandbox) load(raw []byte) error {
 	if st.Devices != nil {
 		s.devices = st.Devices
 	}
+	for _, d := range st.DeviceAuth {
+		d.Device.provisioned = d.Provisioned
+		s.registry.devices[d.Device.ID] = d.Device
+	}
+	for _, d := range st.Inventory {
+		s.registry.inventory[d.ID] = d
+		s.registry.order = append(s.registry.order, d.ID)
+	}
 	for _, in := range st.Integrations {
 		s.integration = &integration{ID: in.ID, Provider: in.Provider, Description: in.Description, Scopes: in.Scopes, rawCredentials: in.Credentials}
 		if err := json.Unmarshal(in.Credentials, &s.integration.Credentials); err != nil {
@@ -139,6 +154,13 @@ func (s *Sandbox) encodeState() ([]byte, error) {
 		st.Integrations = []savedIntegration{{in.ID, in.Provider, in.rawCredentials, in.Description, in.Scopes}}
 	}
 	maps.Copy(st.Devices, s.devices)
+	for _, d := range s.registry.devices {
+		st.DeviceAuth = append(st.DeviceAuth, savedDevice{d.copy(), d.provisioned})
+	}
+	for _, id := range s.registry.order {
+		d := s.registry.inventory[id].project(nil)
+		st.Inventory = append(st.Inventory, &d)
+	}
 	for _, e := range s.log.entries {
 		st.Events = append(st.Events, e.body)
 	}
