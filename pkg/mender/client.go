@@ -173,6 +173,8 @@ type call struct {
 	body any
 	// user and password are sent instead of the token, if set.
 	user, password string
+	// reads marks a POST that changes nothing, such as a search.
+	reads bool
 	// accept are the statuses that mean success; empty means 200.
 	accept []int
 	// mayCreate is added to the error if the answer got lost, such as "the
@@ -201,7 +203,7 @@ func callOf(ctx context.Context) *call {
 }
 
 // repeatable reports whether a call can be sent again even if it has arrived.
-func (k *call) repeatable() bool { return k.method != http.MethodPost }
+func (k *call) repeatable() bool { return k.reads || k.method != http.MethodPost }
 
 // refused returns the error of a call that is not made.
 func (k *call) refused(kind, why error) *Error {

@@ -1,0 +1,212 @@
+package mender
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+const (
+	deviceAuth      = "/api/management/v2/devauth"
+	inventorySearch = "/api/management/v2/inventory/filters/search"
+)
+
+// DeviceState is a device as a scan returns it.
+type DeviceState struct {
+	ID     string
+	Status webhook.DeviceStatus
+}
+
+// Device is a device as deviceauth, which is the truth about it, knows it.
+type Device struct {
+	ID              string               `json:"id"`
+	IdentityData    json.RawMessage      `json:"identity_data"` // may be null
+	Status          webhook.DeviceStatus `json:"status"`
+	Decommissioning bool                 `json:"decommissioning"`
+	CreatedTS       *time.Time           `json:"created_ts"`
+	AuthSets        []webhook.AuthSet    `json:"auth_sets"` // without DeviceID; may be nil
+}
+
+// ScanDevices goes through all devices that inventory knows, in the order of
+// their ids, from the first whose id is greater than after; "" starts at the
+// beginning. Devices that change their status meanwhile are neither missed nor
+// repeated: each page asks for the ids after the last one. Inventory can be
+// behind deviceauth, and a user whose role is limited to groups of devices
+// presumably sees only those.
+//
+// Memory is that of one page. An error comes once, as the last thing, with a
+// zero DeviceState.
+func (c *Client) ScanDevices(ctx context.Context, after string) iter.Seq2[DeviceState, error] {
+	return func(yield func(DeviceState, error) bool) {
+		for {
+			page, err := c.scanPage(ctx, after)
+			if err != nil {
+				yield(DeviceState{}, err)
+				return
+			}
+			for _, d := range page {
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if len(page) < MaxPageSize {
+				return
+			}
+			after = page[len(page)-1].ID
+		}
+	}
+}
+
+type searchTerm struct {
+	Scope     string `json:"scope"`
+	Attribute string `json:"attribute"`
+	Type      string `json:"type,omitempty"`
+	Value     string `json:"value,omitempty"`
+	Order     string `json:"order,omitempty"`
+}
+
+type searchQuery struct {
+	PerPage    int          `json:"per_page"`
+	Filters    []searchTerm `json:"filters"`
+	Sort       []searchTerm `json:"sort"`
+	Attributes []searchTerm `json:"attributes"`
+}
+
+// scanPage fetches the devices after an id. Answers whose ids do not rise are
+// refused: a scan over them would not end, or miss devices.
+func (c *Client) scanPage(ctx context.Context, after string) ([]DeviceState, error) {
+	q := searchQuery{
+		PerPage: MaxPageSize, Filters: []searchTerm{},
+		Sort:       []searchTerm{{Scope: "identity", Attribute: "id", Order: "asc"}},
+		Attributes: []searchTerm{{Scope: "identity", Attribute: "status"}},
+	}
+	if after != "" {
+		q.Filters = append(q.Filters, searchTerm{Scope: "identity", Attribute: "id", Type: "$gt", Value: after})
+	}
+	k := &call{op: "scan the devices", method: http.MethodPost, path: inventorySearch, body: q, reads: true}
+	var found []struct {
+		ID         string `json:"id"`
+		Attributes []struct {
+			Name  string          `json:"name"`
+			Scope string          `json:"scope"`
+			Value json.RawMessage `json:"value"`
+		} `json:"attributes"`
+	}
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.decode(k, resp, &found); err != nil {
+		return nil, err
+	}
+	page := make([]DeviceState, 0, len(found))
+	for _, f := range found {
+		d := DeviceState{ID: f.ID}
+		if d.ID <= after {
+			return nil, c.badAnswer(k, resp, fmt.Errorf("device %q is not after %q", d.ID, after))
+		}
+		after = d.ID
+		for _, a := range f.Attributes {
+			if a.Scope == "identity" && a.Name == "status" {
+				if err := json.Unmarshal(a.Value, &d.Status); err != nil {
+					return nil, c.badAnswer(k, resp, fmt.Errorf("the status of device %q: %w", d.ID, err))
+				}
+			}
+		}
+		page = append(page, d)
+	}
+	return page, nil
+}
+
+// CountDevices returns how many devices deviceauth has with a status, or in
+// all if the status is empty.
+func (c *Client) CountDevices(ctx context.Context, status webhook.DeviceStatus) (int, error) {
+	k := &call{op: "count the devices", method: http.MethodGet, path: deviceAuth + "/devices/count"}
+	if status != "" {
+		k.query = url.Values{"status": {string(status)}}
+	}
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Count *int `json:"count"`
+	}
+	if err := c.decode(k, resp, &answer); err != nil {
+		return 0, err
+	}
+	if answer.Count == nil {
+		return 0, c.badAnswer(k, resp, errors.New("it has no count"))
+	}
+	return *answer.Count, nil
+}
+
+// DevicesByID asks deviceauth for up to MaxPageSize devices. Devices that it
+// does not know are not among the result, which is in no particular order. The
+// empty list needs no request: the server would take it for all devices.
+func (c *Client) DevicesByID(ctx context.Context, ids []string) ([]Device, error) {
+	if len(ids) == 0 {
+		return []Device{}, nil
+	}
+	k := &call{
+		op: "get the devices", method: http.MethodPost, path: deviceAuth + "/devices/search", reads: true,
+		query: url.Values{"per_page": {strconv.Itoa(MaxPageSize)}}, body: map[string][]string{"id": ids},
+	}
+	if len(ids) > MaxPageSize {
+		return nil, k.refused(nil, fmt.Errorf("invalid number of ids %d: must be at most %d", len(ids), MaxPageSize))
+	}
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	var devices []Device
+	if err := c.decode(k, resp, &devices); err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		if !slices.Contains(ids, d.ID) {
+			return nil, c.badAnswer(k, resp, fmt.Errorf("device %q was not asked for", d.ID))
+		}
+	}
+	return devices, nil
+}
+
+// DevicesByStatus goes through the devices of one status in deviceauth, in the
+// order of their ids. Pages shift while devices change: one can be missed or
+// come twice. So this is for comparing with ScanDevices, not instead of it. It
+// costs the server a database query per device.
+func (c *Client) DevicesByStatus(ctx context.Context, status webhook.DeviceStatus) iter.Seq2[Device, error] {
+	return func(yield func(Device, error) bool) {
+		for n := 1; ; n++ {
+			k := &call{op: "list the devices", method: http.MethodGet, path: deviceAuth + "/devices", query: url.Values{
+				"status": {string(status)}, "page": {strconv.Itoa(n)}, "per_page": {strconv.Itoa(MaxPageSize)},
+			}}
+			resp, err := c.do(ctx, k)
+			var page []Device
+			if err == nil {
+				err = c.decode(k, resp, &page)
+			}
+			if err != nil {
+				yield(Device{}, err)
+				return
+			}
+			for _, d := range page {
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if len(page) < MaxPageSize {
+				return
+			}
+		}
+	}
+}
