@@ -102,6 +102,7 @@ machine.`,
 
 	global := root.PersistentFlags()
 	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`, one of those that the command's help lists")
+	global.BoolVar(&a.Flags.NoHeaders, "no-headers", false, "print tables without headings")
 	global.StringVar(&a.Flags.Jq, "jq", "", "filter JSON output with a jq `EXPRESSION`")
 	global.BoolVarP(&a.Flags.Quiet, "quiet", "q", false, "print nothing to stderr except errors")
 	global.BoolVar(&a.Flags.NoColor, "no-color", false, "disable colors (variable NO_COLOR)")
@@ -120,7 +121,7 @@ machine.`,
 	add(groupIntegrations, integrations.NewApplyCmd(a), integrations.NewExportCmd(a))
 	add(groupActivity, activity.NewActivityCmd(a), activity.NewRedeliverCmd(a))
 	add(groupReceiving, receiving.NewListenCmd(a), receiving.NewQueueCmd(a), receiving.NewTriggerCmd(a), receiving.NewVerifyCmd(a))
-	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a))
+	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a), access.NewAPICmd(a))
 	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), local.NewVersionCmd(a))
 	addHelp(root)
 	return root

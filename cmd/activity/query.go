@@ -23,7 +23,7 @@ type queryOptions struct {
 
 // register adds the flags. prefix begins their help.
 func (o *queryOptions) register(f *pflag.FlagSet, prefix string) {
-	f.StringVar(&o.since, "since", "", prefix+"only events since an `AGE` (2h, 7d; by the server's clock) or a time in RFC 3339")
+	f.StringVar(&o.since, "since", "", prefix+"only events since an `AGE` (2h, 1d12h, 1w; by the server's clock) or a time (2026-11-23T10:00, 10:00, yesterday)")
 	f.StringVar(&o.until, "until", "", prefix+"only events until an `AGE` or a time")
 	f.StringSliceVar(&o.types, "type", nil, prefix+"only events of a `TYPE` (repeatable)")
 	f.StringVar(&o.device, "device", "", prefix+"only events of one device, by `ID`")

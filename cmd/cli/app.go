@@ -50,11 +50,12 @@ type App struct {
 // globalFlags are the flags of all commands, except for settings, which pkg/config
 // registers and reads.
 type globalFlags struct {
-	Output  string
-	Jq      string
-	Quiet   bool
-	NoColor bool
-	Debug   bool
+	Output    string
+	Jq        string
+	NoHeaders bool
+	Quiet     bool
+	NoColor   bool
+	Debug     bool
 }
 
 // IsTerminal reports whether stream is a terminal.

@@ -53,10 +53,10 @@ func Formats(cmd *cobra.Command) []output.Format {
 func (a *App) checkOutput(cmd *cobra.Command) error {
 	a.formats = Formats(cmd)
 	declared := cmd.Annotations[formatsKey] != ""
-	switch _, err := output.ParseFormat(a.Flags.Output, a.formats...); {
+	switch _, err := a.layout(a.formats[0], a.formats...); {
 	case a.Flags.Output == "" || err == nil:
 	case declared:
-		return Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(a.formats...))
+		return err
 	default:
 		return Usagef("invalid --output %q: %s prints no result, and json only for an error", a.Flags.Output, shortPath(cmd))
 	}
@@ -94,19 +94,51 @@ func (a *App) StreamPrinter() (*output.Printer, error) {
 }
 
 func (a *App) open(fallback output.Format, endless bool, accepted ...output.Format) (*output.Printer, error) {
-	format := fallback
-	if a.Flags.Output != "" {
-		var err error
-		if format, err = output.ParseFormat(a.Flags.Output, accepted...); err != nil {
-			return nil, Usagef("invalid --output %q: must be one of %s", a.Flags.Output, output.Choices(accepted...))
-		}
+	o, err := a.layout(fallback, accepted...)
+	if err != nil {
+		return nil, err
 	}
-	p, err := output.New(a.Stdout(), output.Options{
-		Format: format, JQ: a.Flags.Jq, Endless: endless,
-		Color: a.colored(a.Out), Terminal: IsTerminal(a.Out), Width: a.OutWidth(),
-	})
+	o.JQ, o.Endless = a.Flags.Jq, endless
+	o.Color, o.Terminal, o.Width = a.colored(a.Out), IsTerminal(a.Out), a.OutWidth()
+	p, err := output.New(a.Stdout(), o)
 	if err != nil {
 		return nil, Usagef("%w", err)
 	}
 	return p, nil
+}
+
+// layout reads --output, one of the accepted formats, or a table's columns or a
+// template in their place.
+func (a *App) layout(fallback output.Format, accepted ...output.Format) (output.Options, error) {
+	o := output.Options{Format: fallback, NoHeaders: a.Flags.NoHeaders}
+	name, value, extended := strings.Cut(a.Flags.Output, "=")
+	switch {
+	case a.Flags.Output == "":
+		return o, nil
+	case extended && value == "":
+		return o, Usagef("invalid --output %q: must have a value after =", a.Flags.Output)
+	case extended && name == "columns" && slices.Contains(accepted, output.Table):
+		o.Format, o.Columns = output.Table, strings.Split(value, ",")
+		return o, nil
+	case extended && name == "template" && (slices.Contains(accepted, output.JSON) || slices.Contains(accepted, output.JSONL)):
+		o.Template = value
+		return o, nil
+	}
+	var err error
+	if o.Format, err = output.ParseFormat(a.Flags.Output, accepted...); err != nil {
+		return o, Usagef("invalid --output %q: must be one of %s", a.Flags.Output, choices(accepted))
+	}
+	return o, nil
+}
+
+// choices lists what --output takes.
+func choices(accepted []output.Format) string {
+	text := output.Choices(accepted...)
+	if slices.Contains(accepted, output.Table) {
+		text += ", columns=NAMES"
+	}
+	if slices.Contains(accepted, output.JSON) || slices.Contains(accepted, output.JSONL) {
+		text += ", template=TEXT"
+	}
+	return text
 }

@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
@@ -86,35 +84,6 @@ func inputError(ctx context.Context, name string, err error) error {
 		return Usagef("cannot read %s: %w", name, path.Err)
 	}
 	return Usagef("%w", err)
-}
-
-// ParseAge reads 90s, 2h or 7d: a duration as Go writes it, or a number of
-// days.
-func ParseAge(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil {
-			return time.Duration(n * 24 * float64(time.Hour)), nil
-		}
-	}
-	return time.ParseDuration(text)
-}
-
-// ParseMoment reads an age before now, a time in RFC 3339, or a day or time as
-// tables show it: local, but with a Z. An empty text is the zero time.
-func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if age, err := ParseAge(text); err == nil && age >= 0 {
-		return now.Add(-age), nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, Hinted(Usagef("%s: %q is neither an age nor a time", flag, text),
-		"write 90s, 2h or 7d for how long ago, or a time such as 2026-11-23, 2026-11-23 10:00 or 2026-11-23T10:00:00Z")
 }
 
 // PrintError and sayAlways write lines that -q does not drop.

@@ -31,6 +31,7 @@ type listenOptions struct {
 	grace          time.Duration
 	metrics        string
 	utc            bool
+	saveDir        string
 	secrets        cli.SecretFlags
 	relay          relayOptions
 }
@@ -120,6 +121,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.IntVar(&o.exitAfter, "exit-after", 0, "exit after `N` valid (or unchecked) events")
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
+	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }
 

@@ -21,6 +21,7 @@ type listening struct {
 	options listenOptions
 	printer *output.Printer
 	secrets func() []webhook.Secret
+	saver   *listener.Saver // nil without --save
 }
 
 func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
@@ -45,6 +46,9 @@ func (l *listening) run(ctx context.Context) error {
 	}
 	options, err := cli.Interruptible(ctx, func() (listener.Options, error) { return l.prepare(ctx, sockets) })
 	if err != nil {
+		return err
+	}
+	if l.saver, err = l.options.openSaver(); err != nil {
 		return err
 	}
 	ls, err := listener.Open(ctx, options)
@@ -157,9 +161,10 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	}
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
-	shown := l.display(ls.Hub(), end)
+	shown, saved := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver)
 	err := ls.Serve(ctx, open)
 	end(nil)
+	saved()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
 	l.sum(ls, shown)
 	cause, taken := context.Cause(ctx), ls.Count(webhook.Valid)+ls.Count(webhook.Unchecked)

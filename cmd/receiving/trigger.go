@@ -21,13 +21,16 @@ type triggerOptions struct {
 	load     trigger.Load
 	secret   cli.SecretFlags
 	target   cli.TargetFlags
+	suite    suiteOptions
+	request  requestOptions
 }
 
 // NewTriggerCmd returns the trigger command.
 func NewTriggerCmd(a *cli.App) *cobra.Command {
 	o := triggerOptions{}
+	single := []string{"device", "status", "data", "count", "concurrency", "tamper", "duplicate", "shuffle"}
 	cmd := &cobra.Command{
-		Use:         "trigger TYPE --to URL",
+		Use:         "trigger (TYPE | --suite | --request FILE) --to URL",
 		Annotations: cli.PrintsResult(),
 		Short:       "Send an event to a receiver, as Mender would",
 		Long: `Send an event to a receiver with the headers that Mender sets, and judge the
@@ -40,22 +43,33 @@ generates load and prints a summary with the rate and the latencies. Use
 --tamper, --unsigned, --duplicate and --shuffle to test how a receiver handles
 bad requests.
 
+With --suite, trigger tests a receiver: it sends valid, altered, unsigned and
+unusual events, and prints which of them the receiver handled well. The exit
+code is 1 if a required case failed. --print and --request write and send single
+requests as files.
+
 Without --secret-file and MENDER_WEBHOOK_SECRET, events are signed with the
 secret that is stored on this machine for the server's webhook, if there is one.
 The exit code is 1 if a delivery failed.`,
 		Example: `  mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --status rejected
   mender-webhooks trigger device-provisioned --to http://127.0.0.1:8090/ --secret-file hook.secret --tamper
-  mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --count 10000 --concurrency 16`,
-		Args: cli.Args(1, 1, "the type of the event"),
+  mender-webhooks trigger device-status-changed --to http://127.0.0.1:8090/ --count 10000 --concurrency 16
+  mender-webhooks trigger --suite --to http://127.0.0.1:8090/ --secret-file hook.secret --junit report.xml
+  mender-webhooks trigger device-provisioned --print --secret-file hook.secret > delivery.http
+  mender-webhooks trigger --request delivery.http --to http://127.0.0.1:8090/`,
+		Args: cli.Args(0, 1, "at most one type of event"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return cli.StringsOf(webhook.EventTypes()), cobra.ShellCompDirectiveNoFileComp
 		},
 		PreRunE: cli.Rules{Against: map[string][]string{
 			"unsigned": {"secret", "secret-file", "tamper"},
 			"data":     {"device", "status"},
-		}}.Check,
+			"suite":    append(single, "TYPE", "unsigned", "print", "request"),
+			"request":  append(single, "TYPE", "unsigned", "secret", "secret-file", "print"),
+			"print":    {"count", "concurrency", "duplicate", "shuffle", "target-skip-verify", "output", "jq"},
+		}, Needs: map[string][]string{"junit": {"suite"}, "idle": {"suite"}}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.template.Type = webhook.EventType(args[0])
+			o.template.Type = webhook.EventType(cli.FirstOf(args))
 			return runTrigger(cmd.Context(), a, o)
 		},
 	}
@@ -73,6 +87,8 @@ The exit code is 1 if a delivery failed.`,
 	f.BoolVar(&o.unsigned, "unsigned", false, "send events without a signature")
 	f.BoolVar(&o.load.Duplicate, "duplicate", false, "send each event twice")
 	f.BoolVar(&o.load.Shuffle, "shuffle", false, "send the events out of order")
+	o.suite.register(f)
+	o.request.register(f)
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(cli.StringsOf(webhook.DeviceStatuses()), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -82,10 +98,25 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.template.Type == "" && !o.suite.run && o.request.file == "" {
+		return cli.Hinted(cli.Usagef("trigger requires the type of the event, --suite or --request FILE"), "pass one of %s", cli.Joined(webhook.EventTypes()))
+	}
+	if o.to == "" && !o.request.print {
+		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "start `mender-webhooks listen` to have a receiver, and pass --to 8090")
+	}
+	if o.request.file != "" {
+		return o.sendRequest(ctx, a, p)
+	}
 	if err := o.prepare(ctx, a); err != nil {
 		return err
 	}
 	defer o.load.Sender.Close()
+	switch {
+	case o.suite.run:
+		return o.runSuite(ctx, a, p)
+	case o.request.print:
+		return o.printRequest(a)
+	}
 	if o.load.Count == 1 && !o.load.Duplicate {
 		return triggerOne(ctx, p, o.load)
 	}
@@ -94,14 +125,14 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 
 // prepare checks the options and fills in what the load needs.
 func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
-	if o.to == "" {
-		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "start `mender-webhooks listen` to have a receiver, and pass --to 8090")
+	o.load.URL = "http://localhost/" // for --print
+	if o.to != "" {
+		to, err := cli.ParseURL("--to", o.to)
+		if err != nil {
+			return err
+		}
+		o.load.URL = to.String()
 	}
-	to, err := cli.ParseURL("--to", o.to)
-	if err != nil {
-		return err
-	}
-	o.load.URL = to.String()
 	if o.load.Count < 1 {
 		return cli.Usagef("invalid --count %d: must be at least 1", o.load.Count)
 	}
@@ -116,8 +147,10 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 			return cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered")
 		}
 	}
-	if err := o.readData(ctx, a); err != nil {
-		return err
+	if !o.suite.run {
+		if err := o.readData(ctx, a); err != nil {
+			return err
+		}
 	}
 	a.WarnUnknown("--status", []string{string(o.template.Status)}, cli.StringsOf(webhook.DeviceStatuses()))
 	o.load.Event = func() (webhook.Event, error) { return o.template.Event(a.Now().UTC()) }

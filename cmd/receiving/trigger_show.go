@@ -30,6 +30,11 @@ func triggerOne(ctx context.Context, p *output.Printer, l trigger.Load) error {
 	if err != nil {
 		return err
 	}
+	return showDelivery(ctx, p, event, d)
+}
+
+// showDelivery prints how the delivery of one event went.
+func showDelivery(ctx context.Context, p *output.Printer, event webhook.Event, d webhook.Delivery) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -27,14 +27,16 @@ func NewVerifyCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Verify the signature of a saved payload",
 		Long: `Check the body of a delivery against its signature, and explain a mismatch.
-FILE contains the exact bytes of the body; without it, or with -, stdin does.
+FILE contains the exact bytes of the body, or a whole HTTP request as listen
+--save and trigger --print write it; without FILE, or with -, stdin does.
 
-Pass the signature as the value of X-Men-Signature, or as whole header lines as
+For only a body, pass the signature as the value of X-Men-Signature, or as whole header lines as
 logs and curl show them. Without --secret-file and MENDER_WEBHOOK_SECRET, the
 secrets that are stored on this machine for the server are tried. The exit code
 is 1 if the signature is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
+  mender-webhooks verify 20261123T100000-1.http --secret-file hook.secret
   mender-webhooks verify -o json < body.json --signature c307cc8f… | jq -r .verdict`,
 		Args: cli.Args(0, 1, "at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,10 +63,6 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if err != nil {
 		return err
 	}
-	header, err := o.header()
-	if err != nil {
-		return err
-	}
 	if file == "" {
 		file = "-"
 	}
@@ -78,7 +76,11 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if len(secrets) == 0 {
 		return cli.Hinted(cli.Usagef("verify requires a secret"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET; `mender-webhooks secret list` shows the secrets stored on this machine")
 	}
-	body, err := a.ReadBytes(ctx, file, webhook.MaxBody)
+	body, err := a.ReadBytes(ctx, file, maxMessage)
+	if err != nil {
+		return err
+	}
+	header, body, err := o.message(file, body)
 	if err != nil {
 		return err
 	}
@@ -95,6 +97,23 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 		return nil
 	}
 	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", textfile.Name(file), v), "%s", webhook.Explain(v, header, body, secrets...))
+}
+
+// message returns the headers and the body of the delivery. If the file is a
+// whole HTTP request, it contains both; else the flags contain the headers.
+func (o verifyOptions) message(file string, data []byte) (http.Header, []byte, error) {
+	if !webhook.IsMessage(data) {
+		header, err := o.header()
+		return header, data, err
+	}
+	if o.signature != "" || len(o.headers) > 0 {
+		return nil, nil, cli.Usagef("%s is a whole HTTP request: it cannot be combined with --signature or --header", textfile.Name(file))
+	}
+	m, err := webhook.ParseMessage(data)
+	if err != nil {
+		return nil, nil, cli.Usagef("%s: %w", textfile.Name(file), err)
+	}
+	return m.Header, m.Body, nil
 }
 
 // header returns the headers of the delivery, with the signature.

@@ -20,6 +20,9 @@ const (
 	None  Format = "none"
 )
 
+// template is the format of Options.Template.
+const templated Format = "template"
+
 // Formats returns all formats, in the order in which help lists them.
 func Formats() []Format { return []Format{Table, JSON, JSONL, YAML, Name, None} }
 

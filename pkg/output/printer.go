@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,6 +17,15 @@ type Options struct {
 	// JQ is a jq expression that filters JSON. With Table, the format becomes
 	// JSON (JSONL with Endless); with YAML, Name and None it is an error.
 	JQ string
+	// Template is text with jq expressions in {{ }}, which prints each object of
+	// the result: of a list, each element. It replaces the format, and is an
+	// error with JQ.
+	Template string
+	// Columns are the names of the columns to print in tables, in any case; none
+	// prints all.
+	Columns []string
+	// NoHeaders leaves out the headings of tables.
+	NoHeaders bool
 	// Endless is for streams that only the user ends. The jq expression gets
 	// each item separately; otherwise it gets all output at once.
 	Endless bool
@@ -46,11 +56,12 @@ type View struct {
 
 // Printer writes results. It is not safe for concurrent use.
 type Printer struct {
-	w     io.Writer
-	opt   Options
-	style Style
-	jq    *filter
-	torn  bool // the last write failed in the middle of a line
+	w      io.Writer
+	opt    Options
+	style  Style
+	jq     *filter
+	layout *layout
+	torn   bool // the last write failed in the middle of a line
 }
 
 // New returns a Printer with a compiled jq expression. All its errors are usage
@@ -61,6 +72,12 @@ func New(w io.Writer, o Options) (*Printer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Template != "" {
+		format = templated
+		if p.layout, err = compileTemplate(o.Template); err != nil {
+			return nil, err
+		}
+	}
 	if o.JQ != "" {
 		switch format {
 		case Table:
@@ -69,6 +86,8 @@ func New(w io.Writer, o Options) (*Printer, error) {
 				format = JSONL
 			}
 		case JSON, JSONL:
+		case templated:
+			return nil, errors.New("a jq expression cannot be combined with a template")
 		default:
 			return nil, fmt.Errorf("a jq expression requires JSON, but the output format is %s: choose json or jsonl", format)
 		}
@@ -98,6 +117,8 @@ func (p *Printer) Print(v View) error {
 		out = names(v.Names...)
 	case None:
 		return nil
+	case templated:
+		return p.templated(v.Value)
 	default:
 		return p.value(v.Value)
 	}

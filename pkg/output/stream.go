@@ -26,6 +26,7 @@ type Item struct {
 type Stream struct {
 	p       *Printer
 	columns []Column
+	indexes []int // of the columns in a row
 	widths  []int
 	count   int
 	pending bytes.Buffer // incomplete array, for jq
@@ -37,7 +38,9 @@ type Stream struct {
 // Stream returns a new stream. The columns are for Table. Close it after the last
 // item, even if the source of the items failed.
 func (p *Printer) Stream(columns []Column) *Stream {
-	s := &Stream{p: p, columns: columns, widths: headerWidths(columns)}
+	indexes, err := p.selected(columns)
+	columns = pick(columns, indexes)
+	s := &Stream{p: p, columns: columns, indexes: indexes, widths: headerWidths(columns), failed: err}
 	if p.fits() && len(columns) > 0 {
 		s.widths = streamWidths(columns, p.opt.Width)
 	}
@@ -89,6 +92,8 @@ func (s *Stream) item(item Item) error {
 		return s.write(names(item.Name), "")
 	case None:
 		return nil
+	case templated:
+		return s.p.templated(item.Value)
 	}
 	text, err := marshal(item.Value)
 	if err != nil {
@@ -125,10 +130,10 @@ func (s *Stream) element(text []byte) error {
 
 func (s *Stream) row(row []string) error {
 	var out []byte
-	if s.count == 0 {
-		out = append(out, s.line(s.p.header(s.columns))...)
+	if header := s.p.header(s.columns); s.count == 0 && header != nil {
+		out = append(out, s.line(header)...)
 	}
-	cells := safeRow(row, len(s.columns))
+	cells := safeRow(pick(row, s.indexes), len(s.columns))
 	return s.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...), "")
 }
 

@@ -53,10 +53,15 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 	if len(t.Rows) == 0 {
 		return nil, nil
 	}
+	indexes, err := p.selected(t.Columns)
+	if err != nil {
+		return nil, err
+	}
+	t.Columns = pick(t.Columns, indexes)
 	rows := make([][]string, len(t.Rows))
 	widths := headerWidths(t.Columns)
 	for i, row := range t.Rows {
-		rows[i] = safeRow(row, len(t.Columns))
+		rows[i] = safeRow(pick(row, indexes), len(t.Columns))
 		for j, cell := range rows[i] {
 			widths[j] = max(widths[j], width(cell))
 		}
@@ -68,7 +73,7 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 		rows[i] = p.paintRow(t.Columns, rows[i], widths)
 	}
 	out, err := p.align(p.header(t.Columns), rows)
-	if t.Title != "" && err == nil {
+	if t.Title != "" && err == nil && !p.opt.NoHeaders {
 		out = append([]byte(p.style.Bold(Safe(t.Title))+"\n"), out...)
 	}
 	return out, err
@@ -121,7 +126,11 @@ func trimLines(text []byte) []byte {
 	return out
 }
 
+// header returns the headings, or nil if there are to be none.
 func (p *Printer) header(columns []Column) []string {
+	if p.opt.NoHeaders {
+		return nil
+	}
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = p.style.Bold(strings.ToUpper(c.Name))

@@ -21,7 +21,7 @@ const (
 
 // ServeHTTP implements http.Handler: it answers one delivery.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := &Request{Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
+	req := &Request{Path: r.RequestURI, Header: r.Header, RemoteAddr: r.RemoteAddr, ReceivedAt: time.Now()}
 	conn := connFrom(r.Context())
 
 	held := 0

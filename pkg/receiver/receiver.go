@@ -49,6 +49,8 @@ type Options struct {
 
 // Request is an event on its way to Accept.
 type Request struct {
+	// Path is the path and query of the request as it arrived.
+	Path string
 	// Header is the header of the request as it arrived.
 	Header http.Header
 	// Body is the exact bytes that were signed.

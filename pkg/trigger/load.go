@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -33,9 +34,18 @@ type Load struct {
 // Deliver sends one event. The error is about the event or the URL; how the
 // receiver took it is in the Delivery.
 func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Delivery, error) {
-	body, err := event.MarshalJSON()
+	req, err := l.Request(ctx, event)
 	if err != nil {
 		return webhook.Delivery{}, err
+	}
+	return l.Sender.Do(req), nil
+}
+
+// Request returns the request that Deliver sends.
+func (l Load) Request(ctx context.Context, event webhook.Event) (*http.Request, error) {
+	body, err := event.MarshalJSON()
+	if err != nil {
+		return nil, err
 	}
 	header := webhook.Header(body, l.Secret)
 	if l.Tamper {
@@ -43,10 +53,10 @@ func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Deliver
 	}
 	req, err := webhook.NewRequest(ctx, l.URL, body, webhook.Secret{})
 	if err != nil {
-		return webhook.Delivery{}, err
+		return nil, err
 	}
 	req.Header = header
-	return l.Sender.Do(req), nil
+	return req, nil
 }
 
 // tampered changes one digit in the second half of a body, so that it stays

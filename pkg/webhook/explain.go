@@ -1,9 +1,6 @@
 package webhook
 
-import (
-	"bytes"
-	"net/http"
-)
+import "net/http"
 
 // Explain returns the next step for a delivery whose signature is not valid, as
 // a hint. v is the result of Verify for the other arguments.
@@ -18,9 +15,8 @@ func Explain(v Verification, header http.Header, body []byte, secrets ...Secret)
 	case UnknownAlgorithm:
 		return "Mender signs only with " + Algorithm
 	}
-	trimmed := bytes.TrimRight(body, "\r\n")
-	if len(trimmed) < len(body) && Verify(header, trimmed, secrets...).Verdict == Valid {
-		return "remove the newline at the end, which an editor or echo added: without it, the signature is valid"
+	if alteration := FindAlteration(header, body, secrets...); alteration != "" {
+		return alteration.Fix()
 	}
 	return "check the secret, and that the payload is the raw request body: not decoded and encoded again, and not copied from Mender's log"
 }

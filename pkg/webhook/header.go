@@ -3,14 +3,36 @@ package webhook
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
 // ParseHeader reads header lines as "Name: value". A line may begin as tools
-// print it: with "> " (curl -v, httpie), "< ", or "-H " and quotation marks.
+// print it: with "> " (curl -v, httpie), "< ", or "-H " and quotation marks. The
+// headers of a signature are also found in the line of a proxy's log, with any
+// of : = , between name and value, and a line of openssl's, such as
+// "HMAC-SHA2-256(body.json)= c307cc8f…", is a signature.
 func ParseHeader(lines []string) (http.Header, error) {
+	logged, err := regexp.Compile(`(?i)(?:\b|_)x[-_]men[-_](algorithm|signature(?:[-_]payload)?)["']?\s*[:=,]\s*["']?([^"',;\s}]+)`)
+	if err != nil {
+		return nil, err
+	}
+	openssl, err := regexp.Compile(`(?i)^(?:HMAC-)?SHA2?-?256\(.*\)=\s*([0-9a-f]{64})$`)
+	if err != nil {
+		return nil, err
+	}
 	header := http.Header{}
 	for _, line := range lines {
+		if found := openssl.FindStringSubmatch(strings.TrimSpace(line)); found != nil {
+			header.Add(HeaderSignature, found[1])
+			continue
+		}
+		if found := logged.FindAllStringSubmatch(line, -1); found != nil {
+			for _, f := range found {
+				header.Add("X-Men-"+strings.ReplaceAll(f[1], "_", "-"), f[2])
+			}
+			continue
+		}
 		text := strings.TrimSpace(line)
 		for _, mark := range []string{">", "<", "*", "-H", "--header"} {
 			if rest, ok := strings.CutPrefix(text, mark); ok && strings.TrimLeft(rest, " \t") != rest {

@@ -1,0 +1,97 @@
+package receiving
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// maxMessage is how large a request in a file may be: a body and its headers.
+const maxMessage = webhook.MaxBody + 64<<10
+
+// requestOptions are the flags of trigger for requests as files.
+type requestOptions struct {
+	print bool
+	file  string
+}
+
+func (o *requestOptions) register(f *pflag.FlagSet) {
+	f.BoolVar(&o.print, "print", false, "print the HTTP request instead of sending it")
+	f.StringVar(&o.file, "request", "", "send the HTTP request in this `FILE` as it is, as --print or listen --save wrote it")
+}
+
+// printRequest writes the request that would be sent, byte for byte.
+func (o triggerOptions) printRequest(a *cli.App) error {
+	event, err := o.load.Event()
+	if err != nil {
+		return err
+	}
+	req, err := o.load.Request(context.Background(), event)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "Go-http-client/1.1")
+	message, err := webhook.NewMessage(req)
+	if err != nil {
+		return err
+	}
+	_, err = a.Stdout().Write(message.Bytes())
+	return err
+}
+
+// sendRequest sends the request in a file. Its path counts unless --to has one.
+func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.Printer) error {
+	to, err := cli.ParseURL("--to", o.to)
+	if err != nil {
+		return err
+	}
+	data, err := a.ReadBytes(ctx, o.request.file, maxMessage)
+	if err != nil {
+		return err
+	}
+	message, err := webhook.ParseMessage(data)
+	if err != nil {
+		return cli.Usagef("--request %s: %w", textfile.Name(o.request.file), err)
+	}
+	if to.Path == "" || to.Path == "/" {
+		path, query, _ := strings.Cut(message.Path, "?")
+		to.Path, to.RawQuery = path, query
+	}
+	req, err := webhook.NewRequest(ctx, to.String(), message.Body, webhook.Secret{})
+	if err != nil {
+		return cli.Usagef("--to: %w", err)
+	}
+	req.Header = sendable(message.Header)
+	sender, err := o.target.Sender(a, 1)
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	event, _ := webhook.ParseEvent(message.Body) // sent even if it is not an event
+	return showDelivery(ctx, p, event, sender.Do(req))
+}
+
+// sendable returns the headers of a saved request without the ones that belong
+// to its connection, and without credentials that were masked when it was saved.
+func sendable(header http.Header) http.Header {
+	out := http.Header{}
+	for name, values := range header {
+		masked := slices.ContainsFunc(values, func(v string) bool { return strings.HasSuffix(v, "***") })
+		switch name {
+		case "Host", "Content-Length", "Connection", "Transfer-Encoding":
+		default:
+			if !masked {
+				out[name] = values
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,181 @@
+// Package conformance tests a webhook receiver: it sends what Mender, or an
+// attacker, may send, and judges the answers.
+//
+//	suite := conformance.Suite{Sender: sender, URL: url, Secret: secret}
+//	err := suite.Run(ctx, func(r conformance.Result) { … })
+//
+// Like Mender, the suite judges a delivery only by the status and the time of its
+// answer: it does not know what the receiver does with an event.
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// SlowAnswer is the time from which an answer draws a warning. Mender's own
+// limit is webhook.DeliveryTimeout, and a busy day takes from the difference.
+const SlowAnswer = 2 * time.Second
+
+// Suite is a run against one receiver. Sender, URL and Secret are required.
+type Suite struct {
+	Sender *webhook.Sender
+	URL    string
+	Secret webhook.Secret
+	// Idle is how long the case "idle-connection" leaves its connection idle;
+	// 0 skips the case. Mender itself keeps connections for 90 seconds.
+	Idle time.Duration
+	// Pause is the pause within the body of the case "slow-body"; 0 means one
+	// second.
+	Pause time.Duration
+
+	device   string
+	slowest  time.Duration
+	timedOut bool // an answer did not come within Mender's limit
+	open     bool // the receiver accepts unsigned events
+}
+
+// Outcome is the result of a case.
+type Outcome string
+
+// The outcomes. A case that failed is required; one that is not draws a warning.
+const (
+	Passed  Outcome = "passed"
+	Failed  Outcome = "failed"
+	Warned  Outcome = "warned"
+	Skipped Outcome = "skipped"
+)
+
+// Result is how the receiver did in one case.
+type Result struct {
+	Case       string  `json:"case"`
+	Required   bool    `json:"required"`
+	Outcome    Outcome `json:"outcome"`
+	Status     int     `json:"status_code,omitempty"` // of the answer that decided
+	DurationMS float64 `json:"duration_ms"`           // of the whole case
+	Sends      string  `json:"sends"`                 // what the case sends
+	Expects    string  `json:"expects"`               // what it expects
+	Reason     string  `json:"reason,omitempty"`      // why it did not pass
+	Fix        string  `json:"fix,omitempty"`         // what to do about it
+}
+
+// Run runs all cases, one after the other, and calls report with the result of
+// each. Cases that a failed one explains are skipped, so that each mistake of a
+// receiver is reported once. The error is ctx's, or about the URL.
+func (s *Suite) Run(ctx context.Context, report func(Result)) error {
+	if _, err := webhook.NewRequest(ctx, s.URL, nil, s.Secret); err != nil {
+		return err
+	}
+	s.device, s.slowest, s.timedOut, s.open = newID(), 0, false, false
+	blocked := ""
+	for _, c := range cases() {
+		if c.name == "idle-connection" && s.Idle == 0 {
+			continue
+		}
+		r := Result{Case: c.name, Required: c.required, Outcome: Passed, Sends: c.sends, Expects: c.expects}
+		if blocked != "" && c.name != "answers-in-time" {
+			r.Outcome, r.Reason = Skipped, blocked
+			report(r)
+			continue
+		}
+		start := time.Now()
+		v := c.run(ctx, s)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.DurationMS = float64(time.Since(start).Microseconds()) / 1000
+		r.Status, r.Reason = v.status, v.reason
+		switch {
+		case v.reason == "":
+		case v.explained:
+			r.Outcome = Skipped
+		default:
+			r.Fix = c.fix
+			if r.Outcome = Warned; c.required && !v.mild {
+				r.Outcome = Failed
+			}
+		}
+		if v.blocks != "" {
+			blocked = v.blocks
+		}
+		report(r)
+	}
+	return nil
+}
+
+// verdict is what a case found: nothing if the receiver did well.
+type verdict struct {
+	status    int
+	reason    string
+	mild      bool   // a warning, although the case is required
+	blocks    string // why the other cases make no sense
+	explained bool   // another case names the mistake
+}
+
+// send delivers one request and keeps the slowest time.
+func (s *Suite) send(req *http.Request) webhook.Delivery {
+	d := s.Sender.Do(req)
+	s.measure(d)
+	return d
+}
+
+func (s *Suite) measure(d webhook.Delivery) {
+	s.slowest = max(s.slowest, d.Duration)
+	s.timedOut = s.timedOut || d.TimedOut()
+}
+
+// tooSlow is the verdict on a case whose answer did not come in time. The case
+// "answers-in-time" says so, and the others could not do better.
+func tooSlow() verdict {
+	const reason = "the receiver does not answer in time"
+	return verdict{reason: reason, blocks: reason, explained: true}
+}
+
+// accepted wants a status of 2xx for each request, in order.
+func (s *Suite) accepted(reqs ...*http.Request) verdict {
+	for n, req := range reqs {
+		d := s.send(req)
+		switch {
+		case d.Success():
+			continue
+		case d.TimedOut():
+			return tooSlow()
+		case d.StatusCode == 0:
+			return verdict{reason: fmt.Sprintf("no answer: %v", cause(d.Err))}
+		}
+		v := verdict{status: d.StatusCode, reason: answered(d.StatusCode)}
+		if len(reqs) > 1 {
+			v.reason = fmt.Sprintf("%s to request %d of %d", v.reason, n+1, len(reqs))
+		}
+		return v
+	}
+	return verdict{status: http.StatusNoContent}
+}
+
+// refused wants 401 or 403.
+func (s *Suite) refused(req *http.Request) verdict {
+	d := s.send(req)
+	v := verdict{status: d.StatusCode}
+	switch {
+	case d.StatusCode == http.StatusUnauthorized, d.StatusCode == http.StatusForbidden:
+	case d.TimedOut():
+		return tooSlow()
+	case d.StatusCode == 0:
+		v.reason = fmt.Sprintf("no answer: %v", cause(d.Err))
+	case d.Success() && s.open:
+		v.reason, v.explained = "the receiver accepts unsigned events, too", true
+	case d.Success():
+		v.reason = fmt.Sprintf("accepted it with %d", d.StatusCode)
+	default:
+		v.reason = answered(d.StatusCode)
+	}
+	return v
+}
+
+func answered(status int) string {
+	return fmt.Sprintf("answered %d %s", status, http.StatusText(status))
+}

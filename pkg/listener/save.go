@@ -1,0 +1,97 @@
+package listener
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// The limits of a Saver.
+const (
+	MaxSaved      = 1000      // files
+	MaxSavedBytes = 256 << 20 // of all files together
+)
+
+// Saver writes each request that it is given as an HTTP message to a file of
+// its own, for `verify` and `trigger --request`. It retains the last MaxSaved
+// requests that it wrote, at most MaxSavedBytes of them, and removes the ones
+// before. It writes nothing outside its directory, follows no link in it, and
+// changes no file that it did not create. It is not safe for concurrent use.
+type Saver struct {
+	root    *os.Root
+	written []savedFile
+	bytes   int64
+	number  int
+}
+
+type savedFile struct {
+	name string
+	size int64
+}
+
+// NewSaver opens the directory, and creates it for its owner only if it does
+// not exist.
+func NewSaver(dir string) (*Saver, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Saver{root: root}, nil
+}
+
+// Save writes a request that a Subscription delivered, so that its credentials
+// are masked, and returns the name of the file in the directory: the time, a
+// number, and the event's id if the request was verified and the id is a UUID.
+func (s *Saver) Save(r Received) (name string, err error) {
+	header := r.Header.Clone()
+	message := webhook.Message{Path: r.Path, Header: header, Body: r.Body}.Bytes()
+	at := r.ReceivedAt.UTC().Format("20060102T150405")
+	id := ""
+	if r.Verification.Verdict == webhook.Valid {
+		if known, err := uuid.Parse(r.ID); err == nil && len(r.ID) == 36 {
+			id = "-" + strings.ToLower(known.String())
+		}
+	}
+	for {
+		s.number++
+		name = fmt.Sprintf("%s-%d%s.http", at, s.number, id)
+		f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			continue // an earlier run wrote it in this second
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = f.Write(message)
+		if err = errors.Join(err, f.Close()); err != nil {
+			_ = s.root.Remove(name) // a request that was cut short helps no one
+			return "", err
+		}
+		s.written = append(s.written, savedFile{name, int64(len(message))})
+		s.bytes += int64(len(message))
+		return name, s.prune()
+	}
+}
+
+// prune removes the oldest files beyond the limits.
+func (s *Saver) prune() error {
+	for len(s.written) > MaxSaved || s.bytes > MaxSavedBytes {
+		oldest := s.written[0]
+		if err := s.root.Remove(oldest.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		s.written, s.bytes = s.written[1:], s.bytes-oldest.size
+	}
+	return nil
+}
+
+// Close closes the directory.
+func (s *Saver) Close() error { return s.root.Close() }

@@ -1,0 +1,69 @@
+package mender
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Raw makes a call of the management API that has no method of its own, and
+// returns the body of the answer. path is an absolute path on the server, with
+// a query if need be. body is JSON, or nil for none. Only GET and HEAD are
+// repeated. A status of 300 or above is an *Error; the body of its answer is
+// returned beside it.
+//
+// It refuses paths that leave the server, and ending a session: with a personal
+// access token, that would revoke the token.
+func (c *Client) Raw(ctx context.Context, method, path string, body json.RawMessage) ([]byte, error) {
+	if err := checkRaw(method, path); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &call{
+		op: "call the API", method: method, path: u.EscapedPath(), query: u.Query(),
+		once: method != http.MethodGet && method != http.MethodHead,
+	}
+	for status := http.StatusOK; status < http.StatusMultipleChoices; status++ {
+		k.accept = append(k.accept, status)
+	}
+	if body != nil {
+		k.body = body
+	}
+	resp, err := c.do(ctx, k)
+	if err != nil {
+		return k.answer, err
+	}
+	return resp.Body(), nil
+}
+
+// checkRaw checks a method and a path.
+func checkRaw(method, path string) error {
+	u, err := url.Parse(path)
+	switch {
+	case !slices.Contains(RawMethods(), method):
+		return fmt.Errorf("invalid method %q: must be one of %s", method, strings.Join(RawMethods(), ", "))
+	case err != nil:
+		return fmt.Errorf("invalid path %q: %w", path, errors.Unwrap(err))
+	case !strings.HasPrefix(path, "/") || u.Scheme != "" || u.Host != "" || u.Fragment != "":
+		return fmt.Errorf("invalid path %q: must be an absolute path on the server, such as /api/management/v1/useradm/users", path)
+	case strings.Contains(u.Path, "//"), strings.Contains(u.Path, `\`),
+		slices.Contains(strings.Split(u.Path, "/"), ".."), slices.Contains(strings.Split(u.Path, "/"), "."):
+		return fmt.Errorf("invalid path %q: must not contain //, . or ..", path)
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), useradm+"/auth/logout"):
+		return errors.New("ending a session this way would revoke a personal access token")
+	}
+	return nil
+}
+
+// RawMethods returns the methods that Raw takes.
+func RawMethods() []string {
+	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+}

@@ -1,0 +1,141 @@
+package webhook
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"unicode/utf8"
+)
+
+// Alteration names what happened to a body between Mender and where it was
+// saved.
+type Alteration string
+
+// The alterations that FindAlteration recognizes.
+const (
+	NewlineAdded    Alteration = "newline-added"
+	NewlineRemoved  Alteration = "newline-removed"
+	LineEndings     Alteration = "line-endings"    // CRLF for LF, or the other way round
+	ByteOrderMark   Alteration = "byte-order-mark" // a UTF-8 BOM was added
+	Compressed      Alteration = "gzip"
+	WrongCharset    Alteration = "wrong-charset" // UTF-8 was read as Latin-1, or converted to it
+	JSONEncodedAnew Alteration = "json-re-encoded"
+)
+
+// Fix returns what to do about the alteration, as a hint.
+func (a Alteration) Fix() string {
+	switch a {
+	case NewlineAdded:
+		return "remove the newline at the end, which an editor or echo added: without it, the signature is valid"
+	case NewlineRemoved:
+		return "restore the newline at the end, which something removed: with it, the signature is valid"
+	case LineEndings:
+		return "transfer the body in binary mode: with the original line endings, the signature is valid"
+	case ByteOrderMark:
+		return "remove the byte order mark at the beginning, which an editor added: without it, the signature is valid"
+	case Compressed:
+		return "decompress the body first: its gzip encoding was added on the way, and without it, the signature is valid"
+	case WrongCharset:
+		return "read the body as bytes, not as text: something took UTF-8 for Latin-1, and without that, the signature is valid"
+	case JSONEncodedAnew:
+		return "verify the raw bytes before decoding them: the JSON was decoded and encoded again, and as Mender encodes it, the signature is valid"
+	}
+	return ""
+}
+
+// FindAlteration looks for the change that explains an invalid signature: it
+// undoes each in turn until the signature is valid. It returns "" if none does.
+func FindAlteration(header http.Header, body []byte, secrets ...Secret) Alteration {
+	for _, undo := range []struct {
+		alteration Alteration
+		bodies     func([]byte) [][]byte
+	}{
+		{NewlineAdded, func(b []byte) [][]byte {
+			return [][]byte{bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")), bytes.TrimRight(b, "\r\n")}
+		}},
+		{NewlineRemoved, func(b []byte) [][]byte { return [][]byte{join(b, "\n"), join(b, "\r\n")} }},
+		{LineEndings, func(b []byte) [][]byte {
+			lf := bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
+			return [][]byte{lf, bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))}
+		}},
+		{ByteOrderMark, func(b []byte) [][]byte { return [][]byte{bytes.TrimPrefix(b, []byte("\ufeff"))} }},
+		{Compressed, decompressed},
+		{WrongCharset, func(b []byte) [][]byte { return [][]byte{latin1Bytes(b), latin1Text(b)} }},
+		{JSONEncodedAnew, asMenderEncodes},
+	} {
+		for _, before := range undo.bodies(body) {
+			if before != nil && !bytes.Equal(before, body) && Verify(header, before, secrets...).Verdict == Valid {
+				return undo.alteration
+			}
+		}
+	}
+	return ""
+}
+
+func join(b []byte, end string) []byte { return append(bytes.Clone(b), end...) }
+
+func decompressed(b []byte) [][]byte {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	plain, err := io.ReadAll(io.LimitReader(r, MaxBody))
+	if err != nil {
+		return nil
+	}
+	return [][]byte{plain}
+}
+
+// latin1Bytes undoes the reading of UTF-8 as Latin-1: each character becomes
+// the byte that it was. It returns nil if there is a character beyond Latin-1.
+func latin1Bytes(b []byte) []byte {
+	if !utf8.Valid(b) {
+		return nil
+	}
+	out := make([]byte, 0, len(b))
+	for _, r := range string(b) {
+		if r > 0xff {
+			return nil
+		}
+		out = append(out, byte(r))
+	}
+	return out
+}
+
+// latin1Text undoes the writing of UTF-8 text as Latin-1.
+func latin1Text(b []byte) []byte {
+	out := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		out = utf8.AppendRune(out, rune(c))
+	}
+	return out
+}
+
+// asMenderEncodes returns the body as Mender could have encoded it: its fields
+// in Mender's order without white space, and data as it is, or decoded and
+// encoded once more.
+func asMenderEncodes(b []byte) [][]byte {
+	e, err := ParseEvent(bytes.TrimPrefix(b, []byte("\ufeff")))
+	if err != nil {
+		return nil
+	}
+	var out [][]byte
+	if body, err := json.Marshal(e); err == nil {
+		out = append(out, body)
+	}
+	var compact bytes.Buffer
+	if json.Compact(&compact, b) == nil {
+		out = append(out, compact.Bytes())
+	}
+	var data any
+	if json.Unmarshal(e.Data, &data) == nil {
+		if e.Data, err = json.Marshal(data); err == nil {
+			if body, err := json.Marshal(e); err == nil {
+				out = append(out, body)
+			}
+		}
+	}
+	return out
+}
