@@ -81,7 +81,7 @@ func (d *doctor) deliveries(ctx context.Context, id string) (f Finding, delivere
 	case s.Deliveries == 0:
 		return unknown(checkDeliveries, "none logged in the last day: no device changed, or every delivery took longer than 10 seconds"), false
 	case s.Failures == 0:
-		ago := max(0, d.serverNow().Sub(s.Last.Time)).Round(time.Second)
+		ago := max(0, s.To.Sub(s.Last.Time)).Round(time.Second)
 		return good(checkDeliveries, "%s logged in the last day, none failed; the last one was %s ago", deliveries(s.Deliveries), output.Duration(ago)), true
 	case s.LastFailure == s.Last:
 		return failed(fault.Failed, checkDeliveries, list, "%d of %s logged in the last day failed, including the last one: %s",

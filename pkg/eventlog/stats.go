@@ -118,7 +118,7 @@ func (l *Log) LastDay(ctx context.Context, integrationID string) (Stats, error) 
 	if err != nil {
 		return Stats{}, err
 	}
-	q := Query{IntegrationID: integrationID, Since: now.Add(-24 * time.Hour), Until: now.Add(time.Minute)}
+	q := Query{IntegrationID: integrationID, Since: now.Add(-24 * time.Hour)}
 	return l.Statistics(ctx, q, func(mender.Event) {})
 }
 
