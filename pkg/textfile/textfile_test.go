@@ -65,7 +65,7 @@ func TestRead(t *testing.T) {
 func TestReadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	silent, writer := io.Pipe()
-	defer writer.Close()
+	defer func() { _ = writer.Close() }()
 	cancel()
 	if _, err := textfile.Read(ctx, "-", silent, 8); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
