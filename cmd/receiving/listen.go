@@ -131,20 +131,15 @@ func (o *listenOptions) check() error {
 		return cli.Usagef("invalid --respond %d: must be from 200 to 599", o.respond)
 	case !(o.failRate >= 0 && o.failRate <= 1): // catches NaN, too
 		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
-	case o.exitAfter < 0:
-		return cli.Usagef("invalid --exit-after %d: must be at least 1", o.exitAfter)
 	case o.delay < 0:
 		return cli.Usagef("invalid --delay %s: must not be negative", o.delay)
-	case o.timeout < 0:
-		return cli.Usagef("invalid --timeout %s: must not be negative", o.timeout)
-	case o.maxBody < 1:
-		return cli.Usagef("invalid --max-body %d: must be at least 1", o.maxBody)
-	case o.grace <= 0:
-		return cli.Usagef("invalid --grace %s: must be longer than 0s", o.grace)
 	case o.path != "" && !strings.HasPrefix(o.path, "/"):
 		return cli.Usagef("invalid --path %q: must begin with a slash", o.path)
 	}
-	var err error
+	err := positive(o.secrets.Flags, "exit-after", "timeout", "grace", "max-body", "max-bytes", "keep", "max-age", "max-attempts", "forward-timeout", "concurrency")
+	if err != nil {
+		return err
+	}
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
 		return err
 	}
@@ -154,6 +149,18 @@ func (o *listenOptions) check() error {
 		}
 	}
 	return o.relay.check()
+}
+
+// positive checks those of the flags that are given. Where 0 would mean no limit,
+// leaving the flag out says so.
+func positive(f *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		value := f.Lookup(name).Value.String()
+		if f.Changed(name) && (strings.HasPrefix(value, "-") || strings.HasPrefix(value, "0") && strings.Trim(value, "0 sB") == "") {
+			return cli.Usagef("invalid --%s %s: must be positive", name, value)
+		}
+	}
+	return nil
 }
 
 // warn reports limits that are longer than Mender waits.

@@ -56,20 +56,7 @@ func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
 
 func (o *relayOptions) check() error {
-	switch {
-	case o.concurrency < 1:
-		return cli.Usagef("invalid --concurrency %d: must be at least 1", o.concurrency)
-	case o.maxAttempts < 0:
-		return cli.Usagef("invalid --max-attempts %d: must be at least 1", o.maxAttempts)
-	case o.maxAge < 0:
-		return cli.Usagef("invalid --max-age %s: must not be negative", o.maxAge)
-	case o.keep <= 0:
-		return cli.Usagef("invalid --keep %s: must be positive", o.keep)
-	case o.maxBytes < 1:
-		return cli.Usagef("invalid --max-bytes %d: must be at least 1", o.maxBytes)
-	case o.forwardTimeout < 0:
-		return cli.Usagef("invalid --forward-timeout %s: must not be negative", o.forwardTimeout)
-	case o.replicas < 1 || o.replicas > 5:
+	if o.replicas < 1 || o.replicas > 5 {
 		return cli.Usagef("invalid --replicas %d: must be from 1 to 5", o.replicas)
 	}
 	for _, status := range o.deadOn {
