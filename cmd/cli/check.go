@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Begin runs before every command, and refuses what none may ignore: an empty
-// argument, an empty value of a flag, a repeated flag that takes one target,
-// file, id or secret, and an output format that the command does not offer.
-// given is the whole command line.
+// Begin checks the command line before a command runs. It returns a usage error for
+// an empty argument or value, a repeated flag that takes one target, file, id or
+// secret, and an output format that the command does not have. given is the whole
+// command line.
 func (a *App) Begin(cmd *cobra.Command, args, given []string) error {
 	if cmd.DisableFlagParsing { // the shell asks for completions
 		return nil
@@ -48,8 +48,8 @@ func checkValues(cmd *cobra.Command, args, given []string) error {
 	})
 }
 
-// TakesCommand is the annotation of commands that run the program that is
-// named after --.
+// TakesCommand is the annotation of commands that run a program, whose name and
+// arguments follow --.
 const TakesCommand = "takes-command"
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
@@ -61,8 +61,8 @@ func emptyValue(f *pflag.Flag, value string) bool {
 	return blank(value)
 }
 
-// singular reports whether a flag names one thing. The name of its value in
-// help says so.
+// singular reports whether a flag names one thing, which the name of its value in
+// help shows.
 func singular(f *pflag.Flag) bool {
 	if _, several := f.Value.(pflag.SliceValue); several {
 		return false
@@ -80,7 +80,7 @@ type Rules struct {
 	Needs   map[string][]string // the flag requires at least one of these
 }
 
-// Check is the PreRunE of a command with these rules.
+// Check returns a usage error if the command line breaks a rule. Use it as PreRunE.
 func (r Rules) Check(cmd *cobra.Command, args []string) error {
 	given := func(name string) bool {
 		if name == strings.ToUpper(name) {
@@ -112,7 +112,7 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// alternatives lists flags: "--a", "--a or --b", "--a, --b or --c".
+// alternatives returns a list of flags: "--a", "--a or --b", "--a, --b or --c".
 func alternatives(names []string) string {
 	texts := make([]string, len(names))
 	for i, name := range names {

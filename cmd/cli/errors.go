@@ -27,7 +27,7 @@ const (
 // Usagef returns a usage error: the input is invalid, and nothing was sent.
 func Usagef(format string, args ...any) error { return fault.Usagef(format, args...) }
 
-// Failf returns an error with a kind.
+// Failf returns an error of a kind.
 func Failf(kind fault.Kind, format string, args ...any) error {
 	return fault.New(kind, format, args...)
 }

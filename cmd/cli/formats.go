@@ -18,8 +18,8 @@ func Prints(formats ...output.Format) map[string]string {
 	return map[string]string{formatsKey: output.Choices(formats...)}
 }
 
-// PrintsResult are the annotations of a command that prints a list or an
-// object with a name.
+// PrintsResult returns the annotations of a command that prints a list or an object
+// with a name.
 func PrintsResult() map[string]string {
 	return Prints(output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
 }
@@ -49,7 +49,8 @@ func Formats(cmd *cobra.Command) []output.Format {
 	return formats
 }
 
-// checkOutput refuses a format or a filter that the command does not offer.
+// checkOutput returns a usage error for a format or a filter that the command does
+// not have.
 func (a *App) checkOutput(cmd *cobra.Command) error {
 	a.formats = Formats(cmd)
 	declared := cmd.Annotations[formatsKey] != ""
@@ -58,10 +59,10 @@ func (a *App) checkOutput(cmd *cobra.Command) error {
 	case declared:
 		return err
 	default:
-		return Usagef("invalid --output %q: %s prints no result, and json only for an error", a.Flags.Output, shortPath(cmd))
+		return Usagef("invalid --output %q: %s prints no result; only json is accepted, for errors", a.Flags.Output, shortPath(cmd))
 	}
 	if a.Flags.Jq != "" && !declared {
-		return Usagef("--jq filters a result, and %s prints none", shortPath(cmd))
+		return Usagef("--jq cannot be combined with %s, which prints no result", shortPath(cmd))
 	}
 	return nil
 }
@@ -73,8 +74,7 @@ func (a *App) Printer() (*output.Printer, error) {
 	return a.PrinterOf(slices.DeleteFunc(slices.Clone(a.formats), func(f output.Format) bool { return f == output.None })...)
 }
 
-// PrinterOf is Printer for a command that offers fewer formats in one of its
-// modes.
+// PrinterOf is like Printer, for a mode of a command that has fewer formats.
 func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
 	fallback := formats[0]
 	if a.Flags.Jq != "" && (fallback == output.Name || fallback == output.YAML) {

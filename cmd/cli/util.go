@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// Percent never rounds a failure away.
+// Percent formats a share of 1 in percent. It rounds to 100% only if share is 1.
 func Percent(share float64) string {
 	text := fmt.Sprintf("%.1f%%", 100*share)
 	if text == "100.0%" && share < 1 {
@@ -29,7 +29,7 @@ var (
 	ErrEnough   = errors.New("enough events came")
 )
 
-// StringsOf converts values to strings.
+// StringsOf returns values as strings.
 func StringsOf[T ~string](values []T) []string {
 	texts := make([]string, len(values))
 	for i, v := range values {
@@ -38,13 +38,13 @@ func StringsOf[T ~string](values []T) []string {
 	return texts
 }
 
-// Joined lists values, comma-separated.
+// Joined returns values as a comma-separated list.
 func Joined[T ~string](values []T) string { return strings.Join(StringsOf(values), ", ") }
 
-// SortedKeys returns the keys of m in order.
+// SortedKeys returns the keys of m in ascending order.
 func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Plural is "1 event", "2 events".
+// Plural returns a number with a noun: "1 event", "2 events".
 func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -52,7 +52,7 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// CheckURL checks the URL of a webhook.
+// CheckURL returns a usage error if a webhook cannot have the URL.
 func CheckURL(flag, text string) error {
 	if err := provision.CheckURL(text); err != nil {
 		return Hinted(Usagef("%s: %w", flag, err), "Mender's server accepts any URL, and then every delivery fails")
@@ -60,14 +60,14 @@ func CheckURL(flag, text string) error {
 	return nil
 }
 
-// ReadText reads the text of a file the user named, or of stdin for "-": UTF-8,
-// without a byte order mark. More than limit bytes are an error.
+// ReadText reads a text file, or stdin for "-": UTF-8, without a byte order mark.
+// More than limit bytes are an error.
 func (a *App) ReadText(ctx context.Context, name string, limit int64) ([]byte, error) {
 	text, err := textfile.Read(ctx, name, a.In, limit)
 	return text, inputError(ctx, name, err)
 }
 
-// ReadBytes is ReadText for input whose bytes must not change.
+// ReadBytes is like ReadText, but returns the exact bytes.
 func (a *App) ReadBytes(ctx context.Context, name string, limit int64) ([]byte, error) {
 	data, err := textfile.ReadBytes(ctx, name, a.In, limit)
 	return data, inputError(ctx, name, err)
@@ -86,12 +86,12 @@ func inputError(ctx context.Context, name string, err error) error {
 	return Usagef("%w", err)
 }
 
-// PrintError and sayAlways write lines that -q does not drop.
+// PrintError prints an error to stderr, even with -q.
 func (a *App) PrintError(line string) {
 	a.SayAlways(a.ErrStyle().Red("error:") + " " + output.Safe(line))
 }
 
-// SayAlways prints to stderr, with -q too.
+// SayAlways prints a line to stderr, even with -q.
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 
 // UntilInterrupted returns nil in place of the error that a signal caused: it
