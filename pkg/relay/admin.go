@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrNotFound says that no event of that id is kept.
+// ErrNotFound reports that the queue has no event with the given id.
 var ErrNotFound = errors.New("no such event in the queue")
 
 func readError(err error) error {
@@ -27,10 +27,9 @@ func readError(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// List returns the events in one state, oldest first. It reads them one by
-// one: what comes or goes meanwhile may be missing or be there. Without a
-// forwarder, an event that was delivered past one that failed is listed as
-// waiting.
+// List returns the events in one state, oldest first. It reads them one at a time,
+// so it may or may not include concurrent changes. Without a forwarder, events
+// that were delivered after an earlier one had failed are listed as waiting.
 func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		_, p, err := q.status(ctx)
@@ -69,7 +68,7 @@ func (p position) stateOf(seq uint64, open map[uint64]struct{}) State {
 
 type decode func(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry
 
-// each reads a stream from a sequence to its end of now.
+// each reads a stream from a sequence to its present end.
 func (q *Queue) each(ctx context.Context, stream jetstream.Stream, seq uint64, kind string, decode decode, yield func(Entry, error) bool) {
 	for {
 		raw, err := stream.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(q.subject(kind, "*")))
@@ -112,8 +111,8 @@ func (q *Queue) Latest(ctx context.Context, match func(Entry) bool) (Entry, erro
 	return Entry{}, ErrNotFound
 }
 
-// Show returns a kept event, whatever its state, with its body: the exact
-// bytes that came. The error wraps ErrNotFound where none is kept.
+// Show returns the event with the given id, in any state, with its exact bytes.
+// The error wraps ErrNotFound if there is none.
 func (q *Queue) Show(ctx context.Context, id string) (Entry, error) {
 	e, err := q.show(ctx, key(id))
 	if err != nil {
@@ -142,30 +141,9 @@ func (q *Queue) show(ctx context.Context, id string) (Entry, error) {
 	return e, nil
 }
 
-// lookUp finds an event that is no dead letter.
+// lookUp finds the last waiting or delivered event with a key. It reads the headers
+// of all of them.
 func (q *Queue) lookUp(ctx context.Context, id string) (Entry, error) {
-	if !q.o.single {
-		// The question that find asks is answered safely by newer servers
-		// alone: others may keep the id.
-		return q.scan(ctx, id)
-	}
-	if seq, err := q.find(ctx, id); err == nil {
-		raw, err := q.events.GetMsg(ctx, seq)
-		if err == nil {
-			return newEntry(raw.Subject, raw.Header, raw.Data, raw.Sequence, raw.Time), nil
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return Entry{}, readError(err)
-		}
-	} else if !errors.Is(err, ErrNotFound) {
-		return Entry{}, err
-	}
-	// Older than the window of duplicates, or put back by hand: read on.
-	return q.scan(ctx, id)
-}
-
-// scan reads the headers of all kept events for the last one with a key.
-func (q *Queue) scan(ctx context.Context, id string) (Entry, error) {
 	info, err := q.events.Info(ctx)
 	if err != nil {
 		return Entry{}, readError(err)
@@ -205,8 +183,8 @@ func (q *Queue) scan(ctx context.Context, id string) (Entry, error) {
 	return q.entryFrom(ctx, found)
 }
 
-// Stored returns the event as it was stored, with its exact bytes, so that it
-// can be sent again. The error wraps ErrNotFound where none is kept.
+// Stored returns the event with the given id as it was stored, so that it can be
+// sent again. The error wraps ErrNotFound if there is none.
 func (q *Queue) Stored(ctx context.Context, id string) (Event, error) {
 	e, err := q.Show(ctx, id)
 	if err != nil {

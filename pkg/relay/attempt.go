@@ -13,17 +13,17 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// handle makes an attempt with one event.
+// handle delivers one event, or settles it without an attempt.
 func (f *Forwarder) handle(msg jetstream.Msg) {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return // it did not come from a consumer; it can't be settled
+		return // not from a consumer: it cannot be settled
 	}
 	seq := meta.Sequence.Stream
 	switch f.tracker.begin(seq, meta.Timestamp) {
-	case underWay: // the store grew impatient; it will hear of the attempt that is under way
+	case inProgress: // AckWait is over, but another worker still has the event
 		return
-	case settled: // the store missed the acknowledgement
+	case settled: // the acknowledgement was lost
 		f.ack(msg)
 		return
 	}
@@ -35,9 +35,8 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		return
 	}
 	if f.tooOld(entry) {
-		// It waited behind others, or nobody forwarded: not even tried.
-		entry.Attempts--
-		f.bury(msg, entry, 0, errTooOld)
+		entry.Attempts-- // this delivery is no attempt
+		f.deadLetter(msg, entry, 0, errTooOld)
 	} else {
 		f.attempt(msg, entry)
 	}
@@ -47,7 +46,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	a := f.target.Deliver(f.work, target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body})
 	if a.Err != nil && f.work.Err() != nil {
 		f.tracker.release(e.Sequence)
-		_ = msg.Nak() // at shutdown; without it, AckWait does the same
+		_ = msg.Nak() // if it is lost, AckWait has the same effect
 		return
 	}
 	step := Step{
@@ -62,12 +61,12 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	}
 	if why := f.giveUp(e, a); why != nil {
 		f.o.Observe(step)
-		f.bury(msg, e, a.Status, why)
+		f.deadLetter(msg, e, a.Status, why)
 		return
 	}
 	step.Pause = f.pause(e, a)
 	f.tracker.fail(msg, e, a.Err, time.Now().Add(step.Pause))
-	_ = msg.NakWithDelay(step.Pause) // without it, AckWait does the same, too soon
+	_ = msg.NakWithDelay(step.Pause) // if it is lost, the event is retried after AckWait
 	f.o.Observe(step)
 }
 
@@ -82,13 +81,13 @@ func (f *Forwarder) tooOld(e Entry) bool {
 	return f.o.MaxAge > 0 && time.Since(e.Stored) >= f.o.MaxAge
 }
 
-// giveUp says why an event that failed is not tried again.
+// giveUp returns why a failed event is not retried, or nil.
 func (f *Forwarder) giveUp(e Entry, a target.Result) error {
 	switch {
 	case a.Permanent || slices.Contains(f.o.DeadOn, a.Status):
 		return fmt.Errorf("the application refused it: %w", a.Err)
 	case f.o.MaxAttempts > 0 && e.Attempts >= f.o.MaxAttempts:
-		return fmt.Errorf("it failed %d times, the last time: %w", e.Attempts, a.Err)
+		return fmt.Errorf("it failed %d times, most recently: %w", e.Attempts, a.Err)
 	case f.tooOld(e):
 		return fmt.Errorf("%w, and failed: %w", errTooOld, a.Err)
 	}
@@ -111,8 +110,7 @@ func (f *Forwarder) pause(e Entry, a target.Result) time.Duration {
 	return max(pause, time.Millisecond)
 }
 
-// keepAlive tells the store, as long as an attempt lasts, that it is under
-// way. The function it returns ends that.
+// keepAlive extends AckWait for an event until end is called.
 func (f *Forwarder) keepAlive(msg jetstream.Msg) (end func()) {
 	period := f.q.o.AckWait / 3
 	var mu sync.Mutex
@@ -122,7 +120,7 @@ func (f *Forwarder) keepAlive(msg jetstream.Msg) (end func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !ended {
-			_ = msg.InProgress() // the next one may get through
+			_ = msg.InProgress() // the next one may succeed
 			timer.Reset(period)
 		}
 	}

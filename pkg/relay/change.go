@@ -6,10 +6,9 @@ import (
 	"fmt"
 )
 
-// Retry puts dead letters back, at the end of the line, and makes the next
-// attempt of an event that failed at once. It goes on after an event that
-// fails, and returns all errors; those of events that are not kept, or were
-// delivered already, wrap ErrNotFound.
+// Retry puts dead letters at the end of the queue, and retries failed events
+// immediately. It continues after an error and returns all of them, joined. The
+// error wraps ErrNotFound if an event is not in the queue or was delivered.
 func (q *Queue) Retry(ctx context.Context, ids ...string) error {
 	var failed []error
 	for _, id := range ids {
@@ -21,7 +20,7 @@ func (q *Queue) Retry(ctx context.Context, ids ...string) error {
 }
 
 func (q *Queue) retry(ctx context.Context, id string) error {
-	err := q.revive(ctx, id)
+	err := q.requeue(ctx, id)
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -32,14 +31,14 @@ func (q *Queue) retry(ctx context.Context, id string) error {
 	case e.State == Delivered:
 		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
 	}
-	q.ask(ctx, order{Hurry: e.Sequence}) // where nobody forwards, it is tried first thing
+	q.ask(ctx, order{Hurry: e.Sequence}) // without a forwarder, it is tried at the next start
 	return nil
 }
 
-// Drop removes events for good: dead letters, or events that wait. One whose
-// attempt is under way may still be delivered. It goes on after an event that
-// fails, and returns all errors; those of events that are not kept, or were
-// delivered already, wrap ErrNotFound.
+// Drop permanently removes dead letters and waiting events. An attempt in
+// progress may still succeed. It continues after an error and returns all of
+// them, joined. The error wraps ErrNotFound if an event is not in the queue or
+// was delivered.
 func (q *Queue) Drop(ctx context.Context, ids ...string) error {
 	var failed []error
 	for _, id := range ids {

@@ -120,23 +120,23 @@ func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
 	}
 	return jetstream.ConsumerConfig{
 		Durable:       consumerName,
-		Description:   "what was forwarded",
+		Description:   "position of the relay",
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       q.o.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: ackPending(concurrency),
-		// As many replicas as the stream.
+		// Replicas: as many as the stream has.
 	}
 }
 
-// How often a consumer is asked again that seems to be ahead of its stream.
+// How often to ask again for a consumer that seems to be ahead of its stream.
 const (
 	aheadTries = 10
 	aheadPause = 200 * time.Millisecond
 )
 
-// openShared opens the consumer that several listeners share, or makes it.
+// openShared opens or creates the consumer that listeners on a cluster share.
 func (q *Queue) openShared(ctx context.Context) error {
 	cons, err := q.events.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -156,7 +156,7 @@ func (q *Queue) openShared(ctx context.Context) error {
 		filter = "it filters subjects; "
 	}
 	if filter != "" || have.AckPolicy != jetstream.AckExplicitPolicy || have.MaxDeliver > 0 || have.HeadersOnly {
-		return fmt.Errorf("%w: consumer %s of stream %s: %sit needs explicit acknowledgement, no limit of deliveries, and whole events",
+		return fmt.Errorf("%w: consumer %s of stream %s: %sit must have explicit acknowledgement, unlimited deliveries and no headers-only mode",
 			ErrMisfit, consumerName, q.streamName("EVENTS"), filter)
 	}
 	q.cons.Store(&cons)
@@ -166,10 +166,10 @@ func (q *Queue) openShared(ctx context.Context) error {
 	return q.mendConsumer(ctx)
 }
 
-// mendConsumer looks for a stream that lost its end, as one of a single
-// replica may, and gives its sequences out again: the consumer would take new
-// events for forwarded ones. Two answers from different servers may differ
-// for a moment; what stays so is real.
+// mendConsumer replaces a consumer that is ahead of its stream. A stream with one
+// replica may lose its end and reuse sequences; the consumer would skip the new
+// events. Answers of different servers may differ for a moment, so it asks
+// several times.
 func (q *Queue) mendConsumer(ctx context.Context) error {
 	for range aheadTries {
 		cons, err := q.consumer().Info(ctx)

@@ -16,14 +16,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// bury moves an event to the dead letters. Where that fails it stays in the
-// line, and is tried again.
-func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
+// deadLetter moves an event to the dead letters. If that fails, the event stays
+// in the queue and is retried.
+func (f *Forwarder) deadLetter(msg jetstream.Msg, e Entry, status int, why error) {
 	if err := f.q.addDead(f.work, msg, e, why); err != nil {
 		pause := f.pause(e, target.Result{})
-		f.q.o.Logf("event %q can't be made a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
+		f.q.o.Logf("event %q cannot become a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
 		f.tracker.fail(msg, e, why, time.Now().Add(pause))
-		_ = msg.NakWithDelay(pause) // without it, AckWait does the same
+		_ = msg.NakWithDelay(pause) // if it is lost, the event is retried after AckWait
 		return
 	}
 	f.settle(msg, e)
@@ -36,7 +36,7 @@ func (f *Forwarder) bury(msg jetstream.Msg, e Entry, status int, why error) {
 func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why error) error {
 	header := maps.Clone(msg.Headers())
 	id := messageKey(header)
-	if id == "" { // put on the stream by somebody else
+	if id == "" { // published by another program
 		id = hashedPrefix + strconv.FormatUint(e.Sequence, 10)
 	}
 	stripNats(header)
@@ -46,7 +46,8 @@ func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why err
 	header.Set(headerAttempts, strconv.Itoa(e.Attempts))
 	header.Set(headerStoredAt, e.Stored.UTC().Format(time.RFC3339Nano))
 	header.Set(headerSequence, strconv.FormatUint(e.Sequence, 10))
-	// Before it is there: a publish that looks too late would store a repeat.
+	// Count it before it is stored, so that a concurrent publish of the same event
+	// looks it up.
 	q.counters.dead.Add(1)
 	_, err := q.send(ctx, &nats.Msg{Subject: q.subject("dead", id), Header: header, Data: msg.Data()})
 	if err == nil {
@@ -55,13 +56,13 @@ func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why err
 	return err
 }
 
-// stripNats takes out what means something to the server.
+// stripNats removes the headers that are instructions to the server.
 func stripNats(header nats.Header) {
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, natsPrefix) })
 }
 
-// diedBefore reports whether an event that is handed out again is a dead
-// letter already: the process ended before it could say so.
+// diedBefore reports whether a redelivered event is a dead letter already,
+// because the process ended before it acknowledged the event.
 func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
 	id := messageKey(msg.Headers())
 	if id == "" || (q.o.single && q.counters.dead.Load() == 0) {
@@ -75,7 +76,7 @@ func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
 	return err == nil && dead.Header.Get(headerSequence) == strconv.FormatUint(meta.Sequence.Stream, 10)
 }
 
-// singleLine keeps a text fit for a header.
+// singleLine makes a text a valid header value of at most 1 KiB.
 func singleLine(text string) string {
 	const limit = 1024
 	b := []byte(text)
@@ -94,15 +95,15 @@ func newDeadEntry(subject string, header nats.Header, body []byte, seq uint64, a
 	e := newEntry(subject, header, body, seq, at)
 	e.State, e.Died = Dead, at
 	e.Reason = header.Get(headerReason)
-	e.Attempts, _ = strconv.Atoi(header.Get(headerAttempts)) // 0 is what is not known
+	e.Attempts, _ = strconv.Atoi(header.Get(headerAttempts)) // 0 means unknown
 	if stored, err := time.Parse(time.RFC3339Nano, header.Get(headerStoredAt)); err == nil {
 		e.Stored = stored
 	}
 	return e
 }
 
-// revive puts a dead letter at the end of the line.
-func (q *Queue) revive(ctx context.Context, id string) error {
+// requeue puts a dead letter at the end of the queue.
+func (q *Queue) requeue(ctx context.Context, id string) error {
 	raw, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
 	if err != nil {
 		return readError(err)
@@ -112,9 +113,9 @@ func (q *Queue) revive(ctx context.Context, id string) error {
 	for _, name := range []string{headerType, headerReason, headerAttempts, headerStoredAt, headerSequence} {
 		header.Del(name)
 	}
-	stripNats(header) // what a direct get adds
-	// Under its own id it would be a duplicate. This one is the same each time
-	// this letter is retried, so that an interrupted retry can be repeated.
+	stripNats(header) // a direct get adds some
+	// Its own id would make it a duplicate. This one is the same for every retry
+	// of this letter, so that an interrupted retry can be repeated.
 	header.Set(nats.MsgIdHdr, retryID(id, raw))
 	header.Set(headerOriginal, id)
 	msg := &nats.Msg{Subject: q.subject("events", typ), Header: header, Data: raw.Data}
@@ -138,14 +139,14 @@ func retryID(id string, letter *jetstream.RawStreamMsg) string {
 	return fmt.Sprintf("%s/retry/%d-%d", id, letter.Sequence, letter.Time.UnixNano())
 }
 
-// removeDead removes a dead letter. One that is gone already, since the event
-// died again meanwhile and its new letter took the place, is as good.
+// removeDead removes a dead letter. It may be gone already: if the event became
+// a dead letter again, the new one has replaced it.
 func (q *Queue) removeDead(ctx context.Context, seq uint64) error {
 	return remove(ctx, q.dead, seq)
 }
 
-// remove removes a message, if it is there. What the server says of one that
-// is not varies, so it is asked again.
+// remove removes a message if it exists. Servers differ in the error for one that
+// does not, so a second request finds out.
 func remove(ctx context.Context, stream jetstream.Stream, seq uint64) error {
 	err := stream.DeleteMsg(ctx, seq)
 	if err == nil {

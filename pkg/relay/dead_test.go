@@ -78,7 +78,7 @@ func TestDeadLetters(t *testing.T) {
 		"forwarded often: the application answered 418 I'm a teapot",
 		"forwarded often: the application answered 418 I'm a teapot",
 		"forwarded often: the application answered 418 I'm a teapot",
-		"dead often: it failed 3 times, the last time: the application answered 418 I'm a teapot",
+		"dead often: it failed 3 times, most recently: the application answered 418 I'm a teapot",
 		"forwarded b",
 	}
 	eventually(t, "all steps were told", func() bool { return len(seen.summary()) == len(want) })

@@ -139,13 +139,13 @@ func TestStreamThatExists(t *testing.T) {
 	}{
 		{"fits", func(*jetstream.StreamConfig) {}, ""},
 		{"no limit", func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = -1, jetstream.DiscardOld }, ""},
-		{"work queue", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, "needs limits"},
-		{"memory", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "kept in memory"},
-		{"subjects", func(c *jetstream.StreamConfig) { c.Subjects = []string{"mender.>"} }, "have to be mender.events.* alone"},
-		{"age", func(c *jetstream.StreamConfig) { c.MaxAge = 2 * time.Hour }, "after 2h0m0s"},
-		{"old", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }, "discard new"},
-		{"per type", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "5 events of each type"},
-		{"no purge", func(c *jetstream.StreamConfig) { c.DenyPurge = true }, "how room is made"},
+		{"work queue", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, "must be limits"},
+		{"memory", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "storage is memory but must be file"},
+		{"subjects", func(c *jetstream.StreamConfig) { c.Subjects = []string{"mender.>"} }, "must be mender.events.*"},
+		{"age", func(c *jetstream.StreamConfig) { c.MaxAge = 2 * time.Hour }, "max age is 2h0m0s but must be 0"},
+		{"old", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }, "discard policy is old but must be new"},
+		{"per type", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "max messages per subject is 5"},
+		{"no purge", func(c *jetstream.StreamConfig) { c.DenyPurge = true }, "denies deleting and purging"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url := startServer(t, nil)

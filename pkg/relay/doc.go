@@ -1,7 +1,7 @@
-// Package relay keeps events in a durable queue and forwards them, until the
-// application has each one. The queue is a NATS JetStream stream: an embedded
-// one in a folder (Open), or one that is reached over a connection (NewQueue);
-// all that is said of a Queue holds for both.
+// Package relay stores events in a durable queue and forwards them until the
+// application has accepted each one. The queue is a NATS JetStream stream: on an
+// embedded server with its files in a folder (Open), or on a cluster (Dial,
+// NewQueue).
 //
 //	store, err := relay.Open(ctx, relay.StoreOptions{Dir: dir, Logf: log.Printf})
 //	…
@@ -15,18 +15,17 @@
 //
 // # Guarantees
 //
-// What Publish called Stored is forwarded at least once. It is forwarded a
-// second time only where the process, or the machine, ended between the
-// application's 2xx and the moment the store wrote it down, which it does
-// several times a second. An event whose id is still kept is a Duplicate, and
-// not forwarded again. With a concurrency of 1, events reach the application
-// in the order they were stored in, and one that fails holds up those behind
-// it.
+// An event that Publish reported as Stored is forwarded at least once. It is
+// forwarded again only if the process or the machine ended between the
+// application's 2xx and the moment the server recorded it, which it does several
+// times a second. An event whose id the queue still has is a Duplicate and is not
+// forwarded again. With a concurrency of 1, events are forwarded in stored order,
+// and a failing one delays all later ones.
 //
 // # Names on the stream
 //
 // With the default prefix, events are in the stream MENDER_EVENTS under
-// mender.events.<type>, with the headers they came with, the exact bytes, and
-// the event's id as Nats-Msg-Id. The durable consumer "forward" holds what was
-// forwarded. What was given up is in MENDER_DEAD under mender.dead.<id>.
+// mender.events.<type>: headers and body as received, the id as Nats-Msg-Id. The
+// durable consumer "forward" has the position. Dead letters are in MENDER_DEAD
+// under mender.dead.<id>.
 package relay

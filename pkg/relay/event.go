@@ -14,9 +14,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Event is what is stored and forwarded.
+// Event is an event as it was received.
 type Event struct {
-	// ID identifies the event: an event whose ID is still kept is a
+	// ID identifies the event. An event whose ID the queue still has is a
 	// duplicate. It must not be empty.
 	ID string
 	// Type is Mender's event type.
@@ -25,31 +25,31 @@ type Event struct {
 	// target.EndToEnd returns are stored, except for names that begin with
 	// Nats- or Mender-Relay-.
 	Header http.Header
-	// Body is the exact bytes.
+	// Body holds the exact bytes of the delivery.
 	Body []byte
 }
 
-// Bounds of what comes from outside and becomes a name on the stream.
+// Limits and names for values from outside that become part of a message.
 const (
 	maxIDLength     = 128
 	maxTypeLength   = 64
 	natsPrefix      = "Nats-"
 	relayPrefix     = "Mender-Relay-"
-	hashedPrefix    = "sha256="                 // '=' is in no id or type that is kept as it is
-	headerOriginal  = relayPrefix + "Id"        // the event's key, where the message id is another
+	hashedPrefix    = "sha256="                 // '=' is in no id or type that is used unchanged
+	headerOriginal  = relayPrefix + "Id"        // the event's key, if the message id differs
 	headerType      = relayPrefix + "Type"      // of a dead letter
 	headerReason    = relayPrefix + "Reason"    // of a dead letter
 	headerAttempts  = relayPrefix + "Attempts"  // of a dead letter
 	headerStoredAt  = relayPrefix + "Stored-At" // of a dead letter
-	headerSequence  = relayPrefix + "Sequence"  // of a dead letter: where it was in the line
+	headerSequence  = relayPrefix + "Sequence"  // of a dead letter: its place in the queue
 	headerTypeOther = "other"
 )
 
-// key turns an event's id into a message id and a subject token: as it is
-// where it is short and plain, as Mender's UUIDs are, else hashed.
+// key returns the message id and subject token for an event's id: the id itself
+// if it is short and plain, as Mender's UUIDs are, otherwise its hash.
 func key(id string) string { return safeToken(id, maxIDLength) }
 
-// typeToken turns an event's type into a subject token.
+// typeToken returns the subject token for an event's type.
 func typeToken(typ string) string {
 	if typ == "" {
 		return headerTypeOther
@@ -93,14 +93,14 @@ func forwardedHeader(in nats.Header) http.Header {
 	return out
 }
 
-// State says where an event stands.
+// State is the state of an event in the queue.
 type State string
 
 // The states.
 const (
-	Waiting   State = "waiting"   // stored, and not yet taken by the application
-	Delivered State = "delivered" // taken, and kept against repeats
-	Dead      State = "dead"      // given up
+	Waiting   State = "waiting"   // not yet delivered
+	Delivered State = "delivered" // delivered, retained for deduplication
+	Dead      State = "dead"      // no longer retried
 )
 
 // Entry is an event in the queue.
@@ -112,7 +112,7 @@ type Entry struct {
 	Stored time.Time // when it was stored
 	Header http.Header
 	Body   []byte
-	// Sequence is its place in the stream, or among the dead letters.
+	// Sequence is its place in its stream.
 	Sequence uint64
 	// Reason, Attempts and Died are set for a dead letter.
 	Reason   string
@@ -120,8 +120,8 @@ type Entry struct {
 	Died     time.Time
 }
 
-// newEntry reads a message. The names that were hashed for the stream are
-// taken from the body.
+// newEntry decodes a message. An id or type that was hashed is read from the
+// body.
 func newEntry(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry {
 	e := Entry{
 		ID: messageKey(header), Type: header.Get(headerType),

@@ -10,18 +10,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrMisfit says that a stream or consumer that exists can't be the relay's:
-// it would lose events, or hand out others.
-var ErrMisfit = errors.New("it does not fit")
+// ErrMisfit reports an existing stream or consumer that the relay cannot use: it
+// would lose events or deliver others.
+var ErrMisfit = errors.New("unsuitable stream or consumer")
 
-// ErrNoStream says that the streams to look after are not there.
-var ErrNoStream = errors.New("there is no such stream on the cluster")
+// ErrNoStream reports that the cluster does not have the streams.
+var ErrNoStream = errors.New("no such stream on the cluster")
 
-// ErrNoRoom says that a stream can't be made.
+// ErrNoRoom reports that a stream cannot be created.
 var ErrNoRoom = errors.New("the cluster has no room")
 
-// errCodeNoPeers is the server's code for a cluster without enough servers
-// that have enough room.
+// errCodeNoPeers is the server's code for too few servers with enough space.
 const errCodeNoPeers jetstream.ErrorCode = 10005
 
 func isNoRoom(err error) bool {
@@ -30,14 +29,13 @@ func isNoRoom(err error) bool {
 		(api.ErrorCode == errCodeNoPeers || api.ErrorCode == errCodeStorage || api.ErrorCode == errCodeResources)
 }
 
-// isOffline tells a cluster that lacks servers for the moment from one that
-// has too few.
+// isOffline reports whether servers are missing only for the moment.
 func isOffline(api *jetstream.APIError) bool {
 	return api.ErrorCode == errCodeNoPeers && strings.Contains(api.Description, "offline")
 }
 
-// misfits says what of a stream that exists would break a promise of the
-// relay. All else is its owner's choice.
+// misfits returns the settings of an existing stream that would break a guarantee
+// of the relay. All others are up to its owner.
 func misfits(have, want jetstream.StreamConfig) []string {
 	var wrong []string
 	needs := func(ok bool, format string, args ...any) {
@@ -45,42 +43,42 @@ func misfits(have, want jetstream.StreamConfig) []string {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	needs(have.Retention == want.Retention, "it has %s retention, and needs limits: others remove events that wait, or forget their ids", have.Retention)
-	needs(have.Storage == want.Storage, "it is kept in %s, and needs a file", strings.ToLower(have.Storage.String()))
-	needs(slices.Equal(have.Subjects, want.Subjects), "its subjects are %s, and have to be %s alone",
+	needs(have.Retention == want.Retention, "retention is %s but must be limits: others remove waiting events", have.Retention)
+	needs(have.Storage == want.Storage, "storage is %s but must be file", strings.ToLower(have.Storage.String()))
+	needs(slices.Equal(have.Subjects, want.Subjects), "subjects are %s but must be %s",
 		strings.Join(have.Subjects, ", "), strings.Join(want.Subjects, ", "))
-	needs(have.Mirror == nil && len(have.Sources) == 0, "it copies from other streams, and has to be filled by the relay alone")
-	needs(have.MaxAge == 0, "it removes events after %s, waiting or not; it has to keep them (max age 0)", have.MaxAge)
+	needs(have.Mirror == nil && len(have.Sources) == 0, "it copies other streams, but only the relay may add events")
+	needs(have.MaxAge == 0, "max age is %s but must be 0: waiting events would be removed", have.MaxAge)
 	needs(have.Discard == want.Discard || (have.MaxBytes <= 0 && have.MaxMsgs <= 0),
-		"it removes old events where it is full, waiting or not; it has to refuse new ones (discard new)")
-	needs(have.MaxMsgsPerSubject <= 0 || want.MaxMsgsPerSubject > 0, "it keeps %d events of each type", have.MaxMsgsPerSubject)
-	needs(!have.NoAck, "it does not acknowledge")
+		"discard policy is old but must be new: waiting events would be removed")
+	needs(have.MaxMsgsPerSubject <= 0 || want.MaxMsgsPerSubject > 0, "max messages per subject is %d but must be unlimited", have.MaxMsgsPerSubject)
+	needs(!have.NoAck, "it does not acknowledge messages")
 	needs(!have.Sealed, "it is sealed")
-	needs(!have.DenyDelete && !have.DenyPurge, "it forbids to delete or purge, which is how room is made")
-	needs(have.SubjectTransform == nil, "it changes subjects")
+	needs(!have.DenyDelete && !have.DenyPurge, "it denies deleting and purging messages, which makes room")
+	needs(have.SubjectTransform == nil, "it transforms subjects")
 	return wrong
 }
 
-// note tells what of a stream that fits is not as it was asked for.
+// note logs settings of the existing stream that differ from the requested ones.
 func (q *Queue) note(have, want jetstream.StreamConfig) {
 	if q.o.single || q.o.bind {
 		return
 	}
 	if have.Replicas < want.Replicas {
-		q.o.Logf("the stream %s exists, and is used as it is: with %d replicas, not %d; `nats stream edit %s --replicas %d` changes it",
+		q.o.Logf("the existing stream %s has %d replicas, not %d; change it with `nats stream edit %s --replicas %d`",
 			want.Name, have.Replicas, want.Replicas, want.Name, want.Replicas)
 	}
 	if have.Description != eventsDescription && want.Duplicates > 0 && have.Duplicates < q.o.Keep {
-		q.o.Logf("the stream %s knows events' ids for %s only: a repeat that comes later is forwarded again", want.Name, have.Duplicates)
+		q.o.Logf("the stream %s has a deduplication window of %s: later duplicates are forwarded again", want.Name, have.Duplicates)
 	}
 }
 
-// openError says whether an error of the server's is one that passes.
+// openError classifies an error of the server: ErrUnavailable if it may pass.
 func openError(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return fmt.Errorf("%w: this account has no JetStream", ErrMisfit)
+		return fmt.Errorf("%w: the account has no JetStream", ErrMisfit)
 	case errors.As(err, &api) && api.Code != 503 && !isOffline(api):
 		return err
 	case errors.Is(err, nats.ErrPermissionViolation):

@@ -17,28 +17,28 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
-// The files of a store's folder, besides the server's own.
+// Files in a store's folder, besides the server's.
 const (
 	lockFile    = "lock"
 	contactFile = "server.json" // how to reach the server, while it runs
 )
 
-// What is wrong with a folder.
+// Errors about a store's folder.
 var (
 	ErrInUse   = errors.New("the store is in use by another process")
 	ErrNoStore = errors.New("there is no store in this folder")
 )
 
-// contact says how other processes of this user reach the server.
+// contact is the address of the server for other processes of this user.
 type contact struct {
 	URL      string `json:"url"`
 	Password string `json:"password"`
 	PID      int    `json:"pid"`
-	// Brief is set by who opened the folder only to look.
+	// Brief is set by Attach.
 	Brief bool `json:"brief,omitempty"`
 }
 
-// lockPause is how often a lock is tried that somebody holds for a moment.
+// lockPause is the time between two attempts to lock the folder.
 const lockPause = 20 * time.Millisecond
 
 // claim is a folder that this process has locked.
@@ -127,7 +127,7 @@ func lock(ctx context.Context, dir string) (*claim, error) {
 	}
 }
 
-// isRunning reports whether there is a process of that id, as far as can be told.
+// isRunning reports whether there is a process with that id, or this is unknown.
 func isRunning(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {
@@ -144,8 +144,8 @@ func inUse(dir string, pid int) error {
 	return fmt.Errorf("%w (process %d): %s", ErrInUse, pid, dir)
 }
 
-// checkAccess reports the first file of the folder that this process may not
-// read and write. The server would take it for one that is not there.
+// checkAccess returns an error for the first file that this process may not read
+// and write. The server would treat it as missing.
 func checkAccess(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -182,7 +182,7 @@ func readJSON[T any](dir, name string) (value T, found bool, err error) {
 	return value, true, nil
 }
 
-// writeJSON replaces a small file of the folder, readable by its owner alone.
+// writeJSON replaces a small file of the folder, readable only by its owner.
 func writeJSON(dir, name string, value any) error {
 	raw, err := json.Marshal(value)
 	if err != nil {

@@ -17,82 +17,84 @@ const (
 	DefaultMaxPause = 30 * time.Second
 )
 
-// DefaultDeadOn returns the statuses by which an application refuses an event
-// for good: 410, 413 and 422.
+// DefaultDeadOn returns the statuses that refuse an event permanently: 410, 413
+// and 422.
 func DefaultDeadOn() []int {
 	return []int{http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}
 }
 
-// ForwardOptions say where events go, and how hard it is tried.
+// ForwardOptions configure a Forwarder: where events go, and when they are
+// retried. The zero value of each field except Target is its default.
 type ForwardOptions struct {
 	// Target is where events are forwarded to. It is closed when forwarding
 	// ends.
 	Target target.Target
-	// Concurrency is how many events are under way at once; 0 means 1, and
-	// only with 1 they arrive in the order they were stored in.
+	// Concurrency is how many events are delivered at the same time; 0 means 1.
+	// Only 1 preserves the stored order.
 	Concurrency int
 	// MinPause is the pause after the first failure. It doubles up to
-	// MaxPause, less up to half of it at random. A Retry-After of the
-	// application's may make a pause longer, up to MaxPause.
+	// MaxPause, and a random part of up to half is subtracted. The target may
+	// ask for a longer pause, up to MaxPause.
 	MinPause, MaxPause time.Duration
-	// DeadOn are the statuses that make an event a dead letter at once; nil
-	// means DefaultDeadOn, empty means none.
+	// DeadOn lists the statuses that make an event a dead letter immediately;
+	// nil means DefaultDeadOn, empty means none.
 	DeadOn []int
-	// MaxAttempts makes an event a dead letter after so many; 0 is no end.
-	// An attempt that a kill interrupted counts.
+	// MaxAttempts is after how many attempts an event becomes a dead letter;
+	// 0 means never. Attempts that a kill interrupted count.
 	MaxAttempts int
-	// MaxAge makes an event a dead letter when it is as old; 0 is no end.
+	// MaxAge is the time since storing after which an event becomes a dead
+	// letter; 0 means never.
 	MaxAge time.Duration
-	// Observe is told of each step, from the goroutine that took it: it
-	// holds up forwarding while it runs.
+	// Observe is called for each step, by the goroutine that took it, which
+	// waits until it returns.
 	Observe func(Step)
 }
 
-// StepKind says what a Step tells of.
+// StepKind is the kind of a Step.
 type StepKind string
 
 // The kinds.
 const (
-	StepForwarded StepKind = "forwarded" // an attempt, whichever way it went
-	StepDead      StepKind = "dead"      // an event was given up
+	StepForwarded StepKind = "forwarded" // an attempt, successful or not
+	StepDead      StepKind = "dead"      // an event became a dead letter
 )
 
-// Step is one step in an event's way to the application.
+// Step is an attempt to deliver an event, or the end of all attempts.
 type Step struct {
 	Kind     StepKind
 	ID, Type string
 	Sequence uint64
-	Attempt  int           // counts from 1, over restarts
-	Status   int           // 0 where no answer came
+	Attempt  int           // counts from 1, across restarts
+	Status   int           // 0 if there was no answer
 	Duration time.Duration // until the answer's headers; 0 for StepDead
-	Err      error         // nil for a success; for StepDead why it was given up
-	Pause    time.Duration // until the next attempt; 0 where there is none
+	Err      error         // nil for a success; for StepDead the reason
+	Pause    time.Duration // until the next attempt; 0 if there is none
 }
 
-// Forwarder hands a queue's events to an application.
+// Forwarder delivers the events of a queue to a target.
 type Forwarder struct {
 	q      *Queue
 	o      ForwardOptions
 	target target.Target
 
-	take  context.Context // ends when no more is to be taken
+	take  context.Context // ends when no further event may be taken
 	stop  context.CancelFunc
-	work  context.Context // ends when what is under way is to be given back
+	work  context.Context // ends when attempts in progress must be aborted
 	abort context.CancelFunc
 	done  chan struct{}
 
 	tracker tracker
 }
 
-// Forward begins to hand events on. A queue of this process can have one
-// forwarder. The error says what is wrong with the options, or with the queue.
+// Forward starts to deliver events to o.Target until Stop is called. A queue can
+// have one forwarder per process. An error is about the options or the queue.
 func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	f := &Forwarder{q: q, o: o, target: o.Target, done: make(chan struct{})}
 	if !q.forwarder.CompareAndSwap(nil, f) {
-		return nil, errors.New("forward events: this queue is forwarded already")
+		return nil, errors.New("forward events: the queue already has a forwarder")
 	}
 	f.take, f.stop = context.WithCancel(context.Background())
 	f.work, f.abort = context.WithCancel(context.Background())
@@ -110,7 +112,7 @@ func (o *ForwardOptions) check() error {
 	case o.Target == nil:
 		return errors.New("no target")
 	case o.Concurrency < 0 || o.MaxAttempts < 0 || o.MaxAge < 0:
-		return errors.New("concurrency, attempts and age can't be negative")
+		return errors.New("concurrency, attempts and age must not be negative")
 	}
 	o.Concurrency = orElse(o.Concurrency, 1)
 	o.MinPause = orElse(o.MinPause, DefaultMinPause)
@@ -124,17 +126,16 @@ func (o *ForwardOptions) check() error {
 	return nil
 }
 
-// parked is how many events per worker may wait for their next attempt while
-// others pass, where order was given up.
-const parked = 4
+// pausedPerWorker is how many events per worker may wait for their next attempt
+// while later ones are delivered. It applies to a concurrency above 1.
+const pausedPerWorker = 4
 
-// ackPending is how many events the stream hands out before it hears what
-// became of them. With 1, the next comes when the one before is settled.
+// ackPending returns how many unacknowledged events the consumer may have.
 func ackPending(concurrency int) int {
 	if concurrency == 1 {
 		return 1
 	}
-	return concurrency * parked
+	return concurrency * pausedPerWorker
 }
 
 func (f *Forwarder) start() error {
@@ -145,7 +146,7 @@ func (f *Forwarder) start() error {
 	if err != nil {
 		return openError(err)
 	}
-	// Only a change is written: on a full disk it could not be.
+	// A full disk must not prevent a start that changes nothing.
 	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
 		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
 		if _, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
@@ -163,16 +164,16 @@ func (f *Forwarder) start() error {
 	go func() {
 		workers.Wait()
 		f.abort()
-		_ = status.Unsubscribe() // fails only where the connection is gone
+		_ = status.Unsubscribe() // fails only without a connection
 		_ = f.target.Close()     // nothing is lost with it
 		close(f.done)
 	}()
 	return nil
 }
 
-// Stop ends forwarding: nothing more is taken, and what is under way is
-// finished. When ctx ends first, it is broken off, and forwarded again later;
-// the error is then ctx's.
+// Stop takes no further events and waits for attempts in progress. If ctx ends
+// first, it aborts them and returns ctx's error: these events are forwarded
+// again later.
 func (f *Forwarder) Stop(ctx context.Context) error {
 	f.stop()
 	defer f.q.forwarder.CompareAndSwap(f, nil)

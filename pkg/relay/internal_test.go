@@ -25,7 +25,7 @@ func TestTrackerForgetsTheOldest(t *testing.T) {
 		if got := tr.begin(seq, stored); got != fresh {
 			t.Fatalf("%d: %v", seq, got)
 		}
-		if got := tr.begin(seq, stored); got != underWay {
+		if got := tr.begin(seq, stored); got != inProgress {
 			t.Fatalf("%d: %v", seq, got)
 		}
 		tr.settle(seq, stored)

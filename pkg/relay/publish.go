@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,19 +11,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Outcome is what became of an event that was to be stored.
+// Outcome is the result of Publish.
 type Outcome string
 
-// The outcomes. The first two are a promise: answer with success. The others
-// come with an error: answer with 503.
+// The outcomes. The first two are a promise: answer with success. The others come
+// with an error: answer with 503.
 const (
-	Stored      Outcome = "stored"      // the stream has it
-	Duplicate   Outcome = "duplicate"   // the stream had it, and keeps it
-	Full        Outcome = "full"        // there is no room for it; ErrFull
-	Unavailable Outcome = "unavailable" // the store can't be reached, or did not answer in time; ErrUnavailable
+	Stored      Outcome = "stored"      // the event is in the stream
+	Duplicate   Outcome = "duplicate"   // the event was in the stream already
+	Full        Outcome = "full"        // there is no room; ErrFull
+	Unavailable Outcome = "unavailable" // no server, or no answer in time; ErrUnavailable
 )
 
-// What keeps events out.
+// Errors of Publish.
 var (
 	ErrFull        = errors.New("the queue is full")
 	ErrUnavailable = errors.New("the queue is not available")
@@ -35,13 +33,14 @@ var (
 // errNoAnswer is why a publish ends after AckTimeout.
 var errNoAnswer = errors.New("it was not acknowledged in time")
 
-// errNoID is for a caller that did not check what it was sent.
+// errNoID reports an event without an id, which the caller should have checked.
 var errNoID = errors.New("the event has no id")
 
-// Publish stores an event, and returns once the stream has it: in the file,
-// or with StoreOptions.Sync on the disk. Many calls at once share the way to
-// the store. An Unavailable event may have been stored nevertheless, and is
-// then forwarded like any other: its header and body must not change later.
+// Publish stores the event and returns once the stream has acknowledged it: it is
+// in a file, or with StoreOptions.Sync on the disk. An event reported as
+// Unavailable may have been stored, and is then forwarded like any other. The
+// caller must not change its header and body afterwards. Publish is safe for
+// concurrent use.
 func (q *Queue) Publish(ctx context.Context, e Event) (Outcome, error) {
 	outcome, err := q.publish(ctx, e)
 	q.counters.published(outcome)
@@ -64,7 +63,7 @@ func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 	return outcome, err
 }
 
-// publishNow is publish, but may wait longer than ctx.
+// publishNow is publish, except that it may return after ctx has ended.
 func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 	if err := q.refuse(); err != nil {
 		return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)
@@ -96,7 +95,7 @@ func outcomeOf(err error) Outcome {
 func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	id := key(e.ID)
 	if q.counters.dead.Load() > 0 {
-		// The stream may have forgotten what died long ago.
+		// The events' stream may have forgotten its id.
 		if _, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id)); err == nil {
 			return Duplicate, nil
 		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -119,20 +118,20 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	return Stored, nil
 }
 
-// errBeingStored is about a repeat whose first copy the cluster has yet to
-// agree on: it may still come to nothing, so the repeat can't be acknowledged.
+// errBeingStored reports a duplicate of an event that the cluster has not agreed on
+// yet. That may still fail, so the duplicate cannot be acknowledged.
 var errBeingStored = errors.New("its first copy is still being stored")
 
-// againPause is how long such a repeat waits before it asks anew.
+// againPause is the time before such a duplicate is published again.
 const againPause = 25 * time.Millisecond
 
-// sendSettled is send, but for a repeat waits until its first copy is stored.
+// sendSettled is send, except that a duplicate waits until the event is stored.
 func (q *Queue) sendSettled(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
 	for {
 		ack, err := q.send(ctx, msg)
 		switch {
 		case errors.Is(err, errBeingStored):
-		case err == nil && ack.Duplicate && ack.Sequence == 0: // as servers before 2.10 say it
+		case err == nil && ack.Duplicate && ack.Sequence == 0: // servers before 2.10
 			err = fmt.Errorf("%w: %w", ErrUnavailable, errBeingStored)
 		default:
 			return ack, err
@@ -145,7 +144,7 @@ func (q *Queue) sendSettled(ctx context.Context, msg *nats.Msg) (*jetstream.PubA
 	}
 }
 
-// send publishes one message, and waits for its acknowledgement.
+// send publishes one message and waits for its acknowledgement.
 func (q *Queue) send(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
 	future, err := q.js.PublishMsgAsync(msg, jetstream.WithStallWait(min(stallWait, q.o.AckTimeout/4)))
 	if err != nil {
@@ -161,12 +160,12 @@ func (q *Queue) send(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, err
 	}
 }
 
-// The server's codes for a stream that takes no more.
+// The server's codes for a stream that accepts no message.
 const (
 	errCodeStorage     jetstream.ErrorCode = 10047 // no storage left for the account
 	errCodeResources   jetstream.ErrorCode = 10023 // of the server
-	errCodeStoreFailed jetstream.ErrorCode = 10077 // the stream's own limits are told by its text
-	errCodeBeingStored jetstream.ErrorCode = 10158 // the id is that of a message that is not stored yet
+	errCodeStoreFailed jetstream.ErrorCode = 10077 // the description names the stream's limit
+	errCodeBeingStored jetstream.ErrorCode = 10158 // the id is that of a message that is not yet stored
 )
 
 func publishError(err error) error {
@@ -189,22 +188,4 @@ func publishError(err error) error {
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// find returns the sequence of a kept event by its key. It asks with a
-// publish that can't succeed: a stream looks for duplicates before it
-// compares sequences. An event beyond the window of duplicates is not found.
-func (q *Queue) find(ctx context.Context, id string) (uint64, error) {
-	msg := &nats.Msg{Subject: q.subject("events", headerTypeOther), Header: nats.Header{}}
-	msg.Header.Set(nats.MsgIdHdr, id)
-	msg.Header.Set(nats.ExpectedLastSeqHdr, strconv.FormatUint(math.MaxInt64, 10))
-	ack, err := q.js.PublishMsg(ctx, msg)
-	var api *jetstream.APIError
-	switch {
-	case err == nil && ack.Duplicate:
-		return ack.Sequence, nil
-	case errors.As(err, &api) && api.Code < 500:
-		return 0, ErrNotFound
-	}
-	return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -23,44 +23,44 @@ const (
 
 const (
 	consumerName = "forward"
-	// eventsDescription marks a stream that was made here, and whose window of
-	// duplicates is looked after. Servers of every version keep it.
+	// eventsDescription marks a stream that this package created and whose
+	// deduplication window it adjusts.
 	eventsDescription = "Mender's webhook events, waiting or delivered"
-	// inFlight bounds the publishes that wait for their acknowledgement, and
-	// so the memory they take; beyond it they are refused.
+	// inFlight limits the publishes that wait for an acknowledgement, and so
+	// their memory. Further ones are refused.
 	inFlight  = 8192
 	stallWait = time.Second
 )
 
-// QueueOptions are the settings of a Queue. The zero value is the default of each.
+// QueueOptions configure a Queue. The zero value of each field is its default.
 type QueueOptions struct {
-	// Prefix begins every subject, and names the streams: mender gives
-	// mender.events.<type> in MENDER_EVENTS. Dots may part it.
+	// Prefix starts all subjects and names the streams: with "mender", events
+	// are in MENDER_EVENTS under mender.events.<type>. It may contain dots.
 	Prefix string
-	// MaxBytes is what may wait, in bytes with headers, and also all that
-	// the events take on the disk: what was delivered makes room. The dead
-	// letters may take as much again. A stream that exists on a cluster keeps
-	// its own limit; a Store's is changed to this.
+	// MaxBytes limits the size of all events, in bytes with headers. Delivered
+	// ones are removed to make room. Dead letters have the same limit of their
+	// own. An existing stream on a cluster keeps its limit.
 	MaxBytes int64
 	// Keep is how long delivered events are retained for deduplication, from
 	// their delivery on.
 	Keep time.Duration
-	// AckTimeout is how long Publish takes at most to hear from the stream.
+	// AckTimeout limits how long Publish waits for the acknowledgement.
 	AckTimeout time.Duration
-	// AckWait is how soon an event is taken over from a process that died.
+	// AckWait is the time after which an event of a process that died is
+	// delivered again.
 	AckWait time.Duration
-	// Replicas is for a stream that does not exist yet; 0 means 1.
+	// Replicas is the number of replicas of streams that are created; 0 means 1.
 	Replicas int
 	// Domain is the cluster's JetStream domain, and APIPrefix the subject under
 	// which its API is exported to this account; most have neither.
 	Domain, APIPrefix string
-	// Logf is told what happened to the queue as a whole; nil drops it.
+	// Logf receives messages about the queue; nil drops them.
 	Logf Logf
 
-	// single says that the server is this module's own: the streams are too,
-	// and there is one forwarder at most.
+	// single is set for an embedded server: no one else changes its streams, and
+	// there is at most one forwarder.
 	single bool
-	bind   bool // streams that exist are left as they are
+	bind   bool // nothing that exists is changed
 }
 
 func (o QueueOptions) withDefaults() QueueOptions {
@@ -84,7 +84,7 @@ func orElse[T comparable](value, otherwise T) T {
 	return value
 }
 
-// Queue is a stream of events with the letters that died. It is safe for
+// Queue is a stream of events and a stream of dead letters. It is safe for
 // concurrent use.
 type Queue struct {
 	o      QueueOptions
@@ -93,15 +93,15 @@ type Queue struct {
 	events jetstream.Stream
 	dead   jetstream.Stream
 	cons   atomic.Pointer[jetstream.Consumer]
-	// resume is where a queue without a consumer begins, if it is only looked at.
+	// resume is the position of a queue that has no consumer and is only read.
 	resume    uint64
-	forgotten bool // the consumer was lost, and with it what was forwarded
+	forgotten bool // the consumer was lost, and with it the position
 
-	// ledger, in a Store, notes what was acknowledged.
+	// ledger records acknowledged events. It is nil on a cluster.
 	ledger *ledger
-	// barrier, where it is set, says why nothing can be stored at present.
+	// barrier, unless nil, returns why no event can be stored at present.
 	barrier func() error
-	// heard, where it is set, is told how each publish ended.
+	// heard, unless nil, is called with the result of each publish.
 	heard func(err error)
 	// lost is set while a stream is missing that was there before.
 	lost  atomic.Pointer[error]
@@ -123,10 +123,9 @@ type Queue struct {
 	done    sync.WaitGroup
 }
 
-// NewQueue opens the queue behind a connection, and makes its streams where
-// they are missing. Close it before the connection. For publishes to be
-// refused at once while the connection is down, make it with
-// nats.ReconnectBufSize(-1).
+// NewQueue opens the queue on a connection and creates missing streams. Close it
+// before the connection. Use nats.ReconnectBufSize(-1) for publishes to fail
+// immediately while the connection is down.
 func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error) {
 	q, err := newQueue(ctx, nc, o.withDefaults(), 0)
 	if err != nil {
@@ -136,8 +135,8 @@ func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error
 	return q, nil
 }
 
-// newQueue opens the queue without its upkeep. All up to resume is known to be
-// forwarded.
+// newQueue opens the queue without its upkeep. All events up to resume are known
+// to be settled.
 func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64) (*Queue, error) {
 	js, err := o.jetStream(nc)
 	if err != nil {
@@ -175,8 +174,7 @@ func (o QueueOptions) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
 	return jetstream.New(nc, options...)
 }
 
-// apiTimeout is for a question about the queue, for which nobody waits as
-// Mender does.
+// apiTimeout limits requests other than publishes.
 func (o QueueOptions) apiTimeout() time.Duration { return max(o.AckTimeout, DefaultAckTimeout) }
 
 func (q *Queue) streamName(kind string) string { return streamName(q.o.Prefix, kind) }

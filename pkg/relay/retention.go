@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// deliveredFile is the file in which a store keeps its retention.
+// deliveredFile is a store's file for its retention.
 const deliveredFile = "delivered.json"
 
-// retentionMarks is how many marks there are in the time that delivered events
-// are retained: one is retained too long by that part at most.
+// retentionMarks is the number of marks within Keep. An event may be retained
+// longer by one part of these.
 const retentionMarks = 64
 
-// retention knows when events were delivered, which the stream does not: so
-// they are retained from then on, however long they waited. What was delivered
-// before it knows is taken to have been delivered when it first looked.
+// retention records when events were delivered, which the stream does not: Keep
+// counts from then. Events that were delivered before the first mark count as
+// delivered at that mark.
 type retention []mark
 
-// mark says that all events up to a sequence were settled by a time.
+// mark records that all events up to Floor were settled at a time.
 type mark struct {
 	At    time.Time `json:"at"`
 	Floor uint64    `json:"floor"`
 }
 
-// note adds a mark if the last one is old enough, or if force says so, and
-// reports whether it did.
+// note adds a mark if the last one is old enough, or force is set. It reports
+// whether it did.
 func (r *retention) note(at time.Time, floor uint64, spacing time.Duration, force bool) bool {
 	// A stream that lost its end assigns its sequences again.
 	*r = slices.DeleteFunc(*r, func(m mark) bool { return m.Floor > floor })
@@ -52,10 +52,10 @@ func (r *retention) expired(by time.Time) uint64 {
 	return (*r)[0].Floor
 }
 
-// saveRetention keeps the marks for the next process. Without them, delivered
-// events are retained for longer.
+// saveRetention saves the marks for the next process. Without them, delivered
+// events are retained longer.
 func (s *Store) saveRetention(r retention) {
 	if err := writeJSON(s.o.Dir, deliveredFile, r); err != nil {
-		s.o.Logf("the store in %s cannot note when events were delivered, and retains them for longer: %v", s.o.Dir, err)
+		s.o.Logf("the store in %s cannot record when events were delivered, and retains them longer: %v", s.o.Dir, err)
 	}
 }

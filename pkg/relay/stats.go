@@ -7,21 +7,21 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// Stats are figures for monitoring. Those of the queue's state are at most
-// about a second old; the others count since the queue was opened.
+// Stats are figures for monitoring. The state of the queue is up to a second old;
+// counters start when the queue is opened.
 type Stats struct {
-	Waiting   uint64        // events that the application has yet to take
-	OldestAge time.Duration // of the one that waits longest; 0 where none waits
+	Waiting   uint64        // events not yet delivered
+	OldestAge time.Duration // of the oldest waiting event; 0 if none waits
 	Dead      uint64        // dead letters now
-	Bytes     uint64        // what waiting and kept events take
-	MaxBytes  int64         // what they may take
+	Bytes     uint64        // size of waiting and retained events
+	MaxBytes  int64         // limit of Bytes
 	Available bool          // events can be stored, as far as is known without storing one
 
-	Stored, Duplicates, Refused uint64 // publishes, by outcome; refused are full and unavailable ones
-	Forwarded, Failed           uint64 // attempts, by outcome
-	Died                        uint64 // events given up
-	// ForwardTime is all attempts' time to the answer's headers together:
-	// divided by Forwarded and Failed, the average.
+	Stored, Duplicates, Refused uint64 // publishes by outcome; refused ones are Full or Unavailable
+	Forwarded, Failed           uint64 // attempts by outcome
+	Died                        uint64 // events that became dead letters
+	// ForwardTime is the sum of the durations of all attempts, until the headers
+	// of the answer.
 	ForwardTime time.Duration
 
 	oldest time.Time
@@ -31,7 +31,7 @@ type counters struct {
 	stored, duplicate, refused atomic.Uint64
 	ok, failed, died           atomic.Uint64
 	nanos                      atomic.Int64
-	dead                       atomic.Int64 // dead letters now, never too few
+	dead                       atomic.Int64 // dead letters now, or more
 }
 
 func (c *counters) published(o Outcome) {
@@ -62,7 +62,7 @@ func (q *Queue) takeSnapshot(s Status) {
 	q.snapshot.Store(snap)
 }
 
-// Stats returns the figures. It is cheap: it asks nobody.
+// Stats returns the figures. It is cheap and makes no requests.
 func (q *Queue) Stats() Stats {
 	var s Stats
 	if snap := q.snapshot.Load(); snap != nil {

@@ -12,69 +12,69 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Status is what a queue holds at a moment.
+// Status is the state of a queue at one moment.
 type Status struct {
-	Waiting  uint64   `json:"waiting"`   // stored, and not yet taken; those in flight included
-	InFlight int      `json:"in_flight"` // attempts under way
+	Waiting  uint64   `json:"waiting"`   // not yet delivered, including those in flight
+	InFlight int      `json:"in_flight"` // attempts in progress
 	Dead     uint64   `json:"dead"`
-	Kept     uint64   `json:"kept"`      // delivered, and kept against repeats
-	Bytes    uint64   `json:"bytes"`     // what waiting and kept events take
-	MaxBytes int64    `json:"max_bytes"` // what they may take
-	Oldest   *Entry   `json:"oldest"`    // the one that waits longest, without its body; nil where none waits
-	Blocked  *Blocked `json:"blocked"`   // the first that failed; nil where none did
-	// Forwarding says whether a forwarder answered. Without one, InFlight
-	// and Blocked are not known.
+	Kept     uint64   `json:"kept"`      // delivered, retained for deduplication
+	Bytes    uint64   `json:"bytes"`     // size of waiting and retained events
+	MaxBytes int64    `json:"max_bytes"` // limit of Bytes
+	Oldest   *Entry   `json:"oldest"`    // waiting event that was stored first, without its body; nil if none waits
+	Blocked  *Blocked `json:"blocked"`   // failed event that was stored first; nil if none failed
+	// Forwarding reports whether a forwarder answered. Without one, InFlight and
+	// Blocked are unknown.
 	Forwarding bool   `json:"forwarding"`
-	Forwarders int    `json:"forwarders"`    // how many; several share a cluster's stream
-	URL        string `json:"url,omitempty"` // where to, without password and query
+	Forwarders int    `json:"forwarders"`    // number of listeners on the queue
+	URL        string `json:"url,omitempty"` // targets, without credentials and query
 }
 
-// report is what a forwarder says of itself to whoever asks on the connection.
+// report is a forwarder's answer to an order.
 type report struct {
 	InFlight int      `json:"in_flight"`
 	Blocked  *Blocked `json:"blocked"`
 	URL      string   `json:"url"`
-	Open     []uint64 `json:"open"` // taken and not settled
+	Open     []uint64 `json:"open"` // in progress or failed
 }
 
-// reportTimeout is how long a forwarder is waited for.
+// reportTimeout is how long to wait for a forwarder's answer.
 const reportTimeout = time.Second
 
 func (q *Queue) reportSubject() string { return q.o.Prefix + ".relay." + q.streamName("EVENTS") }
 
-// order is what a forwarder is asked to do with an event that is between
-// attempts, by its sequence. None is a question for its state.
+// order tells forwarders what to do with an event, by its sequence, that waits for
+// its next attempt. The zero value only asks for a report.
 type order struct {
-	Settle uint64 `json:"settle,omitempty"` // it was dropped: go on with the next
-	Hurry  uint64 `json:"hurry,omitempty"`  // make the next attempt now
+	Settle uint64 `json:"settle,omitempty"` // it was dropped: continue with the next
+	Hurry  uint64 `json:"hurry,omitempty"`  // retry it now
 }
 
-// serveStatus answers those who ask what the forwarder does.
+// serveStatus answers orders until the subscription ends.
 func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 	return q.nc.Subscribe(q.reportSubject(), func(m *nats.Msg) {
 		var o order
 		if len(m.Data) > 0 && json.Unmarshal(m.Data, &o) != nil {
-			return // not from one of ours
+			return // from another program
 		}
 		f.obey(o)
 		raw, err := json.Marshal(f.report())
 		if err == nil {
-			_ = m.Respond(raw) // who asked has gone
+			_ = m.Respond(raw) // fails if the other process is gone
 		}
 	})
 }
 
-// obey goes around the client, which answers a message once: these were given
-// back with a pause.
+// obey acknowledges messages directly: the client answers each message only once,
+// and these were already returned with a pause.
 func (f *Forwarder) obey(o order) {
 	if b, ok := f.tracker.pausing(o.Settle); ok {
 		f.tracker.settle(o.Settle, b.stored)
-		_ = f.q.nc.Publish(b.msg.Reply(), []byte("+ACK")) // where it is lost, it comes again, and the tracker knows it
+		_ = f.q.nc.Publish(b.msg.Reply(), []byte("+ACK")) // if it is lost, the event is delivered again, and the tracker knows it
 	}
-	// Once its pause is over, another listener may have it in hand: it would
-	// be given to a third.
+	// After its pause, another listener may have it: it would be delivered to a
+	// third.
 	if b, ok := f.tracker.pausing(o.Hurry); ok && time.Now().Before(b.Next) {
-		_ = f.q.nc.Publish(b.msg.Reply(), []byte("-NAK")) // without it, the pause ends in its own time
+		_ = f.q.nc.Publish(b.msg.Reply(), []byte("-NAK")) // if it is lost, the pause ends as planned
 	}
 }
 
@@ -87,11 +87,11 @@ func (f *Forwarder) report() report {
 	return r
 }
 
-// Status asks the store, and the forwarder if there is one.
+// Status asks the server and all forwarders for the state of the queue.
 func (q *Queue) Status(ctx context.Context) (Status, error) {
 	s, p, err := q.status(ctx)
 	if err != nil {
-		return Status{}, fmt.Errorf("ask for the queue's state: %w", err)
+		return Status{}, fmt.Errorf("read the state of the queue: %w", err)
 	}
 	s.add(q.ask(ctx, order{}), p.floor)
 	return s, nil
@@ -180,12 +180,12 @@ func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 	return open
 }
 
-// position is how far forwarding is in the stream.
+// position is the range of the stream and how far forwarding is.
 type position struct {
-	first, last      uint64 // what the stream keeps
-	messages         uint64 // how many of these there are
-	floor, delivered uint64 // all up to floor are settled; beyond delivered none was taken
-	open             int    // of those in between, how many are not settled
+	first, last      uint64 // range of the stream
+	messages         uint64 // events in that range
+	floor, delivered uint64 // all events up to floor are settled; none after delivered was taken
+	open             int    // unsettled events between these two
 }
 
 func (q *Queue) status(ctx context.Context) (Status, position, error) {

@@ -11,23 +11,24 @@ import (
 	"time"
 )
 
-// DefaultMinFree is how much of the disk is left alone.
+// DefaultMinFree is the default of StoreOptions.MinFree, in bytes.
 const DefaultMinFree = 64 << 20
 
-// syncInterval is how often the server brings its files onto the disk by itself.
+// syncInterval is how often the server syncs its files without StoreOptions.Sync.
 const syncInterval = time.Second
 
-// StoreOptions are the settings of a Store. The zero value of each but Dir is
-// its default.
+// StoreOptions configure a Store. The zero value of each field except Dir is its
+// default.
 type StoreOptions struct {
-	// Dir is the folder. It is made where it is missing, for its owner alone.
+	// Dir is the folder. It is created if it is missing, accessible only to its
+	// owner.
 	Dir string
 	// Sync has JetStream sync each event to the disk before it acknowledges
 	// it (sync_interval: always), so that it survives a power cut. Without it,
 	// that happens every second.
 	Sync bool
-	// MinFree is how many bytes of the disk must stay free: with less,
-	// nothing more is stored (ErrFull).
+	// MinFree is how many bytes of the disk must stay free. With less, events
+	// are refused with ErrFull.
 	MinFree int64
 	// MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
 	MaxBytes   int64
@@ -44,15 +45,15 @@ func (o StoreOptions) queue() QueueOptions {
 	}.withDefaults()
 }
 
-// Store is a queue in a folder, with the server that runs it in this process,
-// or that it is attached to.
+// Store is a queue in a folder. Its server runs in this process, or in another
+// one that this process is attached to.
 type Store struct {
 	*Queue
 	o        StoreOptions
-	server   *embedded // nil where another process runs it
-	claimed  *claim    // nil where another process has it
+	server   *embedded // nil if another process runs it
+	claimed  *claim    // nil if another process has it
 	recovery Recovery
-	brief    bool         // it was opened to look at it, not to run it
+	brief    bool         // opened by Attach
 	boot     string       // bootID
 	restore  func() error // ends acting as the owner
 
@@ -165,7 +166,7 @@ func (s *Store) begin(ctx context.Context, before record, known bool) (err error
 	}
 	s.ledger.reset(p.last)
 	if err := s.keepRecord(s.opened); err != nil {
-		// A full disk is no reason not to start: forwarding makes room.
+		// A full disk must not prevent the start: forwarding makes room.
 		s.o.Logf("the record of the store in %s cannot be written: %v", s.o.Dir, err)
 	}
 	return nil
@@ -191,7 +192,7 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 		if s.brief || again {
 			return nil
 		}
-		// It may have been closed for longer than ids were to be known.
+		// It may have been closed for longer than the deduplication window.
 		late, err := s.adjustWindow(ctx)
 		if err != nil || !late {
 			return err
@@ -201,27 +202,25 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 	}
 }
 
-// announce writes down how the server is reached. On a full disk that may
-// fail, and forwarding goes on nevertheless: it is what makes room.
+// announce writes the server's address for other processes. A full disk may
+// prevent that until forwarding has made room.
 func (s *Store) announce(brief bool) {
 	c := contact{URL: "nats://" + s.server.address(), Password: s.server.password, PID: os.Getpid(), Brief: brief}
 	err := writeJSON(s.o.Dir, contactFile, c)
 	if err != nil {
-		s.o.Logf("other processes can't reach the store in %s: %v", s.o.Dir, err)
+		s.o.Logf("other processes cannot reach the store in %s: %v", s.o.Dir, err)
 	}
 	s.announced.Store(err == nil)
 }
 
-// Close ends what this process does with the store. A forwarder that was not
-// stopped is broken off.
-//
-// Only the first call does something.
+// Close closes the store, or detaches from it. It aborts a forwarder that was not
+// stopped. Calls after the first have no effect.
 func (s *Store) Close() (err error) {
 	s.ended.Do(func() { err = s.close() })
 	return err
 }
 
-// lastLook is how long the last look at the queue may take.
+// lastLook limits the requests for the last record.
 const lastLook = time.Second
 
 func (s *Store) close() error {

@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// openStreams opens the two streams. What is missing is made, but only after
-// what is there was found to fit; and where there is no room for both, none is
-// left behind.
+// openStreams opens the two streams. It creates missing ones, but only after it
+// has checked the existing ones, and leaves none behind if there is no room for
+// both.
 func (q *Queue) openStreams(ctx context.Context) error {
 	eventsConfig, deadConfig := q.eventsConfig(), q.deadConfig()
 	var err error
@@ -55,7 +55,7 @@ func (q *Queue) eventsConfig() jetstream.StreamConfig {
 func (q *Queue) deadConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              q.streamName("DEAD"),
-		Description:       "Mender's webhook events that were given up",
+		Description:       "Mender's webhook events that are no longer retried",
 		Subjects:          []string{q.subject("dead", "*")},
 		Retention:         jetstream.LimitsPolicy,
 		Storage:           jetstream.FileStorage,
@@ -67,8 +67,7 @@ func (q *Queue) deadConfig() jetstream.StreamConfig {
 	}
 }
 
-// findStream opens a stream that exists, if it fits; one that does not exist
-// is nil.
+// findStream opens and checks a stream. It returns nil if there is none.
 func (q *Queue) findStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := q.js.Stream(ctx, want.Name)
 	switch {
@@ -89,15 +88,15 @@ func (q *Queue) makeStream(ctx context.Context, want jetstream.StreamConfig) (je
 	}
 	switch {
 	case isNoRoom(err):
-		return nil, fmt.Errorf("%w for the stream %s: %d servers with %d MiB each, as each of the two streams reserves: %w",
-			ErrNoRoom, want.Name, want.Replicas, want.MaxBytes>>20, err)
+		return nil, fmt.Errorf("%w for the stream %s: it needs %d MiB on each of %d servers, and so does the other stream: %w",
+			ErrNoRoom, want.Name, want.MaxBytes>>20, want.Replicas, err)
 	case err != nil:
-		return nil, fmt.Errorf("make the stream %s: %w", want.Name, openError(err))
+		return nil, fmt.Errorf("create the stream %s: %w", want.Name, openError(err))
 	}
 	return q.fitStream(ctx, stream, want)
 }
 
-// fitStream looks whether a stream fits. Only that of an own server is changed.
+// fitStream checks a stream, and updates the limits of an embedded server's.
 func (q *Queue) fitStream(ctx context.Context, stream jetstream.Stream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	have := stream.CachedInfo().Config
 	if wrong := misfits(have, want); len(wrong) > 0 {
@@ -115,15 +114,15 @@ func (q *Queue) fitStream(ctx context.Context, stream jetstream.Stream, want jet
 	return stream, nil
 }
 
-// unmake removes the dead letters' stream that was just made, unless another
-// listener has made that of the events meanwhile: then it is in use.
+// unmake removes the dead letters' stream that was just created, unless another
+// listener has created the events' stream and uses both.
 func (q *Queue) unmake(ctx context.Context, dead string) error {
 	_, err := q.js.Stream(ctx, q.streamName("EVENTS"))
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}
 	if err := q.js.DeleteStream(ctx, dead); err != nil {
-		return fmt.Errorf("the stream %s is left behind: %w", dead, err)
+		return fmt.Errorf("remove the stream %s again: %w", dead, err)
 	}
 	return nil
 }

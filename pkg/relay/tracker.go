@@ -10,47 +10,46 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
-// Blocked is an event that failed, and waits for its next attempt. With a
-// concurrency of 1 all others wait behind it.
+// Blocked is a failed event that waits for its next attempt. With a concurrency
+// of 1, all others wait for it.
 type Blocked struct {
 	ID       string    `json:"id"`
 	Type     string    `json:"type"`
 	Sequence uint64    `json:"sequence"`
 	Attempts int       `json:"attempts"`
 	Reason   string    `json:"reason"`
-	Since    time.Time `json:"since"` // the first failure that this process saw
-	Next     time.Time `json:"next"`  // the next attempt
+	Since    time.Time `json:"since"` // first failure in this process
+	Next     time.Time `json:"next"`  // time of the next attempt
 
 	msg    jetstream.Msg
 	stored time.Time
 }
 
-// tracker knows what this process does with which event, so that one that
-// the store hands out a second time, because it heard too late of the first,
-// is not forwarded a second time.
+// tracker remembers the state of this process's events, so that an event that
+// the consumer delivers twice, because of a late acknowledgement, is not
+// forwarded twice. It is safe for concurrent use.
 type tracker struct {
 	mu     sync.Mutex
 	busy   map[uint64]struct{}
 	failed map[uint64]Blocked
-	// recent are the events that were settled last, with the time they were
-	// stored at: a stream that was created again, or lost its end, gives out
-	// its sequences again.
+	// recent maps the most recently settled events to the time they were stored.
+	// A stream that was created again, or lost its end, reuses sequences.
 	recent *ring.Map[uint64, time.Time]
 }
 
-// remembered is how many settled events the tracker knows. Those that the
-// store may hand out again are as many as can be unacknowledged.
+// remembered is how many settled events the tracker knows. It must exceed the
+// number of unacknowledged events that the consumer may deliver again.
 const remembered = 4096
 
 type tracked int
 
 const (
-	fresh    tracked = iota // nobody has it: the caller does now
-	underWay                // somebody has it
-	settled                 // it is done
+	fresh      tracked = iota // unknown: the caller now has it
+	inProgress                // a worker has it
+	settled                   // done
 )
 
-// begin gives an event to the caller, unless somebody has it or had it.
+// begin assigns an event to the caller if it is fresh.
 func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,7 +65,7 @@ func (t *tracker) begin(seq uint64, stored time.Time) tracked {
 
 func (t *tracker) known(seq uint64, stored time.Time) tracked {
 	if _, ok := t.busy[seq]; ok {
-		return underWay
+		return inProgress
 	}
 	if at, ok := t.recent.Get(seq); ok && at.Equal(stored) {
 		return settled
@@ -74,14 +73,14 @@ func (t *tracker) known(seq uint64, stored time.Time) tracked {
 	return fresh
 }
 
-// release gives an event back that was not settled.
+// release ends an aborted attempt.
 func (t *tracker) release(seq uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.busy, seq)
 }
 
-// settle notes that an event is done with.
+// settle records that an event is done.
 func (t *tracker) settle(seq uint64, stored time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,7 +89,7 @@ func (t *tracker) settle(seq uint64, stored time.Time) {
 	t.recent.Put(seq, stored)
 }
 
-// fail notes that an event has to wait for its next attempt.
+// fail records that an event waits for its next attempt.
 func (t *tracker) fail(msg jetstream.Msg, e Entry, why error, next time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,8 +103,8 @@ func (t *tracker) fail(msg jetstream.Msg, e Entry, why error, next time.Time) {
 	t.failed[e.Sequence] = b
 }
 
-// state returns how many attempts are under way, and the first event in
-// stored order that failed, if any did.
+// state returns the number of attempts in progress and the failed event that was
+// stored first, or nil.
 func (t *tracker) state() (busy int, blocked *Blocked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +116,7 @@ func (t *tracker) state() (busy int, blocked *Blocked) {
 	return len(t.busy), blocked
 }
 
-// open returns the events that were taken and are not settled.
+// open returns the events that are in progress or have failed.
 func (t *tracker) open() map[uint64]struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,18 +130,18 @@ func (t *tracker) open() map[uint64]struct{} {
 	return open
 }
 
-// isSettled reports whether an event is known to be done with.
+// isSettled reports whether an event is known to be settled.
 func (t *tracker) isSettled(seq uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.recent == nil { // it has not begun
+	if t.recent == nil { // begin was never called
 		return false
 	}
 	_, ok := t.recent.Get(seq)
 	return ok
 }
 
-// pausing returns an event that waits for its next attempt.
+// pausing returns an event if it waits for its next attempt.
 func (t *tracker) pausing(seq uint64) (Blocked, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,8 +152,8 @@ func (t *tracker) pausing(seq uint64) (Blocked, bool) {
 	return b, ok
 }
 
-// passed forgets the events that failed here and were settled since, whoever
-// did that: all up to floor were.
+// passed forgets failed events up to floor: they are settled, if only by another
+// listener.
 func (t *tracker) passed(floor uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,24 +7,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Upkeep: how often the queue is looked after, and when room is made.
+// Intervals and limits of the upkeep.
 const (
 	upkeepPeriod = time.Second
 	prunePeriod  = time.Minute
-	highWater    = 0.90 // of MaxBytes: room is made
-	lowWater     = 0.75 // of MaxBytes: room enough
-	// fullPeriod is how long the queue is taken for full once no room could
-	// be made, so that refusing is cheap while events pour in.
+	highWater    = 0.90 // of MaxBytes: delivered events are removed
+	lowWater     = 0.75 // of MaxBytes: no more are removed
+	// fullPeriod is how long the queue counts as full after no room could be
+	// made, so that refusing events is cheap.
 	fullPeriod = 100 * time.Millisecond
 )
 
-// minWindow is the shortest time for which the stream knows ids. The upkeep
-// has to come by before it is over.
+// minWindow is the shortest deduplication window. The upkeep must be able to
+// extend it before it ends.
 const minWindow = 10 * prunePeriod
 
-// maintain looks after the queue until it is closed: it forgets what was
-// delivered long ago, makes room, and keeps the figures that Stats gives.
-// tick, where it is given, is called once a period.
+// maintain removes old delivered events, makes room and updates Stats until the
+// queue is closed. It calls tick, unless nil, once a period.
 func (q *Queue) maintain(tick func(position, Status, uint64)) {
 	ctx := q.closing
 	q.look(ctx, tick)
@@ -37,7 +36,7 @@ func (q *Queue) maintain(tick func(position, Status, uint64)) {
 				pruned = time.Now()
 				q.prune(ctx)
 				if _, err := q.adjustWindow(ctx); err != nil && ctx.Err() == nil {
-					q.o.Logf("can't change how long the stream knows ids: %v", err)
+					q.o.Logf("the deduplication window cannot be changed: %v", err)
 				}
 			}
 			select {
@@ -50,7 +49,7 @@ func (q *Queue) maintain(tick func(position, Status, uint64)) {
 	})
 }
 
-// look takes the queue's figures, and makes room before there is none left.
+// look updates the queue's figures, and makes room before there is none left.
 func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	ctx, cancel := context.WithTimeout(ctx, q.o.apiTimeout())
 	defer cancel()
@@ -58,7 +57,7 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	s, p, err := q.status(ctx)
 	q.heal(ctx, p, err)
 	if err != nil {
-		return // the next look may do; a publish says what is wrong
+		return // the next look may succeed; a publish reports the error
 	}
 	if f := q.forwarder.Load(); f != nil {
 		f.tracker.passed(p.floor)
@@ -76,7 +75,7 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	}
 }
 
-// prune forgets what was delivered longer ago than Keep.
+// prune removes events that were delivered at least Keep ago.
 func (q *Queue) prune(ctx context.Context) {
 	s, p, err := q.status(ctx)
 	if err != nil || s.Kept == 0 {
@@ -87,14 +86,14 @@ func (q *Queue) prune(ctx context.Context) {
 		return
 	}
 	if err := q.purge(ctx, until); err != nil && ctx.Err() == nil {
-		q.o.Logf("can't remove events delivered more than %s ago: %v", q.o.Keep, err)
+		q.o.Logf("events delivered more than %s ago cannot be removed: %v", q.o.Keep, err)
 	}
 }
 
-// adjustWindow makes the stream know the ids of all that it keeps, and not of
-// much more: each takes some 160 bytes of memory, kept or not. It reports
-// whether the window was too short already: ids were forgotten then, which
-// only a restart of the server brings back.
+// adjustWindow extends the deduplication window to the age of the oldest event,
+// and not much further: each id takes about 160 bytes of memory. It reports
+// whether the window was too short, so that ids were forgotten; a restart of the
+// server reads them again.
 func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	info, err := q.events.Info(ctx)
 	if err != nil {
@@ -106,7 +105,7 @@ func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	}
 	config := info.Config
 	if config.Description != eventsDescription {
-		return false, nil // its owner's business
+		return false, nil // its owner decides
 	}
 	window, want := config.Duplicates, age+age/4+minWindow
 	if age+2*prunePeriod <= window && want*2 >= window {
@@ -117,8 +116,8 @@ func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	return age >= window, err
 }
 
-// makeRoom removes delivered events, oldest first, until a quarter of the
-// room is free. It reports whether it could remove any.
+// makeRoom removes delivered events, oldest first, until a quarter of the room is
+// free. It reports whether it removed any.
 func (q *Queue) makeRoom(ctx context.Context) bool {
 	q.room.Lock()
 	defer q.room.Unlock()
@@ -132,22 +131,22 @@ func (q *Queue) makeRoom(ctx context.Context) bool {
 	return made
 }
 
-// removeDelivered does makeRoom's work.
+// removeDelivered is makeRoom without its lock and its memory of failures.
 func (q *Queue) removeDelivered(ctx context.Context) bool {
 	s, p, err := q.status(ctx)
 	if err != nil {
 		return false
 	}
 	limit := uint64(lowWater * float64(s.MaxBytes))
-	if s.MaxBytes <= 0 { // what is full is not the stream, but the account
+	if s.MaxBytes <= 0 { // the account is full, not the stream
 		limit = uint64(lowWater * float64(s.Bytes))
 	}
 	if s.Bytes <= limit && s.MaxBytes > 0 {
-		return true // somebody else was faster
+		return true // another call was faster
 	}
 	made := false
 	if p.floor >= p.first {
-		// Events are of a size, more or less, so their share is near enough.
+		// Events have about the same size, so their number is a good estimate.
 		share := float64(s.Bytes-limit) / float64(s.Bytes)
 		until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
 		if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
@@ -168,7 +167,7 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 }
 
 // removePassed removes events that were delivered while an earlier one keeps
-// failing, until about that many bytes are free. If several are open, only
+// failing, about as many as have the given size in bytes. If several are open, only
 // this process's forwarder knows which.
 func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool {
 	if p.messages == 0 {
@@ -236,7 +235,7 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 	}
 }
 
-// purge removes all before a sequence.
+// purge removes all events before a sequence.
 func (q *Queue) purge(ctx context.Context, before uint64) error {
 	return q.events.Purge(ctx, jetstream.WithPurgeSequence(before))
 }

@@ -14,7 +14,7 @@ const (
 	outagePause = 100 * time.Millisecond
 )
 
-// run is one worker: it takes an event, makes an attempt, and settles it.
+// run takes and handles events, one at a time.
 func (f *Forwarder) run() {
 	for f.take.Err() == nil {
 		ctx, cancel := context.WithTimeout(f.take, pullWait)
@@ -25,7 +25,7 @@ func (f *Forwarder) run() {
 			f.handle(msg)
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		case err != nil:
-			// The store is away, or starts anew.
+			// The server is unreachable or restarts.
 			select {
 			case <-time.After(outagePause):
 			case <-f.take.Done():
@@ -34,8 +34,8 @@ func (f *Forwarder) run() {
 	}
 }
 
-// pull is how an event is asked for. A cluster's leader that goes away does
-// not say so, but is not heard any more.
+// pull returns the options of a request for an event. Only heartbeats show that
+// the leader of a cluster is gone.
 func (f *Forwarder) pull(ctx context.Context) []jetstream.FetchOpt {
 	options := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
 	if !f.q.o.single {
