@@ -30,7 +30,7 @@ func (l *listening) save(hub *listener.Hub, saver *listener.Saver) (wait func())
 	sub, done := hub.Subscribe(listener.SubscribeOptions{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		defer saver.Close()
+		defer func() { _ = saver.Close() }() // a directory that was only read
 		var warned time.Time
 		for e := range sub.Events(context.Background()) {
 			r, ok := e.(listener.Received)

@@ -29,7 +29,7 @@ func TestSavedRequestsAreMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	for id, want := range map[string]string{
 		"48919a10-2fbd-4ab4-8420-e2cb959938a4": `^20261123T100000-\d+-48919a10-2fbd-4ab4-8420-e2cb959938a4\.http$`,
 		"../../etc/passwd":                     `^20261123T100000-\d+\.http$`,
@@ -72,7 +72,7 @@ func TestSavingIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	for range MaxSaved + 10 {
 		if _, err := s.Save(savable("", webhook.Rejected, "x")); err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestSavingFollowsNoLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	name, err := s.Save(savable("", webhook.Rejected, "x"))
 	if err != nil || name != "20261123T100000-2.http" {
 		t.Errorf("%q, %v", name, err)

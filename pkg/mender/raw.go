@@ -56,7 +56,7 @@ func checkRaw(method, path string) error {
 		return fmt.Errorf("invalid path %q: must be an absolute path on the server, such as /api/management/v1/useradm/users", path)
 	case strings.Contains(u.Path, "//"), strings.Contains(u.Path, `\`),
 		slices.Contains(strings.Split(u.Path, "/"), ".."), slices.Contains(strings.Split(u.Path, "/"), "."):
-		return fmt.Errorf("invalid path %q: must not contain //, . or ..", path)
+		return fmt.Errorf("invalid path %q: // and the segments . and .. are not allowed", path)
 	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), useradm+"/auth/logout"):
 		return errors.New("ending a session this way would revoke a personal access token")
 	}

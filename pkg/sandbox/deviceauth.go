@@ -340,7 +340,7 @@ func (s *Sandbox) dismissSet(c *call) {
 		c.empty(http.StatusNotFound)
 		return
 	}
-	emit := func() {}
+	var emit func()
 	if d.Status == webhook.StatusPreauthorized && set.Status == webhook.StatusPreauthorized {
 		s.registry.remove(d.ID)
 		gone := deviceEvent{ID: d.ID, Status: webhook.StatusDecommissioned}

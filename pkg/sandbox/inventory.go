@@ -101,9 +101,9 @@ func (f filter) matches(d *inventoryDevice) bool {
 	case "$ne":
 		return !same(have, f.Value)
 	}
-	order, comparable := compare(have, f.Value)
+	order, ok := compare(have, f.Value)
 	switch {
-	case !comparable:
+	case !ok:
 		return false
 	case f.Type == "$gt":
 		return order > 0
@@ -118,11 +118,11 @@ func (f filter) matches(d *inventoryDevice) bool {
 }
 
 func same(a, b any) bool {
-	order, comparable := compare(a, b)
-	return comparable && order == 0
+	order, ok := compare(a, b)
+	return ok && order == 0
 }
 
-func compare(a, b any) (order int, comparable bool) {
+func compare(a, b any) (order int, ok bool) {
 	switch a := a.(type) {
 	case string:
 		if b, ok := b.(string); ok {

@@ -208,11 +208,9 @@ func (s *Sandbox) admit(identity map[string]any) *device {
 	return d
 }
 
-// add gives a device an authentication set, and the status that follows.
-func (s *Sandbox) add(d *device, pubkey string, status webhook.DeviceStatus) *deviceSet {
-	set := &deviceSet{ID: uuid.NewString(), Identity: d.Identity, PubKey: pubkey, TS: milliseconds(s.now()), Status: status}
-	d.Sets = append(d.Sets, set)
-	return set
+// add gives a device an authentication set.
+func (s *Sandbox) add(d *device, pubkey string, status webhook.DeviceStatus) {
+	d.Sets = append(d.Sets, &deviceSet{ID: uuid.NewString(), Identity: d.Identity, PubKey: pubkey, TS: milliseconds(s.now()), Status: status})
 }
 
 // enroll makes deviceauth and inventory know a device that was announced with

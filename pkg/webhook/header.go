@@ -13,14 +13,8 @@ import (
 // of : = , between name and value, and a line of openssl's, such as
 // "HMAC-SHA2-256(body.json)= c307cc8f…", is a signature.
 func ParseHeader(lines []string) (http.Header, error) {
-	logged, err := regexp.Compile(`(?i)(?:\b|_)x[-_]men[-_](algorithm|signature(?:[-_]payload)?)["']?\s*[:=,]\s*["']?([^"',;\s}]+)`)
-	if err != nil {
-		return nil, err
-	}
-	openssl, err := regexp.Compile(`(?i)^(?:HMAC-)?SHA2?-?256\(.*\)=\s*([0-9a-f]{64})$`)
-	if err != nil {
-		return nil, err
-	}
+	logged := regexp.MustCompile(`(?i)(?:\b|_)x[-_]men[-_](algorithm|signature(?:[-_]payload)?)["']?\s*[:=,]\s*["']?([^"',;\s}]+)`)
+	openssl := regexp.MustCompile(`(?i)^(?:HMAC-)?SHA2?-?256\(.*\)=\s*([0-9a-f]{64})$`)
 	header := http.Header{}
 	for _, line := range lines {
 		if found := openssl.FindStringSubmatch(strings.TrimSpace(line)); found != nil {
