@@ -15,7 +15,7 @@ import (
 )
 
 // maxProvisionFile is the size limit of a file, in bytes: far more than any needs.
-const maxProvisionFile = 1 << 20
+const maxProvisionFile = 256 << 10
 
 type applyOptions struct {
 	file          string
