@@ -31,7 +31,7 @@ type createOptions struct {
 func NewCreateCmd(a *cli.App) *cobra.Command {
 	o := createOptions{}
 	cmd := &cobra.Command{
-		Use:         "create --url URL (--generate-secret | --secret-file FILE | --no-secret)",
+		Use:         "create --url URL",
 		Annotations: cli.PrintsID(),
 		Short:       "Create a webhook",
 		Long: `Create a webhook. Mender's server then sends an event to the URL whenever a
@@ -44,9 +44,8 @@ to leave it out. The secret is stored on this machine, in the system's keyring
 or in a file that only you can read, where listen, trigger and verify find it.
 Pass --no-store to store nothing.`,
 		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
-  mender-webhooks create --url https://example.com/mender --generate-secret --no-store --secret-out hook.secret
-  mender-webhooks create --url https://example.com/mender --secret-file hook.secret --description "Fleet events"
-  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/mender`,
+  mender-webhooks create --url https://example.com/ --secret-file hook.secret
+  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/`,
 		Args: func(cmd *cobra.Command, given []string) error {
 			if len(given) == 1 && strings.Contains(given[0], "://") {
 				return cli.Hinted(cli.Usagef("create takes the URL as a flag"), "pass it as --url URL")
