@@ -9,6 +9,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
@@ -197,7 +198,7 @@ func runConfigGet(a *cli.App, key string) error {
 			return p.Print(output.View{Value: v, Names: []string{v.Text}})
 		}
 	}
-	return cli.Failf(cli.ExitNotFound, "%s is not set", key)
+	return cli.Failf(fault.NotFound, "%s is not set", key)
 }
 
 func unknownSetting(key string) error {
@@ -226,7 +227,7 @@ func newConfigPathCmd(a *cli.App) *cobra.Command {
 				return err
 			}
 			if path == "" {
-				return cli.Hinted(cli.Failf(cli.ExitNotFound, "no config file: the home folder is unknown"), "pass --config FILE")
+				return cli.Hinted(cli.Failf(fault.NotFound, "no config file: the home folder is unknown"), "pass --config FILE")
 			}
 			return p.Print(output.View{Value: map[string]string{"path": path}, Names: []string{path}})
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
@@ -100,7 +101,7 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 	file := config.NewFile(set.ConfigFile)
 	if err := file.Unset(ctx, set.Profile, key); err != nil {
 		if errors.Is(err, config.ErrNotSet) {
-			return cli.Hinted(cli.Failf(cli.ExitNotFound, "%w", err), "`mender-webhooks config list --profiles` shows the profiles")
+			return cli.Hinted(cli.Failf(fault.NotFound, "%w", err), "`mender-webhooks config list --profiles` shows the profiles")
 		}
 		return err
 	}

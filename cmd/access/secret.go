@@ -10,6 +10,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
@@ -165,10 +166,10 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 	case len(found) > 1:
 		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.WebhookNames(found))
 	case arg == "":
-		return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no webhook secret is stored for %s", set.Server),
+		return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no webhook secret is stored for %s", set.Server),
 			"run `mender-webhooks secret list` for the secrets of all servers; select a server with --server or --profile")
 	}
-	return secret.Info{}, cli.Hinted(cli.Failf(cli.ExitNotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
+	return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
 }
 
 // completeKept completes the ids of webhooks with a stored secret.

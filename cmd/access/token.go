@@ -9,6 +9,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
@@ -209,7 +210,7 @@ func findTokens(ctx context.Context, client *mender.Client, names []string) ([]m
 			}
 		}
 		if i < 0 {
-			return nil, cli.Hinted(cli.Failf(cli.ExitNotFound, "personal access token %q not found", name), "run `mender-webhooks token list` for names and ids")
+			return nil, cli.Hinted(cli.Failf(fault.NotFound, "personal access token %q not found", name), "run `mender-webhooks token list` for names and ids")
 		}
 		if !seen[all[i].ID] {
 			seen[all[i].ID] = true

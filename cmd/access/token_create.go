@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
@@ -74,7 +75,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 	}
 	if err := p.Print(output.View{Value: created, Names: []string{jwt}}); err != nil {
 		// Unlike with other results, a closed stdout is a failure: the token is lost.
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "the token was created, but cannot be printed: %v", err),
+		return cli.Hinted(cli.Failf(fault.Failed, "the token was created, but cannot be printed: %v", err),
 			"it cannot be shown again: run `mender-webhooks token revoke %s --yes` and create another", name)
 	}
 	a.Say("created the personal access token %s; %s", name, until)

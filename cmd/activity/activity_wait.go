@@ -9,6 +9,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -65,7 +66,7 @@ func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
 	e, err := o.wait(ctx, a)
 	switch {
 	case errors.Is(context.Cause(ctx), cli.ErrTimeIsUp) && err != nil:
-		return cli.Hinted(cli.Failf(cli.ExitTimeout, "no event with %s came within %s", strings.Join(o.waitFor, ", "), o.timeout),
+		return cli.Hinted(cli.Failf(fault.Timeout, "no event with %s came within %s", strings.Join(o.waitFor, ", "), o.timeout),
 			"an event is in the log once its delivery is done, within 10 seconds; pass --since 1m to include earlier ones")
 	case err != nil:
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/replay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -62,7 +63,7 @@ func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printe
 	sent, failed := len(events), int(progress.Failed.Load())
 	a.Say("%s sent to %s: %d delivered (%d already known), %d failed", cli.Plural(sent, "event"), t, sent-failed, known, failed)
 	if failed > 0 {
-		return cli.Failf(cli.ExitFailed, "%d of %d events were not delivered", failed, sent)
+		return cli.Failf(fault.Failed, "%d of %d events were not delivered", failed, sent)
 	}
 	return nil
 }

@@ -189,7 +189,7 @@ func (a *App) Load(in config.Input) (*config.Settings, error) {
 // Client returns the API client for settings, or an error if there is no token.
 func (a *App) Client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
-		return nil, Hinted(Failf(ExitAccess, "not logged in to %s: there is no access token", set.Server),
+		return nil, Hinted(Failf(fault.Access, "not logged in to %s: there is no access token", set.Server),
 			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; without a server, use `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)

@@ -12,18 +12,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// The kinds of errors that commands return.
-const (
-	ExitFailed   = fault.Failed
-	ExitUsage    = fault.Usage
-	ExitNotFound = fault.NotFound
-	ExitAccess   = fault.Access
-	ExitConflict = fault.Conflict
-	ExitServer   = fault.Unavailable
-	ExitTimeout  = fault.Timeout
-	ExitDiffers  = fault.Differs
-)
-
 // Usagef returns a usage error: the input is invalid, and nothing was sent.
 func Usagef(format string, args ...any) error { return fault.Usagef(format, args...) }
 
@@ -64,8 +52,8 @@ type Failure struct {
 	Hint      string
 }
 
-// Classify returns the Failure for an error.
-func Classify(err error) Failure {
+// classify returns the Failure for an error.
+func classify(err error) Failure {
 	f := Failure{Kind: fault.KindOf(err), Message: oneLine(err), Hint: fault.HintOf(err)}
 	var api *mender.Error
 	if errors.As(err, &api) {
@@ -88,9 +76,9 @@ func oneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// TokenHint explains why the server may have refused the token, and how to get another
+// tokenHint explains why the server may have refused the token, and how to get another
 // one.
-func (a *App) TokenHint() string {
+func (a *App) tokenHint() string {
 	if a.cached == nil || a.cached.Token.Value == "" {
 		return ""
 	}
@@ -105,8 +93,8 @@ func (a *App) TokenHint() string {
 	return fmt.Sprintf("the token (from %s) belongs to another server, was revoked, or was ended by newer sessions; %s", t.From, Renewal(t))
 }
 
-// RoleHint explains which role is missing, and which plan the organization has.
-func (a *App) RoleHint() string {
+// roleHint explains which role is missing, and which plan the organization has.
+func (a *App) roleHint() string {
 	plan := ""
 	if a.cached != nil {
 		if claims, err := mender.ParseClaims(a.cached.Token.Value); err == nil && claims.Plan != "" {
@@ -117,16 +105,16 @@ func (a *App) RoleHint() string {
 		"Roles require the Enterprise plan" + plan
 }
 
-// Describe is like Classify, and adds hints about the server's address, the token or the
+// Describe is like classify, and adds hints about the server's address, the token or the
 // role.
 func (a *App) Describe(err error) Failure {
-	f := Classify(err)
+	f := classify(err)
 	switch {
 	case f.Hint != "":
 	case f.Status == http.StatusUnauthorized:
-		f.Hint = a.TokenHint()
+		f.Hint = a.tokenHint()
 	case f.Status == http.StatusForbidden:
-		f.Hint = a.RoleHint()
+		f.Hint = a.roleHint()
 	}
 	return f
 }

@@ -14,12 +14,12 @@ import (
 func TestKindsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	for cause, want := range map[error]fault.Kind{
-		mender.ErrNotFound: ExitNotFound, mender.ErrUnauthorized: ExitAccess, mender.ErrForbidden: ExitAccess,
-		mender.ErrConflict: ExitConflict, mender.ErrRateLimited: ExitServer, mender.ErrUnreachable: ExitServer,
-		mender.ErrBadAnswer: ExitServer, mender.ErrCertificate: ExitServer, mender.ErrInsecure: ExitUsage,
-		mender.ErrCredentials: ExitFailed, context.Canceled: fault.Interrupted,
+		mender.ErrNotFound: fault.NotFound, mender.ErrUnauthorized: fault.Access, mender.ErrForbidden: fault.Access,
+		mender.ErrConflict: fault.Conflict, mender.ErrRateLimited: fault.Unavailable, mender.ErrUnreachable: fault.Unavailable,
+		mender.ErrBadAnswer: fault.Unavailable, mender.ErrCertificate: fault.Unavailable, mender.ErrInsecure: fault.Usage,
+		mender.ErrCredentials: fault.Failed, context.Canceled: fault.Interrupted,
 	} {
-		if got := Classify(fmt.Errorf("list the integrations: %w", cause)).Kind; got != want {
+		if got := classify(fmt.Errorf("list the integrations: %w", cause)).Kind; got != want {
 			t.Errorf("%v: kind %d, want %d", cause, got, want)
 		}
 	}

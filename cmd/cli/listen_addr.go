@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"net"
 	"strconv"
 	"syscall"
@@ -41,5 +42,5 @@ func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	if errors.As(err, &cause) {
 		err = cause.Err // the rest repeats the address
 	}
-	return nil, Hinted(Failf(ExitFailed, "listen on %s: %w", address, err), "%s", hint)
+	return nil, Hinted(Failf(fault.Failed, "listen on %s: %w", address, err), "%s", hint)
 }

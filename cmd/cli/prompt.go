@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -34,7 +35,7 @@ func (a *App) Confirm(ctx context.Context, question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return Failf(ExitFailed, "not confirmed; nothing was changed")
+	return Failf(fault.Failed, "not confirmed; nothing was changed")
 }
 
 // readLine waits for a line, for the end of the input, which is io.EOF (Ctrl-D on an

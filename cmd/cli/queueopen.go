@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
@@ -34,7 +35,7 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	}
 	store, err := relay.Attach(ctx, o.Store, func(format string, args ...any) { a.Warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {
-		return nil, Hinted(Failf(ExitNotFound, "--store: %w", err), "check that it is the folder of `mender-webhooks listen --store`")
+		return nil, Hinted(Failf(fault.NotFound, "--store: %w", err), "check that it is the folder of `mender-webhooks listen --store`")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", o.Store, err)
@@ -45,7 +46,7 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 // QueueError adds the kind and the hint to an error of the queue.
 func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
-		return Hinted(Failf(ExitNotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, and pass a complete one")
+		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, and pass a complete one")
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/doctor"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
@@ -27,7 +28,7 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 		return mender.Integration{}, err
 	}
 	if arg == "" && len(all) == 1 && all[0].Provider != mender.ProviderWebhook {
-		return mender.Integration{}, Hinted(Failf(ExitNotFound, "there is no webhook: the organization's integration is of provider %s", all[0].Provider),
+		return mender.Integration{}, Hinted(Failf(fault.NotFound, "there is no webhook: the organization's integration is of provider %s", all[0].Provider),
 			"run `mender-webhooks delete %s` to make room for a webhook", all[0].ID)
 	}
 	i, err := PickIntegration(all, arg)
@@ -67,12 +68,12 @@ func notFound(arg string, all []mender.Integration) error {
 	}
 	switch {
 	case len(all) == 0:
-		return Hinted(Failf(ExitNotFound, "%s: the organization has no integrations", what), "run `mender-webhooks create` to create a webhook")
+		return Hinted(Failf(fault.NotFound, "%s: the organization has no integrations", what), "run `mender-webhooks create` to create a webhook")
 	case arg == "":
-		return Hinted(Failf(ExitNotFound, "%s: the organization's integration is of provider %s", what, all[0].Provider),
+		return Hinted(Failf(fault.NotFound, "%s: the organization's integration is of provider %s", what, all[0].Provider),
 			"pass its id to use it anyway: %s", all[0].ID)
 	}
-	return Hinted(Failf(ExitNotFound, "%s", what), "run `mender-webhooks list` to see the integrations")
+	return Hinted(Failf(fault.NotFound, "%s", what), "run `mender-webhooks list` to see the integrations")
 }
 
 func idsOf(integrations []mender.Integration) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
@@ -153,7 +154,7 @@ func finishDryRun(a *cli.App, p *output.Printer, o applyOptions, plan *provision
 	}
 	a.Say("%s", summary(plan))
 	if o.exitCode && plan.Changes {
-		return &cli.SilentError{Kind: cli.ExitDiffers}
+		return &cli.SilentError{Kind: fault.Differs}
 	}
 	return nil
 }

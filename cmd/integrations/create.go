@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
@@ -147,7 +148,7 @@ func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *me
 	}
 	a.Warn("the server did not store the scope %s: open source servers have no scopes, and inventory requires the Professional plan or higher", cli.Joined(dropped))
 	if o.strict {
-		return cli.Failf(cli.ExitFailed, "the webhook was created without the scope %s (--strict)", cli.Joined(dropped))
+		return cli.Failf(fault.Failed, "the webhook was created without the scope %s (--strict)", cli.Joined(dropped))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
@@ -80,7 +81,7 @@ func runDemo(ctx context.Context, a *cli.App) (err error) {
 	for _, step := range []func(context.Context) error{d.create, d.receive, d.live, d.forge, d.activity, d.remove} {
 		if err := step(ctx); err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
-				return cli.Failf(cli.ExitTimeout, "the demo did not finish within %s: %w", demoTimeout, err)
+				return cli.Failf(fault.Timeout, "the demo did not finish within %s: %w", demoTimeout, err)
 			}
 			return err
 		}

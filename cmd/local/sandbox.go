@@ -16,6 +16,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
@@ -198,7 +199,7 @@ func runChild(ctx context.Context, a *cli.App, command []string, server, token s
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
 		return &cli.SilentError{Code: exit.ExitCode()}
 	case errors.As(err, &exit):
-		return cli.Failf(cli.ExitFailed, "%s: %w", command[0], err)
+		return cli.Failf(fault.Failed, "%s: %w", command[0], err)
 	case errors.Is(err, exec.ErrNotFound):
 		return cli.Usagef("program %q not found", command[0])
 	case err != nil:

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
@@ -115,7 +116,7 @@ func (o *relayOptions) explain(err error) error {
 	case o.nats.Given():
 		return cli.NatsError(err)
 	case errors.Is(err, relay.ErrInUse):
-		return cli.Hinted(cli.Failf(cli.ExitConflict, "--store %s: %w", o.store, err),
+		return cli.Hinted(cli.Failf(fault.Conflict, "--store %s: %w", o.store, err),
 			"stop the other `mender-webhooks listen` first; `mender-webhooks queue --store %s` works while it runs", o.store)
 	}
 	return cli.Hinted(fmt.Errorf("--store %s: %w", o.store, err), "name a folder on a local disk that you may write to; it is created if it does not exist")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
@@ -172,7 +173,7 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	case err != nil:
 		return l.options.relay.explain(err)
 	case errors.Is(cause, cli.ErrTimeIsUp) && l.options.exitAfter > 0:
-		return cli.Failf(cli.ExitTimeout, "received %[2]d of %[3]s within %[1]s", l.options.timeout, taken, cli.Plural(l.options.exitAfter, "event"))
+		return cli.Failf(fault.Timeout, "received %[2]d of %[3]s within %[1]s", l.options.timeout, taken, cli.Plural(l.options.exitAfter, "event"))
 	case errors.Is(cause, cli.ErrTimeIsUp), errors.Is(cause, cli.ErrEnough), errors.Is(cause, context.Canceled):
 		return nil
 	}

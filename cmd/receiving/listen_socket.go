@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 )
 
@@ -16,7 +17,7 @@ func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
 	}
 	addr, err := net.ResolveTCPAddr("tcp", o.addr)
 	if err != nil {
-		return nil, cli.Hinted(cli.Failf(cli.ExitFailed, "listen on %s: %w", o.addr, err), "choose another address with --addr")
+		return nil, cli.Hinted(cli.Failf(fault.Failed, "listen on %s: %w", o.addr, err), "choose another address with --addr")
 	}
 	return []net.Addr{addr}, nil
 }

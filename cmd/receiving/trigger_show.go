@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -57,7 +58,7 @@ func showDelivery(ctx context.Context, p *output.Printer, event webhook.Event, d
 		return err
 	}
 	if !r.Success {
-		return cli.Hinted(cli.Failf(cli.ExitFailed, "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
+		return cli.Hinted(cli.Failf(fault.Failed, "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
 	}
 	return nil
 }
@@ -74,7 +75,7 @@ func triggerMany(ctx context.Context, p *output.Printer, l trigger.Load) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case sum.Failed > 0:
-		return cli.Failf(cli.ExitFailed, "%d of %d deliveries failed", sum.Failed, sum.Sent)
+		return cli.Failf(fault.Failed, "%d of %d deliveries failed", sum.Failed, sum.Sent)
 	}
 	return nil
 }

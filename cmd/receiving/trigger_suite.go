@@ -10,6 +10,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/conformance"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -104,7 +105,7 @@ func sumSuite(a *cli.App, results []conformance.Result) error {
 	a.Say("%d passed, %s, %d failed, %d skipped", counts[conformance.Passed],
 		cli.Plural(counts[conformance.Warned], "warning"), counts[conformance.Failed], counts[conformance.Skipped])
 	if failed := counts[conformance.Failed]; failed > 0 {
-		return cli.Failf(cli.ExitFailed, "%d of %d required cases failed", failed, required)
+		return cli.Failf(fault.Failed, "%d of %d required cases failed", failed, required)
 	}
 	return nil
 }

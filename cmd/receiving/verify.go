@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -30,10 +31,10 @@ func NewVerifyCmd(a *cli.App) *cobra.Command {
 FILE contains the exact bytes of the body, or a whole HTTP request as listen
 --save and trigger --print write it; without FILE, or with -, stdin does.
 
-For only a body, pass the signature as the value of X-Men-Signature, or as whole header lines as
-logs and curl show them. Without --secret-file and MENDER_WEBHOOK_SECRET, the
-secrets that are stored on this machine for the server are tried. The exit code
-is 1 if the signature is not valid.`,
+For only a body, pass the signature as the value of X-Men-Signature, or as whole
+header lines as logs and curl show them. Without --secret-file and
+MENDER_WEBHOOK_SECRET, the secrets that are stored on this machine for the server
+are tried. The exit code is 1 if the signature is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
   mender-webhooks verify 20261123T100000-1.http --secret-file hook.secret
@@ -96,7 +97,7 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	if v.Verdict == webhook.Valid {
 		return nil
 	}
-	return cli.Hinted(cli.Failf(cli.ExitFailed, "the signature of %s is not valid: %s", textfile.Name(file), v), "%s", webhook.Explain(v, header, body, secrets...))
+	return cli.Hinted(cli.Failf(fault.Failed, "the signature of %s is not valid: %s", textfile.Name(file), v), "%s", webhook.Explain(v, header, body, secrets...))
 }
 
 // message returns the headers and the body of the delivery. If the file is a

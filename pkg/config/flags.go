@@ -13,7 +13,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 		case keyAllowHTTP, keyNoKeyring:
 			flags.Bool(k.Flag, false, k.Doc)
 		case keyTimeout:
-			flags.Duration(k.Flag, DefaultRequestTimeout, k.Doc)
+			flags.Duration(k.Flag, defaultRequestTimeout, k.Doc)
 		default:
 			if k.Flag != "" {
 				flags.String(k.Flag, "", k.Doc+more(k))
@@ -26,7 +26,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 func more(k Key) string {
 	switch {
 	case k.Name == keyServer:
-		return " (default " + DefaultServer + "; variable " + k.Env + ")"
+		return " (default " + defaultServer + "; variable " + k.Env + ")"
 	case k.Env != "":
 		return " (variable " + k.Env + ")"
 	}

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// DefaultServer is hosted Mender in the US, which is also mender-cli's default.
-const DefaultServer = "https://hosted.mender.io"
+// defaultServer is hosted Mender in the US, which is also mender-cli's default.
+const defaultServer = "https://hosted.mender.io"
 
-// DefaultProfile is the name of the profile if none is selected. It need not be in the
+// defaultProfile is the name of the profile if none is selected. It need not be in the
 // config file.
-const DefaultProfile = "default"
+const defaultProfile = "default"
 
-// DefaultRequestTimeout is the limit for one API request.
-const DefaultRequestTimeout = 30 * time.Second
+// defaultRequestTimeout is the limit for one API request.
+const defaultRequestTimeout = 30 * time.Second
 
 // The environment variables that this package reads, in addition to XDG_CONFIG_HOME,
 // XDG_CACHE_HOME, XDG_DATA_HOME, HOME and their equivalents. Mender's CI templates use
@@ -67,7 +67,7 @@ type Key struct {
 // Keys returns all settings, in the order in which help and `config list` show them.
 func Keys() []Key {
 	return []Key{
-		{Name: keyServer, Flag: "server", Env: EnvServer, Default: DefaultServer, InProfile: true,
+		{Name: keyServer, Flag: "server", Env: EnvServer, Default: defaultServer, InProfile: true,
 			Doc: "`URL` of the Mender server; https unless it has a scheme", check: NormalizeServer},
 		{Name: keyUsername, InProfile: true, Doc: "email address that login suggests", check: checkLine},
 		{Name: keyOrg, InProfile: true, Doc: "id of the organization whose webhook secrets to use without an access token", check: checkLine},
@@ -75,14 +75,14 @@ func Keys() []Key {
 			Doc: "access token, a `JWT`; other users can see it in the process list", check: checkToken},
 		{Name: keyTokenFile, Flag: "token", InProfile: true,
 			Doc: "`FILE` with the access token; - for stdin", check: checkLine},
-		{Name: "profile", Flag: "profile", Env: EnvProfile, Default: DefaultProfile,
+		{Name: "profile", Flag: "profile", Env: EnvProfile, Default: defaultProfile,
 			Doc: "`NAME` of the profile; takes precedence over server and token in the environment", check: checkLine},
 		{Name: "config", Flag: "config", Env: EnvConfig, Doc: "config `FILE`", check: checkLine},
 		{Name: keyCACert, Flag: "ca-cert", Env: EnvCACert, InProfile: true,
 			Doc: "PEM `FILE` with additional certificate authorities to trust", check: checkLine},
 		{Name: keySkip, Flag: "skip-verify", Default: "false", InProfile: true,
 			Doc: "do not verify Mender's certificate", check: checkBool},
-		{Name: keyTimeout, Flag: "request-timeout", Default: DefaultRequestTimeout.String(), InProfile: true,
+		{Name: keyTimeout, Flag: "request-timeout", Default: defaultRequestTimeout.String(), InProfile: true,
 			Doc: "limit for one API request, a `DURATION` such as 30s", check: checkTimeout},
 		{Name: keyAllowHTTP, Flag: "allow-http", Default: "false", InProfile: true,
 			Doc: "allow the token over plain http to another machine", check: checkBool},

@@ -132,10 +132,10 @@ func (l *loader) chooseProfile() error {
 		l.profile, l.profileKind, l.profileFrom, given = l.doc.current, SourceProfile, l.doc.path, true
 	}
 	if !given {
-		l.profile, l.profileKind, l.profileFrom = DefaultProfile, SourceDefault, ""
+		l.profile, l.profileKind, l.profileFrom = defaultProfile, SourceDefault, ""
 		return nil
 	}
-	if !l.doc.has(l.profile) && !l.in.NewProfile && l.profile != DefaultProfile {
+	if !l.doc.has(l.profile) && !l.in.NewProfile && l.profile != defaultProfile {
 		return usagef(l.profilesHint(), "unknown profile %q (from %s)%s",
 			l.profile, l.profileFrom, didYouMean(l.profile, l.doc.names))
 	}

@@ -97,7 +97,7 @@ func TestServer(t *testing.T) {
 		rc     string
 		want   want
 	}{
-		"nothing":           {want: want{DefaultServer, SourceDefault, ""}},
+		"nothing":           {want: want{defaultServer, SourceDefault, ""}},
 		"mender-cli":        {rc: `{"server": "https://cli.example/"}`, want: want{"https://cli.example", SourceMenderCLI, "HOME/.mender-clirc"}},
 		"profile":           {rc: `{"server": "https://cli.example"}`, config: twoProfiles, want: want{"https://prod.example", SourceProfile, "profile prod, HOME/config/mender-webhooks/config.yaml:4"}},
 		"profile by name":   {config: twoProfiles, env: map[string]string{EnvProfile: "Lab.2"}, want: want{"https://lab.example:8443", SourceProfile, "profile Lab.2, HOME/config/mender-webhooks/config.yaml:8"}},
@@ -172,7 +172,7 @@ func TestSettingsOfAProfile(t *testing.T) {
 		t.Errorf("flags do not win: %+v", s)
 	}
 	m.args = []string{"--skip-verify=false"}
-	if s, err = m.load(); err != nil || s.SkipVerify || s.RequestTimeout != DefaultRequestTimeout {
+	if s, err = m.load(); err != nil || s.SkipVerify || s.RequestTimeout != defaultRequestTimeout {
 		t.Errorf("--skip-verify=false does not win over the profile: %+v, %v", s, err)
 	}
 }
@@ -254,7 +254,7 @@ func TestNewProfileNeedNotExist(t *testing.T) {
 	m := newMachine(t)
 	m.args, m.newName = []string{"--profile", "new", "--config", filepath.Join(m.home, "new.yaml")}, true
 	s, err := m.load()
-	if err != nil || s.Profile != "new" || s.Server != DefaultServer {
+	if err != nil || s.Profile != "new" || s.Server != defaultServer {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

@@ -77,7 +77,7 @@ func (m *menderCLI) parse(text []byte) error {
 func (m menderCLI) tokenFor(server string) (token, note string) {
 	its := m.server
 	if its == "" {
-		its = DefaultServer
+		its = defaultServer
 	}
 	if m.tokenFile == "" || m.note != "" || its != server {
 		return "", ""

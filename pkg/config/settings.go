@@ -38,7 +38,7 @@ type Account struct {
 	OrganizationKnown bool
 	// Token is the access token; its Value is empty if there is none.
 	Token Token
-	// Profile is the name of the profile, by default DefaultProfile.
+	// Profile is the name of the profile, by default defaultProfile.
 	Profile string
 }
 

@@ -16,20 +16,20 @@ import (
 
 // The flags of RegisterSecretFlags.
 const (
-	FlagSecret         = "secret"
+	flagSecret         = "secret"
 	FlagSecretFile     = "secret-file"
-	FlagGenerateSecret = "generate-secret"
+	flagGenerateSecret = "generate-secret"
 )
 
 // RegisterSecretFlags adds --secret and --secret-file, which can be repeated if the
 // command accepts several, and optionally --generate-secret.
 func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
-	flags.StringArray(FlagSecret, nil,
+	flags.StringArray(flagSecret, nil,
 		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
 	flags.StringArray(FlagSecretFile, nil,
 		"`FILE` with the webhook secret; - for stdin (variable "+EnvWebhookSecret+" has the secret itself)")
 	if generate {
-		flags.Bool(FlagGenerateSecret, false, "generate a new webhook secret")
+		flags.Bool(flagGenerateSecret, false, "generate a new webhook secret")
 	}
 }
 
@@ -44,7 +44,7 @@ type WebhookSecret struct {
 	Source Source
 	// From is the origin, such as "--secret-file hook.key".
 	From string
-	// File is the file to read again with ReadSecretFile when it changes, or empty.
+	// File is the file to read again with readSecretFile when it changes, or empty.
 	File string
 }
 
@@ -62,7 +62,7 @@ func ResolveSecret(in Input) (WebhookSecret, error) {
 		return WebhookSecret{}, usagef("leave one line in it", "%s has %d secrets, must have one", found[0].From, len(found))
 	case len(found) > 1:
 		return WebhookSecret{}, usagef("", "more than one secret: pass only one of --%s, --%s and --%s, once",
-			FlagSecret, FlagSecretFile, FlagGenerateSecret)
+			flagSecret, FlagSecretFile, flagGenerateSecret)
 	}
 	return found[0], nil
 }
@@ -71,15 +71,15 @@ func ResolveSecret(in Input) (WebhookSecret, error) {
 // MENDER_WEBHOOK_SECRET, or none.
 func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	var found []WebhookSecret
-	for _, text := range flagValues(in.Flags, FlagSecret) {
-		secret, err := parseSecret(text, "--"+FlagSecret)
+	for _, text := range flagValues(in.Flags, flagSecret) {
+		secret, err := parseSecret(text, "--"+flagSecret)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, WebhookSecret{Secret: secret, Source: SourceFlag, From: "--" + FlagSecret})
+		found = append(found, WebhookSecret{Secret: secret, Source: SourceFlag, From: "--" + flagSecret})
 	}
 	for _, file := range flagValues(in.Flags, FlagSecretFile) {
-		secrets, err := ReadSecretFile(file, in.Stdin)
+		secrets, err := readSecretFile(file, in.Stdin)
 		if err != nil {
 			return nil, err
 		}
@@ -91,8 +91,8 @@ func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 			found = append(found, w)
 		}
 	}
-	if text, given, _ := flagValue(in.Flags, FlagGenerateSecret); given && text == "true" {
-		found = append(found, WebhookSecret{Secret: webhook.GenerateSecret(), Source: SourceGenerated, From: "--" + FlagGenerateSecret})
+	if text, given, _ := flagValue(in.Flags, flagGenerateSecret); given && text == "true" {
+		found = append(found, WebhookSecret{Secret: webhook.GenerateSecret(), Source: SourceGenerated, From: "--" + flagGenerateSecret})
 	}
 	if len(found) > 0 || in.LookupEnv == nil {
 		return found, nil
@@ -108,15 +108,15 @@ func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	return []WebhookSecret{{Secret: secret, Source: SourceEnvironment, From: EnvWebhookSecret}}, nil
 }
 
-// ReadSecretFile reads a file with one secret per line; "-" is stdin. With two secrets, a
+// readSecretFile reads a file with one secret per line; "-" is stdin. With two secrets, a
 // receiver accepts both during a rotation. A file without a secret is a usage error.
-func ReadSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
+func readSecretFile(file string, stdin io.Reader) ([]webhook.Secret, error) {
 	what := "--" + FlagSecretFile
 	if file == "" {
 		return nil, usagef("", "%s is empty", what)
 	}
 	if looksLikeSecret(file) && !exists(file) {
-		return nil, usagef("use "+EnvWebhookSecret+", or --"+FlagSecret,
+		return nil, usagef("use "+EnvWebhookSecret+", or --"+flagSecret,
 			"invalid %s: must be the name of a file, but looks like a secret", what)
 	}
 	text, err := readText(file, stdin)

@@ -41,7 +41,7 @@ func (p *Printer) fieldLines(f Field) ([]string, error) {
 	}
 	lines := strings.Split(SafeMultiline(strings.TrimRight(f.Value, "\n")), "\n")
 	for i := range lines {
-		lines[i] = p.style.Paint(f.Color, strings.ReplaceAll(lines[i], "\t", "    "))
+		lines[i] = p.style.paint(f.Color, strings.ReplaceAll(lines[i], "\t", "    "))
 	}
 	return lines, nil
 }

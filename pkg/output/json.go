@@ -127,7 +127,7 @@ func (s Style) colored(text []byte) []byte {
 	out := make([]byte, 0, 2*len(text))
 	for i := 0; i < len(text); {
 		n, color := jsonToken(text[i:])
-		out = append(out, s.Paint(color, string(text[i:i+n]))...)
+		out = append(out, s.paint(color, string(text[i:i+n]))...)
 		i += n
 	}
 	return out
@@ -146,7 +146,7 @@ func jsonToken(text []byte) (int, Color) {
 		}
 		n = min(n+1, len(text))
 		if n < len(text) && text[n] == ':' {
-			return n, Blue
+			return n, blue
 		}
 		return n, Green
 	case '{', '}', '[', ']', ',', ':', ' ', '\n':

@@ -12,8 +12,8 @@ const (
 	Red    Color = "31"
 	Green  Color = "32"
 	Yellow Color = "33"
-	Blue   Color = "34"
-	Cyan   Color = "36"
+	blue   Color = "34"
+	cyan   Color = "36"
 )
 
 // Style colors text if it is enabled, and otherwise returns it unchanged. The
@@ -21,8 +21,8 @@ const (
 // go through Safe first.
 type Style struct{ Enabled bool }
 
-// Paint returns text in the color.
-func (s Style) Paint(c Color, text string) string {
+// paint returns text in the color.
+func (s Style) paint(c Color, text string) string {
 	if !s.Enabled || c == Plain || text == "" {
 		return text
 	}
@@ -30,16 +30,16 @@ func (s Style) Paint(c Color, text string) string {
 }
 
 // Green returns text in green, for success.
-func (s Style) Green(text string) string { return s.Paint(Green, text) }
+func (s Style) Green(text string) string { return s.paint(Green, text) }
 
 // Red returns text in red, for failures.
-func (s Style) Red(text string) string { return s.Paint(Red, text) }
+func (s Style) Red(text string) string { return s.paint(Red, text) }
 
 // Yellow returns text in yellow, for warnings.
-func (s Style) Yellow(text string) string { return s.Paint(Yellow, text) }
+func (s Style) Yellow(text string) string { return s.paint(Yellow, text) }
 
 // Dim returns text dimmed, for details.
-func (s Style) Dim(text string) string { return s.Paint(Dim, text) }
+func (s Style) Dim(text string) string { return s.paint(Dim, text) }
 
 // Bold returns text in bold, for headings.
-func (s Style) Bold(text string) string { return s.Paint(Bold, text) }
+func (s Style) Bold(text string) string { return s.paint(Bold, text) }

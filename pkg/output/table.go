@@ -164,7 +164,7 @@ func (p *Printer) paintRow(columns []Column, cells []string, widths []int) []str
 			out[i] = cut(cell, widths[i])
 		}
 		if columns[i].Color != nil {
-			out[i] = p.style.Paint(columns[i].Color(cell), out[i])
+			out[i] = p.style.paint(columns[i].Color(cell), out[i])
 		}
 	}
 	return out
