@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // attachTimeout is how long to wait for a store that starts, or that another
@@ -23,7 +23,7 @@ var attachTimeout = 5 * time.Second
 //
 // The error wraps ErrNoStore if the folder has no store.
 func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
-	_, err := os.Stat(filepath.Join(dir, serverDirectory))
+	_, err := os.Stat(filepath.Join(dir, embedded.Directory))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", ErrNoStore, dir)
 	}
@@ -55,7 +55,7 @@ func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
 }
 
 func attach(ctx context.Context, dir string, c contact) (*Store, error) {
-	nc, err := nats.Connect(c.URL, append(connOptions(c.Password), nats.Timeout(time.Second))...)
+	nc, err := embedded.Dial(c.URL, c.Password)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // Files in a store's folder, besides the server's.
@@ -79,8 +80,8 @@ func (c *claim) check() error {
 	case err == nil && !os.SameFile(c.file, now):
 		return fmt.Errorf("%s was replaced while the store was in use", c.held[0].Path())
 	}
-	if _, err := os.Stat(filepath.Join(c.dir, serverDirectory)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s was removed while the store was in use", filepath.Join(c.dir, serverDirectory))
+	if _, err := os.Stat(filepath.Join(c.dir, embedded.Directory)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s was removed while the store was in use", filepath.Join(c.dir, embedded.Directory))
 	}
 	return nil
 }

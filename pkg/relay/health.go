@@ -96,15 +96,15 @@ func (s *Store) mender() {
 		}
 		if s.gone.Load() != nil {
 			if !s.claimed.replaced() { // else another process may use the new folder
-				s.server.stop()
+				s.server.Stop()
 			}
 			return
 		}
-		if err := s.server.health(s.streamName("EVENTS")); err != nil && !s.broken.Swap(true) {
+		if err := s.server.Health(s.streamName("EVENTS")); err != nil && !s.broken.Swap(true) {
 			s.o.Logf("the store in %s failed, and restarts: %v", s.o.Dir, err)
 		}
 		for failed := ""; s.broken.Load() && s.gone.Load() == nil; {
-			s.server.stop()
+			s.server.Stop()
 			select {
 			case <-time.After(mendPause):
 			case <-s.closing.Done():
@@ -139,7 +139,7 @@ func (s *Store) restart(ctx context.Context) error {
 }
 
 func (s *Store) startAgain(ctx context.Context) error {
-	if err := s.server.start(ctx); err != nil {
+	if err := s.server.Start(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
@@ -147,7 +147,7 @@ func (s *Store) startAgain(ctx context.Context) error {
 	if err := s.connected(ctx); err != nil {
 		return err
 	}
-	if err := s.server.health(s.streamName("EVENTS")); err != nil {
+	if err := s.server.Health(s.streamName("EVENTS")); err != nil {
 		return err
 	}
 	return s.openConsumer(ctx, s.written.Load().Floor)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
@@ -193,8 +194,8 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.broken.Store(true)
-	s.server.stop()
-	state := filepath.Join(s.o.Dir, serverDirectory, "jetstream", "$G", "streams", "MENDER_EVENTS", "obs", consumerName, "o.dat")
+	s.server.Stop()
+	state := filepath.Join(s.o.Dir, embedded.Directory, "jetstream", "$G", "streams", "MENDER_EVENTS", "obs", consumerName, "o.dat")
 	if err := os.WriteFile(state, []byte("not a state"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // actAsOwner makes a process of root act as the owner of a store in dir until
@@ -23,7 +24,7 @@ func actAsOwner(dir *string, brief bool) (restore func() error, err error) {
 	if os.Geteuid() != 0 {
 		return restore, nil
 	}
-	info, err := os.Stat(filepath.Join(*dir, serverDirectory))
+	info, err := os.Stat(filepath.Join(*dir, embedded.Directory))
 	if errors.Is(err, os.ErrNotExist) {
 		return restore, nil
 	}

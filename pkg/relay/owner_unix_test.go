@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // stranger is a user id that owns nothing on this machine.
@@ -87,7 +88,7 @@ func TestRootDoesNotRunAnotherUsersStore(t *testing.T) {
 // What may not be read is not what is not there: a store would begin again
 // with its first event.
 func TestPermissionDeniedIsNotAnEmptyStore(t *testing.T) {
-	for _, name := range []string{"", serverDirectory, recordFile, acknowledgedFile, contactFile, "o.dat", "meta.inf"} {
+	for _, name := range []string{"", embedded.Directory, recordFile, acknowledgedFile, contactFile, "o.dat", "meta.inf"} {
 		t.Run("file "+name, func(t *testing.T) {
 			dir := strangersStore(t)
 			for _, parent := range []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(dir)), filepath.Dir(filepath.Dir(filepath.Dir(dir)))} {

@@ -100,7 +100,7 @@ func (s *Store) tick(p position, state Status, removed uint64) {
 
 // closeRecord writes the last record.
 func (s *Store) closeRecord() error {
-	if s.gone.Load() != nil || s.server.running.Load() == nil {
+	if s.gone.Load() != nil || !s.server.Running() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastLook)

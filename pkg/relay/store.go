@@ -9,13 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // DefaultMinFree is the default of StoreOptions.MinFree, in bytes.
 const DefaultMinFree = 64 << 20
-
-// syncInterval is how often the server syncs its files without StoreOptions.Sync.
-const syncInterval = time.Second
 
 // StoreOptions configure a Store. The zero value of each field except Dir is its
 // default.
@@ -50,8 +49,8 @@ func (o StoreOptions) queue() QueueOptions {
 type Store struct {
 	*Queue
 	o        StoreOptions
-	server   *embedded // nil if another process runs it
-	claimed  *claim    // nil if another process has it
+	server   *embedded.Server // nil if another process runs it
+	claimed  *claim           // nil if another process has it
 	recovery Recovery
 	brief    bool         // opened by Attach
 	boot     string       // bootID
@@ -84,7 +83,7 @@ func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
 	if err := s.openFolder(ctx); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	s.server = newEmbedded(s.o.Dir, o.Sync, &serverLog{logf: o.Logf, onError: s.suspect})
+	s.server = embedded.New(embedded.Options{Dir: s.o.Dir, Sync: o.Sync, Logf: o.Logf, Failing: s.suspect})
 	if err := s.run(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.Close())
 	}
@@ -177,10 +176,10 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 	o := s.o.queue()
 	o.bind = s.brief
 	for again := false; ; again = true {
-		if err := s.server.start(ctx); err != nil {
+		if err := s.server.Start(ctx); err != nil {
 			return err
 		}
-		nc, err := s.server.connect()
+		nc, err := s.server.Connect()
 		if err != nil {
 			return err
 		}
@@ -198,14 +197,14 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 			return err
 		}
 		nc.Close()
-		s.server.stop()
+		s.server.Stop()
 	}
 }
 
 // announce writes the server's address for other processes. A full disk may
 // prevent that until forwarding has made room.
 func (s *Store) announce(brief bool) {
-	c := contact{URL: "nats://" + s.server.address(), Password: s.server.password, PID: os.Getpid(), Brief: brief}
+	c := contact{URL: s.server.Address(), Password: s.server.Password(), PID: os.Getpid(), Brief: brief}
 	err := writeJSON(s.o.Dir, contactFile, c)
 	if err != nil {
 		s.o.Logf("other processes cannot reach the store in %s: %v", s.o.Dir, err)
@@ -242,7 +241,7 @@ func (s *Store) close() error {
 		// A server that stops writes its files. It ends with the process.
 		return errors.Join(s.claimed.release(), s.restore())
 	}
-	s.server.close()
+	s.server.Close()
 	if err := os.Remove(filepath.Join(s.o.Dir, contactFile)); !errors.Is(err, os.ErrNotExist) {
 		failed = append(failed, err)
 	}

@@ -1,17 +1,14 @@
-package relay
+package embedded
 
 import (
 	"fmt"
 	"sync"
 )
 
-// Logf takes a line of talk. It may be called from several goroutines.
-type Logf func(format string, args ...any)
-
 // serverLog logs the embedded server's warnings and errors, except for those of
 // its start: the store describes the state of its folder itself.
 type serverLog struct {
-	logf    Logf
+	logf    func(format string, args ...any)
 	onError func() // called for each error, from the server's goroutines
 
 	mu       sync.Mutex

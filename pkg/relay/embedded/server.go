@@ -1,6 +1,9 @@
-package relay
+// Package embedded runs a NATS JetStream server in this process, with its files in
+// a folder. It uses documented settings and calls only.
+package embedded
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -21,21 +24,40 @@ import (
 const (
 	// maxPayload is the largest event with its headers. JetStream counts
 	// both; a body of 1 MiB and 16 KiB of headers have room.
-	maxPayload      = 4 << 20
-	maxPending      = 64 << 20
-	startLimit      = 2 * time.Minute // recovery of a large folder takes a while
-	readyPause      = 100 * time.Millisecond
-	reconnectPause  = 20 * time.Millisecond
-	natsUser        = "relay"
-	serverDirectory = "jetstream"
+	maxPayload     = 4 << 20
+	maxPending     = 64 << 20
+	startLimit     = 2 * time.Minute // recovery of a large folder takes a while
+	readyPause     = 100 * time.Millisecond
+	reconnectPause = 20 * time.Millisecond
+	// syncInterval is how often files are synced without Options.Sync.
+	syncInterval = time.Second
+	natsUser     = "relay"
 )
 
-// embedded is a NATS server in this process. It can be restarted while clients
-// are connected: they reconnect as they would to a cluster.
-type embedded struct {
-	dir      string
+// Directory is the name of the server's folder within Options.Dir.
+const Directory = "jetstream"
+
+// Options configure a Server.
+type Options struct {
+	// Dir is the folder in which the server has its own folder, Directory.
+	Dir string
+	// Sync makes the server sync each message to the disk before it is
+	// acknowledged, instead of every second.
+	Sync bool
+	// Logf receives the server's warnings and errors, except for those of its
+	// start. It must be safe for concurrent use.
+	Logf func(format string, args ...any)
+	// Failing is called after each error that the server logs, by one of its
+	// goroutines.
+	Failing func()
+}
+
+// Server is a NATS server in this process. It can be restarted while clients
+// are connected: they reconnect as they would to a cluster. It is safe for
+// concurrent use.
+type Server struct {
+	o        Options
 	password string
-	sync     bool // each message, before it is acknowledged
 	log      *serverLog
 
 	// life is held while the server starts or stops, which takes long on a
@@ -48,13 +70,20 @@ type embedded struct {
 	running atomic.Pointer[server.Server]
 }
 
-func newEmbedded(dir string, sync bool, log *serverLog) *embedded {
-	return &embedded{dir: dir, password: rand.Text(), sync: sync, log: log}
+// New returns a server that is not running, with a random password.
+func New(o Options) *Server {
+	return &Server{o: o, password: rand.Text(), log: &serverLog{logf: o.Logf, onError: o.Failing}}
 }
 
-// start runs the server, and returns when it is ready, has failed to start, or
+// Password returns the password that clients need.
+func (e *Server) Password() string { return e.password }
+
+// Running reports whether the server runs.
+func (e *Server) Running() bool { return e.running.Load() != nil }
+
+// Start runs the server, and returns when it is ready, has failed to start, or
 // ctx is done.
-func (e *embedded) start(ctx context.Context) error {
+func (e *Server) Start(ctx context.Context) error {
 	e.life.Lock()
 	defer e.life.Unlock()
 	if e.closed {
@@ -62,7 +91,7 @@ func (e *embedded) start(ctx context.Context) error {
 	}
 	s, err := server.NewServer(e.options())
 	if err != nil {
-		return fmt.Errorf("start the store in %s: %w", e.dir, err)
+		return fmt.Errorf("start the store in %s: %w", e.o.Dir, err)
 	}
 	e.log.starts()
 	defer e.log.started()
@@ -71,13 +100,13 @@ func (e *embedded) start(ctx context.Context) error {
 	if err := e.ready(ctx, s); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return fmt.Errorf("start the store in %s: %w", e.dir, err)
+		return fmt.Errorf("start the store in %s: %w", e.o.Dir, err)
 	}
 	e.running.Store(s)
 	return nil
 }
 
-func (e *embedded) options() *server.Options {
+func (e *Server) options() *server.Options {
 	return &server.Options{
 		ServerName: "mender-webhooks",
 		Host:       "127.0.0.1",
@@ -90,18 +119,18 @@ func (e *embedded) options() *server.Options {
 
 		JetStream:              true,
 		DisableJetStreamBanner: true,
-		StoreDir:               filepath.Join(e.dir, serverDirectory),
+		StoreDir:               filepath.Join(e.o.Dir, Directory),
 		// The stream's own limit counts. The default here is a share of the
 		// free space at start, which shrinks as events come.
 		JetStreamMaxStore:  math.MaxInt64,
 		JetStreamMaxMemory: 16 << 20,
 		SyncInterval:       syncInterval,
-		SyncAlways:         e.sync,
+		SyncAlways:         e.o.Sync,
 	}
 }
 
 // ready waits until a server that was started accepts connections.
-func (e *embedded) ready(ctx context.Context, s *server.Server) error {
+func (e *Server) ready(ctx context.Context, s *server.Server) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errors.New("it did not become ready"))
 	defer cancel()
 	for !s.ReadyForConnections(readyPause) {
@@ -113,14 +142,14 @@ func (e *embedded) ready(ctx context.Context, s *server.Server) error {
 		}
 	}
 	if text := e.log.fatal(); text != "" || !s.JetStreamEnabled() {
-		return errors.New(orElse(text, "JetStream is off"))
+		return errors.New(cmp.Or(text, "JetStream is off"))
 	}
 	return nil
 }
 
-// health returns why the server cannot store events in a stream, as far as it
+// Health returns why the server cannot store events in a stream, as far as it
 // knows.
-func (e *embedded) health(stream string) error {
+func (e *Server) Health(stream string) error {
 	s := e.running.Load()
 	if s == nil {
 		return nil // it is being restarted
@@ -133,7 +162,7 @@ func (e *embedded) health(stream string) error {
 
 // InProcessConn connects to the running server. nats.go calls it for each
 // attempt to connect.
-func (e *embedded) InProcessConn() (net.Conn, error) {
+func (e *Server) InProcessConn() (net.Conn, error) {
 	s := e.running.Load()
 	if s == nil {
 		return nil, errors.New("the store is not running")
@@ -150,44 +179,51 @@ func (p passwordCheck) Check(c server.ClientAuthentication) bool {
 	return subtle.ConstantTimeCompare([]byte(p), []byte(got)) == 1
 }
 
-// address is where other processes on this machine reach the server.
-func (e *embedded) address() string {
+// Address returns the URL at which other processes on this machine reach the
+// server, or "" if it does not run.
+func (e *Server) Address() string {
 	if s := e.running.Load(); s != nil {
-		return s.Addr().String()
+		return "nats://" + s.Addr().String()
 	}
 	return ""
 }
 
-// stop returns when the server has ended. On a disk that does not answer, that
+// Stop returns when the server has ended. On a disk that does not answer, that
 // is when the disk answers again.
-func (e *embedded) stop() {
+func (e *Server) Stop() {
 	e.life.Lock()
 	defer e.life.Unlock()
 	e.shutdown()
 }
 
-func (e *embedded) shutdown() {
+func (e *Server) shutdown() {
 	if s := e.running.Swap(nil); s != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
 	}
 }
 
-// close stops the server for good.
-func (e *embedded) close() {
+// Close stops the server for good.
+func (e *Server) Close() {
 	e.life.Lock()
 	defer e.life.Unlock()
 	e.shutdown()
 	e.closed = true
 }
 
-// connect makes the connection that the queue of this process uses.
-func (e *embedded) connect() (*nats.Conn, error) {
+// Connect returns a connection within this process, which reconnects when the
+// server restarts.
+func (e *Server) Connect() (*nats.Conn, error) {
 	nc, err := nats.Connect("", append(connOptions(e.password), nats.InProcessServer(e))...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the store in %s: %w", e.dir, err)
+		return nil, fmt.Errorf("connect to the store in %s: %w", e.o.Dir, err)
 	}
 	return nc, nil
+}
+
+// Dial connects to a server of another process on this machine.
+func Dial(url, password string) (*nats.Conn, error) {
+	return nats.Connect(url, append(connOptions(password), nats.Timeout(time.Second))...)
 }
 
 func connOptions(password string) []nats.Option {
@@ -203,16 +239,4 @@ func connOptions(password string) []nats.Option {
 		// of the call that failed.
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
-}
-
-// drainPause bounds how long a closing connection may take to send what it has.
-const drainPause = 2 * time.Second
-
-func closeConn(nc *nats.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainPause)
-	defer cancel()
-	if nc.IsConnected() {
-		_ = nc.FlushWithContext(ctx) // what was not sent is forwarded again
-	}
-	nc.Close()
 }
