@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -55,6 +56,12 @@ func (l *listening) run(ctx context.Context) error {
 	ls, err := listener.Open(ctx, options)
 	if err != nil {
 		return l.options.relay.explain(err)
+	}
+	if !l.options.relay.stores() {
+		// So little memory is retained that the collector would run many times
+		// a second: without this, -o none reaches 0.80 of a bare handler
+		// instead of 0.86, for a few MiB less.
+		debug.SetGCPercent(400)
 	}
 	return l.serve(ctx, ls, func() (listener.Ports, error) {
 		ports, err := l.options.ports(ctx, sockets)
