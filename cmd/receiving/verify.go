@@ -33,8 +33,8 @@ FILE contains the exact bytes of the body, or a whole HTTP request as listen
 
 For only a body, pass the signature as the value of X-Men-Signature, or as whole
 header lines as logs and curl show them. Without --secret-file and
-MENDER_WEBHOOK_SECRET, the secrets that are stored on this machine for the server
-are tried. The exit code is 1 if the signature is not valid.`,
+MENDER_WEBHOOK_SECRET, it tries the secrets stored on this machine for the
+server. The exit code is 1 if the signature is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
   mender-webhooks verify 20261123T100000-1.http --secret-file hook.secret
