@@ -4,34 +4,132 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"regexp"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/cluster"
 )
 
-// cluster is where to connect to, with what nats.go has to know.
-type cluster struct {
-	urls    string
-	name    string
-	connect []nats.Option
-	queue   QueueOptions
+// ErrRefused is cluster.ErrRefused.
+var ErrRefused = cluster.ErrRefused
+
+// DialOptions select a cluster, credentials, and the streams on it.
+type DialOptions = cluster.Options
+
+// DefaultClusterAckTimeout is how long Publish waits for a cluster: its answer must
+// reach Mender, and a load balancer, within a second.
+const DefaultClusterAckTimeout = 800 * time.Millisecond
+
+// Timing of Dial.
+const (
+	openTimeout = 4 * time.Second // for the streams after connecting; a request may have been lost
+	dialPause   = 250 * time.Millisecond
+)
+
+// Cluster is a queue on a JetStream cluster that is not part of this process.
+type Cluster struct {
+	*Queue
+	ended sync.Once
 }
 
-// open makes a connection, and opens the queue behind it.
-func (c *cluster) open(ctx context.Context) (*Cluster, error) {
-	up := new(atomic.Bool) // there is a connection
+var errTooSlow = errors.New("it did not answer in time")
+
+// Dial connects to a JetStream cluster and opens the queue on it. It creates
+// missing streams and checks existing ones. If the cluster is unreachable or has no
+// quorum, Dial tries again until ctx is done; the error then wraps ErrUnavailable.
+// It wraps ErrRefused if the cluster rejects the client, ErrMisfit if a stream is
+// not usable, and ErrNoStream if one is missing and Attach is set. The open queue
+// does not depend on ctx.
+func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
+	d, err := newDialer(o)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	var why error // of the last attempt that ctx did not end
+	for {
+		c, err := d.attempt(ctx)
+		switch {
+		case err == nil || !errors.Is(err, ErrUnavailable):
+			return c, err
+		case ctx.Err() == nil || why == nil:
+			why = err
+		}
+		if o.Failed != nil && ctx.Err() == nil {
+			o.Failed(why)
+		}
+		select {
+		case <-time.After(dialPause):
+		case <-ctx.Done():
+			return nil, why
+		}
+	}
+}
+
+type dialer struct {
+	server cluster.Server
+	queue  QueueOptions
+}
+
+func newDialer(o DialOptions) (*dialer, error) {
+	d := &dialer{queue: QueueOptions{
+		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Logf: o.Logf,
+		AckTimeout: orElse(o.AckTimeout, DefaultClusterAckTimeout), bind: o.Attach,
+	}.withDefaults()}
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(d.queue.Prefix) {
+		return nil, fmt.Errorf("invalid subject prefix %q: must be words of letters, digits, - and _, separated by dots", d.queue.Prefix)
+	}
+	var err error
+	d.server, err = o.Resolve()
+	d.queue.Domain, d.queue.APIPrefix = d.server.Domain, d.server.APIPrefix
+	return d, err
+}
+
+// attempt is open, but returns when ctx is done: nats.go takes its own time to
+// connect. A late queue is closed.
+func (d *dialer) attempt(ctx context.Context) (*Cluster, error) {
+	type result struct {
+		*Cluster
+		err error
+	}
+	results := make(chan result)
+	go func() {
+		opened, err := d.open(ctx)
+		select {
+		case results <- result{opened, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = opened.Close() // never fails
+			}
+		}
+	}()
+	select {
+	case r := <-results:
+		return r.Cluster, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connect to NATS: %w: %w", ErrUnavailable, errTooSlow)
+	}
+}
+
+// open connects, and opens the queue on the connection.
+func (d *dialer) open(ctx context.Context) (*Cluster, error) {
+	up := new(atomic.Bool) // connected
 	up.Store(true)
 	ctx, deny := context.WithCancelCause(ctx)
 	defer deny(nil)
-	nc, err := nats.Connect(c.urls, append(slices.Clip(c.connect), c.lasting(up, deny)...)...)
+	nc, err := d.server.Connect(cluster.Events{Logf: d.queue.Logf, Up: up.Store, Denied: deny})
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", connectError(err))
+		if !errors.Is(err, ErrRefused) {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	q, err := newQueue(limited, nc, c.queue, 0)
+	q, err := newQueue(limited, nc, d.queue, 0)
 	if err != nil {
 		nc.Close()
 		if denied := context.Cause(ctx); errors.Is(denied, ErrRefused) {
@@ -39,73 +137,42 @@ func (c *cluster) open(ctx context.Context) (*Cluster, error) {
 		}
 		return nil, err
 	}
-	// While it reconnects, the connection itself keeps who asks waiting.
+	// A connection that reconnects blocks its callers.
 	q.barrier = func() error {
 		if !up.Load() {
 			return publishError(nats.ErrReconnectBufExceeded)
 		}
 		return nil
 	}
-	if !c.queue.bind {
+	if !d.queue.bind {
 		q.maintain(nil)
 	}
 	return &Cluster{Queue: q}, nil
 }
 
-// lasting makes a connection that comes back by itself, whatever happens, and
-// says in up whether it is there. deny is told of what is not permitted: a
-// question about that gets no answer.
-func (c *cluster) lasting(up *atomic.Bool, deny context.CancelCauseFunc) []nats.Option {
-	logf := c.queue.Logf
-	return []nats.Option{
-		nats.Name(c.name),
-		nats.Timeout(dialTimeout),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(clusterReconnect),
-		nats.ReconnectJitter(clusterReconnect, clusterReconnect),
-		nats.FlusherTimeout(pingInterval), // as long as everybody waits for a network that takes nothing
-		nats.PingInterval(pingInterval),
-		nats.MaxPingsOutstanding(pingsUnheard),
-		nats.IgnoreAuthErrorAbort(),
-		// Without a server an event is refused at once, not kept in memory.
-		nats.ReconnectBufSize(-1),
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			up.Store(false)
-			if !nc.IsClosed() && err != nil {
-				logf("the connection to NATS is lost, no events are taken in: %v", err)
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) {
-			up.Store(true)
-			logf("the connection to NATS is back")
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrAuthorization) {
-				logf("NATS: %v", err)
-				deny(fmt.Errorf("%w: %w", ErrRefused, err))
-			}
-		}),
+// Close stops the queue's upkeep and closes the connection. It interrupts a
+// forwarder that was not stopped. Further calls do nothing. The error is always
+// nil, and exists so that a Cluster closes as a Store does.
+func (c *Cluster) Close() error {
+	c.ended.Do(func() {
+		c.breakOff()
+		c.Queue.Close()
+		closeConn(c.nc)
+	})
+	return nil
+}
+
+// breakOff interrupts a forwarder that was not stopped.
+func (q *Queue) breakOff() {
+	if f := q.forwarder.Load(); f != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = f.Stop(ended) // reports the interruption
 	}
 }
 
-// connectError parts what passes from what does not.
-func connectError(err error) error {
-	text := err.Error()
-	for _, sign := range []string{"x509:", "tls:", "certificate"} {
-		if strings.Contains(text, sign) {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-	}
-	for _, refused := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrSecureConnRequired, nats.ErrSecureConnWanted} {
-		if errors.Is(err, refused) {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// within calls f, and returns when ctx ends at the latest: while nats.go makes
-// a connection anew, it keeps everybody waiting that asks something.
+// within calls f and returns when ctx is done at the latest: nats.go blocks callers
+// while it reconnects.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

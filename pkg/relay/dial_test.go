@@ -212,11 +212,11 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 		{"nothing to look after", relay.DialOptions{URLs: []string{url}, Attach: true}, relay.ErrNoStream, "MENDER_EVENTS"},
 		{"replicas", relay.DialOptions{URLs: []string{url}, Replicas: 3}, nil, "replicas"},
 		{"scheme", relay.DialOptions{URLs: []string{"http://ann:wrong-one@host"}}, nil, "tls://"},
-		{"prefix", relay.DialOptions{URLs: []string{url}, Prefix: "a.>"}, nil, "parted by dots"},
-		{"seed", relay.DialOptions{URLs: []string{url}, NKeyFile: seed}, nil, "the name of a file"},
+		{"prefix", relay.DialOptions{URLs: []string{url}, Prefix: "a.>"}, nil, "separated by dots"},
+		{"seed", relay.DialOptions{URLs: []string{url}, NKeyFile: seed}, nil, "the name of its file"},
 		{"credentials", relay.DialOptions{URLs: []string{url}, CredsFile: "missing.creds"}, nil, "missing.creds"},
-		{"key without certificate", relay.DialOptions{URLs: []string{url}, KeyFile: "k"}, nil, "go together"},
-		{"context", relay.DialOptions{Context: filepath.Join(t.TempDir(), "none.json")}, nil, "there is no context"},
+		{"key without certificate", relay.DialOptions{URLs: []string{url}, KeyFile: "k"}, nil, "requires its key"},
+		{"context", relay.DialOptions{Context: filepath.Join(t.TempDir(), "none.json")}, nil, "no context"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)

@@ -1,12 +1,12 @@
-package relay
+package cluster
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -15,72 +15,62 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 )
 
-// resolve checks the options, and reads the context.
-func (o DialOptions) resolve() (*cluster, error) {
-	q := QueueOptions{
-		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Logf: o.Logf,
-		AckTimeout: orElse(o.AckTimeout, DefaultClusterAckTimeout), bind: o.Attach,
-	}.withDefaults()
-	if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(q.Prefix) {
-		return nil, fmt.Errorf("%q can't begin subjects: it takes letters, digits, - and _, parted by dots", q.Prefix)
-	}
-	c := &cluster{queue: q, name: orElse(o.Name, "mender-webhooks")}
+// Resolve checks the options and reads the context and the files.
+func (o Options) Resolve() (Server, error) {
+	s := Server{options: []nats.Option{nats.Name(cmp.Or(o.Name, "mender-webhooks"))}}
 	if o.Context != "" {
 		known, err := readContext(o.Context)
 		if err != nil {
-			return nil, err
+			return s, err
 		}
 		known.fill(&o)
-		c.queue.Domain, c.queue.APIPrefix = known.Domain, known.APIPrefix
-		c.connect = known.options()
+		s.Domain, s.APIPrefix = known.Domain, known.APIPrefix
+		s.options = append(s.options, known.options()...)
 	}
 	if len(o.URLs) == 0 {
-		return nil, errors.New("there is no server's URL")
+		return s, errors.New("no server URL")
 	}
 	for _, text := range o.URLs {
 		if err := checkServer(text); err != nil {
-			return nil, err
+			return s, err
 		}
 	}
-	c.urls = strings.Join(o.URLs, ",")
+	s.urls = strings.Join(o.URLs, ",")
 	identity, err := o.identity()
-	if err != nil {
-		return nil, err
-	}
-	c.connect = append(c.connect, identity...)
-	return c, nil
+	s.options = append(s.options, identity...)
+	return s, err
 }
 
-// checkServer does not repeat a URL that may hold a password.
+// checkServer never quotes a URL, which may contain a password.
 func checkServer(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		if bare, err := url.Parse("nats://" + text); err == nil && bare.Host != "" && !strings.Contains(text, "://") {
 			return nil
 		}
-		return errors.New("a server is written as nats://HOST:PORT, or tls://HOST:PORT")
+		return errors.New("invalid server URL: must be nats://HOST:PORT or tls://HOST:PORT")
 	}
 	switch u.Scheme {
 	case "nats", "tls", "ws", "wss":
 		return nil
 	}
-	return fmt.Errorf("a server's URL begins with nats://, tls://, ws:// or wss://, not with %q", u.Scheme)
+	return fmt.Errorf("invalid server URL: scheme %q must be nats://, tls://, ws:// or wss://", u.Scheme)
 }
 
-// identity is as whom to connect. Files are read now, so that a wrong name
-// is told at once.
-func (o DialOptions) identity() ([]nats.Option, error) {
+// identity returns the options for credentials and TLS. It reads the files now, so
+// that a wrong name is reported immediately.
+func (o Options) identity() ([]nats.Option, error) {
 	var options []nats.Option
-	ways := 0
+	kinds := 0
 	if o.CredsFile != "" {
-		ways++
+		kinds++
 		if err := checkCreds(o.CredsFile); err != nil {
 			return nil, fmt.Errorf("read the credentials: %w", err)
 		}
 		options = append(options, nats.UserCredentials(o.CredsFile))
 	}
 	if o.NKeyFile != "" {
-		ways++
+		kinds++
 		option, err := nats.NkeyOptionFromSeed(o.NKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the NKey: %w", withoutSeed(err, o.NKeyFile))
@@ -88,15 +78,15 @@ func (o DialOptions) identity() ([]nats.Option, error) {
 		options = append(options, option)
 	}
 	if o.User != "" {
-		ways++
+		kinds++
 		options = append(options, nats.UserInfo(o.User, o.Password))
 	}
 	if o.Token != "" {
-		ways++
+		kinds++
 		options = append(options, nats.Token(o.Token))
 	}
-	if ways > 1 {
-		return nil, errors.New("of credentials, an NKey, a user and a token, give one")
+	if kinds > 1 {
+		return nil, errors.New("several kinds of credentials: pass only one of a credentials file, an NKey, a user and a token")
 	}
 	return o.tls(options)
 }
@@ -108,24 +98,24 @@ func checkCreds(name string) error {
 	}
 	pair, err := nkeys.ParseDecoratedUserNKey(raw)
 	if err != nil {
-		return fmt.Errorf("%s holds none: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	pair.Wipe()
 	return nil
 }
 
-// withoutSeed keeps a seed that was given in place of a file's name out of an
-// error.
+// withoutSeed replaces an error that quotes a seed, which was passed instead of the
+// name of its file.
 func withoutSeed(err error, name string) error {
 	if strings.HasPrefix(name, "SU") && len(name) > 50 {
-		return errors.New("this looks like the seed itself; give the name of a file that holds it")
+		return errors.New("this looks like the seed itself: pass the name of its file")
 	}
 	return err
 }
 
-func (o DialOptions) tls(options []nats.Option) ([]nats.Option, error) {
+func (o Options) tls(options []nats.Option) ([]nats.Option, error) {
 	if (o.CertFile == "") != (o.KeyFile == "") {
-		return nil, errors.New("a client's certificate and its key go together")
+		return nil, errors.New("a client certificate requires its key, and the key its certificate")
 	}
 	for _, name := range []string{o.CAFile, o.CertFile, o.KeyFile} {
 		if name == "" {

@@ -1,6 +1,7 @@
-package relay
+package cluster
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +13,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// natsContext is what is understood of a context of the nats command line.
-// Its own library brings a schema validator, an expression language and a
-// second JetStream client along; the file is plain JSON.
+// natsContext has the supported settings of a context of the nats command line.
+// Its own library (jsm.go) adds a schema validator, an expression language and a
+// second JetStream client. The small one (orbit.go) can only connect, and would
+// run nsc: it cannot tell a wrong context from an unreachable cluster.
 type natsContext struct {
 	URL         string `json:"url"`
 	User        string `json:"user"`
@@ -30,13 +32,13 @@ type natsContext struct {
 	InboxPrefix string `json:"inbox_prefix"`
 	TLSFirst    bool   `json:"tls_first"`
 
-	// What has nothing to do with connecting.
+	// Settings that do not concern the connection.
 	Description string `json:"description"`
 	ColorScheme string `json:"color_scheme"`
 	EventPrefix string `json:"jetstream_event_prefix"`
 }
 
-// readContext reads a context by its name, or its file's path.
+// readContext reads a context by its name or the path of its file.
 func readContext(name string) (natsContext, error) {
 	var c natsContext
 	path := name
@@ -49,14 +51,14 @@ func readContext(name string) (natsContext, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("there is no context %q: %s does not exist", name, path)
+		return c, fmt.Errorf("no context %q: %s does not exist", name, path)
 	}
 	if err != nil {
 		return c, fmt.Errorf("context %q: %w", name, err)
 	}
 	var all map[string]any
 	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &c) != nil {
-		return c, fmt.Errorf("context %q: %s is not one of the nats command line's", name, path) // the JSON error may quote a password
+		return c, fmt.Errorf("context %q: %s is not a context of the nats command line", name, path) // the JSON error may quote a password
 	}
 	known := map[string]any{}
 	if raw, err = json.Marshal(c); err == nil {
@@ -67,13 +69,13 @@ func readContext(name string) (natsContext, error) {
 	}
 	for field, value := range all {
 		if _, ok := known[field]; !ok && value != nil && value != "" && value != false {
-			return c, fmt.Errorf("context %q: its %q is not supported here; say with flags how to connect", name, field)
+			return c, fmt.Errorf("context %q: %q is not supported: use flags instead", name, field)
 		}
 	}
 	return c, nil
 }
 
-// contextDir is where the nats command line keeps contexts, on every system.
+// contextDir returns the nats command line's folder of contexts, the same on every system.
 func contextDir() (string, error) {
 	config := os.Getenv("XDG_CONFIG_HOME")
 	if config == "" {
@@ -86,11 +88,11 @@ func contextDir() (string, error) {
 	return filepath.Join(config, "nats", "context"), nil
 }
 
-// fill adds to the options what they leave open. As whom to connect is taken
+// fill sets the options that are empty. It uses the credentials of the context as a
 // whole, or not at all.
-func (c natsContext) fill(o *DialOptions) {
+func (c natsContext) fill(o *Options) {
 	if len(o.URLs) == 0 {
-		o.URLs = strings.Split(orElse(c.URL, nats.DefaultURL), ",")
+		o.URLs = strings.Split(cmp.Or(c.URL, nats.DefaultURL), ",")
 		for i := range o.URLs {
 			o.URLs[i] = strings.TrimSpace(o.URLs[i])
 		}
@@ -107,7 +109,7 @@ func (c natsContext) fill(o *DialOptions) {
 			o.Token = c.Token
 		}
 	}
-	o.CAFile = orElse(o.CAFile, fromHome(c.CA))
+	o.CAFile = cmp.Or(o.CAFile, fromHome(c.CA))
 	if o.CertFile == "" && o.KeyFile == "" {
 		o.CertFile, o.KeyFile = fromHome(c.Cert), fromHome(c.Key)
 	}
@@ -124,7 +126,7 @@ func (c natsContext) options() []nats.Option {
 	return options
 }
 
-// fromHome understands ~/ as the nats command line does.
+// fromHome expands ~/ as the nats command line does.
 func fromHome(path string) string {
 	rest, ok := strings.CutPrefix(path, "~/")
 	home, err := os.UserHomeDir()
