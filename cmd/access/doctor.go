@@ -87,7 +87,7 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 		Settings:         fmt.Sprintf("server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token),
 		TokenFrom:        set.Token.From,
 		RenewToken:       cli.Renewal(set.Token) + "; in a pipeline, set " + config.EnvToken,
-		TokenExpiresSoon: func(c mender.Claims) bool { return cli.ExpiresSoon(c, a.Now()) },
+		TokenExpiresSoon: cli.ExpiresSoon,
 		Pick:             func(all []mender.Integration) (mender.Integration, error) { return cli.PickIntegration(all, id) },
 		Secret: func(ctx context.Context, integrationID string) (webhook.Secret, string, error) {
 			return secretOf(ctx, a, set, integrationID)

@@ -65,6 +65,12 @@ func (d *doctor) clock() Finding {
 	return good(checkClock, "the clocks agree to within %s", output.Duration(max(skew.Abs(), time.Second).Round(time.Second)))
 }
 
+// serverNow returns the server's time, which tokens go by.
+func (d *doctor) serverNow() time.Time {
+	skew, _ := d.client.ClockSkew()
+	return d.Now().Add(skew)
+}
+
 // token examines the token. err is the server's answer to it, or nil.
 func (d *doctor) token(me mender.User, err error) Finding {
 	switch {
@@ -80,8 +86,8 @@ func (d *doctor) token(me mender.User, err error) Finding {
 	switch {
 	case err != nil || claims.ExpiresAt.IsZero():
 		return good(checkToken, "%s, never expires", whose)
-	case d.TokenExpiresSoon(claims):
-		return warning(checkToken, d.RenewToken, "%s, expires in %s", whose, output.Duration(claims.ExpiresAt.Sub(d.Now())))
+	case d.TokenExpiresSoon(claims, d.serverNow()):
+		return warning(checkToken, d.RenewToken, "%s, expires in %s", whose, output.Duration(claims.ExpiresAt.Sub(d.serverNow())))
 	}
 	return good(checkToken, "%s, valid until %s", whose, output.Time(claims.ExpiresAt, true))
 }

@@ -74,8 +74,9 @@ type Options struct {
 	// TokenFrom is where the token comes from, and RenewToken how to get a new
 	// one.
 	TokenFrom, RenewToken string
-	// TokenExpiresSoon reports whether a token draws a warning.
-	TokenExpiresSoon func(mender.Claims) bool
+	// TokenExpiresSoon reports whether a token draws a warning at the server's
+	// time.
+	TokenExpiresSoon func(claims mender.Claims, now time.Time) bool
 	// Pick returns the integration to examine.
 	Pick func([]mender.Integration) (mender.Integration, error)
 	// Secret returns the integration's secret, if this machine has it, and
