@@ -14,7 +14,7 @@ import (
 
 // attachTimeout is how long to wait for a store that starts, or that another
 // process looks at.
-var attachTimeout = 5 * time.Second
+var attachTimeout = 5 * time.Second //nolint:gochecknoglobals // shorter in a test
 
 // Attach opens the store in a folder to look at its events, or to change single
 // ones, whether a process runs it or not. It does not change retention, sizes

@@ -17,7 +17,7 @@ func freeSpace(dir string) (space, error) {
 	}
 	free := space{bytes: int64(s.Bavail) * int64(s.Bsize), files: math.MaxInt64} //nolint:unconvert // the types differ from system to system
 	if s.Files > 0 {                                                             // else the file system has no such limit
-		free.files = int64(s.Ffree) //nolint:gosec,unconvert // a count
+		free.files = int64(s.Ffree) //nolint:gosec // a count
 	}
 	return free, nil
 }

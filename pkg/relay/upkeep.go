@@ -226,7 +226,7 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 			_, isOpen := open[seq]
 			switch {
 			case seq <= p.floor:
-			case isOpen || !(all || t.isSettled(seq)):
+			case isOpen, !all && !t.isSettled(seq):
 				q.skipped = append(q.skipped, seq)
 			default:
 				return seq, true
