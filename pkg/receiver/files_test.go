@@ -111,7 +111,7 @@ func TestSecretFilesThatCannotBeUsed(t *testing.T) {
 		"# deadbeef\n":             "no secret",
 		"\n\ndeadbee":              "line 3",
 		"nothex!!":                 "line 1",
-		strings.Repeat("a", 70000): "right file",
+		strings.Repeat("a", 70000): "larger than 65536 bytes",
 	} {
 		path := filepath.Join(dir, "secret")
 		put(t, path, text)

@@ -1,12 +1,12 @@
 package receiver
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/reload"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -95,21 +95,13 @@ func fingerprints(secrets []webhook.Secret) []string {
 }
 
 func readSecrets(path string) ([]webhook.Secret, error) {
-	file, err := os.Open(path)
+	text, err := textfile.Read(context.Background(), path, nil, maxSecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the secret file: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the secret file: %w", err)
-	}
-	if len(text) > maxSecretFile {
-		return nil, fmt.Errorf("the secret file %s is over %d bytes: is it the right file?", path, maxSecretFile)
+		return nil, fmt.Errorf("read the secret file: %w", err) // names it
 	}
 	secrets, err := webhook.ParseSecrets(text)
 	if err != nil {
-		return nil, fmt.Errorf("the secret file %s: %w", path, err)
+		return nil, fmt.Errorf("read the secret file %s: %w", path, err)
 	}
 	return secrets, nil
 }
