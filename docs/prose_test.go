@@ -62,7 +62,7 @@ var phrases = sync.OnceValue(func() (compiled []*regexp.Regexp) {
 
 // allowed is how many matches remain from before the list existed. Lower it
 // when you reword something; never raise it.
-var allowed = map[string]int{".go": 107, ".md": 0}
+var allowed = map[string]int{".go": 1, ".md": 0}
 
 // TestProse looks for the phrases of wordList in all pages and in the comments
 // and strings of the program, and so in its messages and help.

@@ -151,7 +151,7 @@ func (o *listenOptions) check() error {
 	return o.relay.check()
 }
 
-// positive checks those of the flags that are given. Where 0 would mean no limit,
+// positive checks the given flags. Where 0 would mean no limit,
 // leaving the flag out says so.
 func positive(f *pflag.FlagSet, names ...string) error {
 	for _, name := range names {

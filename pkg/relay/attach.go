@@ -12,14 +12,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
-// attachTimeout is how long to wait for a store that starts, or that another
-// process looks at.
+// attachTimeout is how long to wait for a store that is starting, or that another admin
+// command uses.
 var attachTimeout = 5 * time.Second //nolint:gochecknoglobals // shorter in a test
 
-// Attach opens the store in a folder to look at its events, or to change single
-// ones, whether a process runs it or not. It does not change retention, sizes
-// or positions. As root it acts as the owner of a store that is not running,
-// until Close: no file changes hands.
+// Attach opens the store in a folder to read or change individual events, whether a
+// process runs it or not. It does not change retention, sizes or positions. As root, it
+// acts as the owner of a store that is not running until Close, so that no file changes
+// its owner.
 //
 // The error wraps ErrNoStore if the folder has no store.
 func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
@@ -49,7 +49,7 @@ func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
 		select {
 		case <-time.After(lockPause):
 		case <-wait.Done():
-			return nil, fmt.Errorf("%w, and it does not answer", err)
+			return nil, fmt.Errorf("%w, which does not answer", err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func closeConn(nc *nats.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainPause)
 	defer cancel()
 	if nc.IsConnected() {
-		_ = nc.FlushWithContext(ctx) // what was not sent is forwarded again
+		_ = nc.FlushWithContext(ctx) // unsent events are forwarded again
 	}
 	nc.Close()
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // openConsumer opens the durable consumer of the queue's own server, which
-// remembers what was forwarded. All events up to resume are known to be
+// tracks forwarded events. All events up to resume are known to be
 // settled, even if the consumer is missing or has forgotten it.
 func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
 	cons, err := q.ownConsumer(ctx)
@@ -190,7 +190,7 @@ func (q *Queue) mendConsumer(ctx context.Context) error {
 		}
 	}
 	info := q.consumer().CachedInfo()
-	q.o.Logf("the stream %s ends at %d, but the consumer %s is at %d: events were lost; forwarding goes on after %d",
+	q.o.Logf("the stream %s ends at %d, but the consumer %s is at %d: events were lost; forwarding continues after %d",
 		q.streamName("EVENTS"), q.events.CachedInfo().State.LastSeq, consumerName, info.Delivered.Stream, info.AckFloor.Stream)
 	cons, err := q.repairConsumer(ctx, q.consumer(), q.events.CachedInfo().State.LastSeq, 0)
 	if err != nil {

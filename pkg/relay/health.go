@@ -56,7 +56,7 @@ func (s *Store) inspect() {
 		if full {
 			s.o.Logf("the disk of %s is full (%d MiB and %d files are free): events are refused", s.o.Dir, space.bytes>>20, space.files)
 		} else {
-			s.o.Logf("the disk of %s has room again: events are accepted", s.o.Dir)
+			s.o.Logf("the disk of %s has space again: events are accepted", s.o.Dir)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (s *Store) suspect() {
 	}
 }
 
-// heard is told how each publish ended.
+// heard is called with the result of each publish.
 func (s *Store) heard(err error) {
 	if err == nil {
 		s.acked.Store(time.Now().UnixNano())
@@ -111,7 +111,7 @@ func (s *Store) mender() {
 				return
 			}
 			if s.inspect(); s.diskFull.Load() {
-				continue // starting needs room too; the events that wait are safe meanwhile
+				continue // starting needs space, too; waiting events are safe meanwhile
 			}
 			if err := s.restart(s.closing); err != nil && failed != err.Error() {
 				failed = err.Error()
@@ -121,8 +121,8 @@ func (s *Store) mender() {
 	}
 }
 
-// restart starts the server again, and checks that it still knows which events
-// were forwarded: that state may have met the full disk too.
+// restart starts the server again, and checks that it still knows which events were
+// forwarded, because the full disk may have affected that state, too.
 func (s *Store) restart(ctx context.Context) error {
 	if err := s.startAgain(ctx); err != nil {
 		return err
@@ -165,5 +165,5 @@ func (s *Store) connected(ctx context.Context) error {
 	return nil
 }
 
-// space is what is free on a disk.
+// space is the free space on a disk.
 type space struct{ bytes, files int64 }

@@ -9,8 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// known is what the last look at a queue on a cluster found, for the day when
-// its consumer is deleted.
+// known is the last state of a queue on a cluster, in case its consumer is deleted.
 type known struct {
 	created time.Time // the stream of the events
 	floor   uint64    // all events up to it are settled
@@ -27,9 +26,9 @@ func (q *Queue) refuse() error {
 	return nil
 }
 
-// heal is told how a look at the queue ended. A consumer that was deleted is
-// created again. A stream that was deleted is not: the events in it are lost,
-// and someone has to decide what to do.
+// heal is called with the result of reading the state of the queue. It creates a deleted
+// consumer again. It does not create a deleted stream, because its events are lost, and an
+// admin has to decide.
 func (q *Queue) heal(ctx context.Context, p position, err error) {
 	var api *jetstream.APIError
 	switch {
@@ -47,8 +46,8 @@ func (q *Queue) heal(ctx context.Context, p position, err error) {
 	}
 }
 
-// found notes that streams and consumer are there. Streams that were deleted
-// and created again must fit before events are stored in them.
+// found records that streams and consumer exist. Streams that were created again are
+// checked before events are stored in them.
 func (q *Queue) found(ctx context.Context, p position) {
 	q.known = known{created: q.events.CachedInfo().Created, floor: p.floor}
 	if q.lost.Load() == nil {

@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// The files in which a store keeps its own account of what it promised, so
-// that a loss is noticed whatever the server's files say.
+// The files in which a store records acknowledged events, so that it notices losses
+// independently of the server's files.
 const (
 	recordFile       = "cursor.json"  // replaced about once a second
 	acknowledgedFile = "acknowledged" // overwritten before each acknowledgement
 )
 
-// recordVersion is the version of a record with figures. Older ones have only
-// Last and Floor.
+// recordVersion is the version of a record with counts. Older ones have only Last and
+// Floor.
 const recordVersion = 2
 
 // record is the state of a store about a second ago, or at its end.
 type record struct {
 	Version  int    `json:"version,omitempty"`
-	Last     uint64 `json:"last"`  // the last event's sequence
+	Last     uint64 `json:"last"`  // sequence of the last event
 	Floor    uint64 `json:"floor"` // all events up to it were settled
 	Messages uint64 `json:"messages"`
 	Dead     uint64 `json:"dead"`
@@ -31,11 +31,11 @@ type record struct {
 	Removed  uint64 `json:"removed"`        // events removed one by one, when Holes were counted
 	Open     bool   `json:"open,omitempty"` // a process stores events, or ended without closing the store
 	Sync     bool   `json:"sync,omitempty"`
-	Boot     string `json:"boot,omitempty"` // the machine's boot, where that is known
+	Boot     string `json:"boot,omitempty"` // id of the machine's boot, if known
 }
 
-// bootID returns an id that changes when the machine starts, or "" where the
-// system has none.
+// bootID returns an id that changes when the machine boots, or "" if the system has
+// none.
 func bootID() string {
 	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -44,9 +44,9 @@ func bootID() string {
 	return strings.TrimSpace(string(raw))
 }
 
-// ledger writes down the last acknowledged event's sequence before it is
-// acknowledged, and how many events were removed one by one before each is.
-// It survives the end of the process, but is not synced to the disk.
+// ledger records the sequence of an event before it is acknowledged, and the number of
+// individually removed events before each removal. It survives the end of the process,
+// but is not synced to disk.
 type ledger struct {
 	mu      sync.Mutex
 	file    *os.File
@@ -60,14 +60,14 @@ func openLedger(dir string) (*ledger, error) {
 		return nil, err
 	}
 	l := &ledger{file: f}
-	// One that is new, or that a power cut left empty, says nothing.
+	// A new file, or one that a power failure left empty, has no values.
 	_, _ = fmt.Fscanf(f, "%d %d\n", &l.last, &l.removed)
 	return l, nil
 }
 
-// acknowledged notes the sequence of an event.
+// acknowledged records the sequence of an event.
 func (l *ledger) acknowledged(seq uint64) {
-	if l == nil { // a cluster looks after its own files
+	if l == nil { // not used on a cluster
 		return
 	}
 	l.mu.Lock()
@@ -78,7 +78,7 @@ func (l *ledger) acknowledged(seq uint64) {
 	}
 }
 
-// remove notes that one event is about to be removed.
+// remove records that an event is about to be removed.
 func (l *ledger) remove() {
 	if l == nil {
 		return
@@ -89,11 +89,11 @@ func (l *ledger) remove() {
 	l.write()
 }
 
-// write overwrites the file in place, which needs no room on the disk. If it
-// fails all the same, a later loss is told with a smaller number.
+// write overwrites the file in place, which needs no space on the disk. If it fails
+// anyway, the number of events in a later report of losses is too small.
 func (l *ledger) write() { _, _ = fmt.Fprintf(&at{l.file}, "%020d %020d\n", l.last, l.removed) }
 
-// at writes to the beginning of a file.
+// at writes to the start of a file.
 type at struct{ f *os.File }
 
 func (w *at) Write(b []byte) (int, error) { return w.f.WriteAt(b, 0) }
@@ -107,7 +107,7 @@ func (l *ledger) figures() (last, removed uint64) {
 	return l.last, l.removed
 }
 
-// reset begins with the stream as it is.
+// reset starts with the current state of the stream.
 func (l *ledger) reset(last uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +115,7 @@ func (l *ledger) reset(last uint64) {
 	l.write()
 }
 
-// measure returns the record of the store as it is.
+// measure returns a record of the current state of the store.
 func (s *Store) measure(ctx context.Context) (record, position, Status, error) {
 	_, removed := s.ledger.figures() // before the holes are counted
 	state, p, err := s.status(ctx)
@@ -136,8 +136,8 @@ func (s *Store) recordOf(p position, state Status, removed uint64) record {
 	return r
 }
 
-// keepRecord replaces the record if it has changed. A full disk may keep it
-// from doing so until the next call.
+// keepRecord replaces the record if it has changed. If the disk is full, the next call
+// tries again.
 func (s *Store) keepRecord(r record) error {
 	if r == *s.written.Load() {
 		return nil

@@ -18,15 +18,15 @@ type Recovery struct {
 	Lost uint64
 	// Complete reports that every acknowledged event was checked to be there.
 	Complete bool
-	// Uncertain reports that the machine may have stopped before the last
-	// second's events were on the disk.
+	// Uncertain reports that the machine may have stopped before the events
+	// of the last second were on disk.
 	Uncertain bool
 }
 
 // Recovery returns the state in which Open found the store.
 func (s *Store) Recovery() Recovery { return s.recovery }
 
-// assess compares the store with the record of it.
+// assess compares the store with its record.
 func (s *Store) assess(ctx context.Context, before record, known bool) error {
 	now, p, state, err := s.measure(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Store) assess(ctx context.Context, before record, known bool) error {
 // over returns by how much a exceeds b.
 func over(a, b uint64) uint64 { return max(a, b) - b }
 
-// describe returns one sentence about what is wrong, or "".
+// describe returns a sentence about losses, or "".
 func (r Recovery) describe(dir string, forgotten bool) string {
 	var b strings.Builder
 	switch {
@@ -87,7 +87,7 @@ func events(n uint64) string {
 	return fmt.Sprintf("%d acknowledged events", n)
 }
 
-// tick keeps the record, and announces the server again if that failed.
+// tick saves the record, and announces the server again if that failed.
 func (s *Store) tick(p position, state Status, removed uint64) {
 	if s.gone.Load() != nil {
 		return
@@ -95,7 +95,7 @@ func (s *Store) tick(p position, state Status, removed uint64) {
 	if !s.announced.Load() {
 		s.announce(false)
 	}
-	_ = s.keepRecord(s.recordOf(p, state, removed)) // the next tick tries again
+	_ = s.keepRecord(s.recordOf(p, state, removed)) // retried at the next tick
 }
 
 // closeRecord writes the last record.
@@ -120,8 +120,8 @@ func (s *Store) closeRecord() error {
 	return s.keepRecord(r)
 }
 
-// adjustRecord carries events that were dropped or put back meanwhile over
-// into the record that the last listener left.
+// adjustRecord applies the changes of an admin command to the record of the last
+// listener.
 func (s *Store) adjustRecord(now record) error {
 	was, left := s.opened, *s.written.Load()
 	if left.Version < recordVersion || (now.Messages == was.Messages && now.Dead == was.Dead && now.Last == was.Last) {

@@ -57,7 +57,7 @@ type Store struct {
 	restore  func() error // ends acting as the owner
 
 	broken    atomic.Bool           // a write failed: the server restarts
-	gone      atomic.Pointer[error] // the folder is not there any more
+	gone      atomic.Pointer[error] // the folder no longer exists
 	acked     atomic.Int64          // when the server last acknowledged an event, in Unix nanoseconds
 	checking  sync.Mutex            // held while the folder is inspected
 	mend      chan struct{}
@@ -66,12 +66,12 @@ type Store struct {
 	written   atomic.Pointer[record]
 	opened    record // at the start
 	ended     sync.Once
-	announced atomic.Bool // others know how to reach the server
+	announced atomic.Bool // other processes can connect
 }
 
-// Open opens the store in a folder for storing and forwarding, and recovers
-// it if need be: what was found is told through Logf and Recovery. The error
-// wraps ErrInUse where another process has the folder.
+// Open opens the store in a folder for storing and forwarding, and recovers it if
+// necessary. Logf and Recovery report what it found. The error wraps ErrInUse if another
+// process uses the folder.
 func Open(ctx context.Context, o StoreOptions) (*Store, error) { return open(ctx, o, false) }
 
 func open(ctx context.Context, o StoreOptions, brief bool) (*Store, error) {
@@ -151,7 +151,7 @@ func (s *Store) run(ctx context.Context) error {
 	return nil
 }
 
-// begin compares the store with the record of it, and begins a new one.
+// begin compares the store with its record, and starts a new one.
 func (s *Store) begin(ctx context.Context, before record, known bool) (err error) {
 	if err := s.assess(ctx, before, known); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (s *Store) close() error {
 		closeConn(s.nc)
 	}
 	if s.claimed.replaced() {
-		// A server that stops writes its files. It ends with the process.
+		// A stopping server writes its files. It ends with the process.
 		return errors.Join(s.claimed.release(), s.restore())
 	}
 	s.server.Close()

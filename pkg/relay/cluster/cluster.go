@@ -15,8 +15,8 @@ import (
 var ErrRefused = errors.New("the cluster refuses")
 
 // Options select a cluster, credentials, and the streams on it. Pass one kind of
-// credentials: CredsFile, NKeyFile, User, Token, a client certificate, or those of
-// Context.
+// credentials: CredsFile, NKeyFile, User, Token, a client certificate, or the
+// credentials of Context.
 type Options struct {
 	// URLs are the initial servers, such as nats://nats-0:4222 or tls://…; they
 	// announce the others. They are required without Context.
@@ -46,7 +46,7 @@ type Options struct {
 	// AckTimeout is how long a publish waits for the cluster; 0 means
 	// relay.DefaultClusterAckTimeout.
 	AckTimeout time.Duration
-	// The other fields are those of relay.QueueOptions.
+	// The other fields are as in relay.QueueOptions.
 	Prefix   string
 	MaxBytes int64
 	Keep     time.Duration
@@ -64,8 +64,8 @@ const (
 	pingsUnheard = 2
 )
 
-// Server is a cluster that Resolve has checked. Domain and APIPrefix are those of
-// its JetStream; most clusters have neither.
+// Server is a cluster that Resolve has checked. Domain and APIPrefix belong to its
+// JetStream; most clusters have neither.
 type Server struct {
 	Domain, APIPrefix string
 

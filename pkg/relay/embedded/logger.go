@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// serverLog logs the embedded server's warnings and errors, except for those of
-// its start: the store describes the state of its folder itself.
+// serverLog logs the embedded server's warnings and errors, but not during its
+// start: the store describes the state of its folder itself.
 type serverLog struct {
 	logf    func(format string, args ...any)
 	onError func() // called for each error, from the server's goroutines
 
 	mu       sync.Mutex
 	starting bool
-	ended    string // why the server that starts cannot go on
+	ended    string // why the starting server cannot continue
 }
 
 func (l *serverLog) Noticef(string, ...any) {}
@@ -46,7 +46,7 @@ func (l *serverLog) starts() {
 	l.starting, l.ended = true, ""
 }
 
-// fatal returns why the server cannot go on, or "".
+// fatal returns why the server cannot continue, or "".
 func (l *serverLog) fatal() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

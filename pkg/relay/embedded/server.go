@@ -44,8 +44,7 @@ type Options struct {
 	// Sync makes the server sync each message to the disk before it is
 	// acknowledged, instead of every second.
 	Sync bool
-	// Logf receives the server's warnings and errors, except for those of its
-	// start. It must be safe for concurrent use.
+	// Logf receives the server's warnings and errors, but not during its start. It must be safe for concurrent use.
 	Logf func(format string, args ...any)
 	// Failing is called after each error that the server logs, by one of its
 	// goroutines.
