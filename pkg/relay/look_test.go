@@ -133,6 +133,7 @@ func TestLookingAtAStoppedStoreChangesNothing(t *testing.T) {
 	s := mustOpen(t, StoreOptions{Dir: dir})
 	mustPublish(t, s.Queue, "first", Stored)
 	mustPublish(t, s.Queue, "second", Stored)
+	s.Queue.Close() // the upkeep would shorten the window again
 	config := s.events.CachedInfo().Config
 	config.Duplicates = 100 * time.Hour // as if events were that old
 	if _, err := s.js.UpdateStream(t.Context(), config); err != nil {
