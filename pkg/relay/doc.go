@@ -11,7 +11,7 @@
 //	outcome, err := store.Publish(ctx, relay.Event{ID: id, Type: typ, Header: h, Body: body})
 //	// Stored and Duplicate are answered with 204, anything else with 503.
 //	…
-//	err = forwarder.Stop(graceCtx) // finishes what is in flight
+//	err = forwarder.Stop(graceCtx) // finishes attempts in flight
 //
 // # Guarantees
 //
