@@ -15,7 +15,6 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
-	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
 // Files in a store's folder, besides the server's.
@@ -47,6 +46,7 @@ type claim struct {
 	dir          string
 	held         []*flock.Flock // the lock file and, except on Windows, the folder
 	file, folder os.FileInfo    // as they were when they were locked
+	files        []string       // of the server, which must stay too
 }
 
 // tryClaim locks a folder: its lock file, and the folder itself, so that two
@@ -80,8 +80,10 @@ func (c *claim) check() error {
 	case err == nil && !os.SameFile(c.file, now):
 		return fmt.Errorf("%s was replaced while the store was in use", c.held[0].Path())
 	}
-	if _, err := os.Stat(filepath.Join(c.dir, embedded.Directory)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s was removed while the store was in use", filepath.Join(c.dir, embedded.Directory))
+	for _, path := range c.files {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s was removed while the store was in use", path)
+		}
 	}
 	return nil
 }

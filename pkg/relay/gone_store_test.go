@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,6 +37,17 @@ func TestStoreThatIsTakenAwayRefusesEvents(t *testing.T) {
 		{"server's files removed", func(dir string) error { return os.RemoveAll(filepath.Join(dir, "jetstream")) }, true},
 		{"streams removed", func(dir string) error {
 			return os.RemoveAll(filepath.Join(dir, "jetstream", "jetstream", "$G", "streams"))
+		}, true},
+		{"messages removed", func(dir string) error {
+			return os.RemoveAll(filepath.Join(dir, "jetstream", "jetstream", "$G", "streams", "MENDER_EVENTS", "msgs"))
+		}, true},
+		{"every file but the lock removed", func(dir string) error {
+			return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() || path == filepath.Join(dir, "lock") {
+					return err
+				}
+				return os.Remove(path)
+			})
 		}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -141,6 +141,7 @@ func (s *Store) run(ctx context.Context) error {
 	if s.brief {
 		return nil
 	}
+	s.claimed.files = embedded.Files(s.o.Dir, s.streamName("EVENTS"), s.streamName("DEAD"))
 	s.barrier, s.Queue.heard = s.ready, s.heard
 	if s.retention, _, err = readJSON[retention](s.o.Dir, deliveredFile); err != nil {
 		return err

@@ -37,6 +37,18 @@ const (
 // Directory is the name of the server's folder within Options.Dir.
 const Directory = "jetstream"
 
+// Files returns paths in the store in dir that exist as long as the server
+// uses it: its folder and, of each stream, the settings and the folder of the
+// messages. The server itself goes on with files that someone removed.
+func Files(dir string, streams ...string) []string {
+	paths := []string{filepath.Join(dir, Directory)}
+	for _, name := range streams {
+		stream := filepath.Join(dir, Directory, "jetstream", "$G", "streams", name)
+		paths = append(paths, filepath.Join(stream, "meta.inf"), filepath.Join(stream, "msgs"))
+	}
+	return paths
+}
+
 // Options configure a Server.
 type Options struct {
 	// Dir is the folder in which the server has its own folder, Directory.
