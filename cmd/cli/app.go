@@ -183,7 +183,7 @@ func (a *App) LocalSettings() (*config.Settings, error) {
 // Load resolves settings without the cache.
 func (a *App) Load(in config.Input) (*config.Settings, error) {
 	in.Flags, in.LookupEnv, in.Stdin = a.SettingFlags, a.Env, a.In
-	return config.Load(in)
+	return whileWanted(a, func() (*config.Settings, error) { return config.Load(in) })
 }
 
 // Client returns the API client for settings, or an error if there is no token.
@@ -201,7 +201,7 @@ func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, err
 	if set.SkipVerify {
 		a.Warn("the server's certificate is not checked (--skip-verify)")
 	}
-	client, err := mender.New(a.ClientOptions(set, token))
+	client, err := whileWanted(a, func() (*mender.Client, error) { return mender.New(a.ClientOptions(set, token)) })
 	if err != nil {
 		return nil, Usagef("%w", err)
 	}

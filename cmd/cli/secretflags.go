@@ -111,7 +111,16 @@ func isRegular(path string) bool {
 
 // Interruptible calls f and returns early when ctx is done: a read from a FIFO
 // without a writer never ends, and cannot be interrupted.
-func Interruptible[T any](ctx context.Context, f func() (T, error)) (result T, err error) {
+func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	return interruptible(ctx.Done(), ctx.Err, f)
+}
+
+// whileWanted is Interruptible for what has no context: a signal ends it.
+func whileWanted[T any](a *App, f func() (T, error)) (T, error) {
+	return interruptible(a.Interrupted, func() error { return context.Canceled }, f)
+}
+
+func interruptible[T any](ended <-chan struct{}, why func() error, f func() (T, error)) (result T, err error) {
 	done := make(chan struct{})
 	var read T
 	var readErr error
@@ -122,8 +131,8 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (result T, e
 	select {
 	case <-done:
 		return read, readErr
-	case <-ctx.Done():
-		return result, ctx.Err()
+	case <-ended:
+		return result, why()
 	}
 }
 

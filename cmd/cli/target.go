@@ -46,7 +46,7 @@ func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Targe
 		return nil, err
 	}
 	options.SkipVerify = o.skipVerify
-	t, err := httptarget.New(options)
+	t, err := whileWanted(a, func() (*httptarget.Target, error) { return httptarget.New(options) })
 	if err != nil {
 		return nil, Usagef("--ca-cert: %w", err)
 	}
@@ -59,7 +59,9 @@ func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := trigger.NewSender(trigger.SenderOptions{CACertFile: file, SkipVerify: o.skipVerify, Connections: connections})
+	s, err := whileWanted(a, func() (*webhook.Sender, error) {
+		return trigger.NewSender(trigger.SenderOptions{CACertFile: file, SkipVerify: o.skipVerify, Connections: connections})
+	})
 	if err != nil {
 		return nil, Usagef("--ca-cert: %w", err)
 	}

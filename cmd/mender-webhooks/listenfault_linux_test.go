@@ -161,9 +161,9 @@ func TestACommandWithAStuckStdoutCanBeInterrupted(t *testing.T) {
 	}
 }
 
-// TestASecretFIFOWithoutAWriterCanBeInterrupted is about opening a FIFO, which
-// blocks until someone writes to it.
-func TestASecretFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
+// TestAFIFOWithoutAWriterCanBeInterrupted is about opening a FIFO, which blocks
+// until someone writes to it.
+func TestAFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	fifo := filepath.Join(home, "fifo")
@@ -174,25 +174,32 @@ func TestASecretFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
 	defer func() { _ = os.WriteFile(fifo, []byte("deadbeef\n"), 0o600) }()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for command, want := range map[string]int{"listen": 0, "verify": 130, "trigger": 130} {
-		args := map[string][]string{
-			"listen":  {"--addr", "127.0.0.1:0"},
-			"verify":  {"--signature", strings.Repeat("0", 64), "/dev/null"},
-			"trigger": {"device-decommissioned", "--to", "http://127.0.0.1:1"},
-		}[command]
+	for _, test := range []struct {
+		want int
+		args []string
+	}{
+		{0, []string{"listen", "--secret-file", fifo, "--addr", "127.0.0.1:0"}},
+		{130, []string{"verify", "--secret-file", fifo, "--signature", strings.Repeat("0", 64), "/dev/null"}},
+		{130, []string{"trigger", "--secret-file", fifo, "device-decommissioned", "--to", "http://127.0.0.1:1"}},
+		{130, []string{"list", "--token", fifo}},
+		{130, []string{"list", "--config", fifo}},
+		{130, []string{"list", "--ca-cert", fifo, "--token-value", "a"}},
+		{130, []string{"trigger", "--ca-cert", fifo, "device-decommissioned", "--to", "https://127.0.0.1:1"}},
+	} {
 		code := make(chan int, 1)
 		go func() {
-			code <- cmd.Run(ctx, append([]string{command, "--secret-file", fifo}, args...),
+			code <- cmd.Run(ctx, test.args,
 				cmd.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard},
-				func(name string) (string, bool) { return home, name == "HOME" || name == "XDG_CONFIG_HOME" }, nil)
+				func(name string) (string, bool) { return home, name == "HOME" || name == "XDG_CONFIG_HOME" },
+				func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} })
 		}()
 		select {
 		case got := <-code:
-			if got != want {
-				t.Errorf("%s: exit code %d, want %d", command, got, want)
+			if got != test.want {
+				t.Errorf("%v: exit code %d, want %d", test.args, got, test.want)
 			}
 		case <-time.After(patience):
-			t.Errorf("%s does not end", command)
+			t.Errorf("%v does not end", test.args)
 		}
 	}
 }
