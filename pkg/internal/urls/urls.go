@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Parse reads an absolute http or https URL and checks that a client can send
@@ -18,6 +19,9 @@ import (
 func Parse(text string) (*url.URL, error) {
 	if strings.ContainsFunc(text, unicode.IsSpace) {
 		return nil, errors.New("the URL contains white space")
+	}
+	if !utf8.ValidString(text) {
+		return nil, errors.New("the URL is not UTF-8") // JSON would alter it
 	}
 	u, err := url.Parse(text)
 	if err != nil {
