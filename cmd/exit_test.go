@@ -91,3 +91,25 @@ func TestInterruptedRedeliverExitsWith130(t *testing.T) {
 		t.Errorf("exit code %d, want 130\n%s", code, stderr.String())
 	}
 }
+
+// TestAReaderWhoLeavesIsNoError is about what cobra prints, too.
+func TestAReaderWhoLeavesIsNoError(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"completion bash", "completion zsh", "help environment", "version", "list --help"} {
+		gone := &goneReader{}
+		var stderr bytes.Buffer
+		none := func(string) (string, bool) { return "", false }
+		code := Run(t.Context(), strings.Fields(line), cli.Streams{In: strings.NewReader(""), Out: gone, Err: &stderr}, none, nil)
+		if code != 0 || stderr.Len() > 0 || !gone.asked {
+			t.Errorf("%s: exit code %d, written to: %t, %s", line, code, gone.asked, stderr.String())
+		}
+	}
+}
+
+// goneReader is a stdout that nobody reads any more.
+type goneReader struct{ asked bool }
+
+func (g *goneReader) Write([]byte) (int, error) {
+	g.asked = true
+	return 0, syscall.EPIPE
+}

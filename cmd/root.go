@@ -61,7 +61,6 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 	}
 	root.SetArgs(args)
 	root.SetIn(a.In)
-	root.SetOut(a.Stdout())
 	root.SetErr(a.Err)
 	defer func() { release() }()
 	err := root.ExecuteContext(ctx)
@@ -90,6 +89,7 @@ machine.`,
 			return cmd.Help()
 		},
 	}
+	root.SetOut(a.Stdout()) // before topics and completions take it
 	root.AddGroup(
 		&cobra.Group{ID: groupIntegrations, Title: "Integrations:"},
 		&cobra.Group{ID: groupActivity, Title: "Activity:"},
