@@ -101,7 +101,7 @@ machine.`,
 	root.SetUsageFunc(a.PrintUsage)
 
 	global := root.PersistentFlags()
-	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`, one of those that the command's help lists")
+	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`; each command's help lists its formats")
 	global.BoolVar(&a.Flags.NoHeaders, "no-headers", false, "print tables without headings")
 	global.StringVar(&a.Flags.Jq, "jq", "", "filter JSON output with a jq `EXPRESSION`")
 	global.BoolVarP(&a.Flags.Quiet, "quiet", "q", false, "print nothing to stderr except errors")

@@ -105,11 +105,11 @@ func noticePrinter(a *cli.App, utc bool) func(eventlog.Notice) {
 		case eventlog.NoticeLost:
 			a.Warn("lost contact: %v; retrying", n.Err)
 		case eventlog.NoticeSlowed:
-			a.Warn("the server asks for a pause of %s: %v", output.Duration(n.For), n.Err)
+			a.Warn("pausing for %s, as the server asked: %v", output.Duration(n.For), n.Err)
 		case eventlog.NoticeBack:
 			a.Say("back in contact after %s; %s arrived meanwhile", output.Duration(n.For), cli.Plural(n.Events, "event"))
 		case eventlog.NoticeGap:
-			a.Warn("events saved between %s and %s are gone: the server keeps them for a week",
+			a.Warn("events logged between %s and %s are no longer available: the server keeps them for a week",
 				output.Time(n.From, utc), output.Time(n.To, utc))
 		}
 	}

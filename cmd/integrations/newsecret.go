@@ -72,7 +72,7 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 		return cli.Hinted(cli.Usagef("no one would know the generated secret"), "leave out --no-store, or pass --secret-out FILE, or --show-secret on a terminal")
 	}
 	if n := len(found.Secret.Hex()) / 2; n > 0 && n < shortSecret {
-		a.Warn("a secret of %s can be guessed by trial; --generate-secret generates one of %d bytes", cli.Plural(n, "byte"), webhook.GeneratedSecretSize)
+		a.Warn("a secret of %s is short enough to guess; --generate-secret generates one of %d bytes", cli.Plural(n, "byte"), webhook.GeneratedSecretSize)
 	}
 	w.Secret, w.NoSecret, w.Generated, w.Rotate, w.Out = found.Secret, s.none, generated, s.rotate, s.out
 	return nil
@@ -100,9 +100,9 @@ func (s *newSecretFlags) tellOld(a *cli.App, done provision.Step) {
 	case done.BesideFile:
 		a.Say("the old secret is still in %s: remove its line once deliveries are signed with the new one", s.out)
 	case done.BesideStored:
-		a.Say("the old secret stays beside it; run `mender-webhooks secret forget --old` to forget it")
+		a.Say("the old secret is still stored, too; run `mender-webhooks secret forget --old` to delete it")
 	default:
-		a.Warn("the old secret is not stored on this machine, so listen does not accept it beside the new one: deliveries on their way may be rejected")
+		a.Warn("the old secret is not stored on this machine, so listen accepts only the new one: deliveries in progress may be rejected")
 	}
 	if _, set := a.Env(config.EnvWebhookSecret); set {
 		a.Warn("%s is set: a listener with this variable does not read the store, and needs the new secret", config.EnvWebhookSecret)

@@ -28,7 +28,7 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	r := &eventlog.Recovery{
 		Log: eventlog.New(client), Inbox: listener.Inbox(queue, l.signingSecret), File: file, Clock: l.app.Now,
 		Unsaved: func(err error) {
-			l.app.Warn("--recover: %v; if it is interrupted, the next start does not continue it", err)
+			l.app.Warn("--recover: %v; if the recovery is interrupted, the next start cannot resume it", err)
 		},
 	}
 	if err := r.Start(ctx); err != nil {
@@ -69,7 +69,7 @@ func (l *listening) sayRecovered(r eventlog.Recovered) {
 	if !r.Since.IsZero() {
 		since = r.Since.Format(time.RFC3339) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
 	}
-	l.app.Say("recovered %d of %s that failed since %s according to Mender's log; the rest was stored already",
+	l.app.Say("recovered %d of %s that failed since %s according to Mender's log; the others were already stored",
 		r.Stored, cli.Plural(r.Failed, "event"), since)
 	l.app.Say("not recovered: deliveries that took longer than 10 seconds, which Mender does not log, and events older than a week")
 }

@@ -89,7 +89,7 @@ func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo lis
 }
 
 // checkAccess refuses settings that let others send events or that make events
-// go in a circle.
+// loop.
 func (l *listening) checkAccess(addrs []net.Addr) error {
 	o := l.options
 	unsafe := len(l.secrets()) == 0 && !o.allowUnchecked

@@ -28,7 +28,7 @@ const (
 	Unknown Status = "unknown" // it cannot be found out from this machine
 )
 
-// Finding is what a check found.
+// Finding is the result of a check, in words.
 type Finding struct {
 	Check   string `json:"check"`
 	Status  Status `json:"status"`
@@ -65,7 +65,7 @@ const (
 	certificateWarning = 14 * 24 * time.Hour
 )
 
-// Options are what Examine examines.
+// Options are the settings of Examine.
 type Options struct {
 	// Client are the options of the API client: server, token, authority.
 	Client mender.Options

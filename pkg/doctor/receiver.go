@@ -148,7 +148,7 @@ func (d *doctor) sendTestEvent(ctx context.Context, target string, secret webhoo
 // resolveTime bounds the name resolution of ReceiverWarnings.
 const resolveTime = 2 * time.Second
 
-// ReceiverWarnings returns what Mender's server will probably not accept about
+// ReceiverWarnings returns reasons why Mender's server will probably not accept
 // a webhook's URL, as far as this machine can tell without connecting to it. A
 // name that is unknown here may be known there.
 func ReceiverWarnings(ctx context.Context, text string) (warnings []string) {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// DefaultInterval is the time between two looks at the log.
+	// DefaultInterval is the time between two polls of the log.
 	DefaultInterval = 2 * time.Second
 	// margin is how far before the newest event a Follower looks: Mender saves
 	// events in any order, up to 10 s late.
@@ -31,7 +31,7 @@ type FollowOptions struct {
 	// Resume continues where the Follower of this state ended, instead of
 	// Limit and Since.
 	Resume *FollowState
-	// Interval is the time between two looks at the log; 0 is DefaultInterval.
+	// Interval is the time between two polls of the log; 0 is DefaultInterval.
 	// It gets longer only if the server asks for it.
 	Interval time.Duration
 	// Notice receives news of the connection; nil drops them.
@@ -47,8 +47,8 @@ type FollowOptions struct {
 // errFollowState means that a FollowState belongs to another log.
 var errFollowState = errors.New("the state belongs to another log")
 
-// Follower returns the events of the log as they arrive: each once, whatever
-// moves, fails or restarts meanwhile. It is not safe for concurrent use.
+// Follower returns the events of the log as they arrive: each once, even if
+// pages shift, or the server fails or restarts. It is not safe for concurrent use.
 //
 // Of the events that one look at the log finds, the oldest comes first. An event
 // that is saved late is returned when it is seen; one that is saved more than a

@@ -20,7 +20,7 @@ const (
 	NoticeLost NoticeKind = "lost"
 	// NoticeSlowed means that the server asked for a pause: see For.
 	NoticeSlowed NoticeKind = "slowed"
-	// NoticeBack means that all is well again after NoticeLost or NoticeSlowed:
+	// NoticeBack means that the Follower recovered from NoticeLost or NoticeSlowed:
 	// see For and Events.
 	NoticeBack NoticeKind = "back"
 	// NoticeGap means that the Follower was away for longer than Mender keeps
@@ -33,7 +33,7 @@ type Notice struct {
 	Kind NoticeKind
 	Err  error
 	For  time.Duration
-	// Events is how many selected events the look after it found.
+	// Events is how many selected events the next poll found.
 	Events   int
 	From, To time.Time
 }

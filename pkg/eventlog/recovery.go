@@ -57,9 +57,9 @@ type Recovery struct {
 	start recoveryState
 }
 
-// Recovered is what a recovery did.
+// Recovered is the result of a recovery.
 type Recovered struct {
-	// Since is the time since which deliveries were looked at, by the server's
+	// Since is the time since which deliveries were checked, by the server's
 	// clock; zero for all in the log.
 	Since time.Time
 	// Now is the server's time when the recovery began.

@@ -36,7 +36,7 @@ type Stats struct {
 	OverTime []PeriodStats `json:"over_time"`
 	// LongestFailureRun is nil if nothing failed.
 	LongestFailureRun *FailureRun `json:"longest_failure_run"`
-	// Gaps are the longest stretches without an event, oldest first.
+	// Gaps are the longest periods without an event, oldest first.
 	Gaps []Gap `json:"gaps"`
 
 	// Last is the newest event, LastFailure the newest one of which a delivery
@@ -84,7 +84,7 @@ type FailureRun struct {
 	To         time.Time `json:"to"`
 }
 
-// Gap is a stretch without events.
+// Gap is a period without events.
 type Gap struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`

@@ -8,7 +8,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// API is what plans need of the server; *mender.Client implements it.
+// API is the part of Mender's API that plans use; *mender.Client implements it.
 type API interface {
 	Integrations(ctx context.Context) ([]mender.Integration, error)
 	CreateIntegration(ctx context.Context, n mender.NewIntegration) (id string, err error)

@@ -37,7 +37,7 @@ type Plan struct {
 	// Changes reports whether any step changes something.
 	Changes bool   `json:"changes"`
 	Steps   []Step `json:"steps"`
-	// Warnings tell the user about more than the difference.
+	// Warnings are for the user, and concern more than the difference.
 	Warnings []string `json:"warnings,omitempty"`
 
 	file *File

@@ -23,7 +23,7 @@ type Webhook struct {
 	// Generated is set if no one else knows the secret.
 	Generated bool
 	// Rotate leaves the old secret beside the new one, in the store and in Out,
-	// for deliveries that are already on their way.
+	// for deliveries already in progress.
 	Rotate bool
 	// Out is a file that gets the secret before the server does, or empty. The
 	// file must not exist unless Rotate is set.

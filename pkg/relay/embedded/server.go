@@ -39,7 +39,7 @@ const Directory = "jetstream"
 
 // Files returns paths in the store in dir that exist as long as the server
 // uses it: its folder and, of each stream, the settings and the folder of the
-// messages. The server itself goes on with files that someone removed.
+// messages. The server itself does not notice removed files.
 func Files(dir string, streams ...string) []string {
 	paths := []string{filepath.Join(dir, Directory)}
 	for _, name := range streams {
