@@ -39,7 +39,8 @@ func exitCode(kind fault.Kind) int {
 }
 
 // report prints the error of a command and returns the exit code. A command
-// that fails after a signal ended ctx was interrupted, whatever its error says.
+// that fails after a signal ended ctx was interrupted, whatever its error says,
+// unless it is a stream, for which a signal is the regular end.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	switch {
@@ -53,7 +54,8 @@ func report(ctx context.Context, a *cli.App, err error) int {
 		return 0 // the reader has what it wanted
 	}
 	f := a.Describe(err)
-	if ctx.Err() != nil {
+	var end *cli.EndError
+	if ctx.Err() != nil && !errors.As(err, &end) {
 		f.Kind = fault.Interrupted
 	}
 	if a.Flags.Output == string(output.JSON) {

@@ -21,7 +21,7 @@ type followOptions struct {
 
 func (o *followOptions) register(f *pflag.FlagSet) {
 	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it arrives")
-	f.DurationVar(&o.interval, "interval", eventlog.DefaultInterval, "with --follow or --wait-for: time between two looks at the log, a `DURATION`")
+	f.DurationVar(&o.interval, "interval", eventlog.DefaultInterval, "with --follow or --wait-for: `DURATION` between two polls of the log")
 	f.StringVar(&o.resume, "resume", "", "with --follow: save the position in `FILE`, and continue from there")
 	o.forward.register(f)
 }

@@ -28,12 +28,12 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 		return mender.Integration{}, err
 	}
 	if arg == "" && len(all) == 1 && all[0].Provider != mender.ProviderWebhook {
-		return mender.Integration{}, Hinted(Failf(fault.NotFound, "there is no webhook: the organization's integration is of provider %s", all[0].Provider),
+		return mender.Integration{}, Hinted(Failf(fault.NotFound, "there is no webhook: the organization's integration has provider %s", all[0].Provider),
 			"run `mender-webhooks delete %s` to make room for a webhook", all[0].ID)
 	}
 	i, err := PickIntegration(all, arg)
 	if err == nil && i.Provider != mender.ProviderWebhook {
-		err = Usagef("integration %s is of provider %s, not a webhook", i.ID, i.Provider)
+		err = Usagef("integration %s has provider %s, not a webhook", i.ID, i.Provider)
 	}
 	return i, err
 }
@@ -70,7 +70,7 @@ func notFound(arg string, all []mender.Integration) error {
 	case len(all) == 0:
 		return Hinted(Failf(fault.NotFound, "%s: the organization has no integrations", what), "run `mender-webhooks create` to create a webhook")
 	case arg == "":
-		return Hinted(Failf(fault.NotFound, "%s: the organization's integration is of provider %s", what, all[0].Provider),
+		return Hinted(Failf(fault.NotFound, "%s: the organization's integration has provider %s", what, all[0].Provider),
 			"pass its id to use it anyway: %s", all[0].ID)
 	}
 	return Hinted(Failf(fault.NotFound, "%s", what), "run `mender-webhooks list` to see the integrations")

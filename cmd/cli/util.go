@@ -97,8 +97,20 @@ func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 // UntilInterrupted returns nil in place of the error that a signal caused: it
 // is the regular end of a stream without another.
 func UntilInterrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	switch {
+	case err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return nil
+	case ctx.Err() != nil:
+		return &EndError{err}
 	}
 	return err
 }
+
+// EndError is an error at the end of a stream that a signal ended: not the
+// signal's doing.
+type EndError struct{ Err error }
+
+func (e *EndError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *EndError) Unwrap() error { return e.Err }

@@ -56,7 +56,7 @@ command uses the organization's only webhook.`,
 	f.SortFlags = false
 	f.StringVar(&o.url, "url", "", "new `URL` to which Mender sends the events")
 	o.secret.register(f)
-	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "generate a new secret and leave the old one beside it until secret forget --old")
+	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "generate a new secret, and keep the old one as well until you run secret forget --old")
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -46,6 +47,10 @@ func TestMain(m *testing.M) {
 // own commands there are those of scriptCommands.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	// Under nohup, programs would inherit that SIGHUP is ignored.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	testscript.Run(t, testscript.Params{
 		Dir: "../testdata/script",
 		Setup: func(env *testscript.Env) error {

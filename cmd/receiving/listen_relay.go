@@ -44,7 +44,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.keep, "keep", relay.DefaultKeep, "in the store: `DURATION` to retain events for deduplication, from their delivery on")
 	f.Var(&o.maxBytes, "max-bytes", "in the store: limit for waiting events, such as 512MiB; an existing stream on a cluster keeps its own limit")
 	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: make events older than a `DURATION` dead letters (default: never)")
-	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: comma-separated `STATUSES` with which the application rejects an event for good")
+	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: comma-separated `STATUSES` with which the application refuses an event permanently")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: make events dead letters after `N` attempts (default: never)")
 	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: forward `N` events at once; only 1 preserves their order, over all listeners of a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")

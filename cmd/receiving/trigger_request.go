@@ -11,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -76,7 +77,7 @@ func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.P
 	}
 	defer sender.Close()
 	event, _ := webhook.ParseEvent(message.Body) // sent even if it is not an event
-	return showDelivery(ctx, p, event, sender.Do(req))
+	return showDelivery(ctx, p, event, trigger.Send(sender, req))
 }
 
 // sendable returns the headers of a saved request without the ones that belong

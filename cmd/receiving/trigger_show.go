@@ -58,7 +58,7 @@ func showDelivery(ctx context.Context, p *output.Printer, event webhook.Event, d
 		return err
 	}
 	if !r.Success {
-		return cli.Hinted(cli.Failf(fault.Failed, "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
+		return cli.Hinted(cli.Failf(trigger.Kind(d), "the delivery failed: %s", r.Error), "%s", trigger.Explain(d))
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ import (
 type Stats struct {
 	// From and To bound the time: From is the first moment that is included, To
 	// the first that is not.
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
 	// Events are those in the log, with a delivery or without.
 	Events     int `json:"events"`
 	Deliveries int `json:"deliveries"`

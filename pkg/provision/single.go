@@ -59,7 +59,7 @@ func CreatePlan(w Webhook) *Plan { return w.plan(Step{Action: Create}) }
 // must be stored on this machine; otherwise it is a usage error.
 func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w Webhook) (*Plan, error) {
 	if !isWebhook(&i) {
-		return nil, fault.Usagef("integration %s is of provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
+		return nil, fault.Usagef("integration %s has provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
 	}
 	s := Step{Action: ChangeCredentials, ID: i.ID, there: &i}
 	if w.URL == "" {

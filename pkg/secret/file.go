@@ -61,7 +61,7 @@ func (c *contents) remove(k Key) {
 // read, since they may know its secrets.
 func (s *Store) load() (contents, error) {
 	if s.path == "" {
-		return contents{}, fault.WithHint(errors.New("there is no place for a store of secrets"), "set HOME or XDG_DATA_HOME")
+		return contents{}, fault.WithHint(errors.New("there is no location for the secrets file"), "set HOME or XDG_DATA_HOME")
 	}
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {

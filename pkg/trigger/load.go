@@ -38,7 +38,7 @@ func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Deliver
 	if err != nil {
 		return webhook.Delivery{}, err
 	}
-	return l.Sender.Do(req), nil
+	return Send(l.Sender, req), nil
 }
 
 // Request returns the request that Deliver sends.

@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -39,6 +41,26 @@ func NewSender(o SenderOptions) (*webhook.Sender, error) {
 		config.RootCAs = o.Roots
 	}
 	return webhook.NewSender(webhook.SenderOptions{Transport: httpclient.Transport(config), MaxIdleConns: o.Connections}), nil
+}
+
+// Send delivers a request. A proxy that refuses it is not mistaken for the receiver.
+func Send(s *webhook.Sender, req *http.Request) webhook.Delivery {
+	d := s.Do(req)
+	answer := &http.Response{StatusCode: d.StatusCode, Status: fmt.Sprintf("%d %s", d.StatusCode, http.StatusText(d.StatusCode))}
+	if refused := httpclient.Refused(req, answer); refused != nil {
+		return webhook.Delivery{Err: refused, Duration: d.Duration}
+	}
+	return d
+}
+
+// Kind returns the kind of a failed delivery: Unavailable if a proxy refused it,
+// and Failed if the receiver did or could not be reached.
+func Kind(d webhook.Delivery) fault.Kind {
+	var proxy *httpclient.ProxyError
+	if errors.As(d.Err, &proxy) {
+		return fault.Unavailable
+	}
+	return fault.Failed
 }
 
 // Explain returns what Mender would make of a failed delivery, as a hint.
