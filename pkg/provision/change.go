@@ -143,13 +143,15 @@ func (c *secretChange) failed(ctx context.Context, cause error) error {
 		return c.takeBack(ctx, cause)
 	case c.step.out != "":
 		return fault.WithHint(cause, "the server may have accepted the new secret, so it stays in %s; check with `mender-webhooks list`", c.step.out)
+	case c.step.Action != Create && (c.kept.Name == "" || c.step.secret.value.IsZero()):
+		return fault.WithHint(cause, "the server may have made the change; check with `mender-webhooks inspect`, or try the update again")
 	case c.kept.Name == "" || c.step.secret.value.IsZero():
 		return cause
 	case c.step.Action == Create:
 		return fault.WithHint(cause, "the secret is stored as %s. If `mender-webhooks list` shows the webhook, run `mender-webhooks secret show %[1]s | mender-webhooks secret set --secret-file -`; "+
 			"then, or if it does not, run `mender-webhooks secret forget %[1]s`", c.kept.Name)
 	}
-	return fault.WithHint(cause, "the server may have accepted the new secret, so both the old and the new one stay stored, and `listen` accepts both; try the update again")
+	return fault.WithHint(cause, "the server may have made the change, so `listen` accepts the secret from before it and the one from after it; try the update again")
 }
 
 // refused reports whether the server certainly did not make the change.

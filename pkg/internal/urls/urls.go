@@ -75,8 +75,16 @@ func checkHost(host string) error {
 			return fmt.Errorf("invalid host %q: a part between dots is empty", host)
 		case len(label) > maxLabel:
 			return fmt.Errorf("invalid host %q: a part between dots is longer than %d characters", host, maxLabel)
+		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
+			return fmt.Errorf("invalid host %q: a part between dots begins or ends with a hyphen", host)
 		case strings.ContainsFunc(label, notInName):
 			return fmt.Errorf("invalid host %q: use letters, digits, hyphens and dots", host)
+		}
+	}
+	// No top-level domain is a number, so this is meant to be an address.
+	if last := name[strings.LastIndexByte(name, '.')+1:]; strings.Trim(last, "0123456789") == "" {
+		if _, err := netip.ParseAddr(name); err != nil {
+			return fmt.Errorf("invalid host %q: not an IPv4 address", host)
 		}
 	}
 	return nil
