@@ -167,15 +167,18 @@ func (c *Client) badAnswer(k *call, resp *resty.Response, cause error) error {
 	e := c.newError(k, resp)
 	e.kinds = []error{ErrBadAnswer}
 	var syntax *json.SyntaxError
+	var form *json.UnmarshalTypeError
 	switch body := bytes.TrimSpace(resp.Body()); {
 	case isHTML(resp):
 		e.Err = fmt.Errorf("the answer is a web page, not Mender's API; is %s the right server?", c.server)
 	case len(body) == 0 && cause != nil && errors.As(cause, &syntax):
-		e.Err = fmt.Errorf("the answer of %s is empty", c.server)
+		e.Err = fmt.Errorf("empty answer from %s", c.server)
 	case errors.As(cause, &syntax) && (body[0] == '{' || body[0] == '['):
-		e.Err = fmt.Errorf("the answer of %s is truncated or damaged, after %d bytes", c.server, len(body))
+		e.Err = fmt.Errorf("answer from %s truncated or damaged after %d bytes", c.server, len(body))
+	case errors.As(cause, &form): // its text names Go's types
+		e.Err = fmt.Errorf("unexpected answer from %s: unexpected JSON %s", c.server, form.Value)
 	default:
-		e.Err = fmt.Errorf("the answer of %s is not what Mender answers: %w", c.server, cause)
+		e.Err = fmt.Errorf("unexpected answer from %s: %w", c.server, cause)
 	}
 	c.hintAtPath(e)
 	if k.mayCreate != "" {
