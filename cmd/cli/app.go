@@ -1,5 +1,5 @@
-// Package cli has everything that commands share: streams, printer, prompts, progress,
-// settings and the API client. It knows no command.
+// Package cli provides what all commands share: streams, printers, prompts, progress,
+// settings and the API client. It does not depend on any command.
 package cli
 
 import (
@@ -24,8 +24,8 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// App gives commands access to streams, clock, settings and the API client, which is
-// created on first use.
+// App gives commands access to the streams, the clock, the settings and the API client.
+// The settings are resolved on first use.
 type App struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -35,20 +35,20 @@ type App struct {
 	Flags    globalFlags
 	cached   *config.Settings
 	secrets  *secret.Store
-	// saidIgnored reports that the user was told about ignored stored secrets.
+	// saidIgnored reports whether a warning about ignored stored secrets was printed.
 	saidIgnored bool
 	formats     []output.Format // of the current command
 
-	// Interrupted is closed when a signal asks the command to end; nil without
-	// signals.
+	// Interrupted is closed when a signal asks the command to end. It is nil if
+	// signals are not caught.
 	Interrupted <-chan struct{}
 
 	// SettingFlags are the flags that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
 }
 
-// globalFlags are the flags of all commands, except for settings, which pkg/config
-// registers and reads.
+// globalFlags are the flags that every command has, except for the settings, which
+// pkg/config registers and reads.
 type globalFlags struct {
 	Output    string
 	Jq        string
@@ -94,12 +94,12 @@ func (a *App) OutWidth() int {
 	return width
 }
 
-// Stdout returns stdout for output without a printer.
+// Stdout returns a writer to stdout for commands that print without a printer.
 func (a *App) Stdout() io.Writer {
 	return output.Stdout(output.Interruptible(a.Out, a.Interrupted))
 }
 
-// Details returns fields for a single object, without those that are empty.
+// Details returns the fields of a single object and leaves out empty ones.
 func Details(rows [][2]string) []output.Field {
 	fields := make([]output.Field, 0, len(rows))
 	for _, r := range rows {
@@ -124,9 +124,9 @@ func (a *App) Warn(format string, args ...any) {
 	}
 }
 
-// DetachStderr makes messages asynchronous, so that an unread stderr does not block the
-// command. Call the returned function at the end: it waits briefly until everything is
-// written.
+// DetachStderr makes messages asynchronous, so that the command does not block if stderr
+// is not read. Call the returned function at the end: it waits at most 500 ms for the
+// remaining messages to be written.
 func (a *App) DetachStderr() (attach func()) {
 	if IsTerminal(a.Err) {
 		return func() {}
@@ -140,8 +140,8 @@ func (a *App) DetachStderr() (attach func()) {
 	}
 }
 
-// Settings resolves all settings, including a stored token, once. Invalid values are usage
-// errors. It sends nothing.
+// Settings returns all settings, including a stored token. It resolves them only once, and
+// sends nothing. Invalid values are usage errors.
 func (a *App) Settings() (*config.Settings, error) {
 	if a.cached != nil {
 		return a.cached, nil
@@ -171,8 +171,8 @@ func (a *App) Connect() (*mender.Client, error) {
 	return a.Client(set)
 }
 
-// LocalSettings returns the settings without a token, for commands that send nothing to
-// Mender.
+// LocalSettings returns the settings for commands that send nothing to Mender and
+// therefore need no token.
 func (a *App) LocalSettings() (*config.Settings, error) {
 	if a.cached != nil {
 		return a.cached, nil
@@ -196,7 +196,7 @@ func (a *App) Client(set *config.Settings) (*mender.Client, error) {
 	return a.NewClient(set, set.Token.Value)
 }
 
-// NewClient returns an API client with a token, or without one for a login.
+// NewClient returns an API client that uses a token. To log in, pass an empty token.
 func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, error) {
 	if set.SkipVerify {
 		a.Warn("the server's certificate is not checked (--skip-verify)")
@@ -208,8 +208,8 @@ func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, err
 	return client, nil
 }
 
-// ClientOptions returns the options of an API client for a server's settings
-// and a token.
+// ClientOptions returns the options of an API client for the settings and a
+// token.
 func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 	opts := mender.Options{
 		Server:     set.Server,
@@ -228,7 +228,7 @@ func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 	return opts
 }
 
-// sayRetry reports a retry, unless the wait is short.
+// sayRetry reports a retry if the wait before it is at least a second.
 func (a *App) sayRetry(_ int, wait time.Duration, err error) {
 	if wait >= time.Second {
 		a.Say("%v; trying again in %s", err, output.Duration(wait))

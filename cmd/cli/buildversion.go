@@ -4,8 +4,8 @@ import (
 	"runtime/debug"
 )
 
-// Version is the module's version as the Go toolchain recorded it: a release
-// for `go install …@v1.2.3` and for the released binaries, which are built so.
+// Version returns the module's version that the Go toolchain recorded. It is a
+// release after `go install …@v1.2.3`, which also builds the released binaries.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Begin checks the command line before a command runs. It returns a usage error for
-// an empty argument or value, a repeated flag that takes one target, file, id or
-// secret, and an output format that the command does not have. given is the whole
-// command line.
+// Begin checks the command line before a command runs. It returns a usage error if an
+// argument or a flag value is empty, if a flag that takes only one target, file, id or
+// secret is repeated, or if the command does not offer the output format. given is the
+// whole command line.
 func (a *App) Begin(cmd *cobra.Command, args, given []string) error {
 	if cmd.DisableFlagParsing { // the shell asks for completions
 		return nil
@@ -25,7 +25,7 @@ func (a *App) Begin(cmd *cobra.Command, args, given []string) error {
 func checkValues(cmd *cobra.Command, args, given []string) error {
 	for i, arg := range args {
 		if dash := cmd.ArgsLenAtDash(); dash >= 0 && i >= dash && cmd.Annotations[TakesCommand] != "" {
-			break // a program's own arguments
+			break // the rest belongs to the program that the command runs
 		}
 		if blank(arg) {
 			return Hinted(Usagef("argument %d of %s is empty", i+1, shortPath(cmd)), "pass a value, or leave the argument out")
@@ -48,7 +48,7 @@ func checkValues(cmd *cobra.Command, args, given []string) error {
 	})
 }
 
-// TakesCommand is the annotation of commands that run a program, whose name and
+// TakesCommand is the annotation of commands that run another program. Its name and
 // arguments follow --.
 const TakesCommand = "takes-command"
 
@@ -61,8 +61,8 @@ func emptyValue(f *pflag.Flag, value string) bool {
 	return blank(value)
 }
 
-// singular reports whether a flag names one thing, which the name of its value in
-// help shows.
+// singular reports whether a flag can be given only once. It decides by the name of the
+// flag's value in help.
 func singular(f *pflag.Flag) bool {
 	if _, several := f.Value.(pflag.SliceValue); several {
 		return false
@@ -86,7 +86,7 @@ func (r Rules) Check(cmd *cobra.Command, args []string) error {
 		if name == strings.ToUpper(name) {
 			return len(args) > 0
 		}
-		f := cmd.Flags().Lookup(name) // nil where another command with these rules has it
+		f := cmd.Flags().Lookup(name) // nil if only another command with these rules has the flag
 		return f != nil && f.Changed && f.Value.String() != "false"
 	}
 	see := "see `" + cmd.CommandPath() + " --help`"

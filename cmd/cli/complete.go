@@ -16,13 +16,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// completionLimit limits the time of a completion.
+// completionLimit is how long a completion may wait for the server.
 const completionLimit = 2 * time.Second
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// AddCompletions adds completion functions to all commands. Call it only for a
-// completion, because it visits all flags.
+// AddCompletions adds completion functions to all commands. Call it only when the shell
+// asks for completions: it visits all flags, which would slow down other commands.
 func (a *App) AddCompletions(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("output", completeFormats)
 	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
@@ -39,15 +39,15 @@ func (a *App) AddCompletions(root *cobra.Command) {
 	keepFromFiles(root)
 }
 
-// keepFromFiles disables the completion of file names, except for flags that take a
-// file.
+// keepFromFiles disables the completion of file names, except for flags and commands that
+// take a file.
 func keepFromFiles(c *cobra.Command) {
 	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
 	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	each := func(f *pflag.Flag) {
-		// Fails if a function is registered already, which is fine.
+		// Registering fails if the flag already has a function, which then stays in use.
 		switch what, _ := pflag.UnquoteUsage(f); what {
 		case "", "FILE":
 		case "DIR":
@@ -63,8 +63,8 @@ func keepFromFiles(c *cobra.Command) {
 	}
 }
 
-// askServer calls ask with a client, without retries or messages and with a short
-// limit.
+// askServer calls ask with a client that does not retry. It prints no messages, and gives
+// up after completionLimit.
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 	defer cancel()
@@ -82,7 +82,8 @@ func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Cl
 	return ask(ctx, client), cobra.ShellCompDirectiveNoFileComp
 }
 
-// CompleteIntegrations completes ids, with their targets.
+// CompleteIntegrations completes the ids of integrations, and describes each by its
+// target.
 func (a *App) CompleteIntegrations(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	return a.askServer(cmd, func(ctx context.Context, client *mender.Client) (choices []string) {
 		all, _ := client.Integrations(ctx) // none on failure
@@ -93,7 +94,7 @@ func (a *App) CompleteIntegrations(cmd *cobra.Command, _ []string, _ string) ([]
 	})
 }
 
-// completedEvents is the number of events to offer, the newest ones.
+// completedEvents is how many of the newest events a completion offers.
 const completedEvents = 20
 
 func (a *App) completeEvents(cmd *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -121,7 +122,7 @@ func (a *App) completeTokens(cmd *cobra.Command, _ []string, _ string) ([]string
 	})
 }
 
-// described returns a choice with a description on one line.
+// described returns a choice with its description, made safe for a terminal.
 func described(choice, what string) string {
 	return cobra.CompletionWithDesc(output.Safe(choice), output.Safe(what))
 }
@@ -144,7 +145,7 @@ func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 	return StringsOf(Formats(cmd)), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeConditions completes the conditions of --wait-for one by one.
+// completeConditions completes the last of the comma-separated conditions in --wait-for.
 func completeConditions(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	const more = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	before, last := "", typed

@@ -16,7 +16,7 @@ func Deliveries(n int) string {
 	return fmt.Sprintf("%d deliveries", n)
 }
 
-// Target returns the destination of an integration's events, for messages.
+// Target describes for messages where an integration sends its events.
 func Target(i mender.Integration) string {
 	switch {
 	case i.Credentials.HTTP != nil:
@@ -33,7 +33,7 @@ func Target(i mender.Integration) string {
 	return "-"
 }
 
-// StatusText returns an HTTP status with its name, such as "404 Not Found".
+// StatusText returns an HTTP status as text, or "none" for 0.
 func StatusText(code int) string {
 	if code == 0 {
 		return "none"

@@ -12,18 +12,18 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Usagef returns a usage error: the input is invalid, and nothing was sent.
+// Usagef returns a usage error, which means that the input is invalid and nothing was sent.
 func Usagef(format string, args ...any) error { return fault.Usagef(format, args...) }
 
-// Failf returns an error of a kind.
+// Failf returns an error of the given kind.
 func Failf(kind fault.Kind, format string, args ...any) error {
 	return fault.New(kind, format, args...)
 }
 
-// Hinted adds a hint to an error, and preserves its kind.
+// Hinted adds a hint to an error without changing its kind.
 func Hinted(err error, format string, args ...any) error { return fault.WithHint(err, format, args...) }
 
-// Also joins two errors in one line. Both may be nil.
+// Also joins two errors on one line. Either or both may be nil.
 func Also(err, more error) error {
 	switch {
 	case err == nil:
@@ -34,8 +34,8 @@ func Also(err, more error) error {
 	return fmt.Errorf("%w; and %w", err, more)
 }
 
-// SilentError is an error that is not printed, because the output or a child process
-// has explained it. Code is the exit code of a child process, or 0.
+// SilentError is an error that is not printed, because the output or a child process has
+// already explained it. Code is the exit code of the child process, or 0 without one.
 type SilentError struct {
 	Kind fault.Kind
 	Code int
@@ -43,7 +43,7 @@ type SilentError struct {
 
 func (e *SilentError) Error() string { return fmt.Sprintf("kind %d, exit code %d", e.Kind, e.Code) }
 
-// Failure is an error with everything that is printed for it.
+// Failure is an error in the form in which it is printed.
 type Failure struct {
 	Kind      fault.Kind
 	Message   string // one line
@@ -65,7 +65,7 @@ func classify(err error) Failure {
 	return f
 }
 
-// oneLine joins the lines of errors.Join without duplicates.
+// oneLine puts the lines of errors.Join on one line, without duplicates.
 func oneLine(err error) string {
 	var lines []string
 	for line := range strings.Lines(err.Error()) {
@@ -76,8 +76,7 @@ func oneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// tokenHint explains why the server may have refused the token, and how to get another
-// one.
+// tokenHint explains why the server may have refused the token, and how to get a new one.
 func (a *App) tokenHint() string {
 	if a.cached == nil || a.cached.Token.Value == "" {
 		return ""
@@ -105,8 +104,8 @@ func (a *App) roleHint() string {
 		"Roles require the Enterprise plan" + plan
 }
 
-// Describe is like classify, and adds hints about the server's address, the token or the
-// role.
+// Describe classifies an error and, if it has no hint yet, adds one about the server's
+// address, the token or the role.
 func (a *App) Describe(err error) Failure {
 	f := classify(err)
 	switch {

@@ -9,14 +9,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// eventTable formats events as rows of a table. A narrow table fits in 80 columns, with
-// times without the year and types without "device-".
+// eventTable formats events as rows of a table. To fit in 80 columns, a narrow table leaves
+// out the year in times and "device-" in types.
 type eventTable struct{ utc, narrow bool }
 
-// WideEnough is the width in columns from which a table is not narrow.
+// WideEnough is the minimum width in columns of a terminal for a table that is not narrow.
 const WideEnough = 100
 
-// EventTable returns a table for the width of the terminal.
+// EventTable returns a table that suits the width of the terminal.
 func (a *App) EventTable(utc bool) eventTable {
 	width := a.OutWidth()
 	return eventTable{utc: utc, narrow: width > 0 && width < WideEnough}
@@ -44,7 +44,8 @@ func (t eventTable) Row(e *mender.Event) []string {
 	return []string{at, Shorten(e.ID), event, e.DeviceID(), string(e.DeviceStatus()), delivery, problem}
 }
 
-// Item returns an event for a stream, with a row only if the format is a table.
+// Item returns the item for an event in a stream. It formats a row only if the output is a
+// table.
 func (t eventTable) Item(p *output.Printer, e *mender.Event) output.Item {
 	item := output.Item{Value: e, Name: e.ID}
 	if p.Format() == output.Table {
@@ -53,10 +54,10 @@ func (t eventTable) Item(p *output.Printer, e *mender.Event) output.Item {
 	return item
 }
 
-// ShortID is the length of the prefix of an event's id that tables show.
+// ShortID is how many characters of an event's id tables show.
 const ShortID = 8
 
-// Shorten truncates text to width columns, with an ellipsis.
+// Shorten returns the first ShortID characters of an event's id.
 func Shorten(id string) string {
 	if len(id) > ShortID {
 		return id[:ShortID]
@@ -92,8 +93,8 @@ func DeliveryState(e *mender.Event) (state, problem string) {
 	return state, ""
 }
 
-// withoutRequest shortens errors such as Post "URL": reason to the reason, because the
-// rest is the same for all deliveries.
+// withoutRequest shortens errors of the form `Post "URL": reason` to the reason, because
+// the rest is the same for all deliveries.
 func withoutRequest(problem string) string {
 	if strings.HasPrefix(problem, `Post "`) {
 		if _, reason, ok := strings.Cut(problem, `": `); ok {
@@ -107,7 +108,7 @@ func withoutRequest(problem string) string {
 func TimeWidth(utc bool) int {
 	width := len("2006-01-02 15:04:05")
 	if utc {
-		width++ // for the Z
+		width++ // for the Z that marks UTC
 	}
 	return width
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Commands warn in the last seventh of a token's lifetime, and at most a week before it
-// expires: a day for a session of a week, and a week for a personal access token of two
-// months or more.
+// Commands warn during the last seventh of a token's lifetime, but at most a week before
+// it expires. For a session of a week, this is the last day; for a personal access token
+// of two months or more, it is the last week.
 const (
 	warnShare = 7
 	warnMost  = 7 * 24 * time.Hour
 )
 
-// ExpiresSoon reports whether a valid token expires soon. A token without a time of
-// issue counts as new.
+// ExpiresSoon reports whether a token is still valid but expires soon. A token that does
+// not say when it was issued counts as new.
 func ExpiresSoon(c mender.Claims, now time.Time) bool {
 	left := c.ExpiresAt.Sub(now)
 	if c.ExpiresAt.IsZero() || left <= 0 {
@@ -30,8 +30,8 @@ func ExpiresSoon(c mender.Claims, now time.Time) bool {
 	return left <= min(c.ExpiresAt.Sub(issued)/warnShare, warnMost)
 }
 
-// warnExpiry warns before a token expires. It ignores tokens without claims, which the
-// server will refuse.
+// warnExpiry warns if a token expires soon. It ignores a token without readable claims,
+// because the server will refuse it.
 func (a *App) warnExpiry(t config.Token) {
 	claims, err := mender.ParseClaims(t.Value)
 	if err == nil && ExpiresSoon(claims, a.Now()) {
@@ -40,7 +40,7 @@ func (a *App) warnExpiry(t config.Token) {
 	}
 }
 
-// Renewal explains how to replace a token, depending on its origin.
+// Renewal explains how to replace a token, which depends on its origin.
 func Renewal(t config.Token) string {
 	switch t.Source {
 	case config.SourceStored:

@@ -9,7 +9,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// The annotation that holds a command's output formats.
+// formatsKey is the annotation that lists a command's output formats.
 const formatsKey = "formats"
 
 // Prints returns the annotations of a command that offers these formats. The
@@ -18,13 +18,13 @@ func Prints(formats ...output.Format) map[string]string {
 	return map[string]string{formatsKey: output.Choices(formats...)}
 }
 
-// PrintsResult returns the annotations of a command that prints a list or an object
-// with a name.
+// PrintsResult returns the annotations of a command that prints a list, or an object that
+// has a name.
 func PrintsResult() map[string]string {
 	return Prints(output.Table, output.JSON, output.JSONL, output.YAML, output.Name)
 }
 
-// PrintsObject returns the annotations of a command that prints an object without a
+// PrintsObject returns the annotations of a command that prints an object that has no
 // name.
 func PrintsObject() map[string]string {
 	return Prints(output.Table, output.JSON, output.JSONL, output.YAML)
@@ -35,8 +35,8 @@ func PrintsID() map[string]string {
 	return Prints(output.Name, output.JSON, output.JSONL, output.YAML)
 }
 
-// Formats returns the output formats that a command offers, the default
-// first. A command that prints no result offers JSON for its errors only.
+// Formats returns the output formats that a command offers, with the default
+// first. A command that prints no result offers only JSON, for its errors.
 func Formats(cmd *cobra.Command) []output.Format {
 	declared := cmd.Annotations[formatsKey]
 	if declared == "" {
@@ -49,8 +49,8 @@ func Formats(cmd *cobra.Command) []output.Format {
 	return formats
 }
 
-// checkOutput returns a usage error for a format or a filter that the command does
-// not have.
+// checkOutput returns a usage error if the command does not offer the requested format or
+// filter.
 func (a *App) checkOutput(cmd *cobra.Command) error {
 	a.formats = Formats(cmd)
 	declared := cmd.Annotations[formatsKey] != ""
@@ -67,14 +67,15 @@ func (a *App) checkOutput(cmd *cobra.Command) error {
 	return nil
 }
 
-// Printer returns the printer of a command with one result. Commands ask for it
-// before anything is sent, so that a mistake in --output or --jq changes
-// nothing.
+// Printer returns the printer of a command with one result. Call it before sending
+// anything, so that a mistake in --output or --jq is reported before the command
+// changes anything.
 func (a *App) Printer() (*output.Printer, error) {
 	return a.PrinterOf(slices.DeleteFunc(slices.Clone(a.formats), func(f output.Format) bool { return f == output.None })...)
 }
 
-// PrinterOf is like Printer, for a mode of a command that has fewer formats.
+// PrinterOf is like Printer, but accepts only the given formats. Use it for a mode of a
+// command that offers fewer formats than the others.
 func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
 	fallback := formats[0]
 	if a.Flags.Jq != "" && (fallback == output.Name || fallback == output.YAML) {
@@ -83,8 +84,8 @@ func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
 	return a.open(fallback, false, formats...)
 }
 
-// StreamPrinter returns the printer of an endless stream. If stdout is not a terminal, it
-// prints one object per line by default.
+// StreamPrinter returns the printer of an endless stream. By default, it prints a table on
+// a terminal, and one JSON object per line elsewhere.
 func (a *App) StreamPrinter() (*output.Printer, error) {
 	fallback := output.JSONL
 	if IsTerminal(a.Out) {
@@ -107,8 +108,8 @@ func (a *App) open(fallback output.Format, endless bool, accepted ...output.Form
 	return p, nil
 }
 
-// layout reads --output, one of the accepted formats, or a table's columns or a
-// template in their place.
+// layout parses --output, which is one of the accepted formats, a list of table columns,
+// or a template.
 func (a *App) layout(fallback output.Format, accepted ...output.Format) (output.Options, error) {
 	o := output.Options{Format: fallback, NoHeaders: a.Flags.NoHeaders}
 	name, value, extended := strings.Cut(a.Flags.Output, "=")
@@ -131,7 +132,7 @@ func (a *App) layout(fallback output.Format, accepted ...output.Format) (output.
 	return o, nil
 }
 
-// choices lists what --output takes.
+// choices lists the values that --output accepts.
 func choices(accepted []output.Format) string {
 	text := output.Choices(accepted...)
 	if slices.Contains(accepted, output.Table) {

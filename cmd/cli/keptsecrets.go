@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// storedSecrets returns the secrets stored for the settings' account, with the
+// storedSecrets returns the secrets stored for the settings' account, including the
 // old ones of a rotation. It does not contact the server, so that a receiver can
 // start while Mender is unreachable.
 func (a *App) storedSecrets(ctx context.Context, set *config.Settings) ([]webhook.Secret, []secret.Info, error) {
@@ -31,7 +31,7 @@ func (a *App) storedSecrets(ctx context.Context, set *config.Settings) ([]webhoo
 	return all, here, nil
 }
 
-// sayStored reports which stored secrets are used.
+// sayStored reports which stored secrets are in use.
 func (a *App) sayStored(secrets []webhook.Secret, infos []secret.Info) {
 	if len(infos) == 0 {
 		return
@@ -51,8 +51,8 @@ func fingerprints(secrets []webhook.Secret) string {
 	return strings.Join(prints, ", ")
 }
 
-// storedToSign returns the secret to sign with, or none. If several are stored
-// for the account, the server lists which webhook exists.
+// storedToSign returns the stored secret to sign with, or none. If the account has
+// secrets of several webhooks, it asks the server which of them still exists.
 func (a *App) storedToSign(ctx context.Context) (webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {
@@ -75,7 +75,8 @@ func (a *App) storedToSign(ctx context.Context) (webhook.Secret, error) {
 	return s, err
 }
 
-// storedOfWebhook asks the server which of the webhooks exists.
+// storedOfWebhook asks the server which of the webhooks still exists, and returns the
+// description of its secret.
 func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
 	hint := "pass --secret-file FILE, or forget outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
 	set, err := a.Settings()
@@ -98,12 +99,12 @@ func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.I
 	return secret.Info{}, Hinted(Usagef("secrets of %d webhooks are stored for %s, but none of the webhooks exists any more", len(here), here[0].Server), "%s", hint)
 }
 
-// errForgotten reports that the store has no secrets any more: a receiver that
-// checks signatures must not start to accept everything.
+// errForgotten reports that the store no longer has secrets. It is an error because a
+// receiver that checks signatures must not start to accept every request.
 var errForgotten = errors.New("no secret is stored any more")
 
-// watchStored returns a function that returns the stored secrets, and reads them
-// again when the store changes.
+// watchStored returns a function that returns the current secrets. They are read
+// from the store again when it changes.
 func (a *App) watchStored() (func() []webhook.Secret, error) {
 	set, err := a.LocalSettings()
 	if err != nil {
@@ -135,7 +136,7 @@ func (a *App) watchStored() (func() []webhook.Secret, error) {
 	})
 }
 
-// WebhookNames returns the ids of the webhooks, comma-separated.
+// WebhookNames returns the comma-separated ids of the webhooks.
 func WebhookNames(infos []secret.Info) string {
 	names := make([]string, len(infos))
 	for n, i := range infos {

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// ListenAddress parses the address to listen on: HOST:PORT, or only a port,
-// which means 127.0.0.1.
+// ListenAddress parses the address to listen on: HOST:PORT, or only a port, for
+// which the host is 127.0.0.1.
 func ListenAddress(flag, text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -23,7 +23,7 @@ func ListenAddress(flag, text string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// ListenOn listens on an address of a flag, as ListenAddress returned it.
+// ListenOn listens on an address that ListenAddress returned for a flag.
 func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err == nil {
@@ -40,7 +40,7 @@ func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	}
 	var cause *net.OpError
 	if errors.As(err, &cause) {
-		err = cause.Err // the rest repeats the address
+		err = cause.Err // the outer error repeats the address
 	}
 	return nil, Hinted(Failf(fault.Failed, "listen on %s: %w", address, err), "%s", hint)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ParseAge reads a duration: as Go writes it, with days and weeks in front, such
-// as 90s, 2h, 7d, 1w or 1d12h.
+// ParseAge parses a duration in Go's syntax, optionally preceded by weeks and days,
+// such as 90s, 2h, 7d, 1w or 1d12h.
 func ParseAge(text string) (time.Duration, error) {
 	total, rest := 0.0, text
 	for _, unit := range []struct {
@@ -36,10 +36,10 @@ func ParseAge(text string) (time.Duration, error) {
 	return days + d, nil
 }
 
-// ParseMoment reads an age before now, a time in RFC 3339, a day or a time as
-// tables show it, or yesterday, today and now. Times are local unless they say
-// otherwise; one without a day is the last that has passed. An empty text is
-// the zero time.
+// ParseMoment parses an age before now, a time in RFC 3339, a date or time in the
+// format of the tables, or one of the words yesterday, today and now. Times are
+// local unless they have a zone. A time without a date is its most recent
+// occurrence. Empty text is the zero time.
 func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
 	local := now.Local()
 	midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.Local)

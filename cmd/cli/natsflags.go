@@ -16,14 +16,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// The variables with user and password for NATS, as for the nats command line. There
-// is no flag for a password, because other users could see it.
+// The environment variables for the NATS user and password are the same as for the nats
+// command line. No flag takes a password, because other users could see it in the process
+// list.
 const (
 	envNATSUser     = "NATS_USER"
 	envNATSPassword = "NATS_PASSWORD"
 )
 
-// NatsFlags are the flags that select and authenticate with a JetStream cluster.
+// NatsFlags are the flags that select a JetStream cluster and authenticate with it.
 type NatsFlags struct {
 	urls    []string
 	context string
@@ -47,7 +48,7 @@ func (n *NatsFlags) Register(f *pflag.FlagSet, usage string) {
 	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: `PREFIX` of subjects and streams, to share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 
-// NatsNeeds adds the flags that the flags of a cluster require to needs.
+// NatsNeeds adds to needs that flags such as --nats-creds require --nats or --nats-context.
 func NatsNeeds(needs map[string][]string) map[string][]string {
 	for _, name := range []string{"nats-creds", "nats-nkey", "nats-ca", "nats-cert", "nats-key", "subject-prefix"} {
 		needs[name] = []string{"nats", "nats-context"}
@@ -58,7 +59,7 @@ func NatsNeeds(needs map[string][]string) map[string][]string {
 // Given reports whether the flags select a cluster.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
 
-// Key identifies the cluster's streams on this machine, as part of a file name.
+// Key returns a part of a file name that identifies the cluster's streams on this machine.
 func (n *NatsFlags) Key() string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q %q %q", n.urls, n.context, n.prefix)
@@ -76,8 +77,8 @@ func (n *NatsFlags) Check() error {
 	return nil
 }
 
-// Dial returns the options for a connection. It uses the variables for user and
-// password unless a flag has credentials.
+// Dial returns the options for a connection. It uses the user and password from the
+// environment unless a flag provides credentials.
 func (n *NatsFlags) Dial(a *App) (relay.DialOptions, error) {
 	o := relay.DialOptions{
 		URLs: n.urls, Context: n.context, CredsFile: n.creds, NKeyFile: n.nkey,
@@ -114,7 +115,7 @@ func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 		return nil, err
 	}
 	o.Attach = true
-	o.AckTimeout = attachLimit // Mender is not waiting for an answer
+	o.AckTimeout = attachLimit // can be long, because Mender is not waiting for an answer
 	ctx, cancel := context.WithTimeout(ctx, attachLimit)
 	defer cancel()
 	c, err := relay.Dial(ctx, o)
@@ -124,7 +125,7 @@ func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 	return &openQueue{Queue: c.Queue, Close: c.Close}, nil
 }
 
-// NatsError adds the kind and the hint to an error of relay.Dial.
+// NatsError adds a kind and a hint to an error of relay.Dial.
 func NatsError(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrNoStream):

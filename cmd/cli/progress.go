@@ -27,9 +27,10 @@ type progress struct {
 	done sync.WaitGroup
 }
 
-// newProgress shows the result of line, which may be called at any time. It returns nil,
-// which shows nothing, if stderr is not a terminal or stdout shows rows on the same
-// terminal.
+// newProgress starts to show the result of line, which must be safe to call at any time.
+// It returns nil, which shows nothing, with -q, if stderr is not a terminal, or if rows
+// appear on the same terminal in the meantime. atOnce means that all rows are printed
+// together at the end.
 func (a *App) newProgress(atOnce bool, line func() string) *progress {
 	if a.Flags.Quiet || !IsTerminal(a.Err) || !atOnce && IsTerminal(a.Out) {
 		return nil
@@ -66,14 +67,14 @@ func (p *progress) Stop() {
 	}
 }
 
-// reading is the progress of reading the log.
+// reading shows the progress of reading the log.
 type reading struct {
 	*progress
 	count  atomic.Int64
-	oldest atomic.Int64 // in milliseconds
+	oldest atomic.Int64 // time of the last event read, as Unix time in milliseconds
 }
 
-// NewReading starts a progress display for reading events.
+// NewReading starts to show the progress of reading events from the log.
 func (a *App) NewReading(utc, atOnce bool) *reading {
 	r := &reading{}
 	r.progress = a.newProgress(atOnce, func() string {
@@ -86,19 +87,19 @@ func (a *App) NewReading(utc, atOnce bool) *reading {
 	return r
 }
 
-// Read counts an event that was read.
+// Read counts an event that was read from the log.
 func (r *reading) Read(e mender.Event) {
 	r.count.Add(1)
 	r.oldest.Store(e.Time.UnixMilli())
 }
 
-// sending is the progress of sending events, as a bar.
+// sending shows the progress of sending events as a bar.
 type sending struct {
 	*progress
 	Sent, Failed atomic.Int64
 }
 
-// NewSending starts a progress display for sending a total number of events.
+// NewSending starts to show the progress of sending total events.
 func (a *App) NewSending(total int) *sending {
 	s := &sending{}
 	s.progress = a.newProgress(false, func() string {

@@ -20,8 +20,8 @@ import (
 // pipe.
 func (a *App) Interactive() bool { return IsTerminal(a.In) && IsTerminal(a.Err) }
 
-// Confirm asks for confirmation of an action. Without a terminal it returns an error that
-// names --yes.
+// Confirm asks the user to confirm an action. Without a terminal, it returns an error that
+// suggests --yes.
 func (a *App) Confirm(ctx context.Context, question string) error {
 	if !a.Interactive() {
 		return Hinted(Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
@@ -38,9 +38,9 @@ func (a *App) Confirm(ctx context.Context, question string) error {
 	return Failf(fault.Failed, "not confirmed; nothing was changed")
 }
 
-// readLine waits for a line, for the end of the input, which is io.EOF (Ctrl-D on an
-// empty line), or for the end of ctx. A read that ctx interrupts continues until the
-// process ends.
+// readLine waits until a line is entered, the input ends (Ctrl-D on an empty line; the
+// error is io.EOF), or ctx is done. If ctx is done first, the read continues in the
+// background until the process ends.
 func (a *App) readLine(ctx context.Context) (string, error) {
 	type answer struct {
 		line string
@@ -67,7 +67,7 @@ func (a *App) readLine(ctx context.Context) (string, error) {
 	}
 }
 
-// Ask asks for a line on the terminal; an empty line means suggested.
+// Ask asks for a line on the terminal. An empty line accepts the suggested answer.
 func (a *App) Ask(ctx context.Context, question, suggested string) (string, error) {
 	prompt := question
 	if suggested != "" {
@@ -77,7 +77,7 @@ func (a *App) Ask(ctx context.Context, question, suggested string) (string, erro
 	line, err := a.readLine(ctx)
 	switch {
 	case errors.Is(err, io.EOF):
-		suggested = "" // Ctrl-D, not Enter
+		suggested = "" // Ctrl-D does not accept the suggestion
 	case err != nil:
 		return "", err
 	}
@@ -90,7 +90,7 @@ func (a *App) Ask(ctx context.Context, question, suggested string) (string, erro
 	return line, nil
 }
 
-// AskSecret asks on the terminal without echo. It always turns echo on again.
+// AskSecret asks for a secret on the terminal without echo. It always turns echo on again.
 func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	fd := int(a.In.(*os.File).Fd())
 	state, err := term.GetState(fd)
@@ -108,7 +108,7 @@ func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	}()
 	waitHidden(fd, state)
 	fmt.Fprintf(a.Err, "%s: ", output.Safe(question))
-	defer fmt.Fprintln(a.Err) // Enter was not echoed
+	defer fmt.Fprintln(a.Err) // because Enter was not echoed
 	select {
 	case <-ctx.Done():
 		_ = term.Restore(fd, state) // the reading goroutine ends with the process
@@ -124,8 +124,9 @@ func (a *App) AskSecret(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// waitHidden waits until the terminal has turned echo off, so that nothing typed after
-// the question is shown. The wait is limited, because some terminals never echo.
+// waitHidden waits until the terminal has turned echo off, so that it does not show text
+// typed after the question. It waits only about 100 ms, because the state never changes on
+// a terminal whose echo was already off.
 func waitHidden(fd int, before *term.State) {
 	for range 100 {
 		if now, err := term.GetState(fd); err != nil || *now != *before {
@@ -135,8 +136,8 @@ func waitHidden(fd int, before *term.State) {
 	}
 }
 
-// ReadSecretInput reads a secret from stdin, for flags such as --password-stdin, or asks on
-// a terminal. A line break at the end is removed.
+// ReadSecretInput reads a secret from stdin, for flags such as --password-stdin, or asks for
+// it if stdin is a terminal. It removes line breaks at the end.
 func (a *App) ReadSecretInput(ctx context.Context, question string) (string, error) {
 	if IsTerminal(a.In) {
 		return a.AskSecret(ctx, question)

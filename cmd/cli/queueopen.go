@@ -16,7 +16,7 @@ type QueueOptions struct {
 	Utc   bool
 }
 
-// openQueue is a queue with the function that closes it.
+// openQueue is an open queue and the function that closes it.
 type openQueue struct {
 	*relay.Queue
 	Close func() error
@@ -43,7 +43,7 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	return &openQueue{Queue: store.Queue, Close: store.Close}, nil
 }
 
-// QueueError adds the kind and the hint to an error of the queue.
+// QueueError adds a kind and a hint to the queue's error for an unknown id.
 func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
 		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, and pass a complete one")

@@ -10,9 +10,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// FindIntegration returns the integration with an id, a unique prefix of one, or
-// a URL. For "" it is the organization's only webhook, never an integration of
-// another provider.
+// FindIntegration returns the integration that has the given id, unique prefix of an
+// id, or URL. For "", it returns the organization's only webhook, and never an
+// integration of another provider.
 func (a *App) FindIntegration(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
 	all, err := a.Integrations(ctx, client)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *App) FindIntegration(ctx context.Context, client *mender.Client, arg st
 	return PickIntegration(all, arg)
 }
 
-// FindWebhook is FindIntegration for commands that work with webhooks only.
+// FindWebhook is like FindIntegration, for commands that work only with webhooks.
 func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string) (mender.Integration, error) {
 	all, err := a.Integrations(ctx, client)
 	if err != nil {
@@ -38,7 +38,7 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 	return i, err
 }
 
-// PickIntegration is FindIntegration in a list.
+// PickIntegration is like FindIntegration, but searches a list.
 func PickIntegration(all []mender.Integration, arg string) (mender.Integration, error) {
 	var found []mender.Integration
 	for _, i := range all {
@@ -92,8 +92,8 @@ func FirstOf(args []string) string {
 	return args[0]
 }
 
-// WarnAboutReceiver warns about what Mender's server will probably not accept
-// about a webhook's URL.
+// WarnAboutReceiver warns about reasons why Mender's server will probably not
+// accept a webhook's URL.
 func (a *App) WarnAboutReceiver(ctx context.Context, text string) {
 	for _, warning := range doctor.ReceiverWarnings(ctx, text) {
 		a.Warn("%s", warning)

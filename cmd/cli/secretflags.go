@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// SecretFlags are the flags that name existing webhook secrets.
+// SecretFlags are the flags that provide existing webhook secrets.
 type SecretFlags struct{ Flags *pflag.FlagSet }
 
 // Register adds the flags to f.
@@ -37,8 +37,8 @@ func (s *SecretFlags) Given(ctx context.Context, a *App) (webhook.Secret, error)
 	return found.Secret, err
 }
 
-// One returns the secret to sign with, or none: from the flags or the environment,
-// else from the store.
+// One returns the secret to sign with, or none. It looks in the flags and the
+// environment first, then in the store.
 func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 	secret, err := s.Given(ctx, a)
 	if err != nil || !secret.IsZero() {
@@ -47,8 +47,8 @@ func (s *SecretFlags) One(ctx context.Context, a *App) (webhook.Secret, error) {
 	return a.storedToSign(ctx)
 }
 
-// All returns the secrets to check signatures against, or none: from the flags or
-// the environment, else from the store.
+// All returns the secrets to check signatures against, or none. It looks in the flags
+// and the environment first, then in the store.
 func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error) {
 	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
@@ -70,8 +70,9 @@ func (s *SecretFlags) All(ctx context.Context, a *App) ([]webhook.Secret, error)
 	return secrets, nil
 }
 
-// Reloading is All for a receiver: it reads files and the store again when they
-// change, so that a secret can be rotated without losing events.
+// Reloading returns a function that returns the current secrets. It is for receivers:
+// files and the store are read again when they change, so that a secret can be
+// rotated without losing events.
 func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.Secret, error) {
 	found, err := Interruptible(ctx, func() ([]config.WebhookSecret, error) { return config.ResolveSecrets(s.Input(a)) })
 	if err != nil {
@@ -103,19 +104,20 @@ func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.S
 	return func() []webhook.Secret { return slices.Concat(fixed, loaded.Secrets()) }, nil
 }
 
-// isRegular reports whether a path leads to a regular file.
+// isRegular reports whether a path names a regular file, or one that cannot be examined.
 func isRegular(path string) bool {
 	info, err := os.Stat(path)
 	return err != nil || info.Mode().IsRegular()
 }
 
-// Interruptible calls f and returns early when ctx is done: a read from a FIFO
-// without a writer never ends, and cannot be interrupted.
+// Interruptible calls f, but returns early if ctx is done first, because a read from a
+// FIFO without a writer never ends and cannot be interrupted.
 func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	return interruptible(ctx.Done(), ctx.Err, f)
 }
 
-// whileWanted is Interruptible for what has no context: a signal ends it.
+// whileWanted is like Interruptible, for callers without a context. It returns early if a
+// signal arrives.
 func whileWanted[T any](a *App, f func() (T, error)) (T, error) {
 	return interruptible(a.Interrupted, func() error { return context.Canceled }, f)
 }

@@ -25,12 +25,12 @@ func TokenKey(set *config.Settings) secret.Key {
 	return secret.Key{Kind: secret.Token, Server: set.Server, Name: set.Profile}
 }
 
-// storedToken returns config.Load's source of the token that login stored. The
-// keyring's own time limit bounds it.
+// storedToken returns the function from which config.Load gets the token that login
+// stored. It needs no context, because the keyring has a time limit of its own.
 func (a *App) storedToken(local *config.Settings) func(server, profile string) (string, error) {
 	return func(server, profile string) (string, error) {
 		if local.SecretsFile == "" {
-			return "", nil // there is no place for a store
+			return "", nil // this machine has no place for a store
 		}
 		e, err := a.Store(local).Get(context.Background(), secret.Key{Kind: secret.Token, Server: server, Name: profile})
 		if errors.Is(err, secret.ErrNotFound) {
@@ -40,7 +40,8 @@ func (a *App) storedToken(local *config.Settings) func(server, profile string) (
 	}
 }
 
-// CheckStore makes sure that a token can be stored before anything is sent.
+// CheckStore returns an error if a token could not be stored. Call it before sending
+// anything.
 func (a *App) CheckStore(ctx context.Context, set *config.Settings) error {
 	err := a.Store(set).Check(ctx)
 	if err == nil || ctx.Err() != nil {
@@ -49,17 +50,17 @@ func (a *App) CheckStore(ctx context.Context, set *config.Settings) error {
 	return fmt.Errorf("nothing was sent, since the token could not be stored on this machine: %w", err)
 }
 
-// Account returns the stored secrets of the settings' organization. If neither a
-// token nor the profile names the organization, it is the only one with secrets
-// for the server; several are an error.
+// Account returns the account with the stored secrets of the settings' organization. If
+// neither a token nor the profile names the organization, Account uses the only one that
+// has secrets for the server, and returns an error if several have.
 func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 	store := a.Store(set)
 	organization, known := set.Organization, set.OrganizationKnown
-	if !known && set.Token.Value == "" { // as with LocalSettings
+	if !known && set.Token.Value == "" { // LocalSettings returns no token
 		full, err := a.Load(config.Input{StoredToken: a.storedToken(set)})
 		if err == nil {
 			a.findOrganization(full)
-			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // a listener outlives its token
+			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // for a listener, which may run longer than the token is valid
 			organization, known = set.Organization, set.OrganizationKnown
 		}
 	}
@@ -72,16 +73,16 @@ func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 	return store.Account(set.Server, organization), nil
 }
 
-// findOrganization reads the organization from the token's claims, which name
-// none on an open source server.
+// findOrganization reads the organization from the token's claims. On an open source
+// server, the claims name no organization.
 func (a *App) findOrganization(set *config.Settings) {
 	if claims, err := mender.ParseClaims(set.Token.Value); err == nil {
 		set.Organization, set.OrganizationKnown = claims.Tenant, true
 	}
 }
 
-// Stored returns the account and describes its webhook secrets. It looks for the
-// organization only if secrets are stored for the server.
+// Stored returns the account and descriptions of its stored webhook secrets. It
+// determines the organization only if secrets are stored for the server.
 func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, error) {
 	if set.SecretsFile == "" {
 		return a.Store(set).Account(set.Server, ""), nil, nil
@@ -106,8 +107,8 @@ func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, erro
 	return account, here, nil
 }
 
-// Integrations lists the organization's integrations, and assigns secrets that
-// older versions stored for them to the account.
+// Integrations lists the organization's integrations. If older versions stored secrets
+// for them, it assigns these secrets to the account.
 func (a *App) Integrations(ctx context.Context, client *mender.Client) ([]mender.Integration, error) {
 	all, err := client.Integrations(ctx)
 	if err != nil || a.cached == nil || a.cached.SecretsFile == "" {

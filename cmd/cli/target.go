@@ -20,8 +20,8 @@ func (o *TargetFlags) Register(f *pflag.FlagSet) {
 	f.BoolVar(&o.skipVerify, "target-skip-verify", false, "do not verify the certificate of the application that events are sent to")
 }
 
-// Check returns an error if the flags are given without the flag for the target, whose
-// value is to.
+// Check returns a usage error if the flags are given without a target. flag is the name of
+// the flag for the target, and to is its value.
 func (o TargetFlags) Check(flag, to string) error {
 	if o.skipVerify && to == "" {
 		return Usagef("--target-skip-verify requires %s", flag)
@@ -38,8 +38,8 @@ func ParseURL(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Open returns a target for options with a URL. It trusts the authorities of --ca-cert, and
-// warns if certificates are not verified.
+// Open opens a target. options must have a URL. The target also trusts the authorities in
+// --ca-cert, and Open warns if certificates are not verified.
 func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Target, error) {
 	var err error
 	if options.CACertFile, err = o.caCert(a); err != nil {
@@ -53,7 +53,8 @@ func (o TargetFlags) Open(a *App, options httptarget.Options) (*httptarget.Targe
 	return t, nil
 }
 
-// Sender returns a sender that delivers as Mender does, with the same trust as Open.
+// Sender returns a sender that delivers events as Mender does. It trusts the same
+// certificate authorities as Open.
 func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
 	file, err := o.caCert(a)
 	if err != nil {
@@ -68,7 +69,8 @@ func (o TargetFlags) Sender(a *App, connections int) (*webhook.Sender, error) {
 	return s, nil
 }
 
-// caCert returns the file with additional authorities, and warns if none is needed.
+// caCert returns the file with additional certificate authorities, and warns if
+// certificates are not verified.
 func (o TargetFlags) caCert(a *App) (string, error) {
 	set, err := a.LocalSettings()
 	if err != nil {

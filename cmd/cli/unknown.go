@@ -11,8 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// WarnUnknown warns about values that are not known, because they are probably typing
-// errors. They are accepted, because newer versions of Mender may have more values.
+// WarnUnknown warns about unknown values, because they are probably typos. It does not
+// refuse them, because newer versions of Mender may have more values.
 func (a *App) WarnUnknown(flag string, given, known []string) {
 	for _, word := range given {
 		if slices.Contains(known, word) {
@@ -26,8 +26,9 @@ func (a *App) WarnUnknown(flag string, given, known []string) {
 	}
 }
 
-// IntegrationID returns the id for an id, a unique prefix of one, or a URL. A complete id
-// is returned unchanged: its integration may be deleted.
+// IntegrationID returns the id of the integration with the given id, unique prefix of an
+// id, or URL. It returns a complete id unchanged, because the integration may have been
+// deleted.
 func (a *App) IntegrationID(ctx context.Context, client *mender.Client, given string) (string, error) {
 	if given == "" || uuid.Validate(given) == nil {
 		return given, nil

@@ -20,14 +20,14 @@ func UnknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	err := Usagef("unknown command %q for %s", args[0], cmd.CommandPath())
-	cmd.SuggestionsMinimumDistance = 2 // Cobra sets it only in its own lookup
+	cmd.SuggestionsMinimumDistance = 2 // Cobra sets this default only in its own lookup
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		return Hinted(err, "did you mean `%s %s`?", cmd.CommandPath(), similar[0])
 	}
 	return Hinted(err, "run `%s --help` for the commands", cmd.CommandPath())
 }
 
-// FlagError converts an error of the flag parser to a usage error with a hint.
+// FlagError converts an error of the flag parser into a usage error with a hint.
 func FlagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
@@ -59,7 +59,8 @@ func similarFlag(cmd *cobra.Command, name string) string {
 	return suggest.Name(name, names)
 }
 
-// Args checks the number of arguments. what describes them for the error.
+// Args returns a function that checks the number of arguments. what describes the expected
+// arguments in the error.
 func Args(minimum, maximum int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		switch {
@@ -78,12 +79,13 @@ func firstLine(text string) string {
 	return line
 }
 
-// shortPath returns the name of a command, without that of the program.
+// shortPath returns the full name of a command without the name of the program.
 func shortPath(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
-// NeedsSubcommand is the RunE of commands that only have subcommands.
+// NeedsSubcommand returns a usage error that lists the subcommands. It is the RunE of
+// commands that do nothing themselves.
 func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 	var names []string
 	for _, c := range cmd.Commands() {
@@ -95,15 +97,15 @@ func NeedsSubcommand(cmd *cobra.Command, _ []string) error {
 		"see `%s --help`", cmd.CommandPath())
 }
 
-// The width of help by default, and on a wide terminal.
+// The width of help in columns: by default, and at most.
 const (
 	helpWidth  = 80
 	widestHelp = 100
 )
 
-// PrintUsage prints the part of help after a command's description. Unlike Cobra, it wraps
-// lines and does not repeat the 16 global flags, which would push the command's own flags
-// off the screen.
+// PrintUsage prints the part of the help that follows a command's description. Unlike
+// Cobra, it wraps lines and leaves out the 16 global flags, which would push the command's
+// own flags off the screen.
 func (a *App) PrintUsage(cmd *cobra.Command) error {
 	out, width := cmd.OutOrStderr(), min(a.OutWidth(), widestHelp)
 	if width == 0 {
@@ -186,8 +188,8 @@ func Filled(words []string, width int) []string {
 	return lines
 }
 
-// wrongValue returns an error that explains an invalid value of a flag, or nil if err is
-// about something else.
+// wrongValue returns an error that explains the invalid value of a flag, or nil if err has
+// another cause.
 func wrongValue(cmd *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	if !errors.As(err, &wrong) {

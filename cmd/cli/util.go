@@ -14,7 +14,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// Percent formats a share of 1 in percent. It rounds to 100% only if share is 1.
+// Percent formats a share from 0 to 1 as a percentage. It returns 100.0% only for a share
+// of exactly 1.
 func Percent(share float64) string {
 	text := fmt.Sprintf("%.1f%%", 100*share)
 	if text == "100.0%" && share < 1 {
@@ -23,7 +24,7 @@ func Percent(share float64) string {
 	return text
 }
 
-// ErrTimeIsUp and ErrEnough end a stream.
+// ErrTimeIsUp and ErrEnough are the causes with which a stream ends as requested.
 var (
 	ErrTimeIsUp = errors.New("the time is up")
 	ErrEnough   = errors.New("enough events came")
@@ -44,7 +45,7 @@ func Joined[T ~string](values []T) string { return strings.Join(StringsOf(values
 // SortedKeys returns the keys of m in ascending order.
 func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Plural returns a number with a noun: "1 event", "2 events".
+// Plural returns a number with a noun, such as "1 event" or "2 events".
 func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -52,7 +53,7 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// CheckURL returns a usage error if a webhook cannot have the URL.
+// CheckURL returns a usage error if the URL is not valid for a webhook.
 func CheckURL(flag, text string) error {
 	if err := provision.CheckURL(text); err != nil {
 		return Hinted(Usagef("%s: %w", flag, err), "Mender's server accepts any URL, and then every delivery fails")
@@ -60,8 +61,8 @@ func CheckURL(flag, text string) error {
 	return nil
 }
 
-// ReadText reads a text file, or stdin for "-": UTF-8, without a byte order mark.
-// More than limit bytes are an error.
+// ReadText reads a text file, or stdin for "-". It returns UTF-8 without a byte order
+// mark, or an error if the input is longer than limit bytes.
 func (a *App) ReadText(ctx context.Context, name string, limit int64) ([]byte, error) {
 	text, err := textfile.Read(ctx, name, a.In, limit)
 	return text, inputError(ctx, name, err)
@@ -94,8 +95,8 @@ func (a *App) PrintError(line string) {
 // SayAlways prints a line to stderr, even with -q.
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 
-// UntilInterrupted returns nil in place of the error that a signal caused: it
-// is the regular end of a stream without another.
+// UntilInterrupted returns nil if err only reports that a signal ended the stream,
+// because a signal is the regular way to end one that has no other end.
 func UntilInterrupted(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -106,11 +107,11 @@ func UntilInterrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// EndError is an error at the end of a stream that a signal ended: not the
-// signal's doing.
+// EndError is an error that occurred while a stream ended because of a signal. The
+// signal did not cause the error.
 type EndError struct{ Err error }
 
 func (e *EndError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error.
+// Unwrap returns the wrapped error.
 func (e *EndError) Unwrap() error { return e.Err }
