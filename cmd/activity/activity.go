@@ -1,4 +1,4 @@
-// Package activity has the commands that read Mender's log of events and send
+// Package activity implements the commands that read Mender's event log and send
 // events again: activity and redeliver.
 package activity
 
@@ -88,7 +88,7 @@ never logged, and neither is anything while there is no integration.`,
 	return cmd
 }
 
-// check refuses wrong values before anything is sent.
+// check returns a usage error for invalid values, before anything is sent.
 func (o activityOptions) check() error {
 	if o.limit < 0 || o.limit == 0 && !o.all && !o.follow.on {
 		return cli.Hinted(cli.Usagef("invalid --limit %d: must be at least 1", o.limit), "pass --all for all events")

@@ -26,7 +26,7 @@ func (o *followOptions) register(f *pflag.FlagSet) {
 	o.forward.register(f)
 }
 
-// shortestInterval protects the server from a mistyped --interval.
+// shortestInterval is the minimum of --interval. It protects the server from typos.
 const shortestInterval = 100 * time.Millisecond
 
 func (o followOptions) check() error {
@@ -36,7 +36,7 @@ func (o followOptions) check() error {
 	return o.forward.check()
 }
 
-// following returns the options that the flags ask for.
+// following returns the options for following the log, as the flags request them.
 func (o activityOptions) following(a *cli.App, q eventlog.Query) eventlog.FollowOptions {
 	if o.all && q.Since.IsZero() {
 		q.Since = time.Unix(0, 0)
@@ -98,7 +98,7 @@ func printFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower 
 	return stream.Close()
 }
 
-// noticePrinter reports news of the connection.
+// noticePrinter returns a function that reports changes of the connection.
 func noticePrinter(a *cli.App, utc bool) func(eventlog.Notice) {
 	return func(n eventlog.Notice) {
 		switch n.Kind {

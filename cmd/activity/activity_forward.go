@@ -37,17 +37,17 @@ func (o forwardOptions) check() error {
 	return o.target.Check("--forward-to", o.to)
 }
 
-// forwarder forwards events that were rebuilt from the log. A nil one does
+// forwarder forwards events that were rebuilt from the log. A nil forwarder does
 // nothing.
 type forwarder struct {
 	app     *cli.App
 	patient replay.Patient
 	secret  webhook.Secret
 	file    string
-	created bool // the secret, and its file
+	created bool // whether open created the secret and its file
 }
 
-// open opens the target and reads the secret, or creates one.
+// open opens the target, and reads the secret or creates a new one.
 func (o forwardOptions) open(a *cli.App) (*forwarder, error) {
 	if o.to == "" {
 		return nil, nil
@@ -86,8 +86,8 @@ func (f *forwarder) announce(a *cli.App) {
 		"they are signed with the secret %s and marked %s: %s", f.patient.Target, f.secret.Fingerprint(), target.HeaderRebuilt, replay.RebuiltFromLog)
 }
 
-// send forwards an event and returns once the application has taken or refused
-// it. The log retains later events in the meantime.
+// send forwards an event and returns once the application has accepted or refused
+// it. Later events are not lost in the meantime, because they are in the log.
 func (f *forwarder) send(ctx context.Context, e *mender.Event) error {
 	if f == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// runActivity prints events as they are read. A table with a limit is laid out
-// once all of its rows are known.
+// runActivity prints events as it reads them. Only a table with a limit is printed
+// at the end, because its layout depends on all of its rows.
 func runActivity(ctx context.Context, a *cli.App, o activityOptions) error {
 	p, err := a.Printer()
 	if err != nil {
@@ -23,8 +23,9 @@ func runActivity(ctx context.Context, a *cli.App, o activityOptions) error {
 		return err
 	}
 	if o.all {
-		// Little of each page is kept, so that the collector would run for every
-		// fourth: this takes a fifth of the time, for 20 MiB.
+		// Little of each page is retained, so by default the garbage collector
+		// would run on every fourth page. This setting takes a fifth of the time,
+		// for 20 MiB more memory.
 		debug.SetGCPercent(400)
 	}
 	var rows [][]string
@@ -33,7 +34,7 @@ func runActivity(ctx context.Context, a *cli.App, o activityOptions) error {
 	stream := p.Stream(table.Columns())
 	progress := a.NewReading(o.utc, whole)
 	shown := 0
-	e := new(mender.Event) // one for all: the log may be long
+	e := new(mender.Event) // reused for all events, because the log may be long
 	for event, err := range log.EventsWithProgress(ctx, q, progress.Read) {
 		if *e = event; err == nil && whole {
 			rows = append(rows, table.Row(e))

@@ -2,8 +2,8 @@ package activity
 
 import "github.com/mender-webhooks/mender-webhooks/cmd/cli"
 
-// activityRules say what each mode of the command takes: a list, --follow,
-// --wait-for, --stats, or one event.
+// activityRules returns the rules for the flags in each mode of the command: a
+// list, --follow, --wait-for, --stats, or one event.
 func activityRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{

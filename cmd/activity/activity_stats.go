@@ -11,11 +11,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// notInLog is what the statistics do not cover.
+// notInLog describes the events and deliveries that the statistics do not cover.
 const notInLog = "not counted, because Mender does not log them: deliveries that took longer than 10 seconds, " +
 	"events without an integration, and events older than a week"
 
-// activityStats is what -o json prints.
+// activityStats is the object that --stats prints with -o json.
 type activityStats struct {
 	eventlog.Stats
 	NotInLog string `json:"not_in_log"`
@@ -96,10 +96,11 @@ func errorTable(s eventlog.Stats, utc bool) output.TableView {
 	return t
 }
 
-// chartWidth is the length of the longest bar, in cells.
+// chartWidth is the length of the longest bar, in terminal columns.
 const chartWidth = 30
 
-// timeTable is the chart. Failures have the same scale as deliveries.
+// timeTable returns the chart of deliveries and failures over time. Both have the
+// same scale.
 func timeTable(a *cli.App, s eventlog.Stats, utc bool) output.TableView {
 	t := output.TableView{Title: "Over time", Columns: []output.Column{
 		{Name: "FROM"}, {Name: "DELIVERIES"}, {Name: ""},

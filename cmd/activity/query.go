@@ -21,7 +21,7 @@ type queryOptions struct {
 	failed       bool
 }
 
-// register adds the flags. prefix begins their help.
+// register adds the flags to f. The help of each flag begins with prefix.
 func (o *queryOptions) register(f *pflag.FlagSet, prefix string) {
 	f.StringVar(&o.since, "since", "", prefix+"only events since an `AGE` (2h, 1d12h, 1w; by the server's clock) or a time (2026-11-23T10:00, 10:00, yesterday)")
 	f.StringVar(&o.until, "until", "", prefix+"only events until an `AGE` or a time")
@@ -42,8 +42,8 @@ func (o queryOptions) check() error {
 	return nil
 }
 
-// query returns the query that the flags ask for. It asks the server for its
-// time only if a flag is an age.
+// query returns the query that the flags describe. It needs the server's clock for
+// ages, and contacts the server only if --since or --until is given.
 func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Client) (q eventlog.Query, err error) {
 	a.WarnUnknown("--type", o.types, cli.StringsOf(webhook.EventTypes()))
 	q = eventlog.Query{Device: o.device, Failed: o.failed}
@@ -68,7 +68,7 @@ func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Clie
 	return q, nil
 }
 
-// open returns the log and the query that the flags ask for.
+// open returns the log and the query that the flags describe.
 func (o activityOptions) open(ctx context.Context, a *cli.App) (*eventlog.Log, eventlog.Query, error) {
 	client, err := a.Connect()
 	if err != nil {

@@ -111,7 +111,7 @@ func runRedeliver(ctx context.Context, a *cli.App, o redeliverOptions, ids []str
 	return o.send(ctx, a, p, t, events)
 }
 
-// openTarget opens --to, or the webhook's own URL.
+// openTarget opens the target in --to or, without the flag, the webhook's URL.
 func (o redeliverOptions) openTarget(ctx context.Context, a *cli.App) (target.Target, error) {
 	to := o.to
 	if to == "" {

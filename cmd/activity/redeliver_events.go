@@ -12,7 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// gather returns the events to send, oldest first, as a receiver expects them.
+// gather returns the events to send. The oldest comes first, because receivers
+// expect that order.
 func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
 	if o.stored() {
 		return o.fromStore(ctx, a, ids)
@@ -20,7 +21,7 @@ func (o redeliverOptions) gather(ctx context.Context, a *cli.App, ids []string) 
 	return o.fromLog(ctx, a, ids)
 }
 
-// fromStore returns stored events, unchanged.
+// fromStore returns events exactly as they were stored.
 func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []string) (events []target.Event, err error) {
 	store, err := (&cli.QueueOptions{Store: o.store, Nats: o.nats}).Attach(ctx, a)
 	if err != nil {
@@ -66,7 +67,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 	return events, nil
 }
 
-// choose returns the events that the flags or ids name, newest first.
+// choose returns the events that the flags or the ids select, newest first.
 func (o redeliverOptions) choose(ctx context.Context, a *cli.App, client *mender.Client, ids []string) (chosen []mender.Event, err error) {
 	log := eventlog.New(client)
 	for _, id := range slices.Backward(ids) {

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// redelivery is the result of one event.
+// redelivery is the result of sending one event again.
 type redelivery struct {
 	ID         string  `json:"id"`
 	Type       string  `json:"type"`
@@ -38,7 +38,7 @@ func newRedelivery(t target.Target, e target.Event, r target.Result) redelivery 
 	return shown
 }
 
-// send delivers the events and prints each result.
+// send sends the events to the target and prints each result.
 func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
 	stream := p.Stream([]output.Column{
 		{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14, Color: cli.DeliveryColor}, {Name: "ERROR", Shrink: true},
@@ -68,7 +68,7 @@ func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printe
 	return nil
 }
 
-// show prints the events that would be sent.
+// show prints the events that would be sent, for --dry-run.
 func (o redeliverOptions) show(a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
 	stream := p.Stream([]output.Column{{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14}, {Name: "ERROR", Shrink: true}})
 	for _, e := range events {

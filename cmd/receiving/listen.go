@@ -1,4 +1,4 @@
-// Package receiving contains the commands for receiving events: listen, queue,
+// Package receiving implements the commands for receiving events: listen, queue,
 // trigger and verify.
 package receiving
 
@@ -98,7 +98,7 @@ func listenRules() cli.Rules {
 	}
 }
 
-// forwardRules are for the flags that need a store and an application.
+// forwardRules returns the rules for the flags that require --forward-to.
 func forwardRules() cli.Rules {
 	forwarded := []string{"forward-to"}
 	return cli.Rules{Needs: map[string][]string{"max-age": forwarded, "max-attempts": forwarded, "dead-on": forwarded, "concurrency": forwarded}}
@@ -129,7 +129,7 @@ func (o *listenOptions) check() error {
 	switch {
 	case o.respond != 0 && (o.respond < 200 || o.respond > 599):
 		return cli.Usagef("invalid --respond %d: must be from 200 to 599", o.respond)
-	case !(o.failRate >= 0 && o.failRate <= 1): // catches NaN, too
+	case !(o.failRate >= 0 && o.failRate <= 1): // also true for NaN
 		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
 	case o.delay < 0:
 		return cli.Usagef("invalid --delay %s: must not be negative", o.delay)
@@ -151,8 +151,8 @@ func (o *listenOptions) check() error {
 	return o.relay.check()
 }
 
-// positive checks the given flags. Where 0 would mean no limit,
-// leaving the flag out says so.
+// positive returns a usage error if one of the flags is given and not positive. It
+// refuses 0, too: for no limit, users leave the flag out.
 func positive(f *pflag.FlagSet, names ...string) error {
 	for _, name := range names {
 		value := f.Lookup(name).Value.String()
@@ -163,7 +163,7 @@ func positive(f *pflag.FlagSet, names ...string) error {
 	return nil
 }
 
-// warn reports limits that are longer than Mender waits.
+// warn warns about flags with which Mender would stop waiting before the answer.
 func (o *listenOptions) warn(a *cli.App) {
 	const warning = "%s %s: Mender waits %s for an answer, and an event that takes longer never reaches its log"
 	if o.delay >= menderPatience {
@@ -177,8 +177,8 @@ func (o *listenOptions) warn(a *cli.App) {
 // menderPatience is how long Mender waits for the answer to a delivery.
 const menderPatience = 10 * time.Second
 
-// loadTLS returns the settings for --tls-cert, or nil. The certificate is read
-// again when it changes.
+// loadTLS returns the TLS settings for --tls-cert, or nil without the flag. The
+// certificate is read again when its file changes.
 func (o *listenOptions) loadTLS(a *cli.App) (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil

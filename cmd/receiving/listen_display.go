@@ -9,7 +9,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// display prints a line for each event of a hub. Nothing waits for it.
+// display prints a line for each event of a hub. If it is slow, it drops lines
+// and does not delay the receiver.
 type display struct {
 	l      *listening
 	sub    *listener.Subscription // nil with -o none
@@ -17,13 +18,13 @@ type display struct {
 	fit    func(row []string)
 	done   chan struct{} // closed when everything is printed
 
-	failed  error         // of the last write; read it once done is closed
-	lost    atomic.Uint64 // lines that could not be written
-	jqError time.Time     // when the last error of the jq expression was reported
+	failed  error         // error of the last write; read it only after done is closed
+	lost    atomic.Uint64 // number of lines that could not be written
+	jqError time.Time     // time of the last warning about the jq expression
 }
 
-// display starts printing. stop is called with the error if the reader of
-// stdout went away, except if events are stored: then receiving continues.
+// display starts printing. If the reader of stdout goes away, it calls stop with
+// the error, unless events are stored: then receiving continues.
 func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 	d := &display{l: l, done: make(chan struct{})}
 	if l.printer.Format() == output.None {
@@ -53,7 +54,7 @@ func (d *display) run(stop func(error)) {
 			return
 		case output.IsFilterError(err):
 			d.lost.Add(1)
-			if time.Since(d.jqError) >= time.Second { // anyone can send a request
+			if time.Since(d.jqError) >= time.Second { // anyone can send requests, and so flood stderr
 				d.jqError = time.Now()
 				d.l.app.Warn("%v", err)
 			}
@@ -72,16 +73,16 @@ func (d *display) run(stop func(error)) {
 	}
 }
 
-// wait waits until everything is printed, but not longer than the limit or half
-// a second. It returns the error of the last write, except where events are
-// stored or forwarded: there the lines are not what the command is for.
+// wait waits until everything is printed, but at most for limit, or 500 ms if
+// limit is shorter. It returns the error of the last write, unless events are
+// stored or forwarded, because the command then has another purpose than output.
 func (d *display) wait(limit time.Duration) error {
 	timer := time.NewTimer(max(limit, 500*time.Millisecond))
 	defer timer.Stop()
 	select {
 	case <-d.done:
 	case <-timer.C:
-		return nil // dropped counts what remains
+		return nil // dropped counts the remaining lines
 	}
 	if output.IsClosed(d.failed) || d.l.options.relay.wanted() {
 		return nil
@@ -97,7 +98,7 @@ func (d *display) dropped() uint64 {
 	return d.lost.Load() + d.sub.Dropped() + uint64(d.sub.Buffered()) //nolint:gosec // a length
 }
 
-// item returns the line of an event.
+// item returns the item that the stream prints for an event.
 func (d *display) item(e listener.Event) output.Item {
 	utc := d.l.options.utc
 	switch e := e.(type) {

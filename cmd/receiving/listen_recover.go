@@ -13,9 +13,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// startRecovery stores, in the background, the events whose deliveries failed
-// according to Mender's log. If the log cannot be read, listen continues,
-// because new events matter more.
+// startRecovery starts to store, in the background, the events whose deliveries
+// failed according to Mender's log. If the log cannot be read, listen continues,
+// because receiving new events matters more.
 func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
 	client, err := l.app.Connect()
 	if err != nil {
@@ -50,8 +50,8 @@ func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done
 	return finished, nil
 }
 
-// recoveryFile returns the file for the starting point of a recovery: in the
-// store, or, for a cluster, next to the stored secrets.
+// recoveryFile returns the path of the file that records where the next recovery
+// starts. The file is in the store or, for a cluster, next to the stored secrets.
 func (l *listening) recoveryFile() (string, error) {
 	o := &l.options.relay
 	if o.store != "" {
@@ -74,8 +74,9 @@ func (l *listening) sayRecovered(r eventlog.Recovered) {
 	l.app.Say("not recovered: deliveries that took longer than 10 seconds, which Mender does not log, and events older than a week")
 }
 
-// signingSecret signs rebuilt events, so that an application that checks
-// signatures accepts them. Of several secrets it is the first.
+// signingSecret returns the secret to sign rebuilt events with, so that an
+// application that checks signatures accepts them. It uses the first secret if
+// several are known.
 func (l *listening) signingSecret() webhook.Secret {
 	if secrets := l.secrets(); len(secrets) > 0 {
 		return secrets[0]

@@ -53,7 +53,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 // wanted reports whether events are stored or forwarded.
 func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
 
-// stores reports whether events are stored before they are answered.
+// stores reports whether events are stored before deliveries are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
 
 func (o *relayOptions) check() error {
@@ -75,7 +75,7 @@ func (o *relayOptions) check() error {
 	return err
 }
 
-// fill sets where the listener stores and forwards events.
+// fill sets the options for where the listener stores and forwards events.
 func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	if o.store != "" {
 		lo.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
@@ -97,8 +97,8 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	if err != nil {
 		return err
 	}
-	// Without a store, no connections are kept: an event that is sent while the
-	// application closes one would be lost.
+	// Without a store, connections are not reused, because an event would be
+	// lost if the application closed its connection at the same time.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
 	if o.stores() {
 		options.Answer, options.Connections = false, o.concurrency
@@ -107,7 +107,7 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	return err
 }
 
-// explain adds the flag and the next step to an error from opening the store.
+// explain adds the flag and a hint to an error from opening the store.
 func (o *relayOptions) explain(err error) error {
 	var failed *listener.StoreError
 	switch {

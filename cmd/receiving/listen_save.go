@@ -8,10 +8,10 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 )
 
-// openSaver opens the directory of --save; it returns nil without the flag.
+// openSaver opens the folder in --save. It returns nil without the flag.
 func (o listenOptions) openSaver() (*listener.Saver, error) {
 	if o.saveDir == "" {
-		return nil, nil //nolint:nilnil // nothing is saved
+		return nil, nil //nolint:nilnil // nil means that nothing is saved
 	}
 	saver, err := listener.NewSaver(o.saveDir)
 	if err != nil {
@@ -20,9 +20,9 @@ func (o listenOptions) openSaver() (*listener.Saver, error) {
 	return saver, nil
 }
 
-// save starts writing each request of a hub to a file. The function that it
-// returns waits until all are written, but not longer than half a second.
-// Receiving continues if a file cannot be written.
+// save starts to write each request of a hub to a file. The returned function
+// waits until all requests are written, but at most 500 ms. Receiving continues
+// if a file cannot be written.
 func (l *listening) save(hub *listener.Hub, saver *listener.Saver) (wait func()) {
 	if saver == nil {
 		return func() {}
@@ -30,7 +30,7 @@ func (l *listening) save(hub *listener.Hub, saver *listener.Saver) (wait func())
 	sub, done := hub.Subscribe(listener.SubscribeOptions{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { _ = saver.Close() }() // a directory that was only read
+		defer func() { _ = saver.Close() }() // closes only the folder, so an error loses no data
 		var warned time.Time
 		for e := range sub.Events(context.Background()) {
 			r, ok := e.(listener.Received)

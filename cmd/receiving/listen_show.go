@@ -13,8 +13,8 @@ import (
 )
 
 // recordTable returns the columns of listen's table, and a function that makes a
-// row fit them. On a narrow terminal, times have no date, since rows are shown
-// as they come, and event types no "device-".
+// row fit them. On a narrow terminal, it removes the date from times, since rows
+// are shown as events arrive, and "device-" from event types.
 func recordTable(width int, utc bool) (columns []output.Column, fit func(row []string)) {
 	columns = recordColumns(utc)
 	if width == 0 || width >= cli.WideEnough {
@@ -51,8 +51,8 @@ func verdictColor(cell string) output.Color {
 	return output.Red
 }
 
-// recordRow returns a row of listen's table. If there are several secrets, it
-// shows which one matched: that tells when a rotation is complete.
+// recordRow returns a row of listen's table. If several secrets are in use, it
+// shows which one matched, so that users can see when a rotation is complete.
 func recordRow(r receiver.Record, utc, several bool) []string {
 	event := webhook.Event{Type: webhook.EventType(r.Type), Data: r.Data}
 	device := event.DeviceID()

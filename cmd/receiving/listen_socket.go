@@ -10,7 +10,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 )
 
-// addresses returns where events will be received, without listening there.
+// addresses returns the addresses on which events will be received. It does not
+// listen on them yet.
 func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
 	if len(sockets) > 0 {
 		return addrsOf(sockets), nil
@@ -22,7 +23,8 @@ func (o *listenOptions) addresses(sockets []net.Listener) ([]net.Addr, error) {
 	return []net.Addr{addr}, nil
 }
 
-// ports listens on systemd's sockets or --addr, and on --metrics.
+// ports returns systemd's sockets or, without them, listens on --addr. It also
+// listens on --metrics.
 func (o *listenOptions) ports(ctx context.Context, sockets []net.Listener) (p listener.Ports, err error) {
 	if p.Events = sockets; len(sockets) == 0 {
 		l, err := cli.ListenOn(ctx, "--addr", o.addr)
@@ -36,13 +38,14 @@ func (o *listenOptions) ports(ctx context.Context, sockets []net.Listener) (p li
 	}
 	if p.Monitor, err = cli.ListenOn(ctx, "--metrics", o.metrics); err != nil {
 		for _, l := range p.Events {
-			_ = l.Close() // nothing was received
+			_ = l.Close() // its error does not matter, since nothing was received
 		}
 	}
 	return p, err
 }
 
-// checkLoop refuses to forward to one of the addresses that listen receives on.
+// checkLoop returns a usage error if the target of --forward-to is one of the
+// addresses on which listen itself receives events.
 func checkLoop(addrs []net.Addr, forwardTo string) error {
 	if forwardTo == "" {
 		return nil

@@ -44,7 +44,7 @@ The queue is the folder of listen --store, whether listen runs or not, or with
 	return cmd
 }
 
-// queueRules returns the rules for the flags of all queue commands.
+// queueRules returns the rules for the flags that all queue commands share.
 func queueRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{"store": {"nats", "nats-context"}},
@@ -102,8 +102,8 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 	return rows
 }
 
-// queueStatus is relay.Status with the oldest event as the other commands show
-// an event.
+// queueStatus is relay.Status, with the oldest event in the form in which the
+// other queue commands print events.
 type queueStatus struct {
 	relay.Status
 	Oldest *queueEntry `json:"oldest"`

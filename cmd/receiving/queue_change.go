@@ -58,7 +58,7 @@ confirmation on a terminal, and otherwise requires --yes.`,
 	return cmd
 }
 
-// changeQueue changes the events one by one, so that a missing one does not affect the
+// changeQueue changes the events one by one, so that a missing event does not affect the
 // others.
 func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []string, all bool,
 	change func(*relay.Queue, context.Context, ...string) error, done string,
@@ -81,7 +81,7 @@ func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []str
 	for _, id := range ids {
 		if err := change(store.Queue, ctx, id); err != nil {
 			if failed != nil {
-				a.Warn("%v", failed) // the last error is returned
+				a.Warn("%v", failed) // only the last error is returned
 			}
 			failed = cli.QueueError(err, id)
 			continue

@@ -123,9 +123,9 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 	return triggerMany(ctx, p, o.load)
 }
 
-// prepare checks the options and fills in what the load needs.
+// prepare checks the options and completes the load.
 func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
-	o.load.URL = "http://localhost/" // for --print
+	o.load.URL = "http://localhost/" // default for --print, which does not require --to
 	if o.to != "" {
 		to, err := cli.ParseURL("--to", o.to)
 		if err != nil {
@@ -158,7 +158,8 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 	return err
 }
 
-// readData reads --data, which types that Mender does not send require.
+// readData reads the file in --data. The flag is required for event types that
+// Mender does not send.
 func (o *triggerOptions) readData(ctx context.Context, a *cli.App) error {
 	if o.dataFile != "" {
 		data, err := a.ReadText(ctx, o.dataFile, webhook.MaxBody)

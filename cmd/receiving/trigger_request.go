@@ -15,10 +15,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// maxMessage is how large a request in a file may be: a body and its headers.
+// maxMessage is the maximum size of a request in a file, in bytes: the body and
+// 64 KiB for the headers.
 const maxMessage = webhook.MaxBody + 64<<10
 
-// requestOptions are the flags of trigger for requests as files.
+// requestOptions are the flags of trigger that print a request or read it from a
+// file.
 type requestOptions struct {
 	print bool
 	file  string
@@ -48,7 +50,8 @@ func (o triggerOptions) printRequest(a *cli.App) error {
 	return err
 }
 
-// sendRequest sends the request in a file. Its path counts unless --to has one.
+// sendRequest sends the request in a file. It uses the path in the file unless
+// --to has one.
 func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.Printer) error {
 	to, err := cli.ParseURL("--to", o.to)
 	if err != nil {
@@ -76,12 +79,13 @@ func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.P
 		return err
 	}
 	defer sender.Close()
-	event, _ := webhook.ParseEvent(message.Body) // sent even if it is not an event
+	event, _ := webhook.ParseEvent(message.Body) // the body is sent even if it is not an event
 	return showDelivery(ctx, p, event, trigger.Send(sender, req))
 }
 
-// sendable returns the headers of a saved request without the ones that belong
-// to its connection, and without credentials that were masked when it was saved.
+// sendable returns the headers of a saved request. It leaves out the headers of
+// the original connection, and credentials that were masked when the request was
+// saved.
 func sendable(header http.Header) http.Header {
 	out := http.Header{}
 	for name, values := range header {

@@ -11,7 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// triggerResult is the delivery of one event.
+// triggerResult is the object that trigger -o json prints for the delivery of one
+// event.
 type triggerResult struct {
 	ID         string            `json:"id"`
 	Type       webhook.EventType `json:"type"`
@@ -34,7 +35,7 @@ func triggerOne(ctx context.Context, p *output.Printer, l trigger.Load) error {
 	return showDelivery(ctx, p, event, d)
 }
 
-// showDelivery prints how the delivery of one event went.
+// showDelivery prints the result of the delivery of one event.
 func showDelivery(ctx context.Context, p *output.Printer, event webhook.Event, d webhook.Delivery) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -27,7 +27,7 @@ func (o *suiteOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.idle, "idle", 0, "with --suite: also test a connection that was idle for a `DURATION`, such as 85s (Mender keeps connections for 90s)")
 }
 
-// runSuite tests the receiver, and prints a row for each case as it is done.
+// runSuite tests the receiver, and prints a row for each test case when it ends.
 func (o triggerOptions) runSuite(ctx context.Context, a *cli.App, p *output.Printer) (err error) {
 	if o.load.Secret.IsZero() {
 		return cli.Hinted(cli.Usagef("--suite requires the receiver's secret"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
@@ -89,7 +89,7 @@ func suiteColor(cell string) output.Color {
 	return output.Dim
 }
 
-// sumSuite says what to do about each case that did not pass.
+// sumSuite reports how to fix each case that did not pass, and sums up the results.
 func sumSuite(a *cli.App, results []conformance.Result) error {
 	counts := map[conformance.Outcome]int{}
 	required := 0

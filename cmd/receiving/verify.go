@@ -100,8 +100,9 @@ func runVerify(ctx context.Context, a *cli.App, o verifyOptions, file string) er
 	return cli.Hinted(cli.Failf(fault.Failed, "the signature of %s is not valid: %s", textfile.Name(file), v), "%s", webhook.Explain(v, header, body, secrets...))
 }
 
-// message returns the headers and the body of the delivery. If the file is a
-// whole HTTP request, it contains both; else the flags contain the headers.
+// message returns the headers and the body of the delivery. A whole HTTP request
+// contains both. Otherwise the file contains only the body, and the headers come
+// from the flags.
 func (o verifyOptions) message(file string, data []byte) (http.Header, []byte, error) {
 	if !webhook.IsMessage(data) {
 		header, err := o.header()
@@ -117,7 +118,7 @@ func (o verifyOptions) message(file string, data []byte) (http.Header, []byte, e
 	return m.Header, m.Body, nil
 }
 
-// header returns the headers of the delivery, with the signature.
+// header returns the headers of the delivery from the flags, including the signature.
 func (o verifyOptions) header() (http.Header, error) {
 	header, err := webhook.ParseHeader(o.headers)
 	if err != nil {
