@@ -13,8 +13,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// exitCode returns the exit code of errors of a kind, as
-// `mender-webhooks help exit-codes` lists them.
+// exitCode returns the exit code for errors of a kind.
+// `mender-webhooks help exit-codes` lists the codes.
 func exitCode(kind fault.Kind) int {
 	switch kind {
 	case fault.Usage:
@@ -38,9 +38,10 @@ func exitCode(kind fault.Kind) int {
 	return 1
 }
 
-// report prints the error of a command and returns the exit code. A command
-// that fails after a signal ended ctx was interrupted, whatever its error says,
-// unless it is a stream, for which a signal is the regular end.
+// report prints the error of a command and returns the exit code. If a signal
+// ended ctx, it reports the command as interrupted, even if the error says
+// something else. Only a *cli.EndError keeps its kind, because a signal is the
+// regular end of a stream.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	switch {
@@ -51,7 +52,7 @@ func report(ctx context.Context, a *cli.App, err error) int {
 	case errors.As(err, &silent):
 		return exitCode(silent.Kind)
 	case output.IsClosed(err):
-		return 0 // the reader has what it wanted
+		return 0 // the reader of stdout has read enough
 	}
 	f := a.Describe(err)
 	var end *cli.EndError
@@ -69,7 +70,7 @@ func report(ctx context.Context, a *cli.App, err error) int {
 func printJSON(a *cli.App, f cli.Failure) {
 	enc := json.NewEncoder(a.Err)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(struct { // nowhere is left to say that stderr is gone
+	_ = enc.Encode(struct { // without stderr, an error cannot be reported
 		Message   string `json:"error"`
 		Code      int    `json:"code"`
 		Status    int    `json:"status,omitempty"`
@@ -81,7 +82,7 @@ func printJSON(a *cli.App, f cli.Failure) {
 func printText(a *cli.App, err error, f cli.Failure) {
 	if f.Kind == fault.Interrupted && errors.Is(err, context.Canceled) && !says(err) {
 		var api *mender.Error
-		if errors.As(err, &api) && api.Method != http.MethodGet { // it may have changed something
+		if errors.As(err, &api) && api.Method != http.MethodGet { // the request may have changed something
 			f.Message = "interrupted: " + f.Message
 		} else {
 			f.Message, f.RequestID = "interrupted", ""
@@ -97,7 +98,8 @@ func printText(a *cli.App, err error, f cli.Failure) {
 	}
 }
 
-// says reports whether a command gave the interruption words of its own.
+// says reports whether the command described the interruption with an error of its
+// own, which is printed instead of "interrupted".
 func says(err error) bool {
 	var own *fault.Error
 	return errors.As(err, &own) && fault.KindOf(err) == own.Kind && own.Kind != fault.Unspecified

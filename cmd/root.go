@@ -1,7 +1,7 @@
-// Package cmd assembles the command line of mender-webhooks: the tree of
-// commands, its help, and the run of one command line. The commands themselves
-// are in one folder for each group of the help, and package cli has what they
-// share.
+// Package cmd assembles the command line of mender-webhooks. It builds the tree
+// of commands and the help, and runs a command line. The commands themselves are
+// in subfolders, one for each group in the help. Package cli contains the code
+// that they share.
 package cmd
 
 import (
@@ -36,8 +36,8 @@ type Streams = cli.Streams
 // It stops early if ctx is canceled. lookupEnv is os.LookupEnv, except in tests.
 //
 // catch, if not nil, returns the context of the command, which signals cancel. It
-// is not called for help, because starting the threads that handle signals would
-// take a seventh of the time that help takes.
+// is not called for help, because starting the threads that handle signals takes
+// a seventh of the time that help takes.
 func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool),
 	catch func(context.Context) (context.Context, context.CancelFunc),
 ) int {
@@ -67,8 +67,8 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 	return report(ctx, a, err)
 }
 
-// NewRootCmd returns the command tree, for generating docs and completions. It
-// cannot run commands.
+// NewRootCmd returns the command tree for generating docs and completions. Its
+// commands cannot be run.
 func NewRootCmd() *cobra.Command {
 	return newRootCmd(&cli.App{Env: func(string) (string, bool) { return "", false }, Now: time.Now})
 }
@@ -89,7 +89,7 @@ machine.`,
 			return cmd.Help()
 		},
 	}
-	root.SetOut(a.Stdout()) // before topics and completions take it
+	root.SetOut(a.Stdout()) // before help topics and completions are added, which use it
 	root.AddGroup(
 		&cobra.Group{ID: groupIntegrations, Title: "Integrations:"},
 		&cobra.Group{ID: groupActivity, Title: "Activity:"},

@@ -11,7 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// topics returns the names and summaries of the pages that help shows.
+// topics returns the names and summaries of the help topics.
 func topics() [][2]string {
 	return [][2]string{
 		{"environment", "Environment variables"},
@@ -20,12 +20,12 @@ func topics() [][2]string {
 	}
 }
 
-// addHelp adds the help topics, and Cobra's own commands with examples and with
-// errors in this program's format.
+// addHelp adds the help topics and Cobra's own commands. It gives Cobra's commands
+// examples, and errors in this program's format.
 func addHelp(root *cobra.Command) {
 	for _, t := range topics() {
-		// A command without Run is a help topic for Cobra. It is formatted only
-		// when it is shown.
+		// Cobra treats a command without Run as a help topic. To save time, its
+		// page is formatted only when it is shown.
 		topic := &cobra.Command{Use: t[0], Short: t[1], DisableFlagsInUseLine: true}
 		topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 			page, err := docs.Topics.ReadFile(cmd.Name() + ".md")
@@ -114,7 +114,7 @@ func plainText(page string) string {
 		if strings.HasPrefix(line, "|") {
 			cells := strings.Split(strings.Trim(line, "| "), " | ")
 			if !inTable || strings.HasPrefix(line, "| ---") {
-				inTable = true // the header repeats the text
+				inTable = true // skip the header, which repeats the text before the table
 				continue
 			}
 			out = append(out, tableRow(cells)...)
@@ -132,7 +132,8 @@ func plainText(page string) string {
 	return strings.TrimSpace(strings.Join(out, "\n"))
 }
 
-// tableRow returns a term with its meaning, indented next to or below it.
+// tableRow returns the lines for a term and its meaning, which is indented next to
+// the term or below it.
 func tableRow(cells []string) []string {
 	const width, indent = 78, "       "
 	var lines []string
@@ -153,7 +154,7 @@ func tableRow(cells []string) []string {
 	return append(lines, strings.TrimRight(text, " "))
 }
 
-// unmarked removes the markup of code and links.
+// unmarked removes the Markdown for code and links.
 func unmarked(line string) string {
 	for {
 		open := strings.Index(line, "](")

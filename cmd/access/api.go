@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// maxAPIBody is the limit of Mender's API bodies, in bytes.
+// maxAPIBody is the size limit for bodies in Mender's API, in bytes.
 const maxAPIBody = 1 << 20
 
 // NewAPICmd returns the api command.
@@ -75,8 +75,8 @@ func runAPI(ctx context.Context, a *cli.App, method, path, input string) error {
 	return cli.Also(err, printAnswer(a, p, answer))
 }
 
-// printAnswer prints JSON as the format and the filter want it, and other text
-// as it is, made safe for a terminal.
+// printAnswer prints a JSON answer in the requested format and with the filter.
+// It prints other text unchanged, except that it makes it safe for a terminal.
 func printAnswer(a *cli.App, p *output.Printer, answer []byte) error {
 	switch {
 	case len(answer) == 0:

@@ -90,7 +90,7 @@ func runConfigList(a *cli.App) error {
 	return p.Print(view)
 }
 
-// profileSummary is a profile of the config file, with the tokens that login saved
+// profileSummary is a profile in the config file, with the tokens that login saved
 // for it.
 type profileSummary struct {
 	config.Profile

@@ -97,7 +97,7 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 	}
 }
 
-// secretOf returns the integration's secret from the environment or the store.
+// secretOf returns the integration's secret from the environment or else the store.
 func secretOf(ctx context.Context, a *cli.App, set *config.Settings, integrationID string) (webhook.Secret, string, error) {
 	given, err := config.ResolveSecret(config.Input{LookupEnv: a.Env})
 	if err != nil || !given.Secret.IsZero() {

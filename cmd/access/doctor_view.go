@@ -33,16 +33,18 @@ func markColor(m string) output.Color {
 	return output.Yellow
 }
 
-// finding is a finding with the exit code of a failure, for -o json.
+// finding is the object that doctor -o json prints for a finding. Code is the exit
+// code if the check failed.
 type finding struct {
 	doctor.Finding
 	Code int `json:"code,omitempty"`
 }
 
-// beforeFinding is the width of the columns before the finding.
+// beforeFinding is the width in columns of everything before the finding.
 const beforeFinding = len("x  integration  ")
 
-// findingsView wraps findings on a terminal, so that the columns stay aligned.
+// findingsView returns the findings for printing. On a terminal, it wraps them so that
+// the columns stay aligned.
 func findingsView(a *cli.App, findings []doctor.Finding) output.View {
 	width := a.OutWidth() - beforeFinding
 	view := output.View{Table: output.TableView{Columns: []output.Column{

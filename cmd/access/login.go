@@ -1,5 +1,5 @@
 // Package access implements the commands for accounts, tokens, settings and secrets:
-// login, logout, whoami, token, config, secret and doctor.
+// login, logout, whoami, token, config, secret, doctor and api.
 package access
 
 import (
@@ -88,7 +88,7 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	saved, err := a.Store(set).Set(ctx, entry)
 	if err != nil {
 		if entry.Origin == secret.Login {
-			// A session without a stored token would only use up the limit.
+			// Without its token, the session would only count toward the server's limit.
 			_ = client.WithToken(entry.Value).Logout(context.WithoutCancel(ctx))
 		}
 		return err
@@ -99,7 +99,7 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	return warnOutranked(a, entry.Value)
 }
 
-// untilText returns until when a token is valid, for a message.
+// untilText returns the part of a message that says when a token expires, or "".
 func untilText(token string) string {
 	claims, err := mender.ParseClaims(token)
 	if err != nil || claims.ExpiresAt.IsZero() {
@@ -108,7 +108,7 @@ func untilText(token string) string {
 	return ", until " + output.Time(claims.ExpiresAt, false)
 }
 
-// takeToken reads a personal access token and asks the server for its user.
+// takeToken reads a personal access token and asks the server which user it belongs to.
 func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, who string, err error) {
 	token, err = a.ReadSecretInput(ctx, "Personal access token")
 	if err != nil {
@@ -130,8 +130,8 @@ func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, w
 	return token, me.Email, err
 }
 
-// startSession logs in with email and password, and with the two-factor code
-// once the server asks for it.
+// startSession logs in with email and password, and asks for the two-factor code if
+// the server requires one.
 func startSession(ctx context.Context, a *cli.App, client *mender.Client, o loginOptions, suggested string) (token, who string, err error) {
 	r := mender.LoginRequest{Email: o.username, TwoFactorCode: o.code}
 	switch {
@@ -188,9 +188,9 @@ func explainLogin(err error, withCode bool) error {
 		"create a personal access token in Mender's web UI (My profile) and pass it to `mender-webhooks login --token-stdin`")
 }
 
-// rememberLogin saves server, certificate authority, email and organization in the
-// profile, for later commands. It does not save values from the environment or
-// change the server that the profile has.
+// rememberLogin saves the server, certificate authority, email and organization in
+// the profile, for later commands. It does not save values from the environment, and
+// does not change a server that the profile already has.
 func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email, token string) {
 	file := config.NewFile(set.ConfigFile)
 	for _, v := range set.Values() {
@@ -211,12 +211,12 @@ func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email,
 				set.Profile, has, v.Text)
 		}
 	}
-	// The email also creates the profile, so that --profile can name it later.
+	// Saving the email also creates the profile, so that --profile can select it later.
 	if has, err := file.Get(set.Profile, "username"); email != "" && (err != nil || has != email) {
 		rememberSetting(ctx, a, file, set.Profile, "username", email)
 	}
 	// The organization selects the webhook secrets when there is no token.
-	claims, _ := mender.ParseClaims(token) // without claims there is no organization
+	claims, _ := mender.ParseClaims(token) // a token without claims names no organization
 	if has, err := file.Get(set.Profile, "organization"); claims.Tenant != "" && (err != nil || has != claims.Tenant) {
 		rememberSetting(ctx, a, file, set.Profile, "organization", claims.Tenant)
 	}

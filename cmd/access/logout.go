@@ -69,7 +69,8 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	return nil
 }
 
-// endSession ends a session on the server, if it still exists.
+// endSession ends a session on the server. A session that has already ended is not an
+// error.
 func endSession(ctx context.Context, a *cli.App, set *config.Settings, entry secret.Entry) error {
 	client, err := a.NewClient(set, entry.Value)
 	if err != nil {
@@ -81,7 +82,7 @@ func endSession(ctx context.Context, a *cli.App, set *config.Settings, entry sec
 	return nil
 }
 
-// warnStillLoggedIn warns if commands find another token.
+// warnStillLoggedIn warns if commands still find a token in another place.
 func warnStillLoggedIn(a *cli.App) {
 	set, err := a.Settings()
 	if err == nil && set.Token.Value != "" {

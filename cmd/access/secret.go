@@ -144,8 +144,8 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 	}})
 }
 
-// findKept returns the stored secret with an id or a prefix of it, or else the only
-// one for the server.
+// findKept returns the stored secret of the webhook with an id or a prefix of one. For
+// "", it returns the only secret that is stored for the server.
 func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
 	_, here, err := a.Stored(set)
 	if err != nil {
@@ -172,7 +172,7 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 	return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
 }
 
-// completeKept completes the ids of webhooks with a stored secret.
+// completeKept completes the ids of webhooks whose secret is stored.
 func completeKept(a *cli.App) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string

@@ -93,7 +93,7 @@ func runTokenList(ctx context.Context, a *cli.App) error {
 	return p.Print(view)
 }
 
-// inUse returns the id of the token that the command itself uses, or "".
+// inUse returns the id of the token that this command uses, or "".
 func inUse(set *config.Settings) string {
 	claims, err := mender.ParseClaims(set.Token.Value)
 	if err != nil {
@@ -152,7 +152,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 			}
 		}
 	}
-	// Revoke the one in use last: without it, others cannot be revoked.
+	// Revoke the token in use last, because revoking the others requires it.
 	var done output.View
 	revoked := []map[string]string{}
 	for _, t := range usedLast(selected, inUse(set)) {
@@ -181,7 +181,7 @@ func usedLast(tokens []mender.PersonalAccessToken, used string) []mender.Persona
 	return append(first, last...)
 }
 
-// forgetRevoked deletes the saved token after it was revoked.
+// forgetRevoked deletes the revoked token from this machine if login saved it.
 func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
 	if set.Token.Source != config.SourceStored {
 		return
@@ -193,8 +193,8 @@ func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
 	a.Say("revoked the saved token for %s; log in again with `mender-webhooks login`", set.Server)
 }
 
-// findTokens finds all tokens before any is revoked, because the server silently
-// accepts unknown ids.
+// findTokens returns the tokens with the given names or ids. Call it before revoking
+// any of them, because the server silently accepts unknown ids.
 func findTokens(ctx context.Context, client *mender.Client, names []string) ([]mender.PersonalAccessToken, error) {
 	all, err := client.Tokens(ctx)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// defaultExpiry suits a pipeline whose token is replaced four times a year.
+// defaultExpiry suits pipelines: users replace the token four times a year.
 const defaultExpiry = "90d"
 
 func newTokenCreateCmd(a *cli.App) *cobra.Command {
@@ -74,7 +74,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 		}
 	}
 	if err := p.Print(output.View{Value: created, Names: []string{jwt}}); err != nil {
-		// Unlike with other results, a closed stdout is a failure: the token is lost.
+		// Unlike for other results, a closed stdout is a failure, because the token is lost.
 		return cli.Hinted(cli.Failf(fault.Failed, "the token was created, but cannot be printed: %v", err),
 			"it cannot be shown again: run `mender-webhooks token revoke %s --yes` and create another", name)
 	}
@@ -99,7 +99,7 @@ func parseExpiry(text string) (time.Duration, error) {
 	return lasts, nil
 }
 
-// explainTokenRefusal adds a hint about the server's limits.
+// explainTokenRefusal adds a hint to an error from creating a token.
 func explainTokenRefusal(err error, name string) error {
 	var api *mender.Error
 	switch {

@@ -70,8 +70,8 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 		id.Organization, id.Plan = claims.Tenant, claims.Plan
 		id.Token.IssuedAt, id.Token.ExpiresAt = claims.IssuedAt, claims.ExpiresAt
 	}
-	// The current plan takes precedence over the one in the token. Open source
-	// servers have no plans.
+	// The plan from the server takes precedence over the one in the token, which
+	// may be out of date. Open source servers have no plans.
 	if plan, err := client.Plan(ctx); err == nil && plan.Name != "" {
 		id.Plan = plan.Name
 	}
@@ -88,7 +88,7 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 	})})
 }
 
-// expiryText returns when a token expires, and how long that is from now.
+// expiryText returns when a token expires, and the time until then.
 func expiryText(a *cli.App, at time.Time) string {
 	left := at.Sub(a.Now())
 	switch {

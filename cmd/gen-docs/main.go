@@ -1,6 +1,6 @@
 // Command gen-docs generates a reference page and a man page for each command,
-// the completion scripts, and the JSON Schema of the file that apply reads. Run it
-// in the root of the repository:
+// the completion scripts, and the JSON Schema of the file for apply. Run it in the
+// root of the repository:
 //
 //	go run ./cmd/gen-docs
 package main
@@ -28,10 +28,10 @@ func main() {
 	}
 }
 
-// generate writes all files below root, replacing old ones.
+// generate writes all files below root, and replaces old ones.
 func generate(root string) error {
 	tree := cmd.NewRootCmd()
-	// Dates would make every run differ.
+	// A date would make every run's output differ.
 	tree.DisableAutoGenTag = true
 	// Cobra adds these commands only when the program runs.
 	tree.InitDefaultHelpCmd()
@@ -44,7 +44,8 @@ func generate(root string) error {
 	return nil
 }
 
-// fresh returns an empty folder, without the pages of removed commands.
+// fresh empties a folder, so that no pages of removed commands remain, and returns
+// its path.
 func fresh(parts ...string) (string, error) {
 	dir := filepath.Join(parts...)
 	if err := os.RemoveAll(dir); err != nil {
@@ -53,7 +54,7 @@ func fresh(parts ...string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// schema writes the JSON Schema of the file that apply reads.
+// schema writes the JSON Schema of the file for apply.
 func schema(_ *cobra.Command, root string) error {
 	return os.WriteFile(filepath.Join(root, "docs", "webhooks.schema.json"), []byte(provision.Schema()), 0o644)
 }
@@ -71,7 +72,7 @@ func manPages(tree *cobra.Command, root string) error {
 	if err != nil {
 		return err
 	}
-	// A fixed date, so that runs do not differ.
+	// The date is fixed, so that every run has the same output.
 	date := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	err = doc.GenManTree(tree, &doc.GenManHeader{
 		Section: "1", Source: "mender-webhooks", Manual: "mender-webhooks", Date: &date,
@@ -100,8 +101,8 @@ var (
 	option    = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*)\n\t`)
 )
 
-// mend fixes a page for mandoc's linter: the date has a day, and options are
-// tagged paragraphs instead of lines with tabs.
+// mend changes a page so that mandoc's linter accepts it: it adds the day to the
+// date, and makes options tagged paragraphs instead of lines with tabs.
 func mend(page []byte, date time.Time) []byte {
 	page = titleDate.ReplaceAll(page, []byte(`$1 "`+date.Format(time.DateOnly)+`"`))
 	page = option.ReplaceAll(page, []byte(".TP\n$1\n"))
@@ -111,7 +112,7 @@ func mend(page []byte, date time.Time) []byte {
 	return page
 }
 
-// topicPages writes the help topics, formatted as on a terminal.
+// topicPages writes a page for each help topic, with the text that a terminal shows.
 func topicPages(tree *cobra.Command, dir string, date time.Time) error {
 	for _, topic := range tree.Commands() {
 		if !topic.IsAdditionalHelpTopicCommand() {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// fixer replaces values that differ between runs. An event has the same id and
-// time in all pictures.
+// fixer replaces values that differ between runs with fixed ones. An event has the
+// same id and time in all pictures.
 type fixer struct {
 	ids   map[string]string
 	times map[string]time.Time
@@ -35,7 +35,7 @@ func (f *fixer) fix(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r", ""), "\n")
 	for n, line := range lines {
 		line = port.ReplaceAllString(line, "127.0.0.1:8090")
-		// Skip ids of devices: they are fixed and look similar.
+		// Skip device ids: they look like event ids, but are the same in all runs.
 		if id := eventID.FindString(deviceID.ReplaceAllString(line, "")); id != "" && anyTime.MatchString(line) {
 			if _, known := f.ids[id]; !known {
 				sum := sha256.Sum256(fmt.Appendf(nil, "event %d", len(f.ids)))

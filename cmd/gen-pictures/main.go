@@ -1,12 +1,12 @@
 //go:build unix
 
-// Command gen-pictures draws the pictures of the README. It runs the program on a
-// terminal against the sandbox, and converts the output to SVG. Run it in the
-// root of the repository:
+// Command gen-pictures draws the pictures in the README. It runs the program on a
+// pseudo-terminal against the sandbox, and converts the output to SVG. Run it in
+// the root of the repository:
 //
 //	go run ./cmd/gen-pictures
 //
-// Times, event ids and ports are replaced by fixed ones, so that the pictures
+// It replaces times, event ids and ports with fixed ones, so that the pictures
 // change only if the program does.
 package main
 

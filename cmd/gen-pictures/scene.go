@@ -28,7 +28,7 @@ type screen struct {
 	text          string
 }
 
-// columns is the width of the terminal.
+// columns is the width of the terminal in characters.
 const columns = 136
 
 // The ids of the scene's devices.
@@ -44,8 +44,8 @@ type stage struct {
 	box           *sandbox.Sandbox
 }
 
-// play changes two devices, sends two forged deliveries, and makes the last
-// delivery fail.
+// play runs the commands for the pictures: it changes two devices, sends two forged
+// deliveries, and makes the last delivery fail.
 func play(ctx context.Context, program, work string) ([]screen, error) {
 	box, err := sandbox.New(sandbox.Options{})
 	if err != nil {
@@ -77,14 +77,14 @@ func play(ctx context.Context, program, work string) ([]screen, error) {
 // validEvents is the number of events that act sends with a valid signature.
 const validEvents = 6
 
-// listen returns the output of a listener for valid and forged deliveries.
+// listen returns the output of a listener that receives valid and forged deliveries.
 func (s *stage) listen(ctx context.Context) (string, error) {
 	return s.terminal(ctx, regexp.MustCompile(`listening on (http://[0-9.:]+)`), func(url string) error {
 		return s.act(ctx, url+"/mender")
 	}, "listen", "--addr", "127.0.0.1:0", "--secret-file", "hook.secret", "--utc", "--exit-after", fmt.Sprint(validEvents))
 }
 
-// act delivers one event after the other to a webhook with the URL.
+// act creates a webhook with the URL, and delivers events to it one after another.
 func (s *stage) act(ctx context.Context, url string) error {
 	if err := s.run(ctx, 0, "create", "--url", url, "--secret-file", "hook.secret"); err != nil {
 		return err
@@ -115,8 +115,9 @@ func (s *stage) act(ctx context.Context, url string) error {
 	return nil
 }
 
-// fail logs a failed delivery. It uses a port without a receiver: on the port of
-// the one that just ended, the error would depend on the state of connections.
+// fail causes a failed delivery in the log. It uses a port on which no receiver
+// ran: on the port of a receiver that just ended, the error would depend on the
+// state of the connections.
 func (s *stage) fail(ctx context.Context) error {
 	err := s.run(ctx, 0, "update", "--url", "http://127.0.0.1:1/mender", "--secret-file", "hook.secret")
 	return errors.Join(err, s.box.SetStatus([]string{pump}, webhook.StatusRejected), s.box.Settle(ctx))
@@ -159,6 +160,6 @@ func (s *stage) terminal(ctx context.Context, ready *regexp.Regexp, act func(str
 			break
 		}
 	}
-	_, _ = io.Copy(&shown, lines) // on Linux, the end of a terminal is an error
+	_, _ = io.Copy(&shown, lines) // on Linux, reading past the end of a pseudo-terminal is an error
 	return shown.String(), command.Wait()
 }

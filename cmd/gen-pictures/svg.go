@@ -18,7 +18,7 @@ const (
 	margin     = 16
 )
 
-// style has colors for light and for dark pages.
+// style is the CSS of a picture, with colors for light and dark pages.
 const style = `
 svg{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 rect{fill:#f6f8fa;stroke:#d0d7de}
@@ -33,7 +33,7 @@ text{fill:#e6edf3}
 }
 `
 
-// sgr matches an escape sequence; only those for color and weight are drawn.
+// sgr matches an escape sequence. Only sequences for color and weight are drawn.
 var sgr = regexp.MustCompile(`\x1b\[([0-9;]*)([A-Za-z])`)
 
 // words matches text without consecutive spaces, which SVG would collapse.
@@ -55,8 +55,8 @@ func draw(command, text string) []byte {
 	return b.Bytes()
 }
 
-// drawLine draws each word at its column, whatever the width of the reader's
-// font.
+// drawLine draws each word at its column, so that columns stay aligned in any font
+// that the reader has.
 func drawLine(b *bytes.Buffer, n int, line string) {
 	column, class := 0, ""
 	run := func(text string) {

@@ -15,7 +15,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// maxProvisionFile is the size limit of a file, in bytes: far more than any needs.
+// maxProvisionFile is the size limit of a file for apply, in bytes. It is far higher
+// than any file needs.
 const maxProvisionFile = 256 << 10
 
 type applyOptions struct {
@@ -137,7 +138,8 @@ func readProvisionFile(ctx context.Context, a *cli.App, name string) (*provision
 	return file, err
 }
 
-// fileFailure prints several problems on a line each, and sums them up.
+// fileFailure returns a usage error for a file with problems. If a file has several, it
+// also prints each on a line of its own.
 func fileFailure(a *cli.App, wrong *provision.FileError) error {
 	if len(wrong.Problems) == 1 || a.Flags.Output == string(output.JSON) {
 		return cli.Usagef("%w", wrong)
@@ -159,8 +161,8 @@ func finishDryRun(a *cli.App, p *output.Printer, o applyOptions, plan *provision
 	return nil
 }
 
-// agree shows the plan and asks for confirmation. A plan that is not allowed is
-// refused first.
+// agree shows the plan and asks for confirmation. If the plan is not allowed, it
+// returns an error and does not ask.
 func agree(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
 	if p.Format() == output.Table {
 		if err := printPlan(a, p, plan); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-// printPlan prints a plan on stdout, as text or encoded.
+// printPlan prints a plan on stdout, as text or in the requested format.
 func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 	if p.Format() != output.Table {
 		view := output.View{Value: masked(plan)}
@@ -25,8 +25,8 @@ func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 	return err
 }
 
-// resultID returns the id of the integration after a step, or before it if the
-// step is not done.
+// resultID returns the id that the integration has after a step, or its current id if
+// the step is not done. It returns "" if the step deleted the integration.
 func resultID(s provision.Step) string {
 	switch {
 	case s.NewID != "":
@@ -37,7 +37,7 @@ func resultID(s provision.Step) string {
 	return s.ID
 }
 
-// masked returns a plan without the passwords and tokens in its URLs.
+// masked returns a copy of a plan without the passwords and tokens in its URLs.
 func masked(plan *provision.Plan) *provision.Plan {
 	m := *plan
 	m.Steps = make([]provision.Step, len(plan.Steps))
@@ -122,7 +122,7 @@ func gapText(s provision.Step) string {
 	return text + "the old webhook cannot be restored, since its secret is not known on this machine"
 }
 
-// summary counts the steps of a plan, before or after it was executed.
+// summary returns the number of steps of each kind in a plan, to do or done.
 func summary(plan *provision.Plan) string {
 	verbs := []struct {
 		action     provision.Action

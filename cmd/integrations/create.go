@@ -1,4 +1,4 @@
-// Package integrations has the commands that change and show the integrations
+// Package integrations implements the commands that show and change the integrations
 // of an organization: create, list, inspect, update, delete, apply and export.
 package integrations
 
@@ -17,7 +17,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// maxDescription is Mender's limit, in bytes.
+// maxDescription is Mender's limit for a description, in bytes.
 const maxDescription = 1024
 
 type createOptions struct {
@@ -125,12 +125,12 @@ func (o createOptions) check() error {
 	return nil
 }
 
-// finishCreate reads the integration back, since the server silently drops
-// scopes that it does not support.
+// finishCreate reads the new integration from the server and prints it. It warns
+// about scopes that the server does not support, because the server drops them silently.
 func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, o createOptions, id string) error {
 	created, err := client.Integration(ctx, id)
 	if err != nil {
-		// Scripts need the id to clean up.
+		// Print at least the id, because scripts need it to clean up.
 		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
 		return cli.Hinted(err, "the webhook exists; its id is %s", id)
 	}

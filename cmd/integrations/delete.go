@@ -87,8 +87,8 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to forget its secret"))
 }
 
-// findAll finds all integrations before any is deleted, so that a typo in the
-// last argument does not cost the first.
+// findAll returns the integrations for all arguments. Call it before deleting any of
+// them, so that a command with a typo in one argument deletes nothing.
 func findAll(ctx context.Context, a *cli.App, client *mender.Client, args []string) ([]mender.Integration, error) {
 	var all []mender.Integration
 	seen := map[string]bool{}

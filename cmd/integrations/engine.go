@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
 
-// engine executes plans for the account of the settings.
+// engine executes plans for the account in the settings.
 type engine struct {
 	*provision.Provisioner
 	client  *mender.Client
@@ -35,12 +35,12 @@ func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 		account = account.WithoutStore()
 	}
 	o.API, o.Secrets = adopting{client, a}, account
-	o.Claims, _ = mender.ParseClaims(set.Token.Value) // a token that is not Mender's has no claims
+	o.Claims, _ = mender.ParseClaims(set.Token.Value) // none if the token is not from Mender
 	return &engine{provision.New(o), client, account}, nil
 }
 
-// adopting assigns secrets that older versions stored to the account once the
-// server lists their webhooks.
+// adopting is an API client that, when it lists the integrations, also assigns their
+// secrets to the account if older versions stored them without one.
 type adopting struct {
 	*mender.Client
 	a *cli.App
@@ -50,14 +50,14 @@ func (c adopting) Integrations(ctx context.Context) ([]mender.Integration, error
 	return c.a.Integrations(ctx, c.Client)
 }
 
-// one executes a plan of one step, and returns the step.
+// one executes a plan that has only one step, and returns the step.
 func (e *engine) one(ctx context.Context, plan *provision.Plan) (provision.Step, error) {
 	done, err := e.Apply(ctx, plan)
 	return done.Steps[0], err
 }
 
-// unkept adds a hint to the error of a store that failed after the server did
-// everything.
+// unkept adds a hint to err if the server completed the change, but the secret
+// could not be stored afterwards.
 func unkept(err error, hint string) error {
 	var keep *provision.KeepError
 	if errors.As(err, &keep) {

@@ -76,8 +76,9 @@ func integrationRows(i mender.Integration) [][2]string {
 	return append(rows, [2]string{"Description", i.Description})
 }
 
-// healthRows summarize the log. A delivery that took longer than 10 seconds is
-// not in it, so a log without failures does not prove success.
+// healthRows summarizes the deliveries in Mender's log. The log does not contain
+// deliveries that took longer than 10 seconds, so the absence of failures does not
+// prove success.
 func healthRows(s eventlog.Stats) [][2]string {
 	if s.Deliveries == 0 {
 		return [][2]string{{"Last day", "no deliveries logged"}, {"Not logged", notLogged}}

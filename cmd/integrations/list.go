@@ -52,8 +52,8 @@ func runList(ctx context.Context, a *cli.App) error {
 	return p.Print(view)
 }
 
-// integrationTable has columns for scopes and descriptions only if there are
-// any, to fit into 80 columns.
+// integrationTable returns the table of integrations. To fit in 80 columns, it shows
+// scopes and descriptions only if an integration has them.
 func integrationTable(integrations []mender.Integration) output.TableView {
 	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
 	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
@@ -79,7 +79,7 @@ func integrationTable(integrations []mender.Integration) output.TableView {
 	return table
 }
 
-// secretState returns whether a secret is set, for every provider.
+// secretState returns "set" or "none" for the secret of an integration of any provider.
 func secretState(i mender.Integration) string {
 	if i.Credentials.HasSecret() {
 		return "set"

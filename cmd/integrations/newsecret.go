@@ -19,7 +19,7 @@ type newSecretFlags struct {
 	show    bool
 	none    bool
 	noStore bool
-	rotate  bool // update only
+	rotate  bool // only for update
 }
 
 func (s *newSecretFlags) register(f *pflag.FlagSet) {
@@ -31,7 +31,7 @@ func (s *newSecretFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.noStore, "no-store", false, "do not store the secret on this machine")
 }
 
-// newSecretRules returns the rules for the flags of create and update.
+// newSecretRules returns the rules for the secret flags of create and update.
 func newSecretRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{
@@ -46,10 +46,11 @@ func newSecretRules() cli.Rules {
 	}
 }
 
-// shortSecret is the length in bytes below which a secret causes a warning.
+// shortSecret is the length in bytes below which commands warn about a secret.
 const shortSecret = 16
 
-// resolve fills in the secret that the flags ask for. It writes nothing yet.
+// resolve sets the webhook's secret as the flags request it. It does not write the
+// secret anywhere yet.
 func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.Webhook) error {
 	in := s.Input(a)
 	if s.none || s.rotate {
@@ -78,7 +79,7 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	return nil
 }
 
-// tell prints the generated secret if requested, and where the secret is.
+// tell reports where the secret is stored or saved, and prints it if requested.
 func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.Step) {
 	if s.show {
 		fmt.Fprintf(a.Err, "secret: %s\n", w.Secret.Hex())
@@ -91,7 +92,7 @@ func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.St
 	}
 }
 
-// tellOld reports where the old secret remains.
+// tellOld reports where the old secret remains after a rotation.
 func (s *newSecretFlags) tellOld(a *cli.App, done provision.Step) {
 	if !s.rotate {
 		return

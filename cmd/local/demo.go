@@ -20,7 +20,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// demoTimeout limits the demo, which takes a second or two.
+// demoTimeout limits the duration of the demo, which usually takes 1 to 2 seconds.
 const demoTimeout = 30 * time.Second
 
 // NewDemoCmd returns the demo command.
@@ -45,7 +45,7 @@ every step succeeds.`,
 	}
 }
 
-// demo is a stand-in for Mender, a receiver, and the webhook that connects them.
+// demo holds a stand-in for Mender, a receiver, and the webhook that connects them.
 type demo struct {
 	a         *cli.App
 	printer   *output.Printer
@@ -53,7 +53,7 @@ type demo struct {
 	server    string
 	client    *mender.Client
 	secret    webhook.Secret
-	addr      string // of the receiver
+	addr      string // address of the receiver
 	hook      string
 	records   chan receiver.Record
 	device    string
@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, a *cli.App) (err error) {
 	if err != nil {
 		return errors.Join(err, stopServer())
 	}
-	// Stop the server first: it closes its connections to the receiver.
+	// Stop the server first, because it closes its connections to the receiver.
 	defer func() { err = errors.Join(err, stopServer(), stopReceiver()) }()
 	for _, step := range []func(context.Context) error{d.create, d.receive, d.live, d.forge, d.activity, d.remove} {
 		if err := step(ctx); err != nil {
@@ -99,8 +99,8 @@ func (d *demo) print(format string, args ...any) error {
 	return err
 }
 
-// step prints a headline and the commands of the step. A user can type them in
-// this order.
+// step prints the headline of a step and its commands. Users can run the commands
+// of all steps in this order.
 func (d *demo) step(headline string, commands ...string) error {
 	err := d.print("\n%s\n", d.a.OutStyle().Bold(headline))
 	for _, command := range commands {
@@ -164,7 +164,7 @@ func (d *demo) startReceiver(ctx context.Context) (stop func() error, err error)
 	return stop, nil
 }
 
-// receive presents the receiver, which was started before.
+// receive introduces the receiver, which is already running.
 func (d *demo) receive(context.Context) error {
 	if err := d.step("3. Start a receiver that verifies signatures with this secret", "mender-webhooks listen --addr "+d.addr); err != nil {
 		return err

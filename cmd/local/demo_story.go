@@ -33,8 +33,8 @@ func (d *demo) create(ctx context.Context) error {
 	return d.print("  %s\n", d.webhookID)
 }
 
-// live changes a device step by step. It waits for each event, because Mender
-// delivers concurrent events in any order.
+// live takes a device from provisioning to decommissioning. It waits for each event
+// before the next change, because Mender delivers concurrent events in any order.
 func (d *demo) live(ctx context.Context) error {
 	if err := d.step("4. Receive the events of a device"); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (d *demo) expect(ctx context.Context, verdict webhook.Verdict, status int) 
 	}
 }
 
-// forge sends two requests that an attacker could send: a body that was altered
-// after it was signed, and a body without a signature.
+// forge sends two requests that an attacker could send: one whose body was changed
+// after it was signed, and one without a signature.
 func (d *demo) forge(ctx context.Context) error {
 	command := "mender-webhooks trigger device-status-changed --to " + d.hook
 	if err := d.step("5. Refuse two forged requests", command+" --tamper", command+" --unsigned"); err != nil {
@@ -118,7 +118,8 @@ func (d *demo) forge(ctx context.Context) error {
 	return nil
 }
 
-// activity shows the server's log and checks that it matches.
+// activity shows the server's log and checks that it lists the four deliveries as
+// successful.
 func (d *demo) activity(ctx context.Context) error {
 	if err := d.step("6. Show the same deliveries in Mender's log", "mender-webhooks activity"); err != nil {
 		return err

@@ -150,8 +150,8 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	}
 }
 
-// announceSandbox prints that the sandbox is ready. With quiet, it leaves stdout
-// to the command that the sandbox runs.
+// announceSandbox reports that the sandbox is ready. With quiet, it does not write
+// to stdout, which then belongs to the command that the sandbox runs.
 func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server string, quiet bool) error {
 	lines := fmt.Sprintf("export %s=%s\nexport %s=%s\n", config.EnvServer, server, config.EnvToken, sb.AdminToken())
 	if o.envFile != "" {
@@ -177,16 +177,16 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 	return err
 }
 
-// runChild runs a command against the sandbox and returns its exit code as an
-// error.
+// runChild runs a command against the sandbox. If the command fails, the error
+// contains its exit code.
 func runChild(ctx context.Context, a *cli.App, command []string, server, token string) error {
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
 	child.Env = append(os.Environ(), config.EnvServer+"="+server, config.EnvToken+"="+token)
 	child.Stdin, child.Stdout, child.Stderr = a.In, a.Out, a.Err
-	// The terminal sends Ctrl-C to the child, too; give it time to exit.
+	// The terminal sends Ctrl-C to the child, too: give the child time to exit.
 	child.Cancel = func() error {
 		if err := child.Process.Signal(os.Interrupt); err != nil {
-			return child.Process.Kill() // Windows has no such signal
+			return child.Process.Kill() // on Windows, a process cannot be sent this signal
 		}
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd"
 )
 
-// sameSignal is the time in which further signals count as the first one.
+// sameSignal is how long after the first signal further ones count as the same.
 const sameSignal = 200 * time.Millisecond
 
 func main() {
@@ -27,15 +27,15 @@ func run() int {
 // catchSignals returns a context that the first signal cancels.
 func catchSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup makes its command ignore SIGHUP
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(ctx, signals...)
 	// A second signal stops the program immediately, unless it follows at once:
 	// timeout(1) sends each signal twice, to the process and to its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	// Get an error from writes to a closed stdout instead of being killed.
-	// (Ignoring SIGPIPE would affect child processes.)
+	// Catch SIGPIPE, so that a write to a closed stdout returns an error instead of
+	// killing the program. (Ignoring SIGPIPE would affect child processes.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return ctx, stop
 }
