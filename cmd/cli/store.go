@@ -60,7 +60,7 @@ func (a *App) Account(set *config.Settings) (*secret.Account, error) {
 		full, err := a.Load(config.Input{StoredToken: a.storedToken(set)})
 		if err == nil {
 			a.findOrganization(full)
-			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // for a listener, which may run longer than the token is valid
+			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // a listener may outlive its token
 			organization, known = set.Organization, set.OrganizationKnown
 		}
 	}

@@ -24,7 +24,7 @@ func Percent(share float64) string {
 	return text
 }
 
-// ErrTimeIsUp and ErrEnough are the causes with which a stream ends as requested.
+// ErrTimeIsUp and ErrEnough are the causes that end a stream at a limit that the user set.
 var (
 	ErrTimeIsUp = errors.New("the time is up")
 	ErrEnough   = errors.New("enough events came")
@@ -96,7 +96,7 @@ func (a *App) PrintError(line string) {
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 
 // UntilInterrupted returns nil if err only reports that a signal ended the stream,
-// because a signal is the regular way to end one that has no other end.
+// because a signal is the regular end of a stream without another end.
 func UntilInterrupted(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled):
