@@ -14,21 +14,21 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// LoginRequest is the request of Login. Formatted with any verb of fmt it shows
-// only the email.
+// LoginRequest holds the parameters of Login. No fmt verb prints more than the
+// email.
 type LoginRequest struct {
 	Email, Password string
-	// TwoFactorCode is the code of an account with two-factor authentication
-	// (Enterprise), or empty.
+	// TwoFactorCode is the current two-factor code (Enterprise); empty if the
+	// account does not use two-factor authentication.
 	TwoFactorCode string
 }
 
 // Format prints only the email, whatever the verb.
 func (r LoginRequest) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "login of "+r.Email) }
 
-// Login starts a session and returns its token. A wrong password is
-// ErrUnauthorized. By default a user has at most ten sessions: Mender silently
-// ends the oldest.
+// Login starts a session and returns its token. It returns ErrUnauthorized if
+// the password is wrong. By default Mender allows a user ten sessions, and
+// silently ends the oldest when another one starts.
 func (c *Client) Login(ctx context.Context, r LoginRequest) (token string, err error) {
 	k := &call{
 		op: "log in", method: http.MethodPost, path: useradm + "/auth/login",
@@ -44,8 +44,8 @@ func (c *Client) Login(ctx context.Context, r LoginRequest) (token string, err e
 	return c.jwt(k, resp)
 }
 
-// Logout ends the session of the client's token. The server revokes a personal
-// access token: log out only tokens that Login returned.
+// Logout ends the session of the client's token. Call it only with a token that
+// Login returned: the server revokes a personal access token.
 func (c *Client) Logout(ctx context.Context) error {
 	_, err := c.do(ctx, &call{
 		op: "log out", method: http.MethodPost, path: useradm + "/auth/logout",
@@ -54,7 +54,8 @@ func (c *Client) Logout(ctx context.Context) error {
 	return err
 }
 
-// User is a user. A User from the server encodes to the JSON that it sent.
+// User is a Mender user account. A User from the server encodes to the JSON that
+// the server sent.
 type User struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
@@ -67,36 +68,36 @@ type User struct {
 	raw json.RawMessage
 }
 
-// Me returns the user of the client's token.
+// Me returns the user that the client's token belongs to.
 func (c *Client) Me(ctx context.Context) (User, error) {
 	var u User
 	err := c.get(ctx, "ask who is logged in", useradm+"/users/me", &u)
 	return u, err
 }
 
-// Plan is an organization's plan with its limits. A Plan from the server encodes
-// to the JSON that it sent.
+// Plan describes an organization's plan and its limits. A Plan from the server
+// encodes to the JSON that the server sent.
 type Plan struct {
-	// Name is the plan's own name, such as "enterprise"; DisplayName is for
-	// people.
+	// Name is the plan's identifier, such as "enterprise"; DisplayName is the
+	// name to show to users.
 	Name, DisplayName string
-	// Features are true if the plan includes them.
+	// Features maps the name of each feature to whether the plan includes it.
 	Features map[string]bool
-	// Limits are numbers by name, such as "devices".
+	// Limits maps the name of each limit, such as "devices", to its value.
 	Limits map[string]float64
 
 	raw json.RawMessage
 }
 
-// Plan returns the organization's plan. A server without plans answers 404, which
-// is ErrNotFound or, from a gateway, ErrBadAnswer.
+// Plan returns the organization's plan. A server without plans answers 404: the
+// error is ErrNotFound, or ErrBadAnswer if a gateway answered.
 func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	var p Plan
 	err := c.get(ctx, "ask for the plan", useradm+"/plan_binding", &p)
 	return p, err
 }
 
-// get makes a call that reads one JSON value.
+// get sends a GET request and decodes the JSON value in the answer.
 func (c *Client) get(ctx context.Context, op, path string, into any) error {
 	k := &call{op: op, method: http.MethodGet, path: path}
 	resp, err := c.do(ctx, k)
@@ -106,8 +107,8 @@ func (c *Client) get(ctx context.Context, op, path string, into any) error {
 	return c.decode(k, resp, into)
 }
 
-// jwt reads an answer that is a token: bare, or as a JSON string, which the API's
-// description allows.
+// jwt returns the token in an answer, which is either the bare token or, as the
+// API's description allows, a JSON string.
 func (c *Client) jwt(k *call, resp *resty.Response) (string, error) {
 	token := string(bytes.TrimSpace(resp.Body()))
 	var text string
@@ -120,7 +121,7 @@ func (c *Client) jwt(k *call, resp *resty.Response) (string, error) {
 	return token, nil
 }
 
-// UnmarshalJSON reads the API's JSON and retains it.
+// UnmarshalJSON decodes the API's JSON and keeps a copy for MarshalJSON.
 func (u *User) UnmarshalJSON(b []byte) error {
 	type plain User
 	*u = User{}
@@ -141,7 +142,7 @@ func (u User) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(u))
 }
 
-// planJSON is the API's form of a plan.
+// planJSON is a plan as the API encodes it.
 type planJSON struct {
 	Plan struct {
 		Name        string          `json:"name"`
@@ -151,7 +152,7 @@ type planJSON struct {
 	Limits map[string]float64 `json:"limits,omitempty"`
 }
 
-// UnmarshalJSON reads the API's JSON and retains it.
+// UnmarshalJSON decodes the API's JSON and keeps a copy for MarshalJSON.
 func (p *Plan) UnmarshalJSON(b []byte) error {
 	var j planJSON
 	if err := json.Unmarshal(b, &j); err != nil {
@@ -175,8 +176,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// pathID escapes an id for a path. It returns false for an id that would change
-// the path.
+// pathID escapes an id for use in a URL path. It returns false if the id is
+// empty, "." or "..", which would change the path.
 func pathID(id string) (string, bool) {
 	return url.PathEscape(id), id != "" && id != "." && id != ".."
 }

@@ -9,29 +9,31 @@ import (
 	"time"
 )
 
-// errNotJWT means that a text is not a JSON Web Token. It does not quote the
-// text.
+// errNotJWT means that a text is not a JSON Web Token. Its message does not
+// quote the text, which may be a secret.
 var errNotJWT = errors.New("not a token: Mender's tokens are JWTs, three parts joined by dots")
 
-// Claims are the claims of a token. Only the server can check its signature.
+// Claims holds the claims of an access token. They are not verified: only the
+// server can check the token's signature.
 type Claims struct {
-	// ID identifies the token (jti); Tokens lists a personal access token under
-	// this id.
+	// ID identifies the token (jti). For a personal access token, it is the id
+	// that Tokens lists.
 	ID string
 	// Subject is the user's id (sub).
 	Subject string
-	// Tenant and Plan are the organization's id and plan; empty with Mender Open
-	// Source.
+	// Tenant and Plan are the organization's id and plan; both are empty on
+	// Mender Open Source.
 	Tenant, Plan string
-	// User is true for a user's token and false for a device's (mender.user).
+	// User reports whether the token belongs to a user rather than a device
+	// (mender.user).
 	User bool
-	// IssuedAt and ExpiresAt have a resolution of a second. A zero ExpiresAt means
-	// never.
+	// IssuedAt and ExpiresAt are cut to the second. A zero ExpiresAt means that
+	// the token never expires.
 	IssuedAt, ExpiresAt time.Time
 }
 
-// Expired reports whether the token has expired at a time, which should be the
-// server's: see Client.ServerTime.
+// Expired reports whether the token has expired at the given time, which should
+// be by the server's clock: see Client.ServerTime.
 func (c Claims) Expired(at time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !at.Before(c.ExpiresAt)
 }
@@ -73,8 +75,8 @@ func decodePart(part string, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// epoch reads a NumericDate. A date after the year 9999, which cannot be
-// printed, counts as never.
+// epoch converts a NumericDate, which is in seconds since 1970 (RFC 7519). A
+// date after the year 9999 cannot be printed, and counts as never.
 func epoch(seconds float64) time.Time {
 	if seconds <= 0 || seconds > 253402300799 {
 		return time.Time{}

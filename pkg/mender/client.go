@@ -20,52 +20,52 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// The paths of the two services, below the server's URL.
+// Base paths of two Mender services, relative to the server's URL.
 const (
 	iotManager = "/api/management/v1/iot-manager"
 	useradm    = "/api/management/v1/useradm"
 )
 
-// DefaultServer is hosted Mender in the United States.
+// DefaultServer is the URL of hosted Mender in the United States.
 const DefaultServer = "https://hosted.mender.io"
 
-// maxAnswer is the largest answer that is read, in bytes: 500 events, each with
-// the inventory of a device, and room to spare.
+// maxAnswer is the size of the largest answer to read, in bytes. It leaves ample
+// room for 500 events, each with the inventory of a device.
 const maxAnswer = 32 << 20
 
-// defaultTimeout bounds one attempt of a request.
+// defaultTimeout is the time limit for one attempt of a request.
 const defaultTimeout = 30 * time.Second
 
 // Options are the settings of a Client.
 type Options struct {
-	// Server is the server's URL, https if it has no scheme; empty means
+	// Server is the server's URL; the default scheme is https. Empty means
 	// DefaultServer.
 	Server string
-	// Token is the JWT of a session or a personal access token. Login needs
-	// none.
+	// Token is a session's JWT or a personal access token. Login does not need
+	// one.
 	Token string
-	// UserAgent is the name of the client; empty means mender-webhooks.
+	// UserAgent is the User-Agent header to send; empty means mender-webhooks.
 	UserAgent string
-	// Timeout bounds one attempt, including its answer; 0 means 30 s.
+	// Timeout limits one attempt, including reading its answer; 0 means 30 s.
 	Timeout time.Duration
-	// CACertFile is a PEM file with an authority to trust in addition to the
-	// system's.
+	// CACertFile is a PEM file with a certificate authority to trust in
+	// addition to the system's.
 	CACertFile string
-	// SkipVerify accepts any certificate of the server.
+	// SkipVerify turns off verification of the server's certificate.
 	SkipVerify bool
-	// AllowHTTP allows tokens and passwords to go to another machine in plain
-	// http.
+	// AllowHTTP permits sending tokens and passwords to another machine over
+	// plain http.
 	AllowHTTP bool
-	// Retry is how often, and after which pauses, calls are retried.
+	// Retry controls how often calls are retried, and the waits in between.
 	Retry RetryPolicy
-	// Debug receives each request and answer, with secrets masked. Writes do
-	// not overlap.
+	// Debug receives a dump of each request and answer, with secrets masked.
+	// Its Write method is not called concurrently.
 	Debug io.Writer
-	// Now is this machine's clock; nil means time.Now.
+	// Now returns the time by this machine's clock; nil means time.Now.
 	Now func() time.Time
 
-	// Transport carries the requests; nil means the network, with the settings
-	// above.
+	// Transport sends the requests; nil means over the network, with the
+	// settings above.
 	Transport http.RoundTripper
 }
 
@@ -74,15 +74,15 @@ type Client struct {
 	server    string
 	token     string
 	allowHTTP bool
-	once      bool // no call is retried
+	once      bool // never retry a call
 	timeout   time.Duration
 	retry     RetryPolicy
 	clock     *clock
 	http      *resty.Client
 }
 
-// New returns a client and sends nothing. It fails if the server's URL is
-// invalid, or if the authority cannot be read.
+// New returns a client without sending anything. It fails if the server's URL is
+// invalid, or if the file with the certificate authority cannot be read.
 func New(o Options) (*Client, error) {
 	if o.Server == "" {
 		o.Server = DefaultServer
@@ -121,15 +121,15 @@ func New(o Options) (*Client, error) {
 		SetHeader("User-Agent", o.UserAgent).
 		SetHeader("Accept", "application/json, application/jwt").
 		SetLogger(quiet{}).
-		// Otherwise a POST without a body is chunked, which Mender takes for a
-		// broken body, or for one of the wrong type.
+		// Without this, a POST without a body is chunked, and Mender rejects it
+		// as malformed or as the wrong content type.
 		SetContentLength(true).
 		OnAfterResponse(withBody)
 	c.setRetries()
 	return c, nil
 }
 
-// quiet drops the messages of resty, which go to stderr.
+// quiet discards resty's log messages, which would otherwise go to stderr.
 type quiet struct{}
 
 // Errorf implements resty.Logger.
@@ -141,60 +141,63 @@ func (quiet) Warnf(string, ...any) {}
 // Debugf implements resty.Logger.
 func (quiet) Debugf(string, ...any) {}
 
-// Server returns the server's URL in a form that is the same for all spellings.
+// Server returns the server's URL in canonical form: all spellings of a URL give
+// the same result.
 func (c *Client) Server() string { return c.server }
 
-// WithToken returns a client for the same server with another token. The two
-// share their connections.
+// WithToken returns a client for the same server that uses another token. Both
+// clients share their connections.
 func (c *Client) WithToken(token string) *Client {
 	other := *c
 	other.token = token
 	return &other
 }
 
-// WithoutRetries returns a client that retries no call, for callers that do so
-// themselves. The two share their connections.
+// WithoutRetries returns a client that never retries a call, for callers that
+// retry calls themselves. Both clients share their connections.
 func (c *Client) WithoutRetries() *Client {
 	other := *c
 	other.once = true
 	return &other
 }
 
-// Close closes idle connections. The client can still be used.
+// Close closes idle connections. The client remains usable.
 func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
 
-// call is one request of the API, including all of its attempts.
+// call is one API call, including all of its attempts.
 type call struct {
 	op     string
 	method string
 	path   string
 	query  url.Values
-	// body is sent as JSON; nil means none.
+	// body is encoded as JSON; nil sends no body.
 	body any
-	// user and password are sent instead of the token, if set.
+	// user and password, if set, are sent instead of the token.
 	user, password string
-	// reads marks a POST that changes nothing, such as a search.
+	// reads marks a POST that changes nothing, such as a search, so that it can
+	// be retried.
 	reads bool
-	// accept are the statuses that mean success; empty means 200.
+	// accept lists the statuses that mean success; empty means only 200.
 	accept []int
-	// mayCreate is added to the error if the answer got lost, such as "the
-	// integration may have been created".
+	// mayCreate is appended to the error if the outcome is unknown, such as
+	// "the integration may have been created". Only calls that create something
+	// set it.
 	mayCreate string
-	// secrets must not appear in errors or on Debug.
+	// secrets must not appear in errors or in the output of Debug.
 	secrets []string
 
-	once   bool   // it is not retried
+	once   bool   // never retry this call
 	answer []byte // the body of the last answer
 
-	id   string      // the request's own id
-	sent atomic.Bool // there was a connection, so it may have arrived
+	id   string      // sent as X-MEN-RequestID
+	sent atomic.Bool // it got a connection, so it may have arrived
 	lost bool        // an earlier attempt may have arrived
 	last error       // why the previous attempt failed
 }
 
 type callKey struct{}
 
-// callOf returns the call that a request belongs to.
+// callOf returns the call in a request's context, or an empty one.
 func callOf(ctx context.Context) *call {
 	if k, ok := ctx.Value(callKey{}).(*call); ok {
 		return k
@@ -202,17 +205,18 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
-// repeatable reports whether a call can be sent again even if it has arrived.
+// repeatable reports whether it is safe to send a call again even if an earlier
+// attempt arrived.
 func (k *call) repeatable() bool { return k.reads || k.method != http.MethodPost }
 
-// refused returns the error of a call that is not made.
+// refused returns the error for a call that the client refuses to make.
 func (k *call) refused(kind, why error) *Error {
 	return &Error{Op: k.op, Method: k.method, Path: k.path, Err: why, kinds: []error{kind}}
 }
 
 func (k *call) notFound(why string) *Error { return k.refused(ErrNotFound, errors.New(why)) }
 
-// do makes a call. It returns an *Error.
+// do makes a call. Any error that it returns is an *Error.
 func (c *Client) do(ctx context.Context, k *call) (*resty.Response, error) {
 	k.id, k.once = uuid.NewString(), c.once
 	k.secrets = append(slices.Clip(k.secrets), c.token, k.password)
@@ -247,7 +251,8 @@ func (c *Client) do(ctx context.Context, k *call) (*resty.Response, error) {
 	return resp, nil
 }
 
-// checkSecure refuses to send a token or a password unencrypted.
+// checkSecure returns an error if the call would send a token or a password
+// unencrypted.
 func (c *Client) checkSecure(k *call) error {
 	u, err := url.Parse(c.server)
 	if err != nil {
@@ -259,8 +264,8 @@ func (c *Client) checkSecure(k *call) error {
 	return fmt.Errorf("%s is plain http: others could read the token or password on the way", c.server)
 }
 
-// list makes a call that reads a JSON list. The list is never nil: null counts
-// as an empty one.
+// list makes a call whose answer is a JSON list. The result is never nil: null
+// counts as an empty list.
 func list[T any](ctx context.Context, c *Client, op, path string) ([]T, error) {
 	all := []T{}
 	if err := c.get(ctx, op, path, &all); err != nil {
@@ -272,7 +277,7 @@ func list[T any](ctx context.Context, c *Client, op, path string) ([]T, error) {
 	return all, nil
 }
 
-// decode reads an answer's JSON.
+// decode decodes the JSON in an answer.
 func (c *Client) decode(k *call, resp *resty.Response, into any) error {
 	if err := json.Unmarshal(resp.Body(), into); err != nil {
 		return c.badAnswer(k, resp, err)

@@ -14,9 +14,10 @@ type clock struct {
 	skew  atomic.Int64 // nanoseconds that the server is ahead
 }
 
-// observe reads an answer's Date, which is cut to the second. took is the time
-// since the request. Of the offsets that these allow it records the smallest, so
-// that a correct clock stays correct.
+// observe updates the skew from an answer's Date header, which is cut to the
+// second. took is the time since the request was sent. Of all offsets that are
+// consistent with both, observe records the one closest to zero, so that a clock
+// that may be correct counts as correct.
 func (c *clock) observe(h http.Header, took time.Duration) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
@@ -30,16 +31,16 @@ func (c *clock) observe(h http.Header, took time.Duration) {
 	c.known.Store(true)
 }
 
-// ClockSkew returns how far the server's clock is ahead of this machine's
-// according to its last answer, or false before the first one. It is negative if
-// the server's clock is behind. It comes from the Date header, which is cut to
-// the second.
+// ClockSkew returns how far the server's clock is ahead of this machine's, or
+// false if there was no answer yet. It is negative if the server's clock is
+// behind. It comes from the Date header of the last answer, so it is accurate to
+// about a second.
 func (c *Client) ClockSkew() (time.Duration, bool) {
 	return time.Duration(c.clock.skew.Load()), c.clock.known.Load()
 }
 
-// ServerTime returns the time by the server's clock. It asks the server for one
-// event if there was no answer yet.
+// ServerTime returns the time by the server's clock. If there was no answer yet,
+// it first requests one event to learn the time.
 func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
 	if !c.clock.known.Load() {
 		if _, err := c.eventsPage(ctx, "ask the server for its time", "", 1, 1); err != nil {

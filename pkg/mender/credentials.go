@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// omittedSecret is what the server sends instead of a secret.
+// omittedSecret is the placeholder that the server sends instead of a secret.
 const omittedSecret = "<omitted>"
 
-// CredentialsType is the type of credentials. Types other than the constants are
-// preserved.
+// CredentialsType is a type of credentials. Values other than the constants
+// below are preserved.
 type CredentialsType string
 
 // The types of credentials that Mender knows.
@@ -21,57 +21,58 @@ const (
 	CredentialsSAS  CredentialsType = "sas"
 )
 
-// Credentials are the destination of an integration's events, with its secret.
+// Credentials holds the destination of an integration's events, and its secret.
 // Unknown fields are preserved in Extra.
 //
-// Formatted with any verb of fmt they show no secret. MarshalJSON includes the
-// secret, since its result is sent.
+// No fmt verb prints a secret. MarshalJSON includes the secret, since its result
+// is sent to the server.
 type Credentials struct {
 	Type CredentialsType
-	// HTTP goes with CredentialsHTTP.
+	// HTTP is set if Type is CredentialsHTTP.
 	HTTP *HTTPCredentials
-	// AWS goes with CredentialsAWS.
+	// AWS is set if Type is CredentialsAWS.
 	AWS *AWSCredentials
-	// ConnectionString goes with CredentialsSAS. In an answer its key is cut to
-	// three bytes and a placeholder.
+	// ConnectionString is set if Type is CredentialsSAS. In an answer, its key
+	// is shortened to three bytes and a placeholder.
 	ConnectionString string
-	// Extra are unknown fields, by JSON name.
+	// Extra holds unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// HTTPCredentials are a webhook's URL and secret. Mender returns the URL with
-// any password in it.
+// HTTPCredentials holds a webhook's URL and secret. Mender returns the URL
+// unmasked, including any password in it.
 type HTTPCredentials struct {
 	URL string
-	// Secret is hexadecimal. An empty one is not sent, since Mender would accept
-	// it and sign with an empty key. In an answer it is a placeholder.
+	// Secret is the HMAC key in hexadecimal. If empty, it is not sent, since
+	// Mender would accept it and sign with an empty key. In an answer it is a
+	// placeholder.
 	Secret string
-	// Extra are unknown fields, by JSON name.
+	// Extra holds unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// AWSCredentials are the credentials of AWS IoT Core.
+// AWSCredentials holds the credentials for AWS IoT Core.
 type AWSCredentials struct {
 	AccessKeyID      string
 	SecretAccessKey  string // a placeholder in an answer
 	Region           string
 	DevicePolicyName string
-	// Extra are unknown fields, by JSON name.
+	// Extra holds unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// HTTP returns the credentials of a webhook. The secret may be empty.
+// HTTP returns credentials for a webhook. The secret may be empty.
 func HTTP(url, secret string) Credentials {
 	return Credentials{Type: CredentialsHTTP, HTTP: &HTTPCredentials{URL: url, Secret: secret}}
 }
 
-// HasSecret reports whether there is a secret. The deliveries of a webhook with
-// one are signed.
+// HasSecret reports whether there is a secret. Mender signs the deliveries of a
+// webhook that has one.
 func (c Credentials) HasSecret() bool {
 	return c.HTTP != nil && c.HTTP.Secret != "" || c.AWS != nil && c.AWS.SecretAccessKey != "" || c.ConnectionString != ""
 }
 
-// secrets returns the parts that must not be shown.
+// secrets returns the parts of the credentials that must not be shown.
 func (c Credentials) secrets() []string {
 	out := []string{c.ConnectionString}
 	if c.HTTP != nil {

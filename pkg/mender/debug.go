@@ -15,11 +15,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
-// maxDebugBody is the largest part of a body that is shown, in bytes.
+// maxDebugBody is how much of a body is shown, in bytes.
 const maxDebugBody = 64 << 10
 
-// debugger writes each request before next carries it, and the answer after,
-// both masked.
+// debugger is a RoundTripper that writes each request and its answer to out,
+// with secrets masked.
 type debugger struct {
 	next http.RoundTripper
 	now  func() time.Time
@@ -40,7 +40,8 @@ func (d *debugger) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	head := fmt.Sprintf("< %s %s (%s)\n", resp.Proto, d.line(resp.Status, secrets), took) + d.headers("<", resp.Header, secrets)
-	// The caller gets the same bytes as are shown, and the same error after them.
+	// The caller must still read the same body, and get the same error at its
+	// end.
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	rest := io.MultiReader(bytes.NewReader(body), resp.Body)
 	if readErr != nil {
@@ -63,7 +64,7 @@ func (d *debugger) request(req *http.Request, secrets []string) string {
 	text := fmt.Sprintf("> %s %s\n", req.Method, d.line(req.URL.String(), secrets)) + d.headers(">", req.Header, secrets)
 	if req.GetBody != nil {
 		if body, err := req.GetBody(); err == nil {
-			raw, _ := io.ReadAll(body) // bytes in memory
+			raw, _ := io.ReadAll(body) // cannot fail: the body is in memory
 			_ = body.Close()
 			text += d.body(">", req.Header, raw, secrets)
 		}
@@ -85,7 +86,7 @@ func (d *debugger) body(mark string, h http.Header, body []byte, secrets []strin
 	if len(body) == 0 {
 		return ""
 	}
-	text := redact.Mask // a bare token
+	text := redact.Mask // the whole body is a token
 	if !strings.HasPrefix(h.Get("Content-Type"), "application/jwt") {
 		text = redact.Text(string(body), secrets...)
 	}
@@ -109,8 +110,8 @@ func (d *debugger) line(s string, secrets []string) string {
 func (d *debugger) write(text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, _ = io.WriteString(d.out, text) // a full stderr is no reason to fail
+	_, _ = io.WriteString(d.out, text) // a failed write must not fail the call
 }
 
-// visible makes text safe for a terminal.
+// visible escapes characters that are unsafe on a terminal, except tabs.
 func visible(s string) string { return printable.Escape(s, "\t") }

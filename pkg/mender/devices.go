@@ -20,13 +20,14 @@ const (
 	inventorySearch = "/api/management/v2/inventory/filters/search"
 )
 
-// DeviceState is a device as a scan returns it.
+// DeviceState is the id and status of a device, as ScanDevices returns them.
 type DeviceState struct {
 	ID     string
 	Status webhook.DeviceStatus
 }
 
-// Device is a device as deviceauth, which is the truth about it, knows it.
+// Device is a device as deviceauth describes it. Where inventory differs,
+// deviceauth is right.
 type Device struct {
 	ID              string               `json:"id"`
 	IdentityData    json.RawMessage      `json:"identity_data"` // may be null
@@ -36,15 +37,15 @@ type Device struct {
 	AuthSets        []webhook.AuthSet    `json:"auth_sets"` // without DeviceID; may be nil
 }
 
-// ScanDevices goes through all devices that inventory knows, in the order of
-// their ids, from the first whose id is greater than after; "" starts at the
-// beginning. Devices that change their status meanwhile are neither missed nor
-// repeated: each page asks for the ids after the last one. Inventory can be
-// behind deviceauth, and a user whose role is limited to groups of devices
-// presumably sees only those.
+// ScanDevices returns the devices in inventory, ordered by id, starting with the
+// first id greater than after; "" starts at the beginning. Devices whose status
+// changes during the scan are neither missed nor repeated, since each page
+// requests the ids after the last one. Inventory can lag behind deviceauth, and
+// users whose role is limited to groups of devices presumably see only the
+// devices in these groups.
 //
-// Memory is that of one page. An error comes once, as the last thing, with a
-// zero DeviceState.
+// Only one page is in memory at a time. An error is the last value, with a zero
+// DeviceState.
 func (c *Client) ScanDevices(ctx context.Context, after string) iter.Seq2[DeviceState, error] {
 	return func(yield func(DeviceState, error) bool) {
 		for {
@@ -81,8 +82,8 @@ type searchQuery struct {
 	Attributes []searchTerm `json:"attributes"`
 }
 
-// scanPage fetches the devices after an id. Answers whose ids do not rise are
-// refused: a scan over them would not end, or miss devices.
+// scanPage fetches the devices after an id. It rejects an answer whose ids are
+// not ascending, since the scan could then miss devices or never end.
 func (c *Client) scanPage(ctx context.Context, after string) ([]DeviceState, error) {
 	q := searchQuery{
 		PerPage: MaxPageSize, Filters: []searchTerm{},
@@ -127,8 +128,8 @@ func (c *Client) scanPage(ctx context.Context, after string) ([]DeviceState, err
 	return page, nil
 }
 
-// CountDevices returns how many devices deviceauth has with a status, or in
-// all if the status is empty.
+// CountDevices returns how many devices with a status deviceauth has, or how
+// many in total if the status is empty.
 func (c *Client) CountDevices(ctx context.Context, status webhook.DeviceStatus) (int, error) {
 	k := &call{op: "count the devices", method: http.MethodGet, path: deviceAuth + "/devices/count"}
 	if status != "" {
@@ -150,9 +151,10 @@ func (c *Client) CountDevices(ctx context.Context, status webhook.DeviceStatus) 
 	return *answer.Count, nil
 }
 
-// DevicesByID asks deviceauth for up to MaxPageSize devices. Devices that it
-// does not know are not among the result, which is in no particular order. The
-// empty list needs no request: the server would take it for all devices.
+// DevicesByID fetches up to MaxPageSize devices from deviceauth, in no
+// particular order. Devices that deviceauth does not know are missing from the
+// result. An empty list sends no request, since the server would return all
+// devices.
 func (c *Client) DevicesByID(ctx context.Context, ids []string) ([]Device, error) {
 	if len(ids) == 0 {
 		return []Device{}, nil
@@ -180,10 +182,10 @@ func (c *Client) DevicesByID(ctx context.Context, ids []string) ([]Device, error
 	return devices, nil
 }
 
-// DevicesByStatus goes through the devices of one status in deviceauth, in the
-// order of their ids. Pages shift while devices change: one can be missed or
-// come twice. So this is for comparing with ScanDevices, not instead of it. It
-// costs the server a database query per device.
+// DevicesByStatus returns the devices with a status in deviceauth, ordered by
+// id. Pages shift while devices change, so a device can be missed or returned
+// twice: use it to check the result of ScanDevices, not to replace it. It costs
+// the server a database query per device.
 func (c *Client) DevicesByStatus(ctx context.Context, status webhook.DeviceStatus) iter.Seq2[Device, error] {
 	return func(yield func(Device, error) bool) {
 		for n := 1; ; n++ {

@@ -10,8 +10,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Causes of an Error, for errors.Is. An Error can have more than one. Each has
-// the fault.Kind and the hint that the Error then has, unless noted.
+// Causes of an Error, for errors.Is. An Error can have several causes, and gets
+// its fault.Kind and hint from them, unless noted.
 var (
 	// ErrNotFound means that Mender has no such object.
 	ErrNotFound = fault.New(fault.NotFound, "not found")
@@ -20,7 +20,8 @@ var (
 	ErrUnauthorized = fault.New(fault.Access, "not logged in")
 	// ErrForbidden means that the user lacks the permission. Status 403.
 	ErrForbidden = fault.New(fault.Access, "not allowed")
-	// ErrConflict means that the object exists already or is in use. Status 409.
+	// ErrConflict means that the object already exists or is in use. Status
+	// 409.
 	ErrConflict = fault.New(fault.Conflict, "conflict")
 	// ErrRateLimited means that there were too many requests. Status 429.
 	ErrRateLimited = fault.WithHint(fault.New(fault.Unavailable, "too many requests"),
@@ -32,8 +33,8 @@ var (
 	// large, or a redirect.
 	ErrBadAnswer = fault.WithHint(fault.New(fault.Unavailable, "not an answer of Mender's API"),
 		"check that --server (or MENDER_SERVER_URL) names a Mender server; --debug shows the answer")
-	// ErrOutcomeUnknown means that a request that creates something may have
-	// arrived, and that its result is unknown. It has a hint but no kind.
+	// ErrOutcomeUnknown means that a request to create something may have
+	// succeeded, but no usable answer came. It has a hint but no kind.
 	ErrOutcomeUnknown = fault.WithHint(errors.New("outcome unknown"), "run `mender-webhooks list` before you try again")
 	// ErrInsecure means that a token or password would have crossed the network
 	// unencrypted. Nothing was sent.
@@ -43,12 +44,12 @@ var (
 	// Error is also ErrUnreachable.
 	ErrCertificate = fault.WithHint(fault.New(fault.Unavailable, "untrusted certificate"),
 		"trust your own authority with --ca-cert FILE (or MENDER_CA_CERT); `mender-webhooks doctor` shows details")
-	// ErrCredentials means that credentials do not fit their integration, or
-	// contain a placeholder instead of a secret. Nothing was sent.
+	// ErrCredentials means that the credentials do not match the integration's
+	// provider, or contain a placeholder instead of a secret. Nothing was sent.
 	ErrCredentials = errors.New("invalid credentials")
 )
 
-// Hints for connections that failed before a request was sent.
+// Causes with a hint, for requests that did not reach the server.
 var (
 	errProxy = fault.WithHint(fault.New(fault.Unavailable, "refused by a proxy"),
 		"check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the user name and password in them")
@@ -70,12 +71,12 @@ type Error struct {
 	// Message is the server's own message, or empty. It comes from outside:
 	// escape it before it reaches a terminal.
 	Message string
-	// RequestID is what Mender's support asks for: the id in the answer, or the
-	// one that was sent. It is empty if no connection was made.
+	// RequestID is the id to quote to Mender's support: the one in the answer,
+	// or else the one that was sent. It is empty if no connection was made.
 	RequestID string
-	// RetryAfter is the pause that the server asked for, uncapped, or 0.
+	// RetryAfter is how long the server asked to wait, without any cap, or 0.
 	RetryAfter time.Duration
-	// Err is the cause if there is more to say than the status, or nil.
+	// Err is the cause, or nil if the status says everything.
 	Err error
 
 	kinds []error
@@ -104,8 +105,8 @@ func (e *Error) Unwrap() []error {
 	return append([]error{e.Err}, e.kinds...)
 }
 
-// kindsOf returns the causes that a status stands for. fromMender reports
-// whether Mender itself answered, rather than something in front of it.
+// kindsOf returns the causes for a status. fromMender reports whether Mender
+// itself answered, rather than a gateway in front of it.
 func kindsOf(status int, fromMender bool) []error {
 	switch {
 	case status == http.StatusNotFound && !fromMender:

@@ -13,20 +13,20 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// StatusNotRecorded is the status code of a delivery of device-provisioned for
-// which the server failed to record the device. The webhook may well have been
-// delivered.
+// StatusNotRecorded is the status code that the log shows for a delivery of
+// device-provisioned if the server failed to record the device. The delivery
+// itself may have succeeded.
 const StatusNotRecorded = 1500
 
-// Event is one event of the log. Its Time is when the server saved it, cut to
-// milliseconds, and its Data has other bytes than the delivery had, so that the
+// Event is one event in the log. Its Time is when the server saved it, cut to
+// milliseconds. Its Data is encoded differently than in the delivery, so the
 // delivery's signature cannot be checked from the log.
 //
-// An event that was read from JSON encodes to the same bytes, unknown fields
-// included, whatever is done to its fields.
+// An Event that was read from JSON encodes to the same bytes, including unknown
+// fields, even if its fields were changed since.
 type Event struct {
 	webhook.Event
-	// DeliveryStatuses are the results of the deliveries. The server omits them
+	// DeliveryStatuses holds the result of each delivery. The server omits it
 	// if there was no delivery.
 	DeliveryStatuses []DeliveryStatus
 
@@ -37,10 +37,10 @@ type Event struct {
 type DeliveryStatus struct {
 	IntegrationID string `json:"integration_id"`
 	Success       bool   `json:"success"`
-	// StatusCode is the receiver's answer; 0 if there was none, and for
-	// iot-hub and iot-core. See StatusNotRecorded.
+	// StatusCode is the HTTP status that the receiver answered with; 0 if it
+	// did not answer, and for iot-hub and iot-core. See StatusNotRecorded.
 	StatusCode int `json:"status_code,omitempty"`
-	// Error is text from outside and may quote a URL with a token in it.
+	// Error is untrusted text, and may quote a URL that contains a token.
 	Error string `json:"error,omitempty"`
 }
 
@@ -58,17 +58,17 @@ func (e Event) Failed() bool {
 // from JSON. Do not change it.
 func (e Event) Raw() json.RawMessage { return e.raw }
 
-// UnmarshalJSON reads an event of the log and keeps its JSON.
+// UnmarshalJSON decodes an event of the log and keeps a copy of its JSON.
 func (e *Event) UnmarshalJSON(b []byte) error {
-	if !json.Valid(b) { // json.Unmarshal checked it, but anyone may call this
+	if !json.Valid(b) { // json.Unmarshal validates first, but a direct caller may not
 		return errors.New("an event is not JSON")
 	}
 	b = bytes.TrimSpace(bytes.Clone(b))
 	return e.parse(b, gjson.ParseBytes(b))
 }
 
-// MarshalJSON returns what the server sent, or, if the event was not read from
-// JSON, its fields.
+// MarshalJSON returns the JSON that the server sent, or the fields of an event
+// that was not read from JSON.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if e.raw != nil {
 		return e.raw, nil
@@ -86,11 +86,12 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return whole.MarshalJSON()
 }
 
-// maxRecursion is the size in bytes up to which gjson checks JSON: it is three
-// times as fast as the standard library, but recurses at each bracket.
+// maxRecursion is the largest JSON text that gjson validates, in bytes. gjson is
+// three times as fast as the standard library, but recurses at each bracket.
 const maxRecursion = 1 << 20
 
-// parsePage checks that a page of the log is a JSON list. null is an empty one.
+// parsePage checks that a page of the log is a JSON list. null counts as an
+// empty list.
 func parsePage(page []byte) (list gjson.Result, err error) {
 	if len(page) > maxRecursion && !json.Valid(page) || len(page) <= maxRecursion && !gjson.ValidBytes(page) {
 		var raw json.RawMessage
@@ -102,7 +103,7 @@ func parsePage(page []byte) (list gjson.Result, err error) {
 	return list, nil
 }
 
-// decodeEvents reads the events of a page. They share its memory.
+// decodeEvents decodes the events of a page. They share the page's memory.
 func decodeEvents(page []byte, list gjson.Result) ([]Event, error) {
 	events := make([]Event, 0, len(list.Raw)/256) // an event has about 300 bytes
 	var err error
@@ -117,7 +118,8 @@ func decodeEvents(page []byte, list gjson.Result) ([]Event, error) {
 	return events, err
 }
 
-// parse reads an event from an object in valid JSON, and shares its memory.
+// parse decodes an event from an object in text, which must be valid JSON. The
+// event shares the memory of text.
 func (e *Event) parse(text []byte, object gjson.Result) error {
 	if !object.IsObject() {
 		return errors.New("an event is not an object")
@@ -126,7 +128,7 @@ func (e *Event) parse(text []byte, object gjson.Result) error {
 	object.ForEach(func(key, value gjson.Result) bool {
 		name := unquote(key)
 		if e.set(name, text, value) {
-			delete(e.Extra, name) // the last of a name counts
+			delete(e.Extra, name) // if a name is repeated, its last value counts
 			return true
 		}
 		if e.Extra == nil {
@@ -141,8 +143,8 @@ func (e *Event) parse(text []byte, object gjson.Result) error {
 	return nil
 }
 
-// set sets the field of a name, and reports whether the name and the kind of
-// the value are known.
+// set sets the field with the given name. It returns false if the name is
+// unknown or the value is of an unexpected kind.
 func (e *Event) set(name string, text []byte, value gjson.Result) bool {
 	switch name {
 	case "id":
@@ -180,8 +182,8 @@ func bytesOf(text []byte, v gjson.Result) json.RawMessage {
 	return text[v.Index:end:end]
 }
 
-// unquote returns a string value, and "" for any other. Broken UTF-8 is replaced as
-// encoding/json does.
+// unquote returns the value of a JSON string, or "" for any other kind of value.
+// It replaces invalid UTF-8 in the same way as encoding/json.
 func unquote(v gjson.Result) string {
 	if utf8.ValidString(v.Str) {
 		return v.Str

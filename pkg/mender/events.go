@@ -10,11 +10,11 @@ import (
 // MaxPageSize is the largest page of events that the server sends.
 const MaxPageSize = 500
 
-// EventsPage returns the nth page of the log, counted from 1, with size events,
-// at most MaxPageSize, newest first. A page past the end is empty. Pages shift
-// while events arrive: package eventlog reads the log as a whole.
+// EventsPage returns page n of the log, counted from 1, newest event first. size
+// is the number of events on a page, at most MaxPageSize. A page past the end is
+// empty. Pages shift while events arrive; package eventlog compensates for that.
 //
-// A non-empty integrationID asks for the events of one integration. Servers
+// A non-empty integrationID selects the events of one integration. Servers
 // before 4.1 ignore it.
 func (c *Client) EventsPage(ctx context.Context, integrationID string, n, size int) (Page[Event], error) {
 	return c.eventsPage(ctx, "read the events", integrationID, n, size)

@@ -22,11 +22,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// maxMessage is the largest server message that is retained, in bytes.
+// maxMessage is how much of a server's message is retained, in bytes.
 const maxMessage = 4 << 10
 
-// failure returns the error for the answer, or for the lack of one, or nil if
-// the call succeeded.
+// failure returns the error for an answer or for a missing answer, or nil if the
+// call succeeded.
 func (c *Client) failure(ctx context.Context, k *call, resp *resty.Response, err error) error {
 	if resp != nil && resp.RawResponse != nil {
 		c.clock.observe(resp.Header(), resp.Time())
@@ -43,7 +43,7 @@ func (c *Client) failure(ctx context.Context, k *call, resp *resty.Response, err
 	return c.refusal(k, resp)
 }
 
-// refusal returns the error for an answer that is not a success.
+// refusal returns the error for an answer with a status of 300 or above.
 func (c *Client) refusal(k *call, resp *resty.Response) error {
 	e := c.newError(k, resp)
 	e.RetryAfter = retryafter.Parse(resp.Header(), c.clock.now())
@@ -70,7 +70,7 @@ func (c *Client) refusal(k *call, resp *resty.Response) error {
 	return e
 }
 
-// newError fills in what all errors of a call have.
+// newError returns an Error with the fields that all errors of a call share.
 func (c *Client) newError(k *call, resp *resty.Response) *Error {
 	e := &Error{Op: k.op, Method: k.method, Path: k.path}
 	if k.sent.Load() || k.lost {
@@ -91,10 +91,10 @@ func (c *Client) newError(k *call, resp *resty.Response) *Error {
 func (c *Client) noAnswer(ctx context.Context, k *call, resp *resty.Response, err error) error {
 	e := c.newError(k, resp)
 	if ctx.Err() != nil {
-		e.StatusCode = 0 // the answer to an earlier attempt
+		e.StatusCode = 0 // the status is from an earlier attempt
 		e.Err = context.Cause(ctx)
 		if k.last != nil {
-			e.Err = fmt.Errorf("%w, after: %v", e.Err, withoutOp(k.last)) //nolint:errorlint // its kind is not this one's
+			e.Err = fmt.Errorf("%w, after: %v", e.Err, withoutOp(k.last)) //nolint:errorlint // must not inherit its kind
 		}
 	} else {
 		e.kinds, e.Err = c.diagnose(urls.Cause(err))
@@ -105,7 +105,7 @@ func (c *Client) noAnswer(ctx context.Context, k *call, resp *resty.Response, er
 	return e
 }
 
-// diagnose returns why no answer came.
+// diagnose returns the causes and the description of a missing answer.
 func (c *Client) diagnose(err error) ([]error, error) {
 	var (
 		timeout net.Error
@@ -133,7 +133,7 @@ func (c *Client) diagnose(err error) ([]error, error) {
 	return []error{ErrUnreachable}, fmt.Errorf("%s cannot be reached: %w", c.server, err)
 }
 
-// proxyName names the proxy that a request went through.
+// proxyName returns a description of the proxy that a request went through.
 func (c *Client) proxyName(resp *resty.Response) string {
 	target := c.server
 	if resp != nil && resp.RawResponse != nil && resp.RawResponse.Request != nil {
@@ -150,7 +150,8 @@ func (c *Client) proxyName(resp *resty.Response) string {
 	return "the proxy " + proxy.Host
 }
 
-// withoutOp leaves out of an error what the one around it says.
+// withoutOp replaces the operation in an error, for an outer error that already
+// names it.
 func withoutOp(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -161,8 +162,8 @@ func withoutOp(err error) error {
 	return err
 }
 
-// badAnswer returns the error for an answer with a good status and a body that
-// is not Mender's.
+// badAnswer returns the error for an answer whose status is a success but whose
+// body is not Mender's.
 func (c *Client) badAnswer(k *call, resp *resty.Response, cause error) error {
 	e := c.newError(k, resp)
 	e.kinds = []error{ErrBadAnswer}
@@ -187,8 +188,8 @@ func (c *Client) badAnswer(k *call, resp *resty.Response, cause error) error {
 	return e
 }
 
-// hintAtPath adds a hint if the answer is not Mender's and the server's address
-// has a path, which tends to be copied from a browser.
+// hintAtPath adds a hint if the answer is not Mender's and the server's URL has
+// a path, since such URLs tend to be copied from a browser.
 func (c *Client) hintAtPath(e *Error) {
 	u, err := url.Parse(c.server)
 	if err != nil || strings.Trim(u.Path, "/") == "" || e.Err == nil || !errors.Is(e, ErrBadAnswer) {
@@ -207,7 +208,7 @@ func (c *Client) outcomeUnknown(k *call, e *Error) {
 	}
 }
 
-// redirected returns why a redirect was not followed.
+// redirected returns the reason for not following a redirect.
 func (c *Client) redirected(k *call, resp *resty.Response) error {
 	to, err := resp.RawResponse.Location()
 	if err != nil {
@@ -226,7 +227,7 @@ func (c *Client) redirected(k *call, resp *resty.Response) error {
 	return fmt.Errorf("the server redirects more than %d times", maxRedirects)
 }
 
-// answerError is the body of Mender's errors.
+// answerError is the JSON body of Mender's error answers.
 type answerError struct {
 	Error     string `json:"error"`
 	RequestID string `json:"request_id"`
@@ -240,14 +241,14 @@ func errorBody(resp *resty.Response) answerError {
 	return a
 }
 
-// isMender reports whether Mender itself answered, rather than something in
+// isMender reports whether Mender itself answered, rather than a gateway in
 // front of it.
 func isMender(resp *resty.Response) bool {
 	return resp.Header().Get("X-Men-Requestid") != "" || errorBody(resp).Error != ""
 }
 
-// message returns the server's own message with secrets masked: Mender quotes a
-// secret that it refuses.
+// message returns the server's own message with secrets masked, since Mender
+// quotes a secret that it refuses.
 func (c *Client) message(k *call, resp *resty.Response) string {
 	text := errorBody(resp).Error
 	if len(text) > maxMessage {

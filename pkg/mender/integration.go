@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Provider is the kind of service that an integration sends events to. Providers
-// other than the constants are preserved.
+// Provider is the kind of service that an integration sends events to. Values
+// other than the constants below are preserved.
 type Provider string
 
 // The providers that Mender knows.
@@ -17,8 +17,8 @@ const (
 	ProviderIoTCore Provider = "iot-core"
 )
 
-// credentialsType returns the type of a provider's credentials, or empty for an
-// unknown provider.
+// credentialsType returns the type of credentials that a provider requires, or
+// empty for an unknown provider.
 func (p Provider) credentialsType() CredentialsType {
 	switch p {
 	case ProviderWebhook:
@@ -31,7 +31,7 @@ func (p Provider) credentialsType() CredentialsType {
 	return ""
 }
 
-// Integration is an integration that the server lists. It encodes to the JSON
+// Integration is an integration as the server lists it. It encodes to the JSON
 // that it was decoded from, including unknown fields.
 type Integration struct {
 	ID          string
@@ -41,11 +41,11 @@ type Integration struct {
 	// Scopes are the requested kinds of events. Mender Open Source silently drops
 	// them.
 	Scopes []string
-	// Extra are unknown fields, by JSON name.
+	// Extra holds unknown fields, by JSON name.
 	Extra map[string]json.RawMessage
 }
 
-// NewIntegration is the request of CreateIntegration.
+// NewIntegration holds the parameters of CreateIntegration.
 type NewIntegration struct {
 	Provider    Provider
 	Credentials Credentials
@@ -86,10 +86,12 @@ func (n NewIntegration) MarshalJSON() ([]byte, error) {
 		field{name: "scopes", value: n.Scopes, omit: len(n.Scopes) == 0})
 }
 
-// checkCredentials returns an error if credentials cannot be sent to an
-// integration of a provider whose present credentials have a type. Mender accepts
-// any type when credentials are replaced, and every delivery fails from then on.
-// It also stores its own placeholder as the secret of an iot-core integration.
+// checkCredentials returns an error if credentials must not be sent to an
+// integration. now is the type of the integration's present credentials, which
+// decides if the provider is unknown. The server does not check this: when
+// credentials are replaced, Mender accepts any type, and every delivery fails
+// from then on. It also stores its own placeholder as the secret of an iot-core
+// integration.
 func checkCredentials(provider Provider, now CredentialsType, c Credentials) error {
 	want := provider.credentialsType()
 	if want == "" {

@@ -9,7 +9,7 @@ import (
 )
 
 // Integrations lists the organization's integrations of all providers. Mender
-// allows one; the API would allow more.
+// allows one integration, although the API returns a list.
 func (c *Client) Integrations(ctx context.Context) ([]Integration, error) {
 	return c.integrations(ctx, "list the integrations")
 }
@@ -18,8 +18,9 @@ func (c *Client) integrations(ctx context.Context, op string) ([]Integration, er
 	return list[Integration](ctx, c, op, iotManager+"/integrations")
 }
 
-// Integration returns the integration with an id, or ErrNotFound. It searches the
-// list, since the server ignores the id in a request for one integration.
+// Integration returns the integration with an id, or ErrNotFound. It searches
+// the list, since the server ignores the id in a request for a single
+// integration.
 func (c *Client) Integration(ctx context.Context, id string) (Integration, error) {
 	return c.integration(ctx, "get the integration", id)
 }
@@ -39,10 +40,10 @@ func (c *Client) integration(ctx context.Context, op, id string) (Integration, e
 }
 
 // CreateIntegration creates an integration and returns its id. The request is
-// retried only if it cannot have arrived, or was answered 429. After
-// ErrOutcomeUnknown the integration may exist. An organization has one
-// integration: a second is ErrConflict. Credentials of another provider are
-// ErrCredentials and are not sent.
+// retried only if it cannot have arrived, or was refused with 429. If the error
+// is ErrOutcomeUnknown, the integration may exist. If the organization already
+// has an integration, the error is ErrConflict. If the credentials are for
+// another provider, they are not sent, and the error is ErrCredentials.
 func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (id string, err error) {
 	k := &call{
 		op: "create the integration", method: http.MethodPost, path: iotManager + "/integrations",
@@ -68,9 +69,9 @@ func (c *Client) CreateIntegration(ctx context.Context, n NewIntegration) (id st
 }
 
 // ReplaceCredentials replaces all of an integration's credentials: a webhook's
-// URL without a secret removes the secret. Credentials of another provider are
-// ErrCredentials and are not sent, since the server would accept them. An id that
-// is not in the list is ErrNotFound.
+// URL without a secret removes the secret. If the id is not in the list, the
+// error is ErrNotFound. If the credentials are for another provider, they are
+// not sent, since the server would accept them, and the error is ErrCredentials.
 func (c *Client) ReplaceCredentials(ctx context.Context, id string, credentials Credentials) error {
 	const op = "replace the integration's credentials"
 	now, err := c.integration(ctx, op, id)
@@ -88,9 +89,9 @@ func (c *Client) ReplaceCredentials(ctx context.Context, id string, credentials 
 	return err
 }
 
-// DeleteIntegration deletes an integration; its events remain. An unknown id is
-// ErrNotFound. An integration that devices still use (iot-hub, iot-core) is
-// ErrConflict.
+// DeleteIntegration deletes an integration; its events remain. If the id is
+// unknown, the error is ErrNotFound. If devices still use the integration
+// (iot-hub, iot-core), the error is ErrConflict.
 func (c *Client) DeleteIntegration(ctx context.Context, id string) error {
 	escaped, ok := pathID(id)
 	k := &call{

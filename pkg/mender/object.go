@@ -14,12 +14,12 @@ type field struct {
 	name  string
 	value any
 	omit  bool // do not write it
-	must  bool // return an error if it cannot be read
+	must  bool // fail if it cannot be decoded
 }
 
-// decodeObject reads the members that fields name, and returns the others. A
-// member that is null or of an unexpected kind stays among the others, so that
-// the answer of a newer server is shown unchanged.
+// decodeObject decodes the members that fields name, and returns the other
+// members. A member that is null or of an unexpected kind is returned as well,
+// so that the answer of a newer server is shown unchanged.
 func decodeObject(b []byte, fields ...field) (map[string]json.RawMessage, error) {
 	var rest map[string]json.RawMessage
 	if err := json.Unmarshal(b, &rest); err != nil {
@@ -45,8 +45,9 @@ func decodeObject(b []byte, fields ...field) (map[string]json.RawMessage, error)
 	return rest, nil
 }
 
-// encodeObject writes fields in their order, then the others by name. A member
-// that decodeObject could not read replaces the field's value.
+// encodeObject writes fields in order, then the other members, sorted by name. A
+// member with the name of a field replaces the field's value: decodeObject could
+// not decode it.
 func encodeObject(others map[string]json.RawMessage, fields ...field) ([]byte, error) {
 	known := len(fields)
 	for _, name := range slices.Sorted(maps.Keys(others)) {

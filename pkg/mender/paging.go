@@ -10,24 +10,24 @@ import (
 // Page is one page of a list.
 type Page[T any] struct {
 	// ServerTime is the server's time when it answered, cut to the second, or
-	// zero if it did not say.
+	// zero if the answer has no date.
 	ServerTime time.Time
 
 	empty  bool
 	decode func() ([]T, error)
 }
 
-// Items decodes the items of the page. A reader that calls it while Pages
-// fetches the next page uses two processors.
+// Items decodes the items of the page. It is separate from fetching, so that one
+// page can be decoded while Pages fetches the next.
 func (p Page[T]) Items() ([]T, error) { return p.decode() }
 
-// ahead is how many pages are fetched before the reader wants them.
+// ahead is how many pages are fetched before the reader asks for them.
 const ahead = 3
 
 // Pages fetches a list page by page, counted from 1, until a page is empty, the
-// reader stops, or an error comes, which is the last value. Nothing is fetched
-// before the first page is requested; from the second page on, a few are fetched
-// ahead, one at a time.
+// reader stops, or an error occurs, which is the last value. Nothing is fetched
+// until the reader asks for the first page. From the second page on, a few pages
+// are fetched ahead, one request at a time.
 func Pages[T any](ctx context.Context, fetch func(ctx context.Context, n int) (Page[T], error)) iter.Seq2[Page[T], error] {
 	return func(yield func(Page[T], error) bool) {
 		first, err := fetch(ctx, 1)
@@ -44,18 +44,18 @@ func Pages[T any](ctx context.Context, fetch func(ctx context.Context, n int) (P
 	}
 }
 
-// fetched is a page, or why there is none.
+// fetched is a page, or the error that prevented fetching it.
 type fetched[T any] struct {
 	page Page[T]
 	err  error
 }
 
-// fetchAhead fetches pages from the second on, until stop is called, which
+// fetchAhead fetches pages, starting with the second, until stop is called. stop
 // returns once no request is in progress.
 func fetchAhead[T any](ctx context.Context, fetch func(context.Context, int) (Page[T], error)) (pages <-chan fetched[T], stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan fetched[T], ahead-1)
-	stopped := make(chan struct{}) // the reader takes no more, not even an error
+	stopped := make(chan struct{}) // closed once the reader wants no more pages or errors
 	var fetching sync.WaitGroup
 	fetching.Go(func() {
 		defer close(out)

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// Raw makes a call of the management API that has no method of its own, and
-// returns the body of the answer. path is an absolute path on the server, with
-// a query if need be. body is JSON, or nil for none. Only GET and HEAD are
-// repeated. A status of 300 or above is an *Error; the body of its answer is
-// returned beside it.
+// Raw calls an endpoint of the management API that has no method of its own, and
+// returns the body of the answer. path is an absolute path on the server, and
+// may include a query. body is JSON, or nil to send none. Only GET and HEAD are
+// retried. If the status is 300 or above, Raw returns the body together with an
+// *Error.
 //
-// It refuses paths that leave the server, and ending a session: with a personal
-// access token, that would revoke the token.
+// Raw refuses paths that leave the server. It also refuses to log out, since
+// that would revoke a personal access token.
 func (c *Client) Raw(ctx context.Context, method, path string, body json.RawMessage) ([]byte, error) {
 	if err := checkRaw(method, path); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (c *Client) Raw(ctx context.Context, method, path string, body json.RawMess
 	return resp.Body(), nil
 }
 
-// checkRaw checks a method and a path.
+// checkRaw returns an error if Raw refuses the method or the path.
 func checkRaw(method, path string) error {
 	u, err := url.Parse(path)
 	switch {
@@ -63,7 +63,7 @@ func checkRaw(method, path string) error {
 	return nil
 }
 
-// RawMethods returns the methods that Raw takes.
+// RawMethods returns the HTTP methods that Raw accepts.
 func RawMethods() []string {
 	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 }

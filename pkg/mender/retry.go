@@ -16,21 +16,23 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/retryafter"
 )
 
-// RetryPolicy is how calls are retried that failed for a temporary reason: too
-// many requests (429), a gateway without its server (502, 503, 504), or a broken
-// connection. A call that creates something is retried only if it cannot have
-// arrived, or was refused with 429.
+// RetryPolicy controls retries of calls that failed for a temporary reason: too
+// many requests (429), a gateway that cannot reach its server (502, 503, 504),
+// or a broken connection. A call that creates something is retried only if it
+// cannot have arrived, or was refused with 429.
 //
-// The waits double from MinWait to MaxWait, each shortened at random by up to a
-// half. The zero policy stands for the defaults.
+// The waits double from MinWait to MaxWait, and each is shortened at random by
+// up to half. The zero RetryPolicy means the defaults.
 type RetryPolicy struct {
-	// Retries is how often a call is retried: 0 means 3, negative never.
+	// Retries is the largest number of retries of a call: 0 means 3, negative
+	// means none.
 	Retries int
 	// MinWait is the first wait; 0 means 500 ms.
 	MinWait time.Duration
 	// MaxWait is the longest wait; 0 means 10 s.
 	MaxWait time.Duration
-	// MaxRetryAfter caps a Retry-After, which may be absurd; 0 means 30 s.
+	// MaxRetryAfter caps the wait that the server asks for with Retry-After; 0
+	// means 30 s.
 	MaxRetryAfter time.Duration
 	// OnRetry, if not nil, is called before each wait with the number of the
 	// failed attempt, counted from 1, and its error. It may be called from
@@ -56,8 +58,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// setRetries makes resty retry calls. The waits are computed here, so resty's
-// own bounds only have to allow them.
+// setRetries configures resty's retries. The waits are computed by wait, so
+// resty's own bounds only need to be wide enough for them.
 func (c *Client) setRetries() {
 	c.http.SetRetryCount(c.retry.Retries).
 		SetRetryWaitTime(time.Nanosecond).
@@ -66,10 +68,10 @@ func (c *Client) setRetries() {
 		SetRetryAfter(c.wait)
 }
 
-// again is the only condition for a retry.
+// again decides whether to retry a call.
 func (c *Client) again(resp *resty.Response, err error) bool {
 	if resp == nil || resp.Request == nil {
-		return false // it did not get as far as the network
+		return false // the request was not sent
 	}
 	ctx := resp.Request.Context()
 	k := callOf(ctx)
@@ -84,7 +86,7 @@ func (c *Client) again(resp *resty.Response, err error) bool {
 	return true
 }
 
-// mayPass reports whether another attempt may succeed, and does no harm.
+// mayPass reports whether another attempt may succeed, and would do no harm.
 func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
 	if err != nil {
 		return !permanent(err) && (k.repeatable() || !k.sent.Load())
@@ -98,7 +100,7 @@ func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
 	return false
 }
 
-// permanent reports whether a failed connection would fail again.
+// permanent reports whether another attempt would fail with the same error.
 func permanent(err error) bool {
 	var dns *net.DNSError
 	var refused *httpclient.ProxyError
@@ -134,8 +136,9 @@ func (c *Client) wait(_ *resty.Client, resp *resty.Response) (time.Duration, err
 	return wait, nil
 }
 
-// backoff doubles from MinWait and subtracts up to a half at random, so that
-// clients that failed together do not come back together.
+// backoff returns a wait that doubles with each attempt from MinWait to MaxWait.
+// It is shortened at random by up to half, so that clients that failed together
+// do not retry together.
 func (c *Client) backoff(attempt int) time.Duration {
 	wait := c.retry.MinWait
 	for range min(attempt-1, 30) {

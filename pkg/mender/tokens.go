@@ -8,19 +8,21 @@ import (
 	"time"
 )
 
-// MaxTokenExpiry is the longest life of a personal access token that expires.
+// MaxTokenExpiry is the longest lifetime of a personal access token that
+// expires.
 const MaxTokenExpiry = 31536000 * time.Second
 
-// PersonalAccessToken describes a token, which itself is shown only when it is
-// created. One from the server encodes to the JSON that it sent.
+// PersonalAccessToken describes a personal access token. The token itself is
+// shown only when it is created. A PersonalAccessToken from the server encodes
+// to the JSON that the server sent.
 type PersonalAccessToken struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// ExpiresAt is zero for a token that never expires.
 	ExpiresAt time.Time `json:"expiration_date,omitzero"`
 	CreatedAt time.Time `json:"created_ts,omitzero"`
-	// LastUsed has a resolution of five minutes. It is zero if the server does
-	// not send it.
+	// LastUsed is accurate to five minutes. It is zero if the server does not
+	// send it.
 	LastUsed time.Time `json:"last_used,omitzero"`
 
 	raw json.RawMessage
@@ -31,10 +33,11 @@ func (c *Client) Tokens(ctx context.Context) ([]PersonalAccessToken, error) {
 	return list[PersonalAccessToken](ctx, c, "list the personal access tokens", useradm+"/settings/tokens")
 }
 
-// CreateToken creates a personal access token and returns it. expiresIn is rounded
-// up to seconds, and 0 means never; above MaxTokenExpiry the server answers 400.
-// A name that exists already is ErrConflict; an eleventh token is status 422.
-// After ErrOutcomeUnknown the token may exist, but no one knows its text.
+// CreateToken creates a personal access token and returns it. expiresIn is
+// rounded up to seconds, and 0 means never; above MaxTokenExpiry the server
+// answers 400. If the name already exists, the error is ErrConflict. An eleventh
+// token is refused with status 422. If the error is ErrOutcomeUnknown, the token
+// may exist, but its text is lost.
 func (c *Client) CreateToken(ctx context.Context, name string, expiresIn time.Duration) (jwt string, err error) {
 	k := &call{
 		op: "create the personal access token", method: http.MethodPost, path: useradm + "/settings/tokens",
@@ -51,8 +54,8 @@ func (c *Client) CreateToken(ctx context.Context, name string, expiresIn time.Du
 	return c.jwt(k, resp)
 }
 
-// RevokeToken revokes a personal access token by its id. The server silently
-// accepts an unknown id.
+// RevokeToken revokes the personal access token with an id. The server does not
+// report an unknown id as an error.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	escaped, ok := pathID(id)
 	k := &call{
@@ -66,7 +69,7 @@ func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return err
 }
 
-// UnmarshalJSON reads the API's JSON and retains it.
+// UnmarshalJSON decodes the API's JSON and keeps a copy for MarshalJSON.
 func (t *PersonalAccessToken) UnmarshalJSON(b []byte) error {
 	type plain PersonalAccessToken
 	*t = PersonalAccessToken{}

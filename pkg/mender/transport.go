@@ -4,12 +4,13 @@ import (
 	"net/http"
 )
 
-// maxRedirects bounds the redirects that are followed.
+// maxRedirects is the largest number of redirects to follow.
 const maxRedirects = 5
 
-// checkRedirect follows redirects of reads within the same scheme, host and
-// port: a token must not reach another host, and a repeated write may turn into
-// something else. A redirect that is not followed is the answer.
+// checkRedirect follows only redirects of reads, and only within the same
+// scheme, host and port: a token must not reach another host, and a redirected
+// write may turn into a different request. A redirect that is not followed
+// becomes the answer.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	if first.Method != http.MethodGet || len(via) > maxRedirects ||

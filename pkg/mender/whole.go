@@ -9,10 +9,10 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// wholeBodies reads each answer into memory of the right size and puts it into
-// the call: resty reads 512 bytes at a time, which costs more than everything
-// else if the log is long. An answer that ends early is an error, like a broken
-// connection.
+// wholeBodies is a RoundTripper that reads each answer at once, into a buffer of
+// the right size, and stores it in the call. resty reads 512 bytes at a time,
+// which costs more than everything else if the log is long. An answer that ends
+// early is an error, like a broken connection.
 type wholeBodies struct {
 	next http.RoundTripper
 	most int          // the largest answer that is read, in bytes
@@ -54,7 +54,8 @@ func (w *wholeBodies) read(resp *http.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// withBody gives the answer to resty.
+// withBody sets the body that wholeBodies has read as the body of resty's
+// response.
 func withBody(_ *resty.Client, resp *resty.Response) error {
 	resp.SetBody(callOf(resp.Request.Context()).answer)
 	return nil
