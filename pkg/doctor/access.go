@@ -13,8 +13,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// examineAccess checks that Mender answers, the clocks, the token and its
-// permissions.
+// examineAccess checks that Mender answers, and examines the clocks, the token
+// and its permissions.
 func (d *doctor) examineAccess(ctx context.Context) bool {
 	options := d.Client
 	options.Timeout, options.Retry.Retries = min(options.Timeout, checkTime), -1
@@ -39,8 +39,9 @@ func (d *doctor) examineAccess(ctx context.Context) bool {
 	return true
 }
 
-// Differences between the clocks that draw a warning, and that make tokens and
-// certificates seem expired or not yet valid.
+// skewWarning and skewFailure are the differences between the clocks that cause
+// a warning and a failure. They make tokens and certificates seem expired or not
+// yet valid.
 const (
 	skewWarning = 5 * time.Second
 	skewFailure = 5 * time.Minute
@@ -65,13 +66,15 @@ func (d *doctor) clock() Finding {
 	return good(checkClock, "the clocks agree to within %s", output.Duration(max(skew.Abs(), time.Second).Round(time.Second)))
 }
 
-// serverNow returns the server's time, which tokens go by.
+// serverNow returns the time by the server's clock, which decides whether a
+// token has expired.
 func (d *doctor) serverNow() time.Time {
 	skew, _ := d.client.ClockSkew()
 	return d.Now().Add(skew)
 }
 
-// token examines the token. err is the server's answer to it, or nil.
+// token examines the token. err is the error of a request that used the token,
+// or nil.
 func (d *doctor) token(me mender.User, err error) Finding {
 	switch {
 	case d.Client.Token == "":
@@ -92,8 +95,8 @@ func (d *doctor) token(me mender.User, err error) Finding {
 	return good(checkToken, "%s, valid until %s", whose, output.Time(claims.ExpiresAt, true))
 }
 
-// permission reports what the user may do. err is the server's answer to
-// listing the integrations.
+// permission reports the user's permissions. err is the error of listing the
+// integrations, or nil.
 func (d *doctor) permission(ctx context.Context, err error) Finding {
 	if err != nil {
 		return failure(checkPermission, err, d.Hint(err))

@@ -24,22 +24,22 @@ const (
 	OK      Status = "ok"
 	Warning Status = "warning"
 	Failed  Status = "failed"
-	Skipped Status = "skipped" // a check that it depends on failed, or it was not asked for
-	Unknown Status = "unknown" // it cannot be found out from this machine
+	Skipped Status = "skipped" // it depends on a check that failed, or was not requested
+	Unknown Status = "unknown" // this machine cannot find out
 )
 
-// Finding is the result of a check, in words.
+// Finding describes the result of a check.
 type Finding struct {
 	Check   string `json:"check"`
 	Status  Status `json:"status"`
 	Finding string `json:"finding"`
-	// Next is the user's next step, or empty.
+	// Next is the user's next step; empty if there is none.
 	Next string `json:"next,omitempty"`
-	// Kind is the kind of a failure.
+	// Kind is the kind of error, if the check failed.
 	Kind fault.Kind `json:"-"`
 }
 
-// The checks, in their order.
+// The checks, in the order in which they are reported.
 const (
 	checkSettings    = "settings"
 	checkName        = "name"
@@ -58,49 +58,50 @@ const (
 )
 
 const (
-	// checkTime bounds one check.
+	// checkTime is the time limit of one check.
 	checkTime = 10 * time.Second
-	// certificateWarning is how long before its end a certificate draws a
-	// warning.
+	// certificateWarning is the remaining validity below which a certificate
+	// causes a warning.
 	certificateWarning = 14 * 24 * time.Hour
 )
 
 // Options are the settings of Examine.
 type Options struct {
-	// Client are the options of the API client: server, token, authority.
+	// Client holds the options of the API client: server, token, certificate
+	// authority.
 	Client mender.Options
 	// Settings describes where the settings come from.
 	Settings string
-	// TokenFrom is where the token comes from, and RenewToken how to get a new
-	// one.
+	// TokenFrom describes where the token comes from, and RenewToken how to get
+	// a new one.
 	TokenFrom, RenewToken string
-	// TokenExpiresSoon reports whether a token draws a warning at the server's
-	// time.
+	// TokenExpiresSoon reports whether a token expires soon enough to cause a
+	// warning. now is the time by the server's clock.
 	TokenExpiresSoon func(claims mender.Claims, now time.Time) bool
 	// Pick returns the integration to examine.
 	Pick func([]mender.Integration) (mender.Integration, error)
 	// Secret returns the integration's secret, if this machine has it, and
 	// where it comes from.
 	Secret func(ctx context.Context, integrationID string) (secret webhook.Secret, from string, err error)
-	// Hint returns the next step for an error of the API.
+	// Hint returns the user's next step for an error of the API.
 	Hint func(error) string
-	// Probe sends a test event to the webhook's URL.
+	// Probe enables sending a test event to the webhook's URL.
 	Probe bool
-	// PublicRoots are the authorities that Mender's server trusts; nil means
-	// this machine's.
+	// PublicRoots holds the certificate authorities that Mender's server
+	// trusts; nil means those that this machine trusts.
 	PublicRoots *x509.CertPool
-	// Now is this machine's clock.
+	// Now returns the time by this machine's clock.
 	Now func() time.Time
 }
 
-// doctor is a round of checks.
+// doctor is one run of all checks.
 type doctor struct {
 	Options
 	client   *mender.Client
 	findings []Finding
 }
 
-// Examine makes all checks in order and returns their findings.
+// Examine runs all checks in order and returns their findings.
 func Examine(ctx context.Context, o Options) []Finding {
 	d := &doctor{Options: o}
 	d.add(good(checkSettings, "%s", o.Settings))
@@ -110,7 +111,8 @@ func Examine(ctx context.Context, o Options) []Finding {
 	return d.findings
 }
 
-// InvalidSettings returns the findings if the settings cannot be used.
+// InvalidSettings returns the findings to show instead of Examine's if the
+// settings are invalid. err is the reason.
 func InvalidSettings(err error) []Finding {
 	d := &doctor{}
 	d.add(failure(checkSettings, err, fault.HintOf(err)))
@@ -118,8 +120,8 @@ func InvalidSettings(err error) []Finding {
 	return d.findings
 }
 
-// FirstFailure returns the kind of the first failure, which tends to be the
-// cause of the others, or fault.Unspecified if nothing failed.
+// FirstFailure returns the kind of the first failure, which is usually the cause
+// of the others, or fault.Unspecified if nothing failed.
 func FirstFailure(findings []Finding) fault.Kind {
 	for _, f := range findings {
 		if f.Status == Failed {
@@ -131,7 +133,7 @@ func FirstFailure(findings []Finding) fault.Kind {
 
 func (d *doctor) add(findings ...Finding) { d.findings = append(d.findings, findings...) }
 
-// skip records checks that are not made.
+// skip records checks as skipped, and the reason.
 func (d *doctor) skip(why string, checks ...string) {
 	for _, check := range checks {
 		d.add(Finding{Check: check, Status: Skipped, Finding: why})
@@ -154,7 +156,7 @@ func unknown(check, format string, args ...any) Finding {
 	return Finding{Check: check, Status: Unknown, Finding: fmt.Sprintf(format, args...)}
 }
 
-// failure returns the finding for an error.
+// failure returns the finding for a check that failed with an error.
 func failure(check string, err error, hint string) Finding {
 	kind := fault.KindOf(err)
 	if kind == fault.Unspecified {

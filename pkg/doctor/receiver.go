@@ -23,9 +23,10 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// examineURL examines the receiver from this machine, as far as that shows how
-// Mender's server sees it. delivered means that Mender's last delivery reached
-// it, which outweighs what can be seen from here.
+// examineURL examines the webhook's URL from this machine, which may see the
+// receiver differently than Mender's server does. delivered means that Mender's
+// last delivery succeeded, which counts for more than the findings from this
+// machine.
 func (d *doctor) examineURL(ctx context.Context, text string, delivered bool) {
 	u, err := urls.Parse(text)
 	if err != nil {
@@ -36,7 +37,7 @@ func (d *doctor) examineURL(ctx context.Context, text string, delivered bool) {
 	d.add(address(ctx, u, delivered), d.receiver(ctx, u, delivered))
 }
 
-// address checks whether Mender connects to the addresses of a host.
+// address checks whether Mender would connect to the host's addresses.
 func address(ctx context.Context, u *url.URL, delivered bool) Finding {
 	addresses, err := resolve(ctx, u.Hostname())
 	if err != nil {
@@ -63,15 +64,15 @@ func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	return lookup(ctx, host)
 }
 
-// reserved reports whether Mender refuses an address by default: it wants
-// public unicast ones.
+// reserved reports whether Mender refuses an address by default: it requires a
+// public unicast address.
 func reserved(a netip.Addr) bool { return !a.IsGlobalUnicast() || a.IsPrivate() }
 
-// receiver connects as Mender does: with public authorities, without a proxy,
-// and following no redirect.
+// receiver connects to the receiver as Mender does: it trusts public authorities
+// only, uses no proxy and follows no redirects.
 func (d *doctor) receiver(ctx context.Context, u *url.URL, delivered bool) Finding {
 	plain := *u
-	plain.User = nil // a HEAD request needs no password
+	plain.User = nil // no need to send the password with a HEAD request
 	answer, err := d.head(ctx, plain.String(), &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.PublicRoots}})
 	var invalid *tls.CertificateVerificationError
 	switch {
@@ -105,7 +106,7 @@ func receiverAdvice(err error) string {
 	return "use a certificate of a public authority, with the whole chain: Mender trusts no others"
 }
 
-// probe sends a signed test event, if that was asked for.
+// probe sends a signed test event if Probe is set.
 func (d *doctor) probe(ctx context.Context, i mender.Integration, secret webhook.Secret) Finding {
 	switch {
 	case !d.Probe:
@@ -145,12 +146,13 @@ func (d *doctor) sendTestEvent(ctx context.Context, target string, secret webhoo
 	return sender.Send(ctx, target, body, secret), nil
 }
 
-// resolveTime bounds the name resolution of ReceiverWarnings.
+// resolveTime is the time limit for the name resolution in ReceiverWarnings.
 const resolveTime = 2 * time.Second
 
-// ReceiverWarnings returns reasons why Mender's server will probably not accept
-// a webhook's URL, as far as this machine can tell without connecting to it. A
-// name that is unknown here may be known there.
+// ReceiverWarnings returns the reasons why Mender's server is likely to refuse a
+// webhook's URL, or why the URL is unsafe, as far as this machine can tell
+// without connecting to it. A name that this machine cannot resolve causes no
+// warning, since Mender's server may know it.
 func ReceiverWarnings(ctx context.Context, text string) (warnings []string) {
 	u, err := url.Parse(text)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// examineServer checks the way to the server.
+// examineServer checks the name resolution and the TLS connection of the server.
+// It reports whether to continue with the other checks.
 func (d *doctor) examineServer(ctx context.Context) bool {
 	u, err := url.Parse(d.Client.Server)
 	if err != nil {
@@ -81,7 +82,8 @@ func join(addresses []netip.Addr) string {
 	return strings.Join(texts, ", ")
 }
 
-// serverTLS connects as the API client does, and examines the certificate.
+// serverTLS connects to the server as the API client does, and examines the
+// certificate.
 func (d *doctor) serverTLS(ctx context.Context, u *url.URL) Finding {
 	config, err := httpclient.TLS{CACertFile: d.Client.CACertFile, SkipVerify: d.Client.SkipVerify}.Config()
 	if err != nil {
@@ -101,7 +103,7 @@ func (d *doctor) serverTLS(ctx context.Context, u *url.URL) Finding {
 	return d.certificate(checkTLS, answer.tls, "renew the server's certificate")
 }
 
-// certificate reports how long the certificate of a connection is valid.
+// certificate reports how long a connection's certificate remains valid.
 func (d *doctor) certificate(check string, state *tls.ConnectionState, renew string) Finding {
 	ends := state.PeerCertificates[0].NotAfter
 	left := ends.Sub(d.Now())
@@ -112,7 +114,7 @@ func (d *doctor) certificate(check string, state *tls.ConnectionState, renew str
 	return good(check, "%s", text)
 }
 
-// connectionAdvice returns the next step after a failed connection.
+// connectionAdvice returns the user's next step after a failed connection.
 func connectionAdvice(err error) string {
 	var (
 		refused *httpclient.ProxyError
@@ -141,10 +143,10 @@ func connectionAdvice(err error) string {
 type reply struct {
 	tls      *tls.ConnectionState // nil for plain http
 	status   int
-	location string // where it redirects to
+	location string // the target of a redirect, or empty
 }
 
-// head makes a HEAD request and follows no redirect.
+// head sends a HEAD request without following redirects.
 func (d *doctor) head(ctx context.Context, target string, transport *http.Transport) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// examineWebhook checks the integration and its receiver.
+// examineWebhook examines the integration and its receiver.
 func (d *doctor) examineWebhook(ctx context.Context) {
 	all, err := d.client.Integrations(ctx)
 	d.add(d.permission(ctx, err))
@@ -48,7 +48,8 @@ func (d *doctor) find(all []mender.Integration) (mender.Integration, Finding) {
 	return i, good(checkIntegration, "webhook %s to %s", i.ID, redact.URLs(i.Credentials.HTTP.URL))
 }
 
-// secret checks that a secret is set, and known on this machine.
+// secret checks that the integration has a secret and that this machine knows
+// it.
 func (d *doctor) secret(ctx context.Context, i mender.Integration) (webhook.Secret, Finding) {
 	known, from, err := d.Secret(ctx, i.ID)
 	const generate = "set one with `mender-webhooks update --generate-secret`"
@@ -68,8 +69,8 @@ func (d *doctor) secret(ctx context.Context, i mender.Integration) (webhook.Secr
 		from, known.Fingerprint())
 }
 
-// deliveries reports the deliveries of the last day, and whether the last one
-// succeeded.
+// deliveries examines the deliveries in the last 24 hours. delivered reports
+// whether the last one succeeded.
 func (d *doctor) deliveries(ctx context.Context, id string) (f Finding, delivered bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*checkTime)
 	defer cancel()
