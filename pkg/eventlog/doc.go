@@ -5,6 +5,6 @@
 //
 // The log is a list that is sorted by the time of saving, newest first, and read
 // page by page. Pages shift while events arrive, events are saved up to 10 s
-// late and in any order, and some servers ignore the integration that is asked
-// for. This package hides all of that: it returns each event once.
+// late and in any order, and some servers cannot select the events of one
+// integration. This package hides all of that: it returns each event once.
 package eventlog

@@ -13,34 +13,35 @@ import (
 const (
 	// DefaultInterval is the time between two polls of the log.
 	DefaultInterval = 2 * time.Second
-	// margin is how far before the newest event a Follower looks: Mender saves
-	// events in any order, up to 10 s late.
+	// margin is how far before the newest known event a Follower reads the log
+	// again, since Mender saves events in any order, up to 10 s late.
 	margin = 75 * time.Second
-	// saveEvery is how often Checkpoint is called while events come, keepEvery
-	// how often while none do.
+	// saveEvery is how often Checkpoint is called while events arrive, and
+	// keepEvery how often while none do.
 	saveEvery, keepEvery = time.Second, time.Minute
 )
 
-// FollowOptions are the settings of a Follower. The zero value returns every
-// event that is saved after the Follower has begun.
+// FollowOptions are the settings of a Follower. The zero value follows every
+// event that is saved after the Follower starts.
 type FollowOptions struct {
-	// Query selects the events. Its Limit is how many of the existing events
-	// come first, and 0 is none; if Since is set, all existing events since
-	// then come first. Until is ignored.
+	// Query selects the events. Its Limit is how many existing events to return
+	// first; 0 means none. If Since is set, all existing events since then are
+	// returned first. Until is ignored.
 	Query Query
-	// Resume continues where the Follower of this state ended, instead of
-	// Limit and Since.
+	// Resume, if not nil, continues where the Follower that saved this state
+	// stopped. Limit and Since are then ignored.
 	Resume *FollowState
-	// Interval is the time between two polls of the log; 0 is DefaultInterval.
-	// It gets longer only if the server asks for it.
+	// Interval is the time between two polls of the log; 0 means
+	// DefaultInterval. Polls are less frequent only if the server asks for it.
 	Interval time.Duration
-	// Notice receives news of the connection; nil drops them.
+	// Notice receives news about the connection; nil discards it.
 	Notice func(Notice)
-	// Checkpoint receives the state whenever it is worth saving: all events up
-	// to it were returned and taken. An error ends the Follower; nil saves
-	// nothing.
+	// Checkpoint receives the state whenever it is worth saving. The reader has
+	// consumed all events up to this state. If Checkpoint returns an error, the
+	// Follower stops. If it is nil, nothing is saved.
 	Checkpoint func(FollowState) error
-	// Clock is this machine's; nil is time.Now. It only matters in a state.
+	// Clock returns the time by this machine's clock; nil means time.Now. It is
+	// only used for the times in a state.
 	Clock func() time.Time
 }
 
@@ -48,17 +49,18 @@ type FollowOptions struct {
 var errFollowState = errors.New("the state belongs to another log")
 
 // Follower returns the events of the log as they arrive: each once, even if
-// pages shift, or the server fails or restarts. It is not safe for concurrent use.
+// pages shift, or the server fails or restarts. It is not safe for concurrent
+// use.
 //
-// Of the events that one look at the log finds, the oldest comes first. An event
-// that is saved late is returned when it is seen; one that is saved more than a
-// minute late may be missed, which Mender's limit of 10 s for a delivery rules
-// out. After the server's clock was set back by more than the remembered ids
-// reach, an event may come twice.
+// The events that are found in one look at the log are returned oldest first. An
+// event that is saved late is returned when it is found. One that is saved more
+// than a minute late may be missed, but Mender's time limit of 10 s for a
+// delivery rules that out. If the server's clock is set back further than the
+// remembered ids reach, an event may be returned twice.
 //
-// It needs memory for the ids of the last minute's events, for a few thousand
-// more, and for about ten thousand events if that many are new: of more it
-// returns the oldest first and then reads the rest.
+// A Follower needs memory for the ids of the last minute's events and of a few
+// thousand more, and for about ten thousand new events. If more are new, it
+// returns the oldest of them first and then reads the rest.
 type Follower struct {
 	client  *mender.Client
 	opt     FollowOptions
@@ -69,24 +71,24 @@ type Follower struct {
 	fresh   int // events in the last minute, for the size of a page
 	most    int // events that a look holds, roughly
 	skip    int // where the next look begins, in events from the log's new end
-	// catchingUp means that the previous look left newer events to this one.
+	// catchingUp means that the previous look left newer events for this one.
 	catchingUp bool
-	// base is up to where the log is known for certain: a look goes back to
-	// margin before it. last is the end of the latest complete look.
+	// base is the point up to which the log is certainly known: a look reads
+	// back to margin before it. last is the end of the latest complete look.
 	base, last mark
-	// settled is when no event can be saved any more with a time from before
-	// the server's clock was set back.
+	// settled is the moment after which no more events can be saved with a time
+	// from before the server's clock was set back.
 	settled time.Time
-	// readAt is the server's time at the last look that reached the new end.
+	// readAt is the server's time at the last look that read the newest events.
 	readAt  time.Time
 	started time.Time // when Events was called
 	savedAt time.Time // when the resumed state was saved, by this machine's clock
 	saved   time.Time // when Checkpoint was last called
-	dirty   bool      // events were returned since
+	dirty   bool      // events were returned since then
 }
 
-// Follow returns a Follower and sends nothing. It returns errFollowState if
-// Resume is of another server or integration.
+// Follow returns a Follower without sending anything. It returns errFollowState
+// if Resume is for another server or integration.
 func (l *Log) Follow(o FollowOptions) (*Follower, error) {
 	if o.Interval <= 0 {
 		o.Interval = DefaultInterval
@@ -103,17 +105,17 @@ func (l *Log) Follow(o FollowOptions) (*Follower, error) {
 		if err := f.restore(*o.Resume); err != nil {
 			return nil, err
 		}
-		f.contact.ever = true // the state proves that the server is the right one
+		f.contact.ever = true // the state proves that this server has answered before
 	}
 	return f, nil
 }
 
-// Events follows the log until ctx ends, the reader stops, or the server
-// refuses the token or the request. Until the server has answered once, an
-// unreachable server ends it as well, after a few attempts, unless it resumes.
-// The error is the last value; it is ctx's own when ctx ends.
+// Events follows the log until ctx ends, the reader stops, or the server refuses
+// the token or the request. If the server has never answered, Events also stops
+// after a few failed attempts to reach it, unless it resumes from a state. The
+// error is the last value; when ctx ends, it is the cause that ctx gives.
 //
-// An event counts as taken when the reader asks for the next one.
+// An event counts as consumed when the reader asks for the next one.
 func (f *Follower) Events(ctx context.Context) iter.Seq2[mender.Event, error] {
 	return func(yield func(mender.Event, error) bool) {
 		err := f.run(ctx, func(e mender.Event) bool { return yield(e, nil) })
@@ -126,9 +128,9 @@ func (f *Follower) Events(ctx context.Context) iter.Seq2[mender.Event, error] {
 	}
 }
 
-// Wait returns the first event that a query selects among those that arrive
-// from now on, or, if Since is set, since then. ready is called when the
-// existing events were looked at. The error is ctx's own when ctx ends.
+// Wait returns the first event that matches the query and arrives from now on,
+// or since Since if that is set. It calls ready once the existing events have
+// been checked. When ctx ends, the error is the cause that ctx gives.
 func (l *Log) Wait(ctx context.Context, o FollowOptions, ready func()) (mender.Event, error) {
 	waiting := false
 	o.Query.Limit = 0
@@ -181,8 +183,8 @@ func (f *Follower) run(ctx context.Context, give func(mender.Event) bool) error 
 	}
 }
 
-// giveAll returns what a look has found. Events that are not taken any more
-// stay unseen.
+// giveAll passes the events that a look has found to the reader. Events that the
+// reader no longer wants are not remembered as seen.
 func (f *Follower) giveAll(ctx context.Context, l *look, give func(mender.Event) bool) error {
 	l.sort()
 	for _, found := range l.news {
@@ -204,8 +206,8 @@ func (f *Follower) giveAll(ctx context.Context, l *look, give func(mender.Event)
 	return nil
 }
 
-// begin records the events that will not be returned before any is returned, so
-// that a state that is saved halfway can tell the two apart.
+// begin records the events that will not be returned as seen, before any other
+// event is returned. A state that is saved halfway can then tell the two apart.
 func (f *Follower) begin(l *look) {
 	if l.first || l.setBack && l.horizon.Before(f.memory.floor) {
 		f.memory.floor = l.floor
@@ -218,12 +220,13 @@ func (f *Follower) begin(l *look) {
 	f.begun = true
 }
 
-// done ends a look: the next one begins where this one ended.
+// done ends a look, and sets where the next one begins.
 func (f *Follower) done(l *look) {
 	if !l.shallow {
 		next := f.advanced(l)
-		// While the log moved, events of the same millisecond may have changed
-		// places across the edge of a page: the next look goes there again.
+		// If events arrived between two pages, events of the same millisecond
+		// may have moved across the edge of a page: the next look reads that
+		// part again.
 		if f.base = next; l.moved {
 			f.base = f.last
 		}
@@ -237,7 +240,7 @@ func (f *Follower) done(l *look) {
 	f.polls++
 }
 
-// advanced returns how far the log is known after a look.
+// advanced returns the point up to which the log is known after a look.
 func (f *Follower) advanced(l *look) mark {
 	newest := later(l.newestKept(), f.last.at)
 	if l.partial() {
@@ -253,7 +256,7 @@ func (f *Follower) advanced(l *look) mark {
 	return m
 }
 
-// maybeCheckpoint calls Checkpoint if it has not been called for some time.
+// maybeCheckpoint calls Checkpoint unless it was called recently.
 func (f *Follower) maybeCheckpoint(changed bool, every time.Duration) error {
 	if f.opt.Checkpoint == nil || !changed && !f.saved.IsZero() && time.Since(f.saved) < every {
 		return nil

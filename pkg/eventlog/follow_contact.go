@@ -12,10 +12,10 @@ import (
 // NoticeKind is the subject of a Notice.
 type NoticeKind string
 
-// The kinds of notices. Contact that is lost for about a second, such as by one
-// failed request, is not worth one.
+// The kinds of notices. Losing contact for about a second, such as for one
+// failed request, causes no notice.
 const (
-	// NoticeLost means that the server does not answer, or fails: see Err. The
+	// NoticeLost means that the server fails or does not answer: see Err. The
 	// Follower keeps trying.
 	NoticeLost NoticeKind = "lost"
 	// NoticeSlowed means that the server asked for a pause: see For.
@@ -23,35 +23,36 @@ const (
 	// NoticeBack means that the Follower recovered from NoticeLost or NoticeSlowed:
 	// see For and Events.
 	NoticeBack NoticeKind = "back"
-	// NoticeGap means that the Follower was away for longer than Mender keeps
-	// events, a week: those saved between From and To are gone.
+	// NoticeGap means that the Follower was away for longer than Mender retains
+	// events, which is a week: events saved between From and To are lost.
 	NoticeGap NoticeKind = "gap"
 )
 
-// Notice is news of the connection.
+// Notice is news about the connection.
 type Notice struct {
 	Kind NoticeKind
 	Err  error
 	For  time.Duration
-	// Events is how many selected events the next poll found.
+	// Events is how many matching events the next poll found.
 	Events   int
 	From, To time.Time
 }
 
 const (
-	// firstTries is how often the server is asked before it has ever answered.
+	// firstTries is how many attempts are made if the server has never
+	// answered.
 	firstTries = 5
-	// quickRetry is the wait after a first failure.
+	// quickRetry is the wait after the first failure.
 	quickRetry = 500 * time.Millisecond
-	// maxAsked caps a Retry-After, which may be absurd. maxUnasked is the
-	// longest wait after a 429 without one.
+	// maxAsked caps the wait that the server asks for with Retry-After.
+	// maxUnasked is the longest wait after a 429 without Retry-After.
 	maxAsked, maxUnasked = 5 * time.Minute, 30 * time.Second
-	// retention is how long Mender keeps events by default.
+	// retention is how long Mender retains events by default.
 	retention = 7 * 24 * time.Hour
 )
 
-// contact tracks how well the server can be reached. Durations are measured by
-// the monotonic clock, which no one sets.
+// contact tracks whether the server can be reached. It measures durations with
+// the monotonic clock, so that setting the clock does not matter.
 type contact struct {
 	interval  time.Duration
 	notice    func(Notice)
@@ -59,7 +60,7 @@ type contact struct {
 	waited    bool // an attempt failed before the first answer
 	failures  int
 	since     time.Time
-	announced bool // the user knows that something is wrong
+	announced bool // the user has been notified of the problem
 	back      time.Duration
 }
 
@@ -70,7 +71,7 @@ func (c *contact) answered() {
 	c.ever, c.announced, c.failures = true, false, 0
 }
 
-// lookedAt ends a look that succeeded.
+// lookedAt announces that the server is back, once a look has succeeded.
 func (c *contact) lookedAt(events int) {
 	if c.back > 0 {
 		c.notice(Notice{Kind: NoticeBack, For: c.back, Events: events})
@@ -78,8 +79,8 @@ func (c *contact) lookedAt(events int) {
 	}
 }
 
-// failed returns how long to wait before the next attempt, or giveUp if that
-// cannot succeed.
+// failed returns how long to wait before the next attempt. giveUp means that
+// another attempt cannot succeed.
 func (c *contact) failed(err error) (wait time.Duration, giveUp bool) {
 	c.failures++
 	if c.failures == 1 && c.back == 0 {
@@ -112,8 +113,8 @@ func (c *contact) failed(err error) (wait time.Duration, giveUp bool) {
 	return wait, false
 }
 
-// refused reports whether another attempt would fail, too. A 404 may come from
-// a gateway whose server is restarting.
+// refused reports whether another attempt would be refused, too. A 404 does not
+// count, since it may come from a gateway whose server is restarting.
 func refused(e *mender.Error) bool {
 	switch e.StatusCode {
 	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -123,9 +124,10 @@ func refused(e *mender.Error) bool {
 	return errors.Is(e, mender.ErrInsecure) || errors.As(e, &proxy) || e.StatusCode >= 400 && e.StatusCode < 500
 }
 
-// noticeGap announces that events may have expired unseen. An event as old as
-// the last look proves that none has. A gap that takes several looks to catch up
-// with is announced once, by the first, which begins at the log's new end.
+// noticeGap announces that events may have expired before they were read. An
+// event at least as old as the last look proves that none has expired. If it
+// takes several looks to catch up, only the first one, which reads the newest
+// events, announces the gap.
 func (f *Follower) noticeGap(l *look) {
 	now := l.serverTime
 	if now.IsZero() {

@@ -8,12 +8,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// mostHeld is how many events a look holds at least if there are more than
-// twice as many. The log is read from its new end and returned from its old
-// one.
+// mostHeld is how many events a look keeps in memory; it drops the newest ones
+// once there are twice as many. The log is read from the newest event back, but
+// events are returned oldest first.
 const mostHeld = 5000
 
-// found is a new event with the time that it is remembered by.
+// found is a new event, and the time under which it is remembered.
 type found struct {
 	event  mender.Event // only its ID if it is not wanted
 	at     time.Time
@@ -21,7 +21,7 @@ type found struct {
 	wanted bool
 }
 
-// look is one pass over the new end of the log.
+// look is one pass over the newest part of the log.
 type look struct {
 	first   bool
 	shallow bool                // only the newest events are looked for
@@ -33,9 +33,9 @@ type look struct {
 	wanted  int                 // how many wanted events were found, dropped ones included
 	page    map[string]struct{} // ids of the previous page
 	newest  time.Time
-	oldest  time.Time // the last event's on the last page
-	known   bool      // an event was met that had been seen before
-	moved   bool      // the log moved from one page to the next
+	oldest  time.Time // the time of the last event on the last page
+	known   bool      // an event was found that had been seen before
+	moved   bool      // events arrived between reading two pages
 	ended   bool      // the log was read to its end
 
 	floor      time.Time // events before it count as seen
@@ -43,10 +43,10 @@ type look struct {
 	serverTime time.Time
 	asked      time.Time // when the first page was requested, by this machine's clock
 	answered   time.Time // when it was answered
-	begin      time.Time // for a first look that had to wait: newer events are new
-	// setBack means that the server's clock was set back since the last look. Of
-	// the events before the remembered ones, only those between newFrom and
-	// newTo can then be new.
+	begin      time.Time // if the first look had to wait: events since then are new
+	// setBack means that the server's clock was set back since the last look.
+	// Events that are older than the remembered ones can then be new only if
+	// they are between newFrom and newTo.
 	setBack        bool
 	newFrom, newTo time.Time
 }
@@ -62,7 +62,7 @@ func (l *look) add(x found) {
 	l.news = append(l.news, x)
 }
 
-// trim drops the newest events if there are too many.
+// trim drops the newest events if there are at least twice as many as most.
 func (l *look) trim(most int) {
 	excess := len(l.news) - most
 	if excess < most {
@@ -71,16 +71,16 @@ func (l *look) trim(most int) {
 	for _, x := range l.news[:excess] {
 		delete(l.here, x.event.ID)
 	}
-	l.news = slices.Clone(l.news[excess:]) // so that the others' memory is free
+	l.news = slices.Clone(l.news[excess:]) // a copy, to free the memory of the others
 	l.dropped = true
 }
 
 // partial reports whether newer events remain to be read.
 func (l *look) partial() bool { return l.dropped || l.start > 0 }
 
-// next returns where the next look begins, in events from the log's new end:
-// before the events that were dropped last. Events that arrive meanwhile move
-// it toward the old end, so it cannot be too far there.
+// next returns where the next look begins, in events from the newest one:
+// shortly before the events that were dropped. Events that arrive in the
+// meantime push those further back, so the next look cannot begin too late.
 func (l *look) next(most int) int {
 	switch {
 	case !l.partial() || l.read == 0:
@@ -95,7 +95,7 @@ func (l *look) next(most int) int {
 	return max(0, first-most)
 }
 
-// newestKept returns the newest time among the new events that are held.
+// newestKept returns the time of the newest of the events that were not dropped.
 func (l *look) newestKept() time.Time {
 	var newest time.Time
 	for _, x := range l.news {
@@ -104,7 +104,7 @@ func (l *look) newestKept() time.Time {
 	return newest
 }
 
-// sort puts the new events in order, oldest first.
+// sort sorts the new events, oldest first.
 func (l *look) sort() {
 	slices.Reverse(l.news)
 	slices.SortStableFunc(l.news, func(a, b found) int { return a.at.Compare(b.at) })

@@ -7,11 +7,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// smallestPage is the size of a page if next to nothing happens.
+// smallestPage is the size of a page, in events, if hardly any events arrive.
 const smallestPage = 20
 
-// look reads the log from its new end back to where it is known, or from where
-// the previous look left events.
+// look reads the log from the newest event back to a point that is already
+// known. If the previous look left events unread, it begins there.
 func (f *Follower) look(ctx context.Context) (*look, error) {
 	size := f.pageSize()
 	n := f.skip/size + 1
@@ -32,7 +32,7 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 		if f.reached(l) {
 			break
 		}
-		if largest := f.largestPage(); size < largest { // there is more than was thought
+		if largest := f.largestPage(); size < largest { // more than expected: start over with larger pages
 			n, size, l = 0, largest, f.newLook(0)
 		}
 	}
@@ -51,7 +51,8 @@ func (f *Follower) newLook(start int) *look {
 	return l
 }
 
-// answered records the first answer of a look.
+// answered records the times of a look's first answer, and how far back the look
+// must read.
 func (f *Follower) answered(l *look, p followPage) {
 	l.serverTime, l.asked, l.answered = p.serverTime, p.asked, p.answered
 	if !l.first {
@@ -64,7 +65,7 @@ func (f *Follower) answered(l *look, p followPage) {
 	}
 }
 
-// pageSize fits the events of a minute on one page.
+// pageSize returns a page size that fits the events of a minute on one page.
 func (f *Follower) pageSize() int {
 	size := f.fresh + f.fresh/4 + smallestPage
 	switch {
@@ -76,8 +77,8 @@ func (f *Follower) pageSize() int {
 	return min(size, f.largestPage())
 }
 
-// largestPage alternates, so that the edges of pages do not fall on the same
-// events in two looks.
+// largestPage returns the largest page size to use. It alternates between two
+// sizes, so that the edges of pages do not fall on the same events in two looks.
 func (f *Follower) largestPage() int {
 	if f.polls%2 == 1 {
 		return mender.MaxPageSize - mender.MaxPageSize/8
@@ -85,7 +86,7 @@ func (f *Follower) largestPage() int {
 	return mender.MaxPageSize
 }
 
-// take goes through a page, newest first.
+// take records the events of a page, newest first.
 func (f *Follower) take(l *look, events []mender.Event) {
 	page := make(map[string]struct{}, len(events))
 	at := l.oldest
@@ -95,7 +96,7 @@ func (f *Follower) take(l *look, events []mender.Event) {
 		if _, again := l.page[e.ID]; again {
 			l.moved = true
 		}
-		if !e.Time.IsZero() { // else it counts as being as old as its neighbor
+		if !e.Time.IsZero() { // an event without a time counts as being as old as its neighbor
 			at = e.Time
 		}
 		l.newest = later(l.newest, at)
@@ -108,7 +109,7 @@ func (f *Follower) take(l *look, events []mender.Event) {
 	}
 }
 
-// note decides what becomes of an event.
+// note records an event if it is new.
 func (f *Follower) note(l *look, e *mender.Event, at time.Time) {
 	if _, ok := l.here[e.ID]; ok {
 		return
@@ -121,7 +122,8 @@ func (f *Follower) note(l *look, e *mender.Event, at time.Time) {
 	l.add(found{event: *e, at: at, index: l.start + l.read, wanted: wanted})
 }
 
-// isOld reports whether an event that is not remembered was there before.
+// isOld reports whether an event that is not remembered existed before the
+// Follower started or was already seen.
 func (f *Follower) isOld(l *look, at time.Time) bool {
 	switch {
 	case !l.first:
@@ -132,7 +134,7 @@ func (f *Follower) isOld(l *look, at time.Time) bool {
 	return at.Before(l.floor)
 }
 
-// reached reports whether a look has gone far enough.
+// reached reports whether a look has read far enough back.
 func (f *Follower) reached(l *look) bool {
 	switch {
 	case l.oldest.IsZero():
@@ -149,15 +151,15 @@ func (f *Follower) reached(l *look) bool {
 	return l.known && !l.horizon.IsZero() && l.oldest.Before(l.horizon)
 }
 
-// followPage is a page of the log, and when it was read by this machine's
-// clock.
+// followPage is a page of the log, and when it was requested and received, by
+// this machine's clock.
 type followPage struct {
 	events          []mender.Event
 	serverTime      time.Time
 	asked, answered time.Time
 }
 
-// page fetches one page and retries if that can help.
+// page fetches one page, and retries until it succeeds or a retry cannot help.
 func (f *Follower) page(ctx context.Context, n, size int) (followPage, error) {
 	for {
 		p, err := f.try(ctx, n, size)

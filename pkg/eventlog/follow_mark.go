@@ -3,31 +3,32 @@ package eventlog
 import "time"
 
 const (
-	// deepEvery is how often a look goes back by the whole margin if that takes
-	// more than manyEvents events: each such look takes several requests, and
-	// Mender may limit those to 300 a minute.
+	// deepEvery is how often a look reads back by the whole margin while that
+	// covers more than manyEvents events: each such look takes several
+	// requests, and Mender may limit those to 300 a minute.
 	deepEvery  = 10 * time.Second
 	manyEvents = 1000
-	// jitter is by how much two Date headers, which are cut to seconds, may
-	// differ without a change of the server's clock.
+	// jitter is how much two Date headers, which are cut to the second, may
+	// differ from the time passed even if the server's clock was not changed.
 	jitter = 2 * time.Second
-	// saveDelay is how late Mender saves an event, and 5 s more.
+	// saveDelay is how late Mender saves an event, 10 s at most, plus a reserve
+	// of 5 s.
 	saveDelay = 15 * time.Second
 )
 
 // mark is a point up to which the log is known.
 type mark struct {
-	// at is the time in the log, by the clock that the events' times are from.
+	// at is the time in the log, by the clock that sets the times of events.
 	at time.Time
-	// server is the server's Date at that moment; zero is unknown.
+	// server is the Date that the server sent at that moment; zero if unknown.
 	server time.Time
-	// asked and answered enclose that moment by this machine's clock; they are
-	// zero in a mark that comes from a FollowState.
+	// asked and answered are when the page was requested and received, by this
+	// machine's clock; zero in a mark that comes from a FollowState.
 	asked, answered time.Time
 }
 
-// now returns the time of an event that is saved at the server's time: the mark
-// moves with the server's clock, in both directions.
+// now returns the time that an event gets if it is saved when the server's clock
+// shows server. It follows changes of that clock, in both directions.
 func (m mark) now(server time.Time) (time.Time, bool) {
 	if m.at.IsZero() || m.server.IsZero() || server.IsZero() {
 		return time.Time{}, false
@@ -35,9 +36,9 @@ func (m mark) now(server time.Time) (time.Time, bool) {
 	return m.at.Add(server.Sub(m.server)), true
 }
 
-// locate sets how far back a look has to go, once its first answer is there. A
-// server whose clock was set back saves new events among those that are known.
-// How long ago that can have been, only this machine's clock tells.
+// locate sets how far back a look must read, once its first answer has arrived.
+// If the server's clock was set back, new events are saved among known ones;
+// only this machine's clock shows how long ago that can have been.
 func (f *Follower) locate(l *look) {
 	l.floor, l.horizon = f.memory.floor, f.memory.floor
 	if f.base.at.IsZero() {

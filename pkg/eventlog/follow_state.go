@@ -18,7 +18,7 @@ import (
 const followVersion = 1
 
 // FollowState is the position of a Follower, from which another one can resume.
-// It contains no secrets. Save its JSON.
+// It contains no secrets. To save it, encode it as JSON.
 type FollowState struct {
 	Version int `json:"version"`
 	// Server and IntegrationID identify the log.
@@ -34,12 +34,13 @@ type FollowState struct {
 	SavedAt time.Time `json:"saved_at,omitzero"`
 	// Floor is the time before which all events count as seen.
 	Floor time.Time `json:"floor,omitzero"`
-	// Seen are the events since Floor that were returned or passed over.
+	// Seen holds the ids and times of the events since Floor that were returned
+	// or skipped.
 	Seen map[string]time.Time `json:"seen"`
 }
 
 // LoadState reads a state that Save has written. It returns nil if path is empty
-// or names no file yet.
+// or the file does not exist yet.
 func LoadState(path string) (*FollowState, error) {
 	if path == "" {
 		return nil, nil
@@ -62,7 +63,7 @@ func LoadState(path string) (*FollowState, error) {
 	return s, nil
 }
 
-// Save replaces the file at path as a whole.
+// Save writes the state to the file at path, which it replaces as a whole.
 func (s FollowState) Save(path string) error {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -71,8 +72,8 @@ func (s FollowState) Save(path string) error {
 	return textfile.Replace(path, append(text, '\n'))
 }
 
-// State returns the position of the Follower: all events before it were taken.
-// Call it between events only.
+// State returns the position of the Follower: the reader has consumed all events
+// before it. Call it only between two events.
 func (f *Follower) State() FollowState {
 	return FollowState{
 		Version: followVersion, Server: f.client.Server(), IntegrationID: f.opt.Query.IntegrationID,
@@ -81,7 +82,7 @@ func (f *Follower) State() FollowState {
 	}
 }
 
-// restore continues where another Follower ended.
+// restore sets the position to the one of another Follower.
 func (f *Follower) restore(s FollowState) error {
 	switch {
 	case s.Version != followVersion:

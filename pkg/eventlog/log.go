@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// slack is how far the log may be out of order by time before an event after
-// Since is missed.
+// slack is how far out of order the log may be without missing an event after
+// Since.
 const slack = time.Minute
 
 // Query selects events. The zero Query selects all of them.
@@ -26,19 +26,20 @@ type Query struct {
 	// report this status.
 	Device string
 	Status webhook.DeviceStatus
-	// Failed selects events of which a delivery failed.
+	// Failed selects events with at least one failed delivery.
 	Failed bool
 	// Since and Until bound the events' time by the server's clock: Since is the
 	// first moment that is included, Until the first that is not. Zero is no
 	// bound.
 	Since, Until time.Time
-	// Limit is the largest number of events, the newest ones; 0 is no limit.
+	// Limit is the largest number of events to return, counted from the newest;
+	// 0 means no limit.
 	Limit int
 
 	pageSize int // for tests; 0 fits what will be read
 }
 
-// matches reports whether the query selects an event, whatever its time.
+// matches reports whether an event matches the query, apart from its time.
 func (q Query) matches(e *mender.Event) bool {
 	return (len(q.Types) == 0 || slices.Contains(q.Types, e.Type)) &&
 		(q.Device == "" || e.DeviceID() == q.Device) &&
@@ -52,7 +53,7 @@ func (q Query) matches(e *mender.Event) bool {
 // IsAll reports whether the query selects all events, up to its limit.
 func (q Query) IsAll() bool { return !q.filters() && q.Since.IsZero() && q.Until.IsZero() }
 
-// filters reports whether the query leaves out events for their content.
+// filters reports whether the query excludes events for their content.
 func (q Query) filters() bool {
 	return len(q.Types) > 0 || q.Device != "" || q.Status != "" || q.Failed || q.IntegrationID != ""
 }
@@ -75,23 +76,24 @@ func (q Query) size() int {
 // Log is the activity log of an organization. It is safe for concurrent use.
 type Log struct{ client *mender.Client }
 
-// New returns the log that a client can read.
+// New returns the log of the organization that a client has access to.
 func New(client *mender.Client) *Log { return &Log{client} }
 
 // ServerTime returns the time by the server's clock; see mender.Client.
 func (l *Log) ServerTime(ctx context.Context) (time.Time, error) { return l.client.ServerTime(ctx) }
 
-// Events returns the events that a query selects, newest first. Events that
-// arrive after the first page was read are not returned. Memory is bounded,
-// however long the log is.
+// Events returns the events that match a query, newest first. It does not return
+// events that arrive after the first page was read. Memory is bounded, however
+// long the log is.
 //
-// Nothing is sent until the first event is requested; from the second page on, a
+// Nothing is sent until the first event is requested. From the second page on, a
 // few pages are fetched ahead. An error is the last value, with a zero event.
 func (l *Log) Events(ctx context.Context, q Query) iter.Seq2[mender.Event, error] {
 	return l.EventsWithProgress(ctx, q, func(mender.Event) {})
 }
 
-// EventsWithProgress is Events that passes every event to read, selected or not.
+// EventsWithProgress is like Events, and also calls read for every event that it
+// reads, whether it matches or not.
 func (l *Log) EventsWithProgress(ctx context.Context, q Query, read func(mender.Event)) iter.Seq2[mender.Event, error] {
 	return func(yield func(mender.Event, error) bool) {
 		r := &reading{query: q, seen: newWindow(windowSize), read: read, yield: yield}
@@ -114,8 +116,7 @@ func (l *Log) EventsWithProgress(ctx context.Context, q Query, read func(mender.
 }
 
 // Find returns the event with an id, or with a unique prefix of one. It returns
-// a fault of kind NotFound if there is none, and of kind Usage if there are
-// several.
+// a fault of kind NotFound if no event matches, and of kind Usage if several do.
 func (l *Log) Find(ctx context.Context, id string) (mender.Event, error) {
 	var found []mender.Event
 	id = strings.ToLower(id)

@@ -7,23 +7,23 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// reading is the state of one pass over the log. An event that shows up among
-// those that were passed already has arrived since: returning it would break
-// the order.
+// reading is the state of one pass over the log. A new event among events that
+// were already read must have arrived since: returning it would break the order.
 type reading struct {
 	query Query
 	seen  *window
 	// oldest is the time of the oldest event seen.
 	oldest time.Time
-	// held are the last events of the previous page if the next page has to
-	// tell whether they arrived since.
+	// held holds the last events of the previous page if only the next page
+	// shows whether they arrived since.
 	held     []mender.Event
 	returned int
 	read     func(mender.Event)
 	yield    func(mender.Event, error) bool
 }
 
-// readPage returns the new events of a page, and reports whether to continue.
+// readPage passes the new events of a page to yield, and reports whether to
+// continue.
 func (r *reading) readPage(page []mender.Event) bool {
 	more := len(page) >= r.query.size()
 	if len(r.held) > 0 {
@@ -32,7 +32,7 @@ func (r *reading) readPage(page []mender.Event) bool {
 	return r.take(page, more) && more
 }
 
-// take goes through events, and reports whether to continue.
+// take passes new events to yield, and reports whether to continue.
 func (r *reading) take(events []mender.Event, more bool) bool {
 	passed := r.lastSeen(events)
 	end := len(events)
@@ -79,8 +79,9 @@ func (r *reading) lastSeen(events []mender.Event) int {
 	return -1
 }
 
-// isPassed reports whether an event's time lies before the oldest one's. The
-// time alone does not decide: a log that is not in order loses nothing.
+// isPassed reports whether an event is newer than the oldest one seen, so that
+// it belongs to a part of the log that was already read. The time does not
+// suffice to skip it, since the log may be out of order.
 func isPassed(e mender.Event, oldest time.Time) bool {
 	return !oldest.IsZero() && e.Time.After(oldest)
 }

@@ -26,7 +26,7 @@ type source interface {
 	ServerTime(ctx context.Context) (time.Time, error)
 }
 
-// Inbox is where recovered events go.
+// Inbox is the destination of recovered events.
 type Inbox interface {
 	// Newest returns the newest event that was received from Mender, or false.
 	Newest(ctx context.Context) (Received, bool, error)
@@ -40,18 +40,18 @@ type Received struct {
 	At   time.Time // when it was received, by this machine's clock
 }
 
-// Recovery fetches the events whose deliveries to a listener failed from
-// Mender's log. It is not safe for concurrent use.
+// Recovery reads Mender's log for the events whose deliveries to a listener
+// failed. It is not safe for concurrent use.
 type Recovery struct {
 	Log   source // a *Log
 	Inbox Inbox
-	// File remembers the starting point until a recovery is complete, so that
-	// one that is interrupted is resumed from there; empty remembers nothing.
+	// File is where the starting point is saved until a recovery is complete,
+	// so that an interrupted one resumes from there; empty saves nothing.
 	File string
-	// Clock is this machine's; nil is time.Now.
+	// Clock returns the time by this machine's clock; nil means time.Now.
 	Clock func() time.Time
-	// Unsaved receives the error if the starting point could not be saved, which
-	// does not prevent the recovery; nil drops it.
+	// Unsaved receives the error if the starting point cannot be saved. The
+	// recovery continues; nil ignores the error.
 	Unsaved func(error)
 
 	start recoveryState
@@ -60,28 +60,29 @@ type Recovery struct {
 // Recovered is the result of a recovery.
 type Recovered struct {
 	// Since is the time since which deliveries were checked, by the server's
-	// clock; zero for all in the log.
+	// clock; zero if the whole log was checked.
 	Since time.Time
 	// Now is the server's time when the recovery began.
 	Now time.Time
-	// Failed is how many events failed, and Stored how many of them were missing.
+	// Failed is how many events had a failed delivery, and Stored how many of
+	// them were missing and are now stored.
 	Failed, Stored int
 }
 
 // recoveryState is the content of Recovery.File.
 type recoveryState struct {
 	// Since is where the next recovery starts, or, if Complete, the time up to
-	// which the log was read; zero is all that the log has.
+	// which the log was read; zero means the beginning of the log.
 	Since time.Time `json:"since,omitzero"`
-	// ReceivedAt is when the event of Since was received, by this machine's
+	// ReceivedAt is when the event at Since was received, by this machine's
 	// clock; zero if Since comes from the log.
 	ReceivedAt time.Time `json:"received_at,omitzero"`
 	Complete   bool      `json:"complete"`
 }
 
-// Start finds and remembers the starting point: the newest event that was
-// received, or where an interrupted recovery started. Call it before the
-// listener receives the first event. It asks only the Inbox.
+// Start finds and saves the starting point: the newest event that was received,
+// or where an interrupted recovery started. Call it before the listener receives
+// its first event. It needs only the Inbox, not the server.
 func (r *Recovery) Start(ctx context.Context) error {
 	state, err := r.read()
 	if err != nil {
@@ -102,9 +103,10 @@ func (r *Recovery) Start(ctx context.Context) error {
 	return nil
 }
 
-// since returns the starting point by the server's clock. An event that did
-// not come from the server has a time of some other clock, so the time of its
-// arrival bounds it, moved by how far the two clocks are apart now.
+// since returns the starting point by the server's clock. An event that was not
+// sent by the server may have a time from another clock, so the starting point
+// is at most the event's time of arrival, corrected by the present difference
+// between the two clocks.
 func (r *Recovery) since(now time.Time) time.Time {
 	since := r.start.Since
 	if r.Clock == nil {
@@ -148,8 +150,8 @@ func (r *Recovery) Run(ctx context.Context) (Recovered, error) {
 	return done, nil
 }
 
-// read returns what the file remembers; a file that is missing or was not
-// written by a Recovery is a complete recovery of nothing.
+// read returns the saved state. If the file is missing or was not written by a
+// Recovery, it returns a complete recovery of nothing.
 func (r *Recovery) read() (recoveryState, error) {
 	state := recoveryState{Complete: true}
 	if r.File == "" {

@@ -14,33 +14,34 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Stats are statistics of the deliveries in the log. A delivery that ran into
-// Mender's 10 s is not in the log.
+// Stats are statistics of the deliveries in the log. Deliveries that exceeded
+// Mender's limit of 10 s are not in the log.
 type Stats struct {
-	// From and To bound the time: From is the first moment that is included, To
-	// the first that is not.
+	// From and To are the bounds of the statistics: From is included, To is
+	// not.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
-	// Events are those in the log, with a delivery or without.
+	// Events is the number of events in the log, with or without a delivery.
 	Events     int `json:"events"`
 	Deliveries int `json:"deliveries"`
 	Failures   int `json:"failures"`
 	// SuccessRate is the share of deliveries that did not fail, from 0 to 1; nil
 	// if there was no delivery.
 	SuccessRate *float64 `json:"success_rate"`
-	// ByType, ByStatusCode and ByError have the largest first.
+	// ByType, ByStatusCode and ByError are sorted by count, largest first.
 	ByType       []TypeStats   `json:"by_type"`
 	ByStatusCode []StatusStats `json:"by_status_code"`
 	ByError      []ErrorStats  `json:"by_error"`
-	// OverTime divides the time, oldest first.
+	// OverTime divides the time from From to To into periods, oldest first.
 	OverTime []PeriodStats `json:"over_time"`
 	// LongestFailureRun is nil if nothing failed.
 	LongestFailureRun *FailureRun `json:"longest_failure_run"`
 	// Gaps are the longest periods without an event, oldest first.
 	Gaps []Gap `json:"gaps"`
 
-	// Last is the newest event, LastFailure the newest one of which a delivery
-	// failed, and Failure that delivery; nil if there is none.
+	// Last is the newest event, LastFailure the newest event with a failed
+	// delivery, and Failure that delivery. Last and LastFailure are nil if
+	// there is none.
 	Last        *mender.Event         `json:"-"`
 	LastFailure *mender.Event         `json:"-"`
 	Failure     mender.DeliveryStatus `json:"-"`
@@ -54,8 +55,9 @@ type TypeStats struct {
 	Failures   int               `json:"failures"`
 }
 
-// StatusStats count the deliveries with one status code. 0 stands for no HTTP
-// answer, and for providers without one. See mender.StatusNotRecorded.
+// StatusStats count the deliveries with one status code. 0 means that there was
+// no HTTP answer, or that the provider does not use HTTP. See
+// mender.StatusNotRecorded.
 type StatusStats struct {
 	StatusCode int `json:"status_code"`
 	Deliveries int `json:"deliveries"`
@@ -69,7 +71,7 @@ type ErrorStats struct {
 	Last     time.Time `json:"last"`
 }
 
-// PeriodStats count the deliveries in a part of the time.
+// PeriodStats count the deliveries in one period.
 type PeriodStats struct {
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
@@ -91,8 +93,9 @@ type Gap struct {
 	Seconds float64   `json:"seconds"`
 }
 
-// Statistics adds up the events that a query selects. Its memory grows by a few
-// bytes for each event. read is called for every event that is read.
+// Statistics computes the statistics of the events that match a query. Its
+// memory grows by a few bytes per event. It calls read for every event that it
+// reads.
 func (l *Log) Statistics(ctx context.Context, q Query, read func(mender.Event)) (Stats, error) {
 	c := newCollector(q.IntegrationID)
 	for e, err := range l.EventsWithProgress(ctx, q, read) {
@@ -134,7 +137,7 @@ func FailureText(d mender.DeliveryStatus) string {
 	return "no reason given"
 }
 
-// collector adds up events.
+// collector accumulates the statistics of events.
 type collector struct {
 	integrationID string         // only its deliveries count, if not empty
 	ports         *regexp.Regexp // of one connection, which differ in equal failures
@@ -160,7 +163,7 @@ type outcome struct {
 	failed bool
 }
 
-// add adds an event. The newest comes first.
+// add adds an event. Call it with the newest event first.
 func (c *collector) add(e *mender.Event) {
 	if c.last == nil {
 		c.last = e
@@ -208,8 +211,9 @@ func entry[K comparable, V any](m map[K]*V, k K) *V {
 	return v
 }
 
-// stats returns the sums. A zero from is the oldest event's time, a zero to just
-// after the newest one's. It may be called once, after the last add.
+// stats returns the statistics. If from is zero, it starts at the oldest event;
+// if to is zero, it ends just after the newest one. Call it once, after the last
+// add.
 func (c *collector) stats(from, to time.Time) Stats {
 	slices.SortStableFunc(c.times, time.Time.Compare)
 	slices.Reverse(c.outcomes)

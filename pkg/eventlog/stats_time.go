@@ -7,16 +7,17 @@ import (
 )
 
 const (
-	// periods is the largest number of parts that a time is divided into.
+	// periods is the largest number of periods to divide a time into.
 	periods = 24
-	// A gap is a stretch without events of gapFactor times the usual one, at
-	// least shortestGap. At most mostGaps are reported.
+	// A gap is a time without events that is at least gapFactor times the
+	// median, and at least shortestGap. At most mostGaps are reported.
 	gapFactor   = 10
 	shortestGap = time.Minute
 	mostGaps    = 5
 )
 
-// periodWidth returns the shortest round duration of which periods cover a time.
+// periodWidth returns the shortest round duration with which at most the allowed
+// number of periods cover the whole time.
 func periodWidth(whole time.Duration) time.Duration {
 	const day = 24 * time.Hour
 	for _, width := range []time.Duration{
@@ -30,8 +31,8 @@ func periodWidth(whole time.Duration) time.Duration {
 	return (whole/periods/day + 1) * day
 }
 
-// overTime counts deliveries by period. The first and the last period may extend
-// beyond the time.
+// overTime counts deliveries by period. The first period may begin before from,
+// and the last may end after to.
 func (c *collector) overTime(from, to time.Time) []PeriodStats {
 	all := []PeriodStats{}
 	if from.IsZero() || !from.Before(to) {
@@ -52,7 +53,7 @@ func (c *collector) overTime(from, to time.Time) []PeriodStats {
 	return all
 }
 
-// gaps returns the longest unusual stretches without events.
+// gaps returns the longest gaps, oldest first.
 func (c *collector) gaps(from, to time.Time) []Gap {
 	gaps := []Gap{}
 	if len(c.times) == 0 {

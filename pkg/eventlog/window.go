@@ -6,16 +6,17 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
-// windowSize is how many ids a window remembers: ten of the largest pages.
+// windowSize is how many ids a window remembers: enough for ten of the largest
+// pages.
 const windowSize = 5_000
 
-// window tells new events from those that were seen, in bounded memory. It
-// relies on the order of the log: newest first. An event that comes after
-// windowSize others, and is not older than all of those forgotten, either was
-// seen, or was saved since in a place that the reader has passed.
+// window distinguishes new events from seen ones, in bounded memory. It relies
+// on the order of the log, which is newest first. An event that comes after
+// windowSize others and is no older than the oldest forgotten one was either
+// seen, or saved since in a part of the log that was already read.
 type window struct {
 	ids       *ring.Map[string, time.Time]
-	forgotten time.Time // the oldest time among those forgotten
+	forgotten time.Time // the time of the oldest forgotten event
 }
 
 func newWindow(size int) *window { return &window{ids: ring.New[string, time.Time](size)} }

@@ -13,7 +13,7 @@
 // arrived. Each error of a call is an *Error; to examine it, use errors.Is with
 // the Err variables of this package, or use package fault.
 //
-// Statements about Mender's behavior come from its API descriptions, its public sources
-// (mender-server, backend/services/iot-manager and useradm), and traffic recorded
-// from the real services, which is in this package's testdata.
+// Statements about Mender's behavior come from its API descriptions, its public
+// sources (mender-server, backend/services/iot-manager and useradm), and traffic
+// recorded from the real services, which is in this package's testdata.
 package mender
