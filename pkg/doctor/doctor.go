@@ -24,7 +24,7 @@ const (
 	OK      Status = "ok"
 	Warning Status = "warning"
 	Failed  Status = "failed"
-	Skipped Status = "skipped" // it depends on a check that failed, or was not requested
+	Skipped Status = "skipped" // it depends on a failed check, or it was not requested
 	Unknown Status = "unknown" // this machine cannot find out
 )
 

@@ -40,8 +40,8 @@ type FollowOptions struct {
 	// consumed all events up to this state. If Checkpoint returns an error, the
 	// Follower stops. If it is nil, nothing is saved.
 	Checkpoint func(FollowState) error
-	// Clock returns the time by this machine's clock; nil means time.Now. It is
-	// only used for the times in a state.
+	// Clock returns the time by this machine's clock; nil means time.Now. It
+	// matters only for saving and resuming a state.
 	Clock func() time.Time
 }
 
@@ -113,7 +113,7 @@ func (l *Log) Follow(o FollowOptions) (*Follower, error) {
 // Events follows the log until ctx ends, the reader stops, or the server refuses
 // the token or the request. If the server has never answered, Events also stops
 // after a few failed attempts to reach it, unless it resumes from a state. The
-// error is the last value; when ctx ends, it is the cause that ctx gives.
+// error is the last value; it is context.Cause(ctx) when ctx ends.
 //
 // An event counts as consumed when the reader asks for the next one.
 func (f *Follower) Events(ctx context.Context) iter.Seq2[mender.Event, error] {
@@ -129,8 +129,8 @@ func (f *Follower) Events(ctx context.Context) iter.Seq2[mender.Event, error] {
 }
 
 // Wait returns the first event that matches the query and arrives from now on,
-// or since Since if that is set. It calls ready once the existing events have
-// been checked. When ctx ends, the error is the cause that ctx gives.
+// or after Since if that is set. It calls ready once the existing events have
+// been checked. The error is context.Cause(ctx) when ctx ends.
 func (l *Log) Wait(ctx context.Context, o FollowOptions, ready func()) (mender.Event, error) {
 	waiting := false
 	o.Query.Limit = 0
@@ -206,8 +206,9 @@ func (f *Follower) giveAll(ctx context.Context, l *look, give func(mender.Event)
 	return nil
 }
 
-// begin records the events that will not be returned as seen, before any other
-// event is returned. A state that is saved halfway can then tell the two apart.
+// begin marks the events that will not be returned as seen, before any other
+// event is returned. A state that is saved halfway then covers them, but not the
+// events that are still to be returned.
 func (f *Follower) begin(l *look) {
 	if l.first || l.setBack && l.horizon.Before(f.memory.floor) {
 		f.memory.floor = l.floor

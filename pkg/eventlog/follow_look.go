@@ -109,7 +109,8 @@ func (f *Follower) take(l *look, events []mender.Event) {
 	}
 }
 
-// note records an event if it is new.
+// note records an event if it is new, or else that the look has reached known
+// events.
 func (f *Follower) note(l *look, e *mender.Event, at time.Time) {
 	if _, ok := l.here[e.ID]; ok {
 		return

@@ -23,7 +23,8 @@ type mark struct {
 	// server is the Date that the server sent at that moment; zero if unknown.
 	server time.Time
 	// asked and answered are when the page was requested and received, by this
-	// machine's clock; zero in a mark that comes from a FollowState.
+	// machine's clock: the moment lies between them. They are zero in a mark
+	// that comes from a FollowState.
 	asked, answered time.Time
 }
 

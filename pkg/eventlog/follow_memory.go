@@ -46,7 +46,7 @@ func (m *memory) prune(horizon time.Time) int {
 	recent := len(m.ids) - len(older)
 	slices.SortFunc(older, time.Time.Compare)
 	cutoff, _ := slices.BinarySearchFunc(older, horizon.Add(-spareTime), time.Time.Compare)
-	if cutoff = max(cutoff, len(older)-spare); cutoff > spare/8 { // rarely, since copying the map is slow
+	if cutoff = max(cutoff, len(older)-spare); cutoff > spare/8 { // not each time: forget copies the map
 		m.forget(older[cutoff-1].Add(1))
 	}
 	return recent

@@ -18,7 +18,7 @@ import (
 const followVersion = 1
 
 // FollowState is the position of a Follower, from which another one can resume.
-// It contains no secrets. To save it, encode it as JSON.
+// It contains no secrets. Save it with Save, or encode it as JSON.
 type FollowState struct {
 	Version int `json:"version"`
 	// Server and IntegrationID identify the log.
@@ -82,7 +82,7 @@ func (f *Follower) State() FollowState {
 	}
 }
 
-// restore sets the position to the one of another Follower.
+// restore sets the position to a saved one.
 func (f *Follower) restore(s FollowState) error {
 	switch {
 	case s.Version != followVersion:

@@ -121,8 +121,8 @@ func New(o Options) (*Client, error) {
 		SetHeader("User-Agent", o.UserAgent).
 		SetHeader("Accept", "application/json, application/jwt").
 		SetLogger(quiet{}).
-		// Without this, a POST without a body is chunked, and Mender rejects it
-		// as malformed or as the wrong content type.
+		// Without a Content-Length, a POST without a body is chunked, and
+		// Mender rejects it as malformed or as the wrong content type.
 		SetContentLength(true).
 		OnAfterResponse(withBody)
 	c.setRetries()

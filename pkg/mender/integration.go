@@ -86,12 +86,12 @@ func (n NewIntegration) MarshalJSON() ([]byte, error) {
 		field{name: "scopes", value: n.Scopes, omit: len(n.Scopes) == 0})
 }
 
-// checkCredentials returns an error if credentials must not be sent to an
-// integration. now is the type of the integration's present credentials, which
-// decides if the provider is unknown. The server does not check this: when
-// credentials are replaced, Mender accepts any type, and every delivery fails
-// from then on. It also stores its own placeholder as the secret of an iot-core
-// integration.
+// checkCredentials returns an error if credentials do not match an integration's
+// provider, or contain a placeholder. now is the type of the integration's
+// present credentials, which decides if the provider is unknown. The server does
+// not check this: when credentials are replaced, Mender accepts any type, and
+// every delivery fails from then on. It also stores its own placeholder as the
+// secret of an iot-core integration.
 func checkCredentials(provider Provider, now CredentialsType, c Credentials) error {
 	want := provider.credentialsType()
 	if want == "" {
