@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// maxLooks is how often a step is planned again because the server changed in
-// the meantime.
+// maxLooks limits how often a step is tried, and planned again, because the
+// server changed in the meantime.
 const maxLooks = 3
 
 // ErrNotAllowed reports that a plan recreates an integration although
@@ -22,17 +22,17 @@ var ErrNotAllowed = fault.WithHint(fault.Usagef("an integration must be deleted 
 	"pass --allow-recreate; no events are logged or sent until the new integration exists")
 
 // raceError reports that the server changed between the plan and its execution,
-// to something that the plan does not cover. Nothing was changed.
+// in a way that the plan does not cover. Nothing was changed.
 func raceError(now []mender.Integration, err error) error {
 	return fault.WithHint(fault.New(fault.Conflict, "the server changed in the meantime and was left as it is: %s: %w", describe(now), err),
 		"check the difference with --dry-run, then run apply again")
 }
 
-// Apply executes a plan, and returns it with Done set in the completed steps,
-// also beside an error: the API's, the store's, ErrNotAllowed or *KeepError.
-// If the server changed in the meantime, Apply plans the step again, and continues
-// only if that removes nothing that the plan did not mention; otherwise the error
-// is a conflict.
+// Apply executes a plan. It returns the plan with Done set in the completed
+// steps, even together with an error: the API's, the store's, ErrNotAllowed or a
+// *KeepError. If the server changed in the meantime, Apply plans the step again,
+// and continues only if the new step removes nothing that the plan did not
+// mention; otherwise the error is a conflict.
 func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	done := *plan
 	done.Steps = slices.Clone(plan.Steps)
@@ -52,7 +52,7 @@ func (p *Provisioner) Apply(ctx context.Context, plan *Plan) (*Plan, error) {
 	return &done, unkept
 }
 
-// ready refuses a plan that would fail halfway, before anything is sent.
+// ready refuses, before anything is sent, a plan that would fail halfway.
 func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 	changes := false
 	for _, s := range plan.Steps {
@@ -67,7 +67,7 @@ func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 			changes = true
 		}
 	}
-	if !changes || plan.file == nil { // a single step stores the secret first
+	if !changes || plan.file == nil { // create and update store the secret before they send it
 		return nil
 	}
 	if err := p.o.Secrets.Check(ctx); err != nil && ctx.Err() == nil {
@@ -95,7 +95,7 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		if f == nil || !raced(s.Action, err) {
 			return err
 		}
-		if ctx.Err() != nil { // interrupted with the outcome open: find out, and finish
+		if ctx.Err() != nil { // interrupted with an unknown outcome: find out, and finish
 			var cancel context.CancelFunc
 			ctx, cancel = finishing(ctx)
 			defer cancel()
@@ -135,8 +135,9 @@ func harmless(next Step) bool {
 	case Nothing, Create:
 		return true
 	case ChangeCredentials:
-		// If only an unknown secret differs it is the same entry's: of this run,
-		// or of another that applies the same file.
+		// If only the secret differs, and is not known to be a different one, it
+		// is this entry's: this run set it, or another run that applies the same
+		// file.
 		return !slices.ContainsFunc(next.Changes, func(c Change) bool {
 			return c.Field != secretField || c.From == secretSet
 		})
@@ -144,7 +145,7 @@ func harmless(next Step) bool {
 	return false
 }
 
-// stepOf returns the step of an entry.
+// stepOf returns the step for an entry.
 func (plan *Plan) stepOf(e entry) Step {
 	for _, s := range plan.Steps {
 		if s.entry.at == e.at && !s.Unmanaged {

@@ -12,10 +12,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// KeepError reports that the server did everything, but this machine could not
-// store the secret or its fingerprint: the next plan may call it unknown.
+// KeepError reports that the change succeeded on the server, but this machine
+// could not record the secret or its fingerprint. The next plan may therefore
+// call the secret unknown.
 type KeepError struct {
-	// ID is the integration's.
+	// ID is the integration's id.
 	ID  string
 	Err error
 }
@@ -33,13 +34,15 @@ func (e *KeepError) Unwrap() error { return e.Err }
 type secretChange struct {
 	secrets Secrets
 	step    *Step
-	// kept is the store's entry, under the webhook's id or unconfirmed.
+	// kept is the secret's entry in the store, named by the webhook's id or
+	// unconfirmed.
 	kept secret.Kept
 	undo []func(context.Context) error
 }
 
-// begin writes the step's secret to the file and the store that need it. name is
-// the webhook's id, or secret.Unconfirmed. After an error nothing is left behind.
+// begin writes the step's secret to the user's file and to the store, if they
+// need it. name is the webhook's id, or secret.Unconfirmed. If begin fails, it
+// undoes what it wrote.
 func (p *Provisioner) begin(ctx context.Context, s *Step, name string) (*secretChange, error) {
 	c := &secretChange{secrets: p.o.Secrets, step: s}
 	if err := c.write(ctx, name); err != nil {
@@ -97,8 +100,8 @@ func (c *secretChange) writeFile() error {
 	return nil
 }
 
-// needsStore reports whether the store needs the secret: because only this
-// machine knows it, the user asked for it, or the old one is stored.
+// needsStore reports whether the secret must be stored: because only this machine
+// knows it, the user asked for it, or the old one is stored.
 func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 	if c.step.secret.value.IsZero() {
 		return false, nil
@@ -112,7 +115,7 @@ func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 	return kind == given || !kept.IsZero(), err
 }
 
-// unsent describes the failure of a store before anything is sent.
+// unsent wraps an error that the store returned before anything was sent.
 func unsent(s *Step, err error) error {
 	hint := "pass --no-store to do without the store"
 	if s.generated && s.out == "" {
@@ -135,8 +138,8 @@ func (c *secretChange) takeBack(ctx context.Context, cause error) error {
 	return cause
 }
 
-// failed describes the failure of the call that set the secret. The secret is
-// removed again if the server certainly does not have it.
+// failed handles an error of the call that sets the secret. It removes the secret
+// again if the server certainly does not have it.
 func (c *secretChange) failed(ctx context.Context, cause error) error {
 	switch {
 	case refused(c.step.Action, cause):
@@ -204,7 +207,7 @@ func (c *secretChange) store(ctx context.Context, id string) error {
 	return c.secrets.SetApplied(ctx, id, value)
 }
 
-// wait returns after d, or with the context's error.
+// wait returns after d or, if the context ends first, with its error.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -7,8 +7,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// CheckURL returns an error for a URL that no client can send an event to, although
-// Mender accepts it. The error does not contain anything that may be a password.
+// CheckURL returns an error for a URL that no client can send an event to, even
+// if Mender accepts it. The error contains nothing that may be a password.
 func CheckURL(text string) error {
 	_, err := urls.Parse(text)
 	return err

@@ -1,7 +1,7 @@
-// Package provision makes a Mender server match a file, or a command line. Read
+// Package provision makes a Mender server match a file or a command line. Read
 // checks the file, Plan compares it with the server, and the difference is a plan
 // that can be shown before Apply executes it. The commands create, update and
-// delete are plans of one step.
+// delete execute plans of one step.
 //
 //	file, err := provision.Read("webhooks.yaml", text, provision.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 //	…
@@ -21,15 +21,16 @@
 // sent.
 //
 // Mender never returns a secret, so this machine stores a fingerprint of the
-// secret that was last applied (see Secrets). Without it the secret is unknown,
-// and is set. Apply removes the fingerprint before it changes the secret: if the
-// process ends halfway, the secret is unknown rather than wrongly known.
+// secret that was last applied (see Secrets). Without a fingerprint, the secret
+// is unknown, and Apply sets it. Apply removes the fingerprint before it changes
+// the secret: if the process ends halfway, the secret is unknown rather than
+// wrongly known.
 //
 // # Interruptions
 //
-// After a process ends between any two calls, the next run completes the work. A
+// If the process ends between any two calls, the next run completes the work. A
 // secret that no one else knows is stored before the server gets it: under the
-// integration's id or, until there is one, as secret.Unconfirmed. Once an
-// integration is deleted to be created again, an interruption no longer stops the
-// second half.
+// integration's id or, until it has one, as secret.Unconfirmed. Once Apply has
+// deleted an integration to recreate it, an interruption no longer stops it from
+// creating the new one.
 package provision

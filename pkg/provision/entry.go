@@ -10,7 +10,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// entry reads an integration as far as it matches the schema, and checks the rest.
+// entry reads the parts of an integration that match the schema, and checks them
+// for mistakes that the schema does not find.
 func (r *reader) entry(m map[string]any, path ...string) entry {
 	e := entry{at: r.positionOf(path)}
 	if text, ok := m["url"].(string); ok {
@@ -41,8 +42,8 @@ func (r *reader) entry(m map[string]any, path ...string) entry {
 	return e
 }
 
-// checkProvider reports whether an integration is of a provider that no file
-// describes, so that it needs no further errors.
+// checkProvider adds a problem and returns true if an integration has a provider
+// that a file cannot describe. Further errors about it would not help the user.
 func (r *reader) checkProvider(m map[string]any, path ...string) bool {
 	p, _ := m["provider"].(string)
 	if p != string(mender.ProviderIoTHub) && p != string(mender.ProviderIoTCore) {
@@ -57,8 +58,8 @@ func checkSecret(text string) error {
 	return err
 }
 
-// reference reads where a key's value is, and fetches it if that takes no
-// server. No message quotes the text: it may be the secret.
+// reference reads a key's reference, and fetches the value if it is in a variable
+// or a file. No message quotes the value: it may be the secret.
 func (r *reader) reference(m map[string]any, key string, check func(string) error, path []string) (ref reference, text string) {
 	path = child(path, key)
 	where, _ := m[key].(map[string]any)
@@ -84,7 +85,8 @@ func (r *reader) reference(m map[string]any, key string, check func(string) erro
 	return ref, text
 }
 
-// fetch reads a variable or a file, without surrounding blanks.
+// fetch returns the value of a variable or a file, without surrounding
+// whitespace.
 func (r *reader) fetch(ref reference) (string, error) {
 	if ref.kind == fromFile {
 		return r.fetchFile(ref.name)
@@ -99,7 +101,7 @@ func (r *reader) fetch(ref reference) (string, error) {
 	return text, nil
 }
 
-// fetchFile reads a file with one line, apart from blank lines and comments.
+// fetchFile returns the only line of a file, ignoring blank lines and comments.
 func (r *reader) fetchFile(name string) (string, error) {
 	data, err := r.src.ReadFile(r.src.path(name))
 	if err != nil {

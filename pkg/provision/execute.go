@@ -63,7 +63,8 @@ func (p *Provisioner) change(ctx context.Context, s *Step) error {
 	return c.settle(ctx, s.ID)
 }
 
-// remove also succeeds if someone else was faster.
+// remove deletes an integration. It also succeeds if someone else deleted it
+// first.
 func (p *Provisioner) remove(ctx context.Context, s *Step) error {
 	if err := p.o.Secrets.ForgetApplied(ctx, s.ID); err != nil {
 		return err

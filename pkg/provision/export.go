@@ -10,10 +10,12 @@ import (
 // schemaURL is where the file's JSON Schema is published.
 const schemaURL = "https://raw.githubusercontent.com/mender-webhooks/mender-webhooks/main/docs/webhooks.schema.json"
 
-// SchemaComment is the first line of a file, which makes editors complete it.
+// SchemaComment is the first line of a file. It names the schema, so that editors
+// can complete the file.
 const SchemaComment = "# yaml-language-server: $schema=" + schemaURL
 
-// Document is a file to write. Read reads it, encoded as JSON or YAML.
+// Document is a file to be written. Encoded as JSON or YAML, it is valid input
+// for Read.
 type Document struct {
 	APIVersion   string     `json:"apiVersion"`
 	Integrations []exported `json:"integrations"`

@@ -10,11 +10,11 @@ import (
 // apiVersion is the version of the file's format.
 const apiVersion = "mender-webhooks/v1"
 
-// maxIntegrations is the number of integrations, of whatever provider, that
-// Mender allows an organization.
+// maxIntegrations is how many integrations, of any provider, Mender allows an
+// organization.
 const maxIntegrations = 1
 
-// maxDescription is Mender's limit, in bytes.
+// maxDescription is Mender's limit for a description, in bytes.
 const maxDescription = 1024
 
 // File is a file that Read checked, with the values of the variables and files
@@ -34,7 +34,7 @@ func (f *File) URLs() []string {
 	return urls
 }
 
-// Format prints the name for every verb.
+// Format prints only the name, for every verb, since the entries contain secrets.
 func (f File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
 
 // entry is one integration of a file.
@@ -47,7 +47,7 @@ type entry struct {
 	secret      reference
 }
 
-// source is where a secret is.
+// source is the kind of place that a secret comes from.
 type source string
 
 const (
@@ -59,7 +59,8 @@ const (
 	given    source = "given" // on the command line; not in a file
 )
 
-// reference is where a secret is, and the secret once it is known.
+// reference says where a secret comes from, and contains the secret once it is
+// known.
 type reference struct {
 	at    position
 	kind  source
@@ -67,7 +68,7 @@ type reference struct {
 	value webhook.Secret
 }
 
-// String describes where the secret is, for a plan.
+// String describes where the secret comes from, for a plan.
 func (r reference) String() string {
 	switch r.kind {
 	case fromEnv:
@@ -82,12 +83,13 @@ func (r reference) String() string {
 	return "none"
 }
 
-// position is a line and a column, which count from 1; zero is the whole file.
+// position is a line and a column, counted from 1; the zero value is the whole
+// file.
 type position struct{ line, column int }
 
 // problem is one mistake in a file. Text quotes no value that may be a secret.
 type problem struct {
-	// Line and Column count from 1; they are 0 for the whole file.
+	// Line and Column are counted from 1; they are 0 for the whole file.
 	Line, Column int
 	Text         string
 }
@@ -96,7 +98,7 @@ type problem struct {
 type FileError struct {
 	// Name is the file's name.
 	Name string
-	// Problems is not empty, and in the order of the file.
+	// Problems has at least one element, and is in the order of the file.
 	Problems []problem
 }
 

@@ -16,8 +16,8 @@ type API interface {
 	DeleteIntegration(ctx context.Context, id string) error
 }
 
-// Secrets is what this machine stores for an account's webhooks: their secrets,
-// and fingerprints of those that the server was given. *secret.Account
+// Secrets stores the secrets of an account's webhooks on this machine, and
+// fingerprints of the secrets that were set on the server. *secret.Account
 // implements it, and documents the methods.
 type Secrets interface {
 	Stores() bool
@@ -31,11 +31,12 @@ type Secrets interface {
 	ForgetApplied(ctx context.Context, id string) error
 }
 
-// Options say what a Provisioner works with, and what it may do.
+// Options are the dependencies of a Provisioner, and the changes that it may
+// make.
 type Options struct {
 	API     API
 	Secrets Secrets
-	// Claims are the claims of the token, which show the kind of server.
+	// Claims are the token's claims, which show the kind of server and the plan.
 	Claims mender.Claims
 	// Prune deletes integrations that the file does not name.
 	Prune bool

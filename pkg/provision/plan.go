@@ -37,7 +37,7 @@ type Plan struct {
 	// Changes reports whether any step changes something.
 	Changes bool   `json:"changes"`
 	Steps   []Step `json:"steps"`
-	// Warnings are for the user, and concern more than the difference.
+	// Warnings are for the user, such as scopes that the server does not store.
 	Warnings []string `json:"warnings,omitempty"`
 
 	file *File
@@ -47,17 +47,17 @@ type Plan struct {
 type Step struct {
 	Action   Action          `json:"action"`
 	Provider mender.Provider `json:"provider"`
-	// ID is the existing integration's, or "".
+	// ID is the id of the existing integration, or "".
 	ID      string   `json:"id,omitempty"`
 	Changes []Change `json:"changes,omitempty"`
 	// Unmanaged is set if the file does not name the integration.
 	Unmanaged bool `json:"unmanaged,omitempty"`
-	// Gap is set if events are neither logged nor sent for a while.
+	// Gap is set if events are neither logged nor sent during the step.
 	Gap bool `json:"gap,omitempty"`
-	// CanRestore is set if a recreated integration can be restored should its
-	// successor fail, since its secret is known.
+	// CanRestore is set if the old integration can be restored when its successor
+	// cannot be created, since its credentials are known.
 	CanRestore bool `json:"can_restore,omitempty"`
-	// Done is set by Apply.
+	// Done reports whether Apply completed the step and changed something.
 	Done bool `json:"done"`
 	// NewID is the id of the integration that Apply created.
 	NewID string `json:"new_id,omitempty"`
@@ -75,7 +75,7 @@ type Step struct {
 	there             *mender.Integration
 	secret            secretPlan
 	generated, rotate bool
-	out               string // a file that gets the secret
+	out               string // a file to write the secret to
 }
 
 // Fingerprint returns the fingerprint of the step's secret, or "".
@@ -109,7 +109,8 @@ type Change struct {
 	To   string `json:"to"`
 }
 
-// storeError is about a secret that the file expects in the store.
+// storeError is the error for a secret that must be in the store, but is not or
+// cannot be.
 func (f *File) storeError(at position, s secretPlan) error {
 	place := fmt.Sprintf("%s:%d:%d: secret: ", f.Name, at.line, at.column)
 	if s.generate {
@@ -120,9 +121,9 @@ func (f *File) storeError(at position, s secretPlan) error {
 		"use { generate: true } to generate a secret if none is stored, or store one with `mender-webhooks secret set`")
 }
 
-// Plan lists the server's integrations and returns what Apply would do. Its
-// errors are the API's and the store's; a secret that should be stored but is not
-// is a usage error.
+// Plan lists the server's integrations and returns the steps that Apply would
+// execute. It returns the errors of the API and the store, and a usage error if a
+// secret that should be stored is not.
 func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	there, err := p.o.API.Integrations(ctx)
 	if err != nil {
@@ -135,7 +136,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
 		} else if len(there) >= maxIntegrations {
-			found, there = &there[0], there[1:] // it occupies the place of the entry
+			found, there = &there[0], there[1:] // it takes the only place
 		}
 		step, warnings, err := p.step(ctx, f, e, found)
 		if err != nil {
@@ -183,7 +184,7 @@ func (p *Provisioner) step(ctx context.Context, f *File, e entry, there *mender.
 		return s, nil, f.storeError(e.secret.at, s.secret)
 	}
 	if s.Action != Nothing && s.secret.generate && changed == nil {
-		// It would stay as it is, but credentials are replaced together.
+		// Mender replaces URL and secret together, and this machine has no secret to send.
 		changed = []Change{{Field: secretField, From: secretUnknown, To: e.secret.String()}}
 	}
 	s.Changes = slices.Concat(changes, changed)
@@ -229,8 +230,8 @@ func list(scopes []string) string {
 }
 
 // keptScopes splits the requested scopes into those that the server presumably
-// stores, and others. Mender Open Source, whose tokens name no tenant, drops all
-// of them silently; inventory needs more than the plan "os".
+// stores, and the rest. Mender Open Source, whose tokens name no tenant, drops
+// all of them silently; inventory requires a higher plan than "os".
 func (p *Provisioner) keptScopes(wanted, now []string) (kept, dropped []string) {
 	for _, scope := range wanted {
 		switch {

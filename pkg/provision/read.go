@@ -17,18 +17,18 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
-// Sources are where a file's references lead to.
+// Sources resolve the references in a file.
 type Sources struct {
-	// LookupEnv is os.LookupEnv, or a test's.
+	// LookupEnv is os.LookupEnv, or a replacement in tests.
 	LookupEnv func(string) (string, bool)
-	// ReadFile is os.ReadFile, or a test's.
+	// ReadFile is os.ReadFile, or a replacement in tests.
 	ReadFile func(string) ([]byte, error)
-	// Dir is the folder at which relative paths begin: that of the file, or ""
+	// Dir is the folder that relative paths start from: the file's folder, or ""
 	// for the current one.
 	Dir string
 }
 
-// path returns where a reference to a file leads.
+// path resolves a name relative to Dir.
 func (s Sources) path(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -36,9 +36,9 @@ func (s Sources) path(name string) string {
 	return filepath.Join(s.Dir, name)
 }
 
-// Read reads a file and checks all of it, with what its variables and files
-// hold. name is for errors, which are *FileError. Only references with env: or
-// file: are expanded.
+// Read parses a file and checks all of it, including the variables and files that
+// it refers to. name appears in errors, which are *FileError. Only references
+// with env: or file: are expanded.
 func Read(name string, text []byte, src Sources) (*File, error) {
 	r := &reader{src: src, wrong: map[string]bool{}}
 	entries := r.document(text)
@@ -56,11 +56,11 @@ type reader struct {
 	src      Sources
 	root     ast.Node
 	problems []problem
-	wrong    map[string]bool // by pointer: the places with a problem
+	wrong    map[string]bool // places with a problem, by pointer
 }
 
-// document reads a text in three steps: YAML, the schema, and what depends on
-// the machine.
+// document reads a file in three steps: it parses the YAML, checks it against the
+// schema, and resolves references on this machine.
 func (r *reader) document(text []byte) []entry {
 	if r.root = r.parse(text); r.root == nil {
 		return nil
@@ -87,12 +87,13 @@ func (r *reader) document(text []byte) []entry {
 	return entries
 }
 
-// pointer is a path as one text.
+// pointer joins a path to one string.
 func pointer(path []string) string { return strings.Join(path, "/") }
 
 func child(path []string, step string) []string { return append(slices.Clone(path), step) }
 
-// problem adds a problem of the value at a path, unless it has one.
+// problem adds a problem with the value at a path, unless the value already has
+// one.
 func (r *reader) problem(path []string, format string, args ...any) {
 	if p := pointer(path); !r.wrong[p] {
 		r.wrong[p] = true
@@ -105,7 +106,8 @@ func (r *reader) positionOf(path []string) position {
 	return positionOf(node)
 }
 
-// parse returns the root of the only document, or nil and a problem.
+// parse returns the root of the only document. If there is a mistake, it adds a
+// problem and returns nil.
 func (r *reader) parse(text []byte) ast.Node {
 	text, err := textfile.Decode(text)
 	if err != nil {
@@ -161,7 +163,7 @@ func (u unsupported) Visit(n ast.Node) ast.Visitor {
 	return u
 }
 
-// problemAt adds a problem.
+// problemAt adds a problem at a position.
 func (r *reader) problemAt(at position, format string, args ...any) {
 	r.problems = append(r.problems, problem{Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...)})
 }

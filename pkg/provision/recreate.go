@@ -12,11 +12,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// finishTime is how long the rest of a change may take that an interruption
-// must not leave half done.
+// finishTime limits the rest of a change that an interruption must not leave half
+// done.
 const finishTime = 30 * time.Second
 
-// finishing returns a context for that rest: it does not end with ctx.
+// finishing returns a context for the rest of such a change; it does not end with
+// ctx.
 func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 }
@@ -24,15 +25,17 @@ func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 // recreateError reports that an integration was deleted, and that its successor
 // could not be created.
 type recreateError struct {
-	// Deleted is the integration before.
+	// Deleted is the integration that was deleted.
 	Deleted mender.Integration
-	// Err is why the successor failed; it decides the error's kind.
+	// Err is why the successor could not be created; it determines the error's
+	// kind.
 	Err error
 	// Restored is the new id of the restored integration, or "".
 	Restored string
 	// RestoreErr is why it was not restored.
 	RestoreErr error
-	// Now is what the server has; LookErr is why that is not known.
+	// Now lists the integrations that exist now; LookErr is set if they could not
+	// be listed.
 	Now     []mender.Integration
 	LookErr error
 }
@@ -55,11 +58,11 @@ func (e *recreateError) Error() string {
 // Unwrap returns why the successor failed.
 func (e *recreateError) Unwrap() error { return e.Err }
 
-// errSecretUnknown is why an integration is not restored.
+// errSecretUnknown reports why an integration could not be restored.
 var errSecretUnknown = errors.New("its secret is not known on this machine")
 
-// recreate deletes an integration and creates the entry. A secret that only
-// this machine knows is stored before either.
+// recreate deletes an integration and creates the entry. It first stores a secret
+// that only this machine knows.
 func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	old := *s.there
 	credentials, known, err := p.knownCredentials(ctx, s.entry, old)
@@ -90,8 +93,9 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 	return c.settle(ctx, id)
 }
 
-// clear deletes an integration. If it cannot tell from the answer whether that
-// happened, or was interrupted before the answer came, it looks.
+// clear deletes an integration. If the response does not show whether that
+// happened, or an interruption came before the response, it lists the
+// integrations to find out.
 func (p *Provisioner) clear(ctx context.Context, id string) error {
 	err := p.o.API.DeleteIntegration(ctx, id)
 	switch {
@@ -114,8 +118,8 @@ func (p *Provisioner) clear(ctx context.Context, id string) error {
 	return nil
 }
 
-// afterLook returns err without the advice to look at the server, which has
-// been done.
+// afterLook returns err without the advice to look at the server, since Apply has
+// already looked.
 func afterLook(err error) error {
 	var e *mender.Error
 	if !errors.Is(err, mender.ErrOutcomeUnknown) || !errors.As(err, &e) {
@@ -126,8 +130,8 @@ func afterLook(err error) error {
 	return &short
 }
 
-// arrived returns the id of an integration that matches the entry, after an
-// attempt to create it with an unknown outcome.
+// arrived returns the id of an integration that matches the entry, or "". It is
+// called after an attempt to create it with an unknown outcome or a conflict.
 func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 	if !errors.Is(err, mender.ErrOutcomeUnknown) && !errors.Is(err, mender.ErrConflict) {
 		return ""

@@ -19,7 +19,7 @@ var schema string
 // variable is set.
 func Schema() string { return schema }
 
-// must says what the value of a key must be; "" is the file.
+// must returns the requirement for a key's value; key "" is the whole file.
 func must(key string) string {
 	return map[string]string{
 		"":             "must have keys and values, such as apiVersion: …",
@@ -42,7 +42,7 @@ func keysOf(path []string) []string {
 	return []string{"description", "provider", "scopes", "secret", "url"}
 }
 
-// validate adds the mistakes that the schema finds.
+// validate adds a problem for each mistake that the schema finds.
 func (r *reader) validate(value any) {
 	mistakes := fileShape().check(fileShape(), nil, value)
 	for _, m := range mistakes { // first, because a misspelled key is not missing
@@ -69,7 +69,8 @@ func (r *reader) unknownKeys(path, names []string) {
 	}
 }
 
-// explain adds a mistake, in words that quote nothing that may be a secret.
+// explain adds a problem for a mistake. Its text quotes nothing that may be a
+// secret.
 func (r *reader) explain(m mistake) {
 	path := m.path
 	switch m.keyword {

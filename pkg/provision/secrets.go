@@ -10,8 +10,8 @@ import (
 
 // secretPlan is a step's plan for a webhook's secret.
 type secretPlan struct {
-	// value is sent with the credentials; zero is none, or one that is still to
-	// be generated.
+	// value is sent with the credentials; zero if there is no secret, or if it
+	// has yet to be generated.
 	value webhook.Secret
 	// generate is set if a secret must be generated.
 	generate bool
@@ -54,8 +54,8 @@ func (p *Provisioner) planSecret(ctx context.Context, e entry, there *mender.Int
 	return s, nil
 }
 
-// storedFor returns the secret stored for a webhook; for a new one, the secret of
-// a run that ended halfway.
+// storedFor returns the secret stored for a webhook or, if there is none, the
+// secret of a run that ended halfway.
 func (p *Provisioner) storedFor(ctx context.Context, there *mender.Integration) (webhook.Secret, error) {
 	if isWebhook(there) {
 		if s, err := p.o.Secrets.Stored(ctx, there.ID); err != nil || !s.IsZero() {
@@ -66,7 +66,7 @@ func (p *Provisioner) storedFor(ctx context.Context, there *mender.Integration) 
 }
 
 // serverSecret returns the state of the server's secret: none, set, unknown, or
-// "" if it is the entry's.
+// "" if it matches the entry's.
 func (p *Provisioner) serverSecret(ctx context.Context, e entry, there *mender.Integration, s secretPlan) (string, error) {
 	switch {
 	case !isWebhook(there) || !there.Credentials.HasSecret():
@@ -122,7 +122,7 @@ func (p *Provisioner) knownCredentials(ctx context.Context, e entry, there mende
 	return c, false, nil
 }
 
-// isWebhook reports whether there is an integration, and it is a webhook.
+// isWebhook reports whether an integration exists and is a webhook.
 func isWebhook(there *mender.Integration) bool {
 	return there != nil && there.Provider == mender.ProviderWebhook && there.Credentials.HTTP != nil
 }

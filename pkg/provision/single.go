@@ -10,8 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Webhook describes the webhook that a plan of a single step creates, or changes
-// to.
+// Webhook describes a webhook to create, or the new settings of an existing one.
 type Webhook struct {
 	URL         string
 	Description string
@@ -25,8 +24,8 @@ type Webhook struct {
 	// Rotate leaves the old secret beside the new one, in the store and in Out,
 	// for deliveries already in progress.
 	Rotate bool
-	// Out is a file that gets the secret before the server does, or empty. The
-	// file must not exist unless Rotate is set.
+	// Out is a file to write the secret to before it is sent, or empty. The file
+	// must not exist unless Rotate is set.
 	Out string
 }
 

@@ -12,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// shape is a JSON Schema with the keywords that webhooks.schema.json uses. The
-// library for all of JSON Schema compiles five metaschemas when a program starts,
+// shape is a JSON Schema with the keywords that webhooks.schema.json uses. A
+// complete JSON Schema library compiles five metaschemas when a program starts,
 // which takes longer than everything else that a short command does; a test
-// compares the two.
+// compares shape with it.
 type shape struct {
 	Ref         string            `json:"$ref"`
 	Type        string            `json:"type"`
@@ -40,9 +40,9 @@ type mistake struct {
 	path    []string // of the value
 	keyword string
 	names   []string // of required or additional properties
-	index   int      // of the first item too many, or of a duplicate
+	index   int      // of the first excess item, or of a duplicate
 	isNull  bool
-	want    string // the type
+	want    string // the expected type
 }
 
 // fileShape returns the schema of the whole file.
@@ -140,7 +140,7 @@ func (s *shape) checkArray(root *shape, path []string, v []any) (found []mistake
 	return found
 }
 
-// typeOf returns the name that JSON Schema has for a value's type.
+// typeOf returns JSON Schema's name for a value's type.
 func typeOf(value any) string {
 	switch value.(type) {
 	case map[string]any:
