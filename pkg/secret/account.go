@@ -11,8 +11,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Unconfirmed stands for the id of a webhook that is being created: it has no id
-// yet, or it is unknown whether it was created. An account has one such secret.
+// Unconfirmed stands for the id of a webhook that is being created: either the
+// webhook has no id yet, or it is unknown whether the server created it. An
+// account has one such secret.
 const Unconfirmed = "unconfirmed"
 
 // Account is the view of one organization on one server: the secrets of its
@@ -30,8 +31,8 @@ func (s *Store) Account(server, organization string) *Account {
 	return &Account{store: s, server: server, organization: organization}
 }
 
-// WithoutStore returns a view that stores and finds nothing. It still forgets a
-// fingerprint that a change makes wrong, if the store can be changed.
+// WithoutStore returns a view that stores and finds nothing. If the store can be
+// changed, the view still removes a fingerprint that a change would make wrong.
 func (a *Account) WithoutStore() *Account {
 	return &Account{store: a.store, server: a.server, organization: a.organization, nothing: true}
 }
@@ -43,7 +44,7 @@ func (a *Account) key(kind Kind, id string) Key {
 	return Key{Kind: kind, Server: a.server, Organization: a.organization, Name: id}
 }
 
-// readable reports whether there is a place for a store.
+// readable reports whether the account uses a store that has a location.
 func (a *Account) readable() bool { return !a.nothing && a.store.path != "" }
 
 // list returns the account's entries of a kind.
@@ -71,7 +72,7 @@ func (a *Account) names(id string) ([]string, error) {
 	return names, err
 }
 
-// Secrets returns a webhook's secret and, during a rotation, those before it,
+// Secrets returns a webhook's secret and, during a rotation, its earlier secrets,
 // newest first. It returns nil if there is none.
 func (a *Account) Secrets(ctx context.Context, id string) ([]webhook.Secret, error) {
 	names, err := a.names(id)
@@ -97,7 +98,7 @@ func (a *Account) Stored(ctx context.Context, id string) (webhook.Secret, error)
 	return secrets[0], err
 }
 
-// Secrets returns the entry's secret and those before it, newest first.
+// Secrets returns the entry's secret and its earlier secrets, newest first.
 func (e Entry) Secrets() ([]webhook.Secret, error) {
 	var secrets []webhook.Secret
 	for _, text := range append([]string{e.Value}, e.Old...) {
@@ -114,11 +115,11 @@ func (e Entry) Secrets() ([]webhook.Secret, error) {
 type Kept struct {
 	// Name is the webhook's id, or the name of an unconfirmed secret.
 	Name string
-	// Place is text such as "the system's keyring"; empty if the secret was stored
-	// already, or nothing is stored.
+	// Place is text such as "the system's keyring"; empty if the secret was
+	// already stored, or nothing is stored.
 	Place string
-	// Undo restores the store, also after the context ended; nil if nothing was
-	// stored.
+	// Undo restores the store, even after the context has ended; nil if nothing
+	// was stored.
 	Undo func(context.Context) error
 }
 
@@ -171,12 +172,14 @@ func (a *Account) Keep(ctx context.Context, id string, s webhook.Secret, origin 
 	return k, err
 }
 
-// Set stores a webhook's secret that was set elsewhere, in place of stored ones.
+// Set stores a webhook's secret that was set elsewhere, and replaces the stored
+// ones.
 func (a *Account) Set(ctx context.Context, id string, s webhook.Secret) (Saved, error) {
 	return a.store.Set(ctx, Entry{Info: Info{Key: a.key(Webhook, id), Origin: Given}, Value: s.Hex()})
 }
 
-// ForgetOld ends a rotation: only the newest secret stays.
+// ForgetOld ends a rotation: it forgets all secrets of a webhook except for the
+// newest.
 func (a *Account) ForgetOld(ctx context.Context, id string) error {
 	if secrets, err := a.Secrets(ctx, id); err != nil || len(secrets) < 2 {
 		return err
@@ -201,7 +204,8 @@ func (a *Account) forget(ctx context.Context, kind Kind, name string) error {
 	return err
 }
 
-// Check makes sure that the store can be changed, if there is a place for one.
+// Check returns an error if the store cannot be changed. It succeeds if the store
+// has no location.
 func (a *Account) Check(ctx context.Context) error {
 	if !a.readable() {
 		return nil
@@ -214,7 +218,7 @@ func (a *Account) Check(ctx context.Context) error {
 func applied(s webhook.Secret) string { return "webhook\n" + strings.ToLower(s.Hex()) }
 
 // SetApplied stores a fingerprint of the server's secret, since Mender does not
-// return it. Without a place for a store, the secret stays unknown.
+// return it. If the store has no location, the secret stays unknown.
 func (a *Account) SetApplied(ctx context.Context, id string, s webhook.Secret) error {
 	if !a.readable() {
 		return nil
@@ -222,7 +226,7 @@ func (a *Account) SetApplied(ctx context.Context, id string, s webhook.Secret) e
 	return a.store.setApplied(ctx, a.key(Applied, id), applied(s))
 }
 
-// Compare compares a secret with that of the last SetApplied.
+// Compare compares a secret with the one that SetApplied last recorded.
 func (a *Account) Compare(_ context.Context, id string, s webhook.Secret) (Drift, error) {
 	if !a.readable() {
 		return Unknown, nil
@@ -230,7 +234,8 @@ func (a *Account) Compare(_ context.Context, id string, s webhook.Secret) (Drift
 	return a.store.compare(a.key(Applied, id), applied(s))
 }
 
-// ForgetApplied makes the server's secret unknown, before it changes.
+// ForgetApplied removes the fingerprint of the server's secret. Call it before
+// the secret changes.
 func (a *Account) ForgetApplied(ctx context.Context, id string) error {
 	if a.nothing {
 		_ = a.store.Account(a.server, a.organization).ForgetApplied(ctx, id) // this view does not use the store

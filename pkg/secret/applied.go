@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// iterations slow down guessing a weak secret from its fingerprint, to tens of
-// milliseconds a guess.
+// iterations makes guessing a weak secret from its fingerprint slow: each guess
+// takes tens of milliseconds.
 const iterations = 100_000
 
 // Drift is how a secret compares with the one last applied.
@@ -24,8 +24,8 @@ const (
 	Changed Drift = "changed"
 )
 
-// setApplied stores a salted fingerprint of the credentials that Mender has for an
-// integration, since Mender does not return them.
+// setApplied stores a salted fingerprint of the credentials that an integration
+// has in Mender, since Mender does not return them.
 func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand.Read never returns an error
@@ -42,7 +42,7 @@ func (s *Store) setApplied(ctx context.Context, k Key, credentials string) error
 	})
 }
 
-// compare compares credentials with the ones of the last setApplied.
+// compare compares credentials with those that setApplied last recorded.
 func (s *Store) compare(k Key, credentials string) (Drift, error) {
 	c, err := s.load()
 	if err != nil {

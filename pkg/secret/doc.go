@@ -1,8 +1,8 @@
 // Package secret stores access tokens and webhook secrets on this machine: in the
 // system's keyring (Secret Service, macOS Keychain, Windows Credential Manager),
 // or in a file that only its owner can read. An Account is the view of one
-// organization, and knows the life of a webhook's secret: keep, rotate, forget,
-// fingerprint.
+// organization: it stores, rotates, forgets and fingerprints the secrets of its
+// webhooks.
 //
 //	store := secret.New(secret.Options{File: settings.SecretsFile, NoKeyring: settings.NoKeyring})
 //	account := store.Account(settings.Server, settings.Organization)
@@ -15,13 +15,12 @@
 // # The file
 //
 // The file exists in both cases, since keyrings cannot be listed: it records which
-// secrets are stored, since when, where they come from, and where each one is. It
-// contains a secret only if the keyring does not. So a machine without a keyring
-// is never asked for one in order to read, and a keyring that hangs is waited for
-// only once.
+// secrets are stored, since when, their origin, and the place of each one. It
+// contains a secret only if the keyring does not. On a machine without a keyring,
+// reading a secret therefore does not try the keyring. If the keyring hangs, a
+// process waits for it only once.
 //
 // The file has mode 0600, in a folder that is created with 0700. It is replaced as
-// a whole, so that a crash or a full disk leaves the old one (Windows guarantees
-// less). Changes are made under a lock beside it, which also works between
-// processes.
+// a whole, so that a crash or a full disk leaves the old file (Windows guarantees
+// less). A lock file beside it serializes changes, also between processes.
 package secret

@@ -18,8 +18,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
-// lockWait is how long a change waits for another process, which may be waiting
-// for a keyring.
+// lockWait limits how long a change waits for another process, which may itself
+// be waiting for a keyring.
 const lockWait = 3 * keyringTimeout
 
 // version is the version of the file's layout.
@@ -31,7 +31,8 @@ type contents struct {
 	Entries []record `json:"entries"`
 }
 
-// record is an entry of the file, without its value if the keyring has it.
+// record is an entry of the file. Its value is empty if the keyring has the
+// secret.
 type record struct {
 	Info
 	item
@@ -57,8 +58,8 @@ func (c *contents) remove(k Key) {
 	c.Entries = slices.DeleteFunc(c.Entries, func(r record) bool { return r.Key == k })
 }
 
-// load reads the file; a missing file is empty. It refuses a file that others can
-// read, since they may know its secrets.
+// load reads the file; a missing file counts as empty. It refuses a file that
+// others can read, since they may know its secrets.
 func (s *Store) load() (contents, error) {
 	if s.path == "" {
 		return contents{}, fault.WithHint(errors.New("there is no location for the secrets file"), "set HOME or XDG_DATA_HOME")
@@ -92,7 +93,7 @@ func (s *Store) load() (contents, error) {
 	return c, nil
 }
 
-// change reads the file, changes it and writes it, under the lock.
+// change reads the file, changes its contents and writes it, under the lock.
 func (s *Store) change(ctx context.Context, change func(*contents) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +106,7 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 			return err
 		}
 		defer unlock()
-		// Such files contain secrets, which may have been forgotten since.
+		// Unfinished files contain secrets, which may have been forgotten since.
 		privatefile.RemoveUnfinished(s.path)
 	}
 	c, err := s.load()
@@ -136,5 +137,5 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock the store of secrets against other processes (%s): %w", path, err)
 	}
-	return func() { _ = l.Unlock() }, nil // the end of the process unlocks it too
+	return func() { _ = l.Unlock() }, nil // the lock also ends with the process
 }

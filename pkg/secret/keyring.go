@@ -11,15 +11,15 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// service is the name of the entries in a keyring.
+// service is the service name of this program's entries in a keyring.
 const service = "mender-webhooks"
 
 // keyringTimeout limits the wait for a keyring: without a session bus, or behind a
 // prompt that no one sees, it may never answer.
 const keyringTimeout = 3 * time.Second
 
-// systemKeyring is a keyring of the system. Get and Delete return ErrNotFound of
-// github.com/zalando/go-keyring for an entry that does not exist.
+// systemKeyring is the operating system's keyring. Get and Delete return
+// ErrNotFound of github.com/zalando/go-keyring for an entry that does not exist.
 type systemKeyring interface {
 	Set(service, user, password string) error
 	Get(service, user string) (string, error)
@@ -38,8 +38,8 @@ func (system) Get(service, user string) (string, error) { return keyring.Get(ser
 // Delete removes an entry.
 func (system) Delete(service, user string) error { return keyring.Delete(service, user) }
 
-// timed is a keyring with a time limit. After a timeout the keyring is not used
-// again.
+// timed is a keyring with a time limit. After a call times out, later calls fail
+// at once.
 type timed struct {
 	keyring systemKeyring
 	limit   time.Duration
@@ -48,8 +48,8 @@ type timed struct {
 	hung error
 }
 
-// item is a keyring's entry: the new secret with the old ones, so that they change
-// together.
+// item is an entry of the keyring: the new secret together with the old ones, so
+// that they change together.
 type item struct {
 	Value string   `json:"value,omitempty"`
 	Old   []string `json:"old,omitempty"`
@@ -96,8 +96,8 @@ func (t *timed) delete(ctx context.Context, k Key) error {
 	return err
 }
 
-// do stops waiting for a call that takes too long; the call itself cannot be
-// interrupted.
+// do makes a call, and returns an error if it takes too long; the call itself
+// cannot be interrupted.
 func (t *timed) do(ctx context.Context, call func() (string, error)) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

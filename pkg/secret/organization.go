@@ -9,9 +9,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Organization returns the only organization with secrets for the server, for
-// commands without a token or a profile that names it. If there are several, the
-// error lists them.
+// Organization returns the organization whose secrets are stored for the server,
+// or "" if there is none. It is for commands that have no token and no profile
+// that names the organization. If there are several, the error lists them.
 func (s *Store) Organization(server string) (string, error) {
 	if s.path == "" {
 		return "", nil
@@ -75,12 +75,13 @@ func (a *Account) Adopt(ctx context.Context, ids []string) error {
 	return err
 }
 
-// rekey moves an entry to another key, unless that is taken.
+// rekey moves an entry to another key. If that key is already taken, it only
+// removes the entry.
 func (s *Store) rekey(ctx context.Context, from, to Key) error {
 	return s.change(ctx, func(c *contents) error {
 		i := c.find(from)
 		if i < 0 {
-			return nil // another process was faster
+			return nil // another process moved it first
 		}
 		r := c.Entries[i]
 		if c.find(to) < 0 {

@@ -11,12 +11,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// WatchWait lets a listener see a new secret before the server signs with it. It is
-// three times the interval at which listeners look for changed secrets.
+// WatchWait is how long to wait before the server gets a new secret, so that
+// listeners see the secret first. It is three times the interval at which
+// listeners look for changed secrets.
 const WatchWait = 300 * time.Millisecond
 
-// CreateFile writes a secret to a new file with mode 0600. It does not replace a
-// file, which may contain a secret in use. undo removes the file.
+// CreateFile writes a secret to a new file with mode 0600. It does not replace an
+// existing file, which may contain a secret in use. undo removes the file.
 func CreateFile(path string, s webhook.Secret) (undo func() error, err error) {
 	err = privatefile.Create(path, []byte(s.Hex()+"\n"))
 	switch {
@@ -28,10 +29,10 @@ func CreateFile(path string, s webhook.Secret) (undo func() error, err error) {
 	return func() error { return os.Remove(path) }, nil
 }
 
-// AddToFile writes a secret above those in a file, so that a receiver that
-// reads it accepts all of them during a rotation. It creates a missing file, and
-// refuses one with other contents or that everyone can read. added is false for a
-// new file. undo restores the file.
+// AddToFile writes a secret above the existing ones in a file, so that a receiver
+// that reads the file accepts all of them during a rotation. It creates a missing
+// file, and refuses a file with other contents or one that everyone can read.
+// added is false for a new file. undo restores the file.
 func AddToFile(path string, s webhook.Secret) (undo func() error, added bool, err error) {
 	before, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,8 +17,8 @@ const (
 	Token Kind = "token"
 	// Webhook is a webhook's secret in hexadecimal; Name is the integration's id.
 	Webhook Kind = "webhook"
-	// Applied is the fingerprint of a secret that the server has; Name is the
-	// integration's id. See Account.SetApplied.
+	// Applied is the fingerprint of the secret that was last set on the server;
+	// Name is the integration's id. See Account.SetApplied.
 	Applied Kind = "applied"
 )
 
@@ -50,14 +50,14 @@ func (k Key) String() string {
 type Origin string
 
 // The origins. Log out only with a token of origin Login: Mender's logout revokes
-// any other token for good.
+// any other token permanently.
 const (
 	Login     Origin = "login"     // login created the session
 	Given     Origin = "given"     // the user passed it
 	Generated Origin = "generated" // this program generated it
 )
 
-// Place is where a secret is.
+// Place is where a secret is stored.
 type Place string
 
 // The places.
@@ -75,21 +75,21 @@ type Info struct {
 	Place  Place     `json:"place"`
 }
 
-// Entry is a secret with its description. It always prints only its key.
+// Entry is a secret with its description. Printing it shows only its key.
 type Entry struct {
 	Info
 	// Value is the token, or the webhook's secret in hexadecimal.
 	Value string
-	// Old contains the secrets before it, newest first, during a rotation: a
-	// receiver accepts them, too.
+	// Old contains the earlier secrets, newest first, during a rotation: a
+	// receiver still accepts them.
 	Old []string
 }
 
 // String returns the key's text.
 func (e Entry) String() string { return e.Key.String() }
 
-// Format prints String for every verb, so that %+v of a struct around an Entry
-// does not reveal the secret.
+// Format prints String for every verb, so that printing a struct that contains an
+// Entry with %+v does not reveal the secret.
 func (e Entry) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
 
 // MarshalText makes JSON, YAML and slog show String.
@@ -100,8 +100,8 @@ type Saved struct {
 	Place Place
 	// Path is the store's file.
 	Path string
-	// KeyringErr is why the keyring could not be used; nil if it was used, or
-	// Options.NoKeyring is set.
+	// KeyringErr is why the keyring could not be used; nil if the secret is in
+	// the keyring, or Options.NoKeyring is set.
 	KeyringErr error
 }
 
@@ -118,5 +118,5 @@ func (s Saved) String() string {
 	return fmt.Sprintf("the file %s, which only you can read", s.Path)
 }
 
-// ErrNotFound reports that a secret is not stored on this machine.
+// ErrNotFound reports that an entry is not stored on this machine.
 var ErrNotFound = errors.New("not stored on this machine")

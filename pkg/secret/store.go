@@ -14,22 +14,22 @@ import (
 
 // Options are the settings of a Store. Only File is required.
 type Options struct {
-	// File is the path of the store's file; config.Settings.SecretsFile.
+	// File is the path of the store's file, as in config.Settings.SecretsFile.
 	File string
-	// NoKeyring stores secrets in the file. Secrets that are already in the
-	// keyring are still found and forgotten.
+	// NoKeyring stores new secrets in the file. Secrets that are already in the
+	// keyring can still be read and forgotten.
 	NoKeyring bool
 	// keyring is the keyring to use; nil for the system's.
 	keyring systemKeyring
-	// keyringTimeout is how long to wait for the keyring; 0 for keyringTimeout.
+	// keyringTimeout is how long to wait for the keyring; 0 for the constant of
+	// the same name.
 	keyringTimeout time.Duration
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
 
-// Store stores secrets. It is safe for concurrent use, also beside
-// other processes. An error may have a hint (see pkg/fault), and never contains
-// a secret.
+// Store stores secrets. It is safe for concurrent use, also by several processes.
+// An error may have a hint (see pkg/fault), and never contains a secret.
 type Store struct {
 	path      string
 	noKeyring bool
@@ -38,7 +38,7 @@ type Store struct {
 	mu        sync.Mutex // one change at a time
 }
 
-// New returns a Store. It reads and creates nothing before it is used.
+// New returns a Store. It does not read or create the file.
 func New(o Options) *Store {
 	if o.keyring == nil {
 		o.keyring = system{}
@@ -52,8 +52,8 @@ func New(o Options) *Store {
 	}
 }
 
-// Get returns a secret. The error wraps ErrNotFound if it is not stored, and has a
-// hint if the keyring does not return it.
+// Get returns a secret. The error wraps ErrNotFound if the secret is not stored,
+// and has a hint if the keyring cannot return it.
 func (s *Store) Get(ctx context.Context, k Key) (Entry, error) {
 	c, err := s.load()
 	if err != nil {
@@ -86,8 +86,8 @@ func keyringError(k Key, err error) error {
 		"unlock the keyring, or store secrets in a file with --no-keyring")
 }
 
-// Set stores a secret in place of the one with the same key, and returns where.
-// The store fills in Stored and Place.
+// Set stores a secret, replaces one with the same key, and returns where it
+// stored it. The store fills in Stored and Place.
 func (s *Store) Set(ctx context.Context, e Entry) (Saved, error) {
 	if e.Value == "" || e.Kind == Applied {
 		return Saved{}, fmt.Errorf("%s cannot be stored: it is empty, or not a secret", e.Key)
@@ -103,8 +103,8 @@ func (s *Store) Set(ctx context.Context, e Entry) (Saved, error) {
 	return saved, err
 }
 
-// undo removes from the keyring a secret that the file could not record, unless
-// the file recorded an older one.
+// undo removes a secret from the keyring after the file could not be written,
+// unless the file still refers to an older one.
 func (s *Store) undo(ctx context.Context, k Key) error {
 	if c, err := s.load(); err == nil && c.find(k) < 0 {
 		return s.keyring.delete(ctx, k)
@@ -112,8 +112,8 @@ func (s *Store) undo(ctx context.Context, k Key) error {
 	return nil
 }
 
-// put prefers the keyring. It leaves the secret in only one place, as far as the
-// keyring allows.
+// put stores a secret in the keyring if possible, and otherwise in the file. It
+// removes the secret from the other place, as far as the keyring allows.
 func (s *Store) put(ctx context.Context, c *contents, e Entry) (Saved, error) {
 	saved := Saved{Place: File, Path: s.path}
 	r := record{Info: e.Info}
@@ -138,8 +138,8 @@ func (s *Store) put(ctx context.Context, c *contents, e Entry) (Saved, error) {
 	return saved, nil
 }
 
-// Rotate stores a new webhook secret, with those before it as old ones, so that a
-// receiver accepts all of them until ForgetOld.
+// Rotate stores a new webhook secret and leaves the earlier ones as old secrets,
+// so that a receiver accepts all of them until ForgetOld.
 func (s *Store) Rotate(ctx context.Context, k Key, value string, origin Origin) (Saved, error) {
 	var saved Saved
 	err := s.change(ctx, func(c *contents) error {
@@ -158,7 +158,8 @@ func (s *Store) Rotate(ctx context.Context, k Key, value string, origin Origin) 
 	return saved, err
 }
 
-// ForgetOld ends a rotation: only the newest secret stays.
+// ForgetOld ends a rotation: it forgets all secrets of a webhook except for the
+// newest.
 func (s *Store) ForgetOld(ctx context.Context, k Key) error {
 	return s.change(ctx, func(c *contents) error {
 		e, err := s.get(ctx, *c, k)
@@ -207,8 +208,8 @@ func (s *Store) List(kind Kind) ([]Info, error) {
 	return infos, nil
 }
 
-// Check makes sure that the store can be changed, by writing it unchanged, before
-// something is sent that cannot be undone.
+// Check returns an error if the store cannot be changed: it writes the store
+// unchanged. Call it before sending something that cannot be undone.
 func (s *Store) Check(ctx context.Context) error {
 	return s.change(ctx, func(*contents) error { return nil })
 }
