@@ -1,5 +1,5 @@
-// Package config resolves flags, environment, a profile of the config file and
-// mender-cli's files to one struct:
+// Package config merges flags, environment variables, a profile of the config file
+// and mender-cli's files into one struct:
 //
 //	config.RegisterFlags(root.PersistentFlags())
 //	…
@@ -18,9 +18,9 @@
 // MENDER_PROFILE) takes precedence over the server and token in the environment. A
 // token that login stored counts as the profile's.
 //
-// A token is never sent to the wrong server: that of a profile only to the profile's
-// server, that of the environment not to a different server selected with --profile,
-// and mender-cli's only to the server in mender-cli's settings.
+// A token is never sent to the wrong server. A profile's token is sent only to the
+// profile's server, and mender-cli's token only to the server in mender-cli's settings.
+// The token in the environment is not sent to a different server selected with --profile.
 //
 // # The config file
 //
@@ -38,7 +38,7 @@
 //
 // # Empty variables
 //
-// It is an error if a MENDER_ variable that is needed is set but empty: usually a CI
+// If a MENDER_ variable that is needed is set but empty, that is an error: usually a CI
 // secret is missing, and the command would use another server or send unsigned events.
 // Other empty variables count as unset. An empty flag is always an error.
 //

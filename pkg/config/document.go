@@ -149,7 +149,7 @@ func (d *document) parseEntry(item *ast.MappingValueNode) (entry, error) {
 	return entry{key: name, text: text, line: item.Key.GetToken().Position.Line}, nil
 }
 
-// mapping returns the pairs of a mapping; null is an empty one.
+// mapping returns the pairs of a mapping; null counts as an empty mapping.
 func (d *document) mapping(node ast.Node, what string) ([]*ast.MappingValueNode, error) {
 	switch n := node.(type) {
 	case nil, *ast.NullNode, *ast.CommentGroupNode:

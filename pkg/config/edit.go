@@ -8,7 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// set changes the syntax tree, without checking the value.
+// set sets a value in the syntax tree, without checking the value.
 func (d *document) set(profile, key, text string) error {
 	var value any = text
 	if text == "true" || text == "false" {

@@ -14,19 +14,19 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
-// lockWait is how long an edit waits for that of another process.
+// lockWait limits how long an edit waits for an edit by another process.
 const lockWait = 10 * time.Second
 
 // ErrNotSet reports that a profile, or a setting in it, is not in the file.
 var ErrNotSet = errors.New("not set")
 
-// File reads and edits a config file. It does not know flags and environment, so an
-// edit never saves their values. Edits preserve comments, are atomic, and are serialized
+// File reads and edits a config file. It ignores flags and the environment, so an edit
+// never saves their values. Edits preserve comments, are atomic, and are serialized
 // across processes. A new file has mode 0600, in a folder with mode 0700.
 type File struct{ path string }
 
-// NewFile returns the config file with a path, which ConfigFile returns. It need not
-// exist.
+// NewFile returns the config file at a path; ConfigFile returns the path to use. The
+// file need not exist.
 func NewFile(path string) File { return File{path: path} }
 
 // Path returns the path of the file.
@@ -37,7 +37,7 @@ type Profile struct {
 	Name string `json:"name" yaml:"name"`
 	// Current reports whether it is the default profile.
 	Current bool `json:"current" yaml:"current"`
-	// Values are the settings in the order of the file, without tokens.
+	// Values are the settings in the order of the file, with a placeholder for tokens.
 	Values []Value `json:"values" yaml:"values"`
 }
 
@@ -81,9 +81,9 @@ func (f File) Get(profile, key string) (string, error) {
 	return e.text, nil
 }
 
-// Set changes a setting of a profile, which is created if it does not exist. The first
-// profile of a file becomes the default. An invalid setting or value is a usage error,
-// and so is a token in a file that others can read.
+// Set changes a setting of a profile, and creates the profile if it does not exist. The
+// first profile of a file becomes the default. An invalid setting or value is a usage
+// error, and so is a token in a file that others can read.
 func (f File) Set(ctx context.Context, profile, key, value string) error {
 	k, err := knownKey(key)
 	if err != nil {
@@ -99,8 +99,8 @@ func (f File) Set(ctx context.Context, profile, key, value string) error {
 	return f.edit(ctx, func(d *document) error { return d.set(profile, key, text) })
 }
 
-// Unset removes a setting from a profile or, without a key, the profile. It returns an
-// error that wraps ErrNotSet if it does not exist.
+// Unset removes a setting from a profile or, without a key, the whole profile. It
+// returns an error that wraps ErrNotSet if there is nothing to remove.
 func (f File) Unset(ctx context.Context, profile, key string) error {
 	if key != "" {
 		if _, err := knownKey(key); err != nil {
@@ -190,5 +190,5 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock the config file against other processes (%s): %w", l.Path(), err)
 	}
-	return func() { _ = l.Unlock() }, nil // the lock ends with the process anyway
+	return func() { _ = l.Unlock() }, nil // the lock also ends with the process
 }

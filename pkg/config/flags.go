@@ -22,7 +22,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// more returns the variable and the default for the help of a flag.
+// more returns the end of a flag's help, which names its variable and default.
 func more(k Key) string {
 	switch {
 	case k.Name == keyServer:

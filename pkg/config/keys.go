@@ -9,8 +9,8 @@ import (
 // defaultServer is hosted Mender in the US, which is also mender-cli's default.
 const defaultServer = "https://hosted.mender.io"
 
-// defaultProfile is the name of the profile if none is selected. It need not be in the
-// config file.
+// defaultProfile is the name of the profile to use if none is selected. It need not be
+// in the config file.
 const defaultProfile = "default"
 
 // defaultRequestTimeout is the limit for one API request.
@@ -49,14 +49,14 @@ type Key struct {
 	// Flag and Env are the names of the flag, without dashes, and of the
 	// environment variable; empty if there is none.
 	Flag, Env string
-	// Default is the default as text, or empty.
+	// Default is the default value as text, or empty.
 	Default string
 	// Doc is the description in help, in lower case and without a full stop. The
 	// word in backquotes is the name of the value.
 	Doc string
-	// InProfile reports whether a profile can have it.
+	// InProfile reports whether a profile can have the setting.
 	InProfile bool
-	// Secret reports that its value is never shown.
+	// Secret is set if the value must never be shown.
 	Secret bool
 
 	// check returns the normalized value, or an error that does not contain the
@@ -102,7 +102,7 @@ func ProfileKeys() []string {
 	return names
 }
 
-// profileKey returns a setting that a profile can have.
+// profileKey returns the setting with a name, if a profile can have it.
 func profileKey(name string) (Key, bool) {
 	for _, k := range Keys() {
 		if k.InProfile && k.Name == name {

@@ -2,7 +2,7 @@ package config
 
 import "fmt"
 
-// layer has the values of a source, by the names of the settings.
+// layer contains the values from one source, by the names of the settings.
 type layer struct {
 	source Source
 	values map[string]string
@@ -33,8 +33,8 @@ func (l *loader) flagLayer() (layer, error) {
 	return out, nil
 }
 
-// envLayer reads the environment. It ignores the server if a flag or --profile has one,
-// so that an empty variable is not an error then.
+// envLayer reads the environment. It does not read the server if a flag or the profile
+// selected with --profile has one, so that an empty variable is no error then.
 func (l *loader) envLayer(flags layer) (layer, error) {
 	out := newLayer(SourceEnvironment)
 	if _, given := flags.values[keyCACert]; !given {
@@ -98,8 +98,8 @@ func (l *loader) defaultLayer() layer {
 	return out
 }
 
-// mergeable reports whether a setting is resolved layer by layer, without rules of its
-// own.
+// mergeable reports whether a setting is resolved layer by layer. The token is not: it
+// has rules of its own.
 func mergeable(k Key) bool {
 	return k.InProfile && k.Name != keyToken && k.Name != keyTokenFile
 }

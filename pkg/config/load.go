@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Input has the sources of Load. All fields are optional.
+// Input contains the sources that Load reads. All fields are optional.
 type Input struct {
 	// Flags are the parsed flags of RegisterFlags.
 	Flags *pflag.FlagSet
@@ -23,15 +23,15 @@ type Input struct {
 	StoredToken func(server, profile string) (string, error)
 	// NoToken skips the token, for commands that send nothing to Mender.
 	NoToken bool
-	// NewProfile allows a profile and a config file that do not exist, for login.
+	// NewProfile allows a profile and a config file that do not exist yet, for login.
 	NewProfile bool
 	// SystemDir and WorkDir are the folders of mender-cli's settings, in addition
 	// to the home folder; empty means /etc/mender-cli and ".".
 	SystemDir, WorkDir string
 }
 
-// Load resolves the settings. An invalid flag, variable or file is a usage error. An
-// error of Input.StoredToken is wrapped.
+// Load resolves the settings. An invalid flag, variable or file is a usage error. Load
+// wraps errors of Input.StoredToken.
 func Load(in Input) (*Settings, error) {
 	l := loader{in: in, env: in.LookupEnv}
 	if err := l.read(); err != nil {
@@ -68,7 +68,7 @@ type loader struct {
 	configSource Source
 }
 
-// read reads all sources, except for the token.
+// read reads all sources except for the token.
 func (l *loader) read() error {
 	file, err := l.configFile()
 	if err != nil {
@@ -150,7 +150,7 @@ func (l *loader) profilesHint() string {
 }
 
 // merge merges the layers. viper converts their texts to the types of the struct, and
-// refuses values without a field.
+// fails on a value that has no field.
 func (l *loader) merge() (*Settings, error) {
 	v := viper.New()
 	for _, layer := range l.layers {

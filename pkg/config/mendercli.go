@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 )
 
-// menderCLI has the settings of mender-cli's files, which are never written.
+// menderCLI contains the settings in mender-cli's files. This program never changes
+// those files.
 //
-// mender-cli reads the first .mender-clirc of /etc/mender-cli, the home folder and the
+// mender-cli reads the first .mender-clirc in /etc/mender-cli, the home folder and the
 // working directory. It stores its token, a bare JWT, without the server in
 // ${XDG_CACHE_HOME:-$HOME/.cache}/mender/authtoken.
 type menderCLI struct {
@@ -72,8 +73,8 @@ func (m *menderCLI) parse(text []byte) error {
 // tokenFor returns mender-cli's token, if it is for the server, and a note for the user
 // if it exists but is not used.
 //
-// Settings in the working directory may have come with a repository, so they do not
-// decide where a token is sent.
+// Settings in the working directory may have come with a repository, so they must
+// not decide where a token is sent.
 func (m menderCLI) tokenFor(server string) (token, note string) {
 	its := m.server
 	if its == "" {

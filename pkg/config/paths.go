@@ -22,8 +22,8 @@ func (env environment) get(name string) (string, bool) {
 	return value, ok && value != ""
 }
 
-// setting returns a MENDER_ variable and whether it is set. A blank one is an error,
-// which usually means a missing CI secret.
+// setting returns a MENDER_ variable and whether it is set. A blank variable is an
+// error, since it usually means that a CI secret is missing.
 func (env environment) setting(name string) (string, bool, error) {
 	if env == nil {
 		return "", false, nil
@@ -36,8 +36,8 @@ func (env environment) setting(name string) (string, bool, error) {
 	return value, ok, nil
 }
 
-// dir returns a variable with a folder. Relative ones are ignored, as the XDG base
-// directory specification requires.
+// dir returns the folder that a variable names. Relative paths are ignored, as the XDG
+// base directory specification requires.
 func (env environment) dir(name string) (string, bool) {
 	value, ok := env.get(name)
 	return value, ok && filepath.IsAbs(value)
@@ -50,7 +50,8 @@ func (env environment) home() (string, bool) {
 	return env.dir("HOME")
 }
 
-// configDir returns $XDG_CONFIG_HOME on every system, or else os.UserConfigDir.
+// configDir returns this program's folder in $XDG_CONFIG_HOME, on every system, or else
+// in the folder that os.UserConfigDir would return.
 func (env environment) configDir() (string, bool) {
 	if dir, ok := env.dir("XDG_CONFIG_HOME"); ok {
 		return filepath.Join(dir, dirName), true
@@ -80,7 +81,7 @@ func (env environment) secretsFile() string {
 }
 
 // beside resolves a path in a config file: ~ is the home folder, and relative paths
-// start at the folder of the file.
+// start at the folder of the config file.
 func (env environment) beside(configFile, path string) string {
 	if home, ok := env.home(); ok && strings.HasPrefix(path, "~/") {
 		return filepath.Join(home, path[2:])

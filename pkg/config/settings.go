@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Source is the kind of origin of a value.
+// Source is the kind of place that a value comes from.
 type Source string
 
 // The sources in descending precedence. A secret can also be stored on this machine, or
@@ -51,9 +51,10 @@ type Settings struct {
 	// ConfigFile is the path of the config file, even if it does not exist; empty
 	// if there is no folder for it.
 	ConfigFile string
-	// SecretsFile is the path of pkg/secret's file; empty like ConfigFile.
+	// SecretsFile is the path of pkg/secret's file; empty if there is no folder for it.
 	SecretsFile string
-	// CACertFile is a PEM file with additional authorities, or empty.
+	// CACertFile is a PEM file with additional certificate authorities to trust, or
+	// empty.
 	CACertFile string
 	// SkipVerify disables verification of the server's certificate.
 	SkipVerify bool
@@ -69,7 +70,7 @@ type Settings struct {
 	values []Value
 }
 
-// Values returns the settings that have a value with their origins, in the order of
+// Values returns the settings that have a value, with their origins, in the order of
 // Keys.
 func (s *Settings) Values() []Value { return s.values }
 
@@ -77,12 +78,12 @@ func (s *Settings) Values() []Value { return s.values }
 type Value struct {
 	// Key is the name of the setting, as in Key.Name.
 	Key string `json:"key" yaml:"key"`
-	// Text is the value, except for a token.
+	// Text is the value, or a placeholder for a token.
 	Text string `json:"value" yaml:"value"`
-	// Source is the kind of its origin.
+	// Source is the kind of place that the value comes from.
 	Source Source `json:"source" yaml:"source"`
-	// From is its origin: --server, MENDER_SERVER_URL, a file and line; empty for
-	// a default.
+	// From is the exact origin, such as --server, MENDER_SERVER_URL, or a file and
+	// line; empty for a default.
 	From string `json:"from,omitempty" yaml:"from,omitempty"`
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// SigningSecretFile returns the first secret in a file; "-" is stdin. If there
-// is no file, it creates one with a new secret, which only its owner can read.
+// SigningSecretFile returns the first secret in a file; "-" is stdin. If the file does
+// not exist, it creates one with a new secret; only its owner can read that file.
 func SigningSecretFile(file string, stdin io.Reader) (secret webhook.Secret, created bool, err error) {
 	text, err := readText(file, stdin)
 	if errors.Is(err, fs.ErrNotExist) {

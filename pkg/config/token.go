@@ -52,13 +52,13 @@ func (l *loader) flagToken(*Settings) (Token, error) {
 	return Token{}, nil
 }
 
-// envToken returns the token in the environment, unless --profile selects another server
-// than the one in the environment.
+// envToken returns the token in the environment, unless --profile selects a server
+// other than the one in the environment.
 func (l *loader) envToken(s *Settings) (Token, error) {
 	if _, ok := l.env.get(EnvServer); ok && l.profileFlag {
 		its, _ := l.env.get(EnvServer)
 		if named, err := NormalizeServer(its); err != nil || named != s.Server {
-			return Token{}, nil //nolint:nilerr // an invalid server is another one
+			return Token{}, nil //nolint:nilerr // an invalid server cannot be the selected one
 		}
 	}
 	text, ok, err := l.env.setting(EnvToken)
@@ -72,8 +72,8 @@ func (l *loader) envToken(s *Settings) (Token, error) {
 	return Token{Value: t, Source: SourceEnvironment, From: EnvToken}, nil
 }
 
-// profileToken returns the token in the profile, if its server is used, or else the
-// stored one.
+// profileToken returns the token in the profile, if the profile's server is used, or
+// else the token that login stored.
 func (l *loader) profileToken(s *Settings) (Token, error) {
 	server, bound := l.doc.entry(l.profile, keyServer)
 	if !bound || server.text == s.Server {
@@ -105,7 +105,7 @@ func (l *loader) cliToken(s *Settings) (Token, error) {
 	return Token{Value: value, Source: SourceMenderCLI, From: l.cli.tokenFile}, nil
 }
 
-// readToken reads a token from a file, or from stdin if a flag has the name "-".
+// readToken reads a token from a file, or from stdin if a flag names the file "-".
 func (l *loader) readToken(file, what string) (string, error) {
 	text, err := readText(file, l.in.Stdin)
 	if err != nil {
@@ -143,8 +143,9 @@ func checkToken(text string) (string, error) {
 	return text, nil
 }
 
-// looksLikeToken reports whether text contains a JWT: three parts, where the first one is
-// the encoding of a text that begins with {". It may follow a word such as Bearer.
+// looksLikeToken reports whether text contains a JWT: three parts separated by dots,
+// the first of which is base64 for text that begins with {". It may follow a word such
+// as Bearer.
 func looksLikeToken(text string) bool {
 	for _, word := range strings.Fields(text) {
 		if strings.HasPrefix(word, "eyJ") && strings.Count(word, ".") == 2 {

@@ -48,9 +48,10 @@ type WebhookSecret struct {
 	File string
 }
 
-// ResolveSecret returns the secret from flags or MENDER_WEBHOOK_SECRET. If there is none,
-// its Source is SourceNone, and the caller looks for a stored one. More than one secret,
-// or an invalid one, is a usage error, which wraps pkg/webhook's.
+// ResolveSecret returns the secret from flags or MENDER_WEBHOOK_SECRET. If there is
+// none, its Source is SourceNone, and the caller looks for a stored secret. More than
+// one secret, or an invalid one, is a usage error; for an invalid secret, it wraps the
+// error of pkg/webhook.
 func ResolveSecret(in Input) (WebhookSecret, error) {
 	found, err := ResolveSecrets(in)
 	switch {
@@ -67,8 +68,8 @@ func ResolveSecret(in Input) (WebhookSecret, error) {
 	return found[0], nil
 }
 
-// ResolveSecrets returns all secrets from flags, in any order, or else the one in
-// MENDER_WEBHOOK_SECRET, or none.
+// ResolveSecrets returns all secrets from flags, regardless of their order on the
+// command line, or else the one in MENDER_WEBHOOK_SECRET, or none.
 func ResolveSecrets(in Input) ([]WebhookSecret, error) {
 	var found []WebhookSecret
 	for _, text := range flagValues(in.Flags, flagSecret) {
@@ -143,7 +144,8 @@ func parseSecret(text, where string) (webhook.Secret, error) {
 	return secret, nil
 }
 
-// looksLikeSecret reports whether a file name is probably a secret.
+// looksLikeSecret reports whether text that was passed as a file name is probably a
+// secret.
 func looksLikeSecret(text string) bool {
 	_, err := hex.DecodeString(text)
 	return err == nil && len(text) >= 16
