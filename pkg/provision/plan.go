@@ -109,7 +109,7 @@ type Change struct {
 	To   string `json:"to"`
 }
 
-// storeError is the error for a secret that must be in the store, but is not or
+// storeError returns the error for a secret that must be in the store, but is not or
 // cannot be.
 func (f *File) storeError(at position, s secretPlan) error {
 	place := fmt.Sprintf("%s:%d:%d: secret: ", f.Name, at.line, at.column)
