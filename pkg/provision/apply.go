@@ -28,7 +28,8 @@ func raceError(now []mender.Integration, err error) error {
 		"check the difference with --dry-run, then run apply again")
 }
 
-// Apply executes a plan. It returns a copy with Done set in the completed steps, even together with an error: the API's, the store's, ErrNotAllowed or a
+// Apply executes a plan. It returns a copy with Done set in the completed steps,
+// even together with an error: the API's, the store's, ErrNotAllowed or a
 // *KeepError. If the server changed in the meantime, Apply plans the step again,
 // and continues only if the new step removes nothing that the plan did not
 // mention; otherwise the error is a conflict.
