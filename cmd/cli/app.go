@@ -131,13 +131,10 @@ func (a *App) DetachStderr() (attach func()) {
 	if IsTerminal(a.Err) {
 		return func() {}
 	}
-	before, async := a.Err, output.NewAsync(a.Err)
+	async := output.NewAsync(a.Err)
 	a.Err = async
-	return func() {
-		if async.Close(500 * time.Millisecond) {
-			a.Err = before
-		}
-	}
+	// Goroutines that outlive the command may still read a.Err: it stays as it is.
+	return func() { async.Close(500 * time.Millisecond) }
 }
 
 // Settings returns all settings, including a stored token. It resolves them only once, and

@@ -13,6 +13,7 @@ const asyncWrites = 1000
 // Async is a writer that never blocks: it passes writes on in the background,
 // and drops them while too many wait. It is safe for concurrent use.
 type Async struct {
+	w     io.Writer
 	queue chan []byte
 	done  chan struct{}
 
@@ -24,7 +25,7 @@ type Async struct {
 
 // NewAsync returns a writer in front of w. Close it.
 func NewAsync(w io.Writer) *Async {
-	a := &Async{queue: make(chan []byte, asyncWrites), done: make(chan struct{})}
+	a := &Async{w: w, queue: make(chan []byte, asyncWrites), done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
 		for text := range a.queue {
@@ -35,22 +36,28 @@ func NewAsync(w io.Writer) *Async {
 	return a
 }
 
-// Write queues a copy of p. It never fails.
+// Write queues a copy of p. It fails only after Close, with the error of w.
 func (a *Async) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.closed {
+	if a.closed {
 		select {
-		case a.queue <- append([]byte(nil), p...):
-		default:
+		case <-a.done:
+			return a.w.Write(p)
+		default: // w is stuck
+			return len(p), nil
 		}
+	}
+	select {
+	case a.queue <- append([]byte(nil), p...):
+	default:
 	}
 	return len(p), nil
 }
 
 // Close waits until everything is written, and reports whether that succeeded.
-// It gives up when one write takes longer than the limit. Later writes are
-// dropped.
+// It gives up when one write takes longer than the limit. Later writes go
+// directly to w, or are dropped if Close gave up and w is still stuck.
 func (a *Async) Close(limit time.Duration) bool {
 	a.mu.Lock()
 	if !a.closed {
