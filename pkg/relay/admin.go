@@ -28,8 +28,8 @@ func readError(err error) error {
 }
 
 // List returns the events in one state, oldest first. It reads them one at a time,
-// so it may or may not include concurrent changes. Without a forwarder, events
-// that were delivered after an earlier one had failed are listed as waiting.
+// so changes made meanwhile may or may not be included. If no forwarder is running,
+// events that were delivered while an earlier one was failing are listed as waiting.
 func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		_, p, err := q.status(ctx)
@@ -68,7 +68,7 @@ func (p position) stateOf(seq uint64, open map[uint64]struct{}) State {
 
 type decode func(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry
 
-// each reads a stream from a sequence to its present end.
+// each yields the entries of a stream, from a sequence to the current end.
 func (q *Queue) each(ctx context.Context, stream jetstream.Stream, seq uint64, kind string, decode decode, yield func(Entry, error) bool) {
 	for {
 		raw, err := stream.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(q.subject(kind, "*")))
@@ -86,11 +86,11 @@ func (q *Queue) each(ctx context.Context, stream jetstream.Stream, seq uint64, k
 	}
 }
 
-// latestReach is how many events Latest looks at.
+// latestReach is how many sequences Latest searches.
 const latestReach = 1000
 
-// Latest returns the event that was stored last among those for which match
-// is true. It looks at the last thousand and returns ErrNotFound if there is none.
+// Latest returns the most recently stored event for which match returns true. It
+// searches only the last 1000 sequences and returns ErrNotFound if none matches.
 func (q *Queue) Latest(ctx context.Context, match func(Entry) bool) (Entry, error) {
 	info, err := q.events.Info(ctx)
 	if err != nil {
@@ -141,8 +141,8 @@ func (q *Queue) show(ctx context.Context, id string) (Entry, error) {
 	return e, nil
 }
 
-// lookUp finds the last waiting or delivered event with a key. It reads the headers
-// of all of them.
+// lookUp returns the last waiting or delivered event with a key. It reads the headers
+// of every event in the stream.
 func (q *Queue) lookUp(ctx context.Context, id string) (Entry, error) {
 	info, err := q.events.Info(ctx)
 	if err != nil {

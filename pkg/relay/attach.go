@@ -16,10 +16,10 @@ import (
 // command uses.
 var attachTimeout = 5 * time.Second //nolint:gochecknoglobals // shorter in a test
 
-// Attach opens the store in a folder to read or change individual events, whether a
-// process runs it or not. It does not change retention, sizes or positions. As root, it
-// acts as the owner of a store that is not running until Close, so that no file changes
-// its owner.
+// Attach opens the store in a folder to read or change individual events, whether or
+// not another process is running it. It does not change retention, sizes or positions.
+// If this process runs as root and no other process runs the store, it acts as the
+// store's owner until Close, so that no file changes its owner.
 //
 // The error wraps ErrNoStore if the folder has no store.
 func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {

@@ -17,11 +17,11 @@ import (
 func (f *Forwarder) handle(msg jetstream.Msg) {
 	meta, err := msg.Metadata()
 	if err != nil {
-		return // not from a consumer: it cannot be settled
+		return // not from a consumer, so it cannot be acknowledged
 	}
 	seq := meta.Sequence.Stream
 	switch f.tracker.begin(seq, meta.Timestamp) {
-	case inProgress: // AckWait is over, but another worker still has the event
+	case inProgress: // redelivered after AckWait, but another worker still has it
 		return
 	case settled: // the acknowledgement was lost
 		f.ack(msg)
@@ -35,7 +35,7 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		return
 	}
 	if f.tooOld(entry) {
-		entry.Attempts-- // this delivery is no attempt
+		entry.Attempts-- // the consumer delivered it, but it was not forwarded
 		f.deadLetter(msg, entry, 0, errTooOld)
 	} else {
 		f.attempt(msg, entry)
@@ -94,9 +94,9 @@ func (f *Forwarder) giveUp(e Entry, a target.Result) error {
 	return nil
 }
 
-// pause returns how long to wait after a failure. An event that is about to
-// exceed MaxAge is tried once more when it does; one that has exceeded it
-// already, and cannot become a dead letter, waits like any other.
+// pause returns how long to wait after a failure. It ends no later than MaxAge, so
+// that an event becomes a dead letter in time. An event that is already older, but
+// could not be moved to the dead letters, waits as long as any other.
 func (f *Forwarder) pause(e Entry, a target.Result) time.Duration {
 	pause := f.o.MaxPause
 	if shift := max(e.Attempts-1, 0); shift < 20 && f.o.MinPause<<shift < pause {
@@ -110,7 +110,7 @@ func (f *Forwarder) pause(e Entry, a target.Result) time.Duration {
 	return max(pause, time.Millisecond)
 }
 
-// keepAlive extends AckWait for an event until end is called.
+// keepAlive keeps the consumer from redelivering an event until end is called.
 func (f *Forwarder) keepAlive(msg jetstream.Msg) (end func()) {
 	period := f.q.o.AckWait / 3
 	var mu sync.Mutex

@@ -31,7 +31,7 @@ func (q *Queue) retry(ctx context.Context, id string) error {
 	case e.State == Delivered:
 		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
 	}
-	q.ask(ctx, order{Hurry: e.Sequence}) // without a forwarder, it is tried at the next start
+	q.ask(ctx, order{Hurry: e.Sequence}) // if no forwarder is running, the next one to start forwards it
 	return nil
 }
 

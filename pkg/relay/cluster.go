@@ -20,8 +20,8 @@ var ErrRefused = cluster.ErrRefused
 // DialOptions select a cluster, credentials, and the streams on it.
 type DialOptions = cluster.Options
 
-// DefaultClusterAckTimeout is how long Publish waits for a cluster: its answer must
-// reach Mender, and a load balancer, within a second.
+// DefaultClusterAckTimeout is how long Publish waits for a cluster. It is short
+// because the answer must reach Mender, or a load balancer, within a second.
 const DefaultClusterAckTimeout = 800 * time.Millisecond
 
 // Timing of Dial.
@@ -88,8 +88,8 @@ func newDialer(o DialOptions) (*dialer, error) {
 	return d, err
 }
 
-// attempt is open, but returns when ctx is done: nats.go takes its own time to
-// connect. A late queue is closed.
+// attempt calls open, but returns as soon as ctx is done, which nats.go ignores while
+// it connects. A queue that opens too late is closed.
 func (d *dialer) attempt(ctx context.Context) (*Cluster, error) {
 	type result struct {
 		*Cluster
@@ -171,7 +171,7 @@ func (q *Queue) breakOff() {
 	}
 }
 
-// within calls f and returns when ctx is done at the latest: nats.go blocks callers
+// within calls f, but returns as soon as ctx is done, because nats.go blocks callers
 // while it reconnects.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {

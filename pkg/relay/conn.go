@@ -11,10 +11,10 @@ import (
 // concurrent use.
 type Logf func(format string, args ...any)
 
-// reconnectPause is the time between two looks at a connection that is down.
+// reconnectPause is how often to check whether a lost connection is back.
 const reconnectPause = 20 * time.Millisecond
 
-// drainPause bounds how long a closing connection may take to send what it has.
+// drainPause limits how long a closing connection may take to send buffered data.
 const drainPause = 2 * time.Second
 
 func closeConn(nc *nats.Conn) {

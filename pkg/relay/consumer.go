@@ -34,7 +34,8 @@ func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
 	return nil
 }
 
-// ownConsumer returns the consumer that has settled most, or nil.
+// ownConsumer returns the consumer that has settled the most events, or nil if there
+// is none.
 func (q *Queue) ownConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	var best *jetstream.ConsumerInfo
 	list := q.events.ListConsumers(ctx)
@@ -58,8 +59,8 @@ func isConsumerName(name string) bool {
 func (q *Queue) repairConsumer(ctx context.Context, cons jetstream.Consumer, last, resume uint64) (jetstream.Consumer, error) {
 	if cons != nil {
 		info := cons.CachedInfo()
-		// A stream that lost its end assigns its sequences again: this consumer
-		// would take new events for forwarded ones.
+		// A stream that lost its last events reuses their sequences. This consumer
+		// would treat the new events as forwarded.
 		ahead := info.Delivered.Stream > last
 		if !ahead && info.AckFloor.Stream >= resume {
 			return cons, nil
@@ -79,8 +80,8 @@ func (q *Queue) repairConsumer(ctx context.Context, cons jetstream.Consumer, las
 	return q.createConsumer(ctx, config)
 }
 
-// createConsumer creates a consumer, under another name if the server can
-// neither read nor replace what it has under the usual one.
+// createConsumer creates a consumer. It uses another name if the server can neither
+// read nor replace the consumer that has the usual name.
 func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerConfig) (cons jetstream.Consumer, err error) {
 	for n := 1; n < 10; n++ {
 		if n > 1 {
@@ -95,11 +96,11 @@ func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerCon
 	return cons, err
 }
 
-// consumer returns the queue's consumer, which is another one after a repair.
+// consumer returns the queue's current consumer, since a repair may replace it.
 func (q *Queue) consumer() jetstream.Consumer { return *q.cons.Load() }
 
-// consumerInfo asks for the consumer's state. Without a consumer, which only a
-// queue that is looked at may lack, it is the state of a new one.
+// consumerInfo returns the consumer's state. A queue that was opened only to be read
+// may have no consumer; then it returns the state that a new one would have.
 func (q *Queue) consumerInfo(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 	if cons := q.cons.Load(); cons != nil {
 		return (*cons).Info(ctx)
@@ -130,7 +131,7 @@ func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
 	}
 }
 
-// How often to ask again for a consumer that seems to be ahead of its stream.
+// How often to check a consumer that seems to be ahead of its stream.
 const (
 	aheadTries = 10
 	aheadPause = 200 * time.Millisecond
@@ -141,7 +142,7 @@ func (q *Queue) openShared(ctx context.Context) error {
 	cons, err := q.events.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if q.o.bind {
-			return nil // looking creates none: it would decide where forwarding begins
+			return nil // do not create one for a reader: it would fix where forwarding begins
 		}
 		cons, err = q.events.CreateConsumer(ctx, q.consumerConfig())
 		if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
@@ -167,9 +168,9 @@ func (q *Queue) openShared(ctx context.Context) error {
 }
 
 // mendConsumer replaces a consumer that is ahead of its stream. A stream with one
-// replica may lose its end and reuse sequences; the consumer would skip the new
-// events. Answers of different servers may differ for a moment, so it asks
-// several times.
+// replica may lose its last events and reuse their sequences, and the consumer would
+// skip the new events. Servers may briefly give different answers, so mendConsumer
+// asks several times.
 func (q *Queue) mendConsumer(ctx context.Context) error {
 	for range aheadTries {
 		cons, err := q.consumer().Info(ctx)

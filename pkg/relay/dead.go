@@ -61,8 +61,8 @@ func stripNats(header nats.Header) {
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, natsPrefix) })
 }
 
-// diedBefore reports whether a redelivered event is a dead letter already,
-// because the process ended before it acknowledged the event.
+// diedBefore reports whether a redelivered event is already a dead letter. This
+// happens if the process ended before it acknowledged the event.
 func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
 	id := messageKey(msg.Headers())
 	if id == "" || (q.o.single && q.counters.dead.Load() == 0) {
@@ -133,8 +133,8 @@ func (q *Queue) requeue(ctx context.Context, id string) error {
 	return q.removeDead(ctx, raw.Sequence)
 }
 
-// retryID names a retry of a dead letter. The time is part of it, since a
-// stream that was deleted and created again reuses its sequences.
+// retryID returns the message id for a retry of a dead letter. It includes the time,
+// because a stream that was deleted and created again reuses its sequences.
 func retryID(id string, letter *jetstream.RawStreamMsg) string {
 	return fmt.Sprintf("%s/retry/%d-%d", id, letter.Sequence, letter.Time.UnixNano())
 }
@@ -145,8 +145,8 @@ func (q *Queue) removeDead(ctx context.Context, seq uint64) error {
 	return remove(ctx, q.dead, seq)
 }
 
-// remove removes a message if it exists. Servers differ in the error for one that
-// does not, so a second request finds out.
+// remove deletes a message, and returns nil if there is none. Servers return different
+// errors for a missing message, so it sends a second request to be sure.
 func remove(ctx context.Context, stream jetstream.Stream, seq uint64) error {
 	err := stream.DeleteMsg(ctx, seq)
 	if err == nil {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeSpace returns what the user of this process may still write to the file
-// system of a folder.
+// freeSpace returns how many bytes and files the user of this process may still write
+// to the file system of a folder.
 func freeSpace(dir string) (space, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

@@ -15,17 +15,20 @@
 //
 // # Guarantees
 //
-// An event that Publish reported as Stored is forwarded at least once. It is
-// forwarded again only if the process or the machine ended between the
-// application's 2xx and the moment the server recorded it, which it does several
-// times a second. An event whose id the queue still has is a Duplicate and is not
-// forwarded again. With a concurrency of 1, events are forwarded in stored order,
-// and a failing one delays all later ones.
+// An event that Publish reported as Stored is forwarded at least once. After the
+// application's 2xx, it is forwarded again only if the process or the machine stops
+// before the server has recorded the acknowledgement, which it does several times a
+// second. An event whose id is still in the queue is a Duplicate and is not
+// forwarded again. With a concurrency of 1, events are forwarded in the order in
+// which they were stored, and a failing event delays all later ones.
+//
+// An event is settled once it needs no further attempt: it was delivered, became a
+// dead letter, or was dropped.
 //
 // # Names on the stream
 //
-// With the default prefix, events are in the stream MENDER_EVENTS under
-// mender.events.<type>: headers and body as received, the id as Nats-Msg-Id. The
-// durable consumer "forward" has the position. Dead letters are in MENDER_DEAD
-// under mender.dead.<id>.
+// With the default prefix, events are in the stream MENDER_EVENTS, under the subject
+// mender.events.<type>, with their headers and body as received and their id as
+// Nats-Msg-Id. The durable consumer "forward" records how far forwarding has come.
+// Dead letters are in the stream MENDER_DEAD, under mender.dead.<id>.
 package relay

@@ -16,14 +16,14 @@ import (
 
 // Event is an event as it was received.
 type Event struct {
-	// ID identifies the event. An event whose ID the queue still has is a
-	// duplicate. It must not be empty.
+	// ID identifies the event. It must not be empty. An event whose ID is still in
+	// the queue is a duplicate.
 	ID string
 	// Type is Mender's event type.
 	Type string
-	// Header holds the headers that came with the event. Those that
-	// target.EndToEnd returns are stored, except for names that begin with
-	// Nats- or Mender-Relay-.
+	// Header holds the headers that came with the event. Only the headers that
+	// target.EndToEnd returns are stored, without names that begin with Nats- or
+	// Mender-Relay-.
 	Header http.Header
 	// Body holds the exact bytes of the delivery.
 	Body []byte
@@ -68,9 +68,8 @@ func safeToken(s string, limit int) string {
 	return hashedPrefix + hex.EncodeToString(sum[:])
 }
 
-// storedHeader returns the headers that are stored with an event: the ones
-// that go to the application, without names that mean something to NATS or to
-// this package.
+// storedHeader returns the headers to store with an event: the headers for the
+// application, without names that NATS or this package would interpret.
 func storedHeader(in http.Header) nats.Header {
 	out := nats.Header(target.EndToEnd(in))
 	maps.DeleteFunc(out, func(name string, _ []string) bool { return isOwn(name) })
@@ -81,8 +80,8 @@ func isOwn(name string) bool {
 	return strings.HasPrefix(name, natsPrefix) || strings.HasPrefix(name, relayPrefix)
 }
 
-// forwardedHeader returns the headers of a stored message that came with the
-// event.
+// forwardedHeader returns the headers of a stored message that were received with
+// the event.
 func forwardedHeader(in nats.Header) http.Header {
 	out := make(http.Header, len(in))
 	for name, values := range in {
@@ -105,7 +104,7 @@ const (
 
 // Entry is an event in the queue.
 type Entry struct {
-	// ID is the event's id as Mender gave it.
+	// ID is the event's id as Mender sent it.
 	ID     string
 	Type   string
 	State  State
@@ -120,8 +119,8 @@ type Entry struct {
 	Died     time.Time
 }
 
-// newEntry decodes a message. An id or type that was hashed is read from the
-// body.
+// newEntry decodes a message. It reads an id or a type from the body if the message
+// has only its hash.
 func newEntry(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry {
 	e := Entry{
 		ID: messageKey(header), Type: header.Get(headerType),

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrMisfit reports an existing stream or consumer that the relay cannot use: it
-// would lose events or deliver others.
+// ErrMisfit reports an existing stream or consumer that the relay cannot use, because
+// it would lose events or deliver events of other programs.
 var ErrMisfit = errors.New("unsuitable stream or consumer")
 
 // ErrNoStream reports that the cluster does not have the streams.
@@ -29,13 +29,13 @@ func isNoRoom(err error) bool {
 		(api.ErrorCode == errCodeNoPeers || api.ErrorCode == errCodeStorage || api.ErrorCode == errCodeResources)
 }
 
-// isOffline reports whether servers are missing only for the moment.
+// isOffline reports whether servers are missing only temporarily.
 func isOffline(api *jetstream.APIError) bool {
 	return api.ErrorCode == errCodeNoPeers && strings.Contains(api.Description, "offline")
 }
 
 // misfits returns the settings of an existing stream that would break a guarantee
-// of the relay. All others are up to its owner.
+// of the relay. The stream's owner may choose all other settings.
 func misfits(have, want jetstream.StreamConfig) []string {
 	var wrong []string
 	needs := func(ok bool, format string, args ...any) {
@@ -73,7 +73,8 @@ func (q *Queue) note(have, want jetstream.StreamConfig) {
 	}
 }
 
-// openError classifies an error of the server: ErrUnavailable if it may pass.
+// openError classifies an error of the server. It wraps ErrUnavailable if the error may
+// be temporary.
 func openError(err error) error {
 	var api *jetstream.APIError
 	switch {

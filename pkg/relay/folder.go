@@ -46,12 +46,12 @@ type claim struct {
 	dir          string
 	held         []*flock.Flock // the lock file and, except on Windows, the folder
 	file, folder os.FileInfo    // as they were when they were locked
-	files        []string       // of the server, which must stay too
+	files        []string       // files of the server, which must not be removed either
 }
 
-// tryClaim locks a folder: its lock file, and the folder itself, so that two
-// processes cannot have it even if someone removes the file. It returns nil if
-// another process has it.
+// tryClaim locks a folder. It locks both a lock file and the folder itself, so that two
+// processes cannot claim it even if the file is removed. It returns nil if another
+// process has the lock.
 func tryClaim(dir string) (*claim, error) {
 	c := &claim{dir: dir, held: []*flock.Flock{flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))}}
 	if runtime.GOOS != "windows" {
@@ -71,7 +71,7 @@ func tryClaim(dir string) (*claim, error) {
 	return c, nil
 }
 
-// check returns an error if the folder is not the claimed one any more.
+// check returns an error if files of the claimed folder were removed or replaced.
 func (c *claim) check() error {
 	now, err := os.Stat(c.held[0].Path())
 	switch {
@@ -88,8 +88,8 @@ func (c *claim) check() error {
 	return nil
 }
 
-// replaced reports whether another folder is in the place of the claimed one.
-// It may belong to another process: nothing may be written there.
+// replaced reports whether another folder has taken the place of the claimed one.
+// Nothing may be written there, because it may belong to another process.
 func (c *claim) replaced() bool {
 	now, err := os.Stat(c.dir)
 	return err == nil && !os.SameFile(c.folder, now)
@@ -102,8 +102,8 @@ func (c *claim) release() (err error) {
 	return err
 }
 
-// lock claims the folder for this process. It waits, until ctx ends, for a
-// process that only looks at the store, or that has yet to announce itself.
+// lock claims the folder for this process. If the process that holds it is an admin
+// command, or has not announced itself yet, lock waits for it until ctx ends.
 func lock(ctx context.Context, dir string) (*claim, error) {
 	for {
 		l, err := tryClaim(dir)
@@ -117,8 +117,8 @@ func lock(ctx context.Context, dir string) (*claim, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The announcement of a process that was killed may still be there
-		// while the next one starts.
+		// A process that was killed may have left its announcement, while
+		// another one starts and has the lock.
 		if found && !c.Brief && isRunning(c.PID) {
 			return nil, inUse(dir, c.PID)
 		}
@@ -130,7 +130,8 @@ func lock(ctx context.Context, dir string) (*claim, error) {
 	}
 }
 
-// isRunning reports whether there is a process with that id, or this is unknown.
+// isRunning reports whether a process with that id exists. It returns true if this
+// cannot be determined.
 func isRunning(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {
@@ -147,8 +148,8 @@ func inUse(dir string, pid int) error {
 	return fmt.Errorf("%w (process %d): %s", ErrInUse, pid, dir)
 }
 
-// checkAccess returns an error for the first file that this process may not read
-// and write. The server would treat it as missing.
+// checkAccess returns an error if this process may not read and write one of the
+// files, because the server would treat that file as missing.
 func checkAccess(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -168,8 +169,8 @@ func checkAccess(dir string) error {
 	})
 }
 
-// readJSON reads a small file of the folder. One that is missing or torn is
-// not found; one that cannot be read is an error.
+// readJSON reads a small file of the folder. A file that is missing or cut short counts
+// as not found; a file that cannot be read is an error.
 func readJSON[T any](dir, name string) (value T, found bool, err error) {
 	raw, err := os.ReadFile(filepath.Join(dir, name))
 	switch {

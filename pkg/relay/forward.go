@@ -39,8 +39,9 @@ type ForwardOptions struct {
 	// DeadOn lists the statuses that make an event a dead letter immediately;
 	// nil means DefaultDeadOn, empty means none.
 	DeadOn []int
-	// MaxAttempts is after how many attempts an event becomes a dead letter;
-	// 0 means never. Attempts that a kill interrupted count.
+	// MaxAttempts is the number of failed attempts after which an event becomes a
+	// dead letter; 0 means never. Attempts that ended because the process was
+	// killed count.
 	MaxAttempts int
 	// MaxAge is the time since storing after which an event becomes a dead
 	// letter; 0 means never.
@@ -86,8 +87,9 @@ type Forwarder struct {
 	tracker tracker
 }
 
-// Forward starts to deliver events to o.Target until Stop is called. A queue can
-// have one forwarder per process. An error is about the options or the queue.
+// Forward starts forwarding events to o.Target, until Stop is called. A queue can have
+// one forwarder per process. Forward returns an error if the options are invalid or the
+// queue is not usable.
 func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
@@ -126,8 +128,9 @@ func (o *ForwardOptions) check() error {
 	return nil
 }
 
-// pausedPerWorker is how many events per worker may wait for their next attempt
-// while later ones are delivered. It applies to a concurrency above 1.
+// pausedPerWorker limits the unacknowledged events per worker. Failed events count while
+// they wait for their next attempt and later ones are delivered. It applies only to a
+// concurrency above 1.
 const pausedPerWorker = 4
 
 // ackPending returns how many unacknowledged events the consumer may have.
@@ -165,15 +168,14 @@ func (f *Forwarder) start() error {
 		workers.Wait()
 		f.abort()
 		_ = status.Unsubscribe() // fails only without a connection
-		_ = f.target.Close()     // nothing is lost with it
+		_ = f.target.Close()     // a failure loses no events
 		close(f.done)
 	}()
 	return nil
 }
 
-// Stop takes no further events and waits for attempts in progress. If ctx ends
-// first, it aborts them and returns ctx's error: these events are forwarded
-// again later.
+// Stop stops forwarding and waits for attempts in progress. If ctx ends first, it
+// aborts them and returns ctx's error. Their events are forwarded again later.
 func (f *Forwarder) Stop(ctx context.Context) error {
 	f.stop()
 	defer f.q.forwarder.CompareAndSwap(f, nil)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// minFreeFiles is how many files must remain free on the disk, so that the
-// server can still replace its own.
+// minFreeFiles is how many more files the disk must have room for, so that the server
+// can still replace its own files.
 const minFreeFiles = 8
 
 // How often the disk is inspected, and a failed server restarted.
@@ -18,8 +18,8 @@ const (
 	mendTimeout = 10 * time.Second
 )
 
-// ready returns why nothing can be stored at present. It comes before each
-// publish, so that a full disk refuses events instead of breaking the stream.
+// ready returns why no event can be stored at present, or nil. It is called before each
+// publish, so that events are refused before a full disk breaks the stream.
 func (s *Store) ready() error {
 	s.inspect()
 	switch {
@@ -33,7 +33,7 @@ func (s *Store) ready() error {
 	return nil
 }
 
-// inspect looks at the folder and its disk, once in freePeriod.
+// inspect checks the folder and its disk, at most once per freePeriod.
 func (s *Store) inspect() {
 	last, now := s.checked.Load(), time.Now().UnixNano()
 	if now-last < int64(freePeriod) || !s.checked.CompareAndSwap(last, now) || !s.checking.TryLock() {
@@ -61,7 +61,7 @@ func (s *Store) inspect() {
 	}
 }
 
-// suspect makes the mender ask the server for its health.
+// suspect makes the mender check the server's health.
 func (s *Store) suspect() {
 	select {
 	case s.mend <- struct{}{}:
@@ -81,8 +81,8 @@ func (s *Store) heard(err error) {
 	}
 }
 
-// mender restarts the server after a failed write, because a stream refuses
-// everything from then on, and again until that works.
+// mender restarts the server after a failed write, because the stream then refuses all
+// further events. It tries again until the restart succeeds.
 func (s *Store) mender() {
 	ticks := time.NewTicker(upkeepPeriod)
 	defer ticks.Stop()
@@ -121,8 +121,8 @@ func (s *Store) mender() {
 	}
 }
 
-// restart starts the server again, and checks that it still knows which events were
-// forwarded, because the full disk may have affected that state, too.
+// restart starts the server again. It also checks that the server still knows which
+// events were forwarded, because a full disk may have damaged that state too.
 func (s *Store) restart(ctx context.Context) error {
 	if err := s.startAgain(ctx); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *Store) startAgain(ctx context.Context) error {
 	return s.openConsumer(ctx, s.written.Load().Floor)
 }
 
-// connected waits until this process's connection is back.
+// connected waits until this process is connected to the server again.
 func (s *Store) connected(ctx context.Context) error {
 	for !s.nc.IsConnected() {
 		select {

@@ -26,9 +26,9 @@ func (q *Queue) refuse() error {
 	return nil
 }
 
-// heal is called with the result of reading the state of the queue. It creates a deleted
-// consumer again. It does not create a deleted stream, because its events are lost, and an
-// admin has to decide.
+// heal recreates a consumer that was deleted. Its arguments are the result of reading
+// the state of the queue. It does not recreate a deleted stream: the events in it are
+// lost, and an admin may want to restore them.
 func (q *Queue) heal(ctx context.Context, p position, err error) {
 	var api *jetstream.APIError
 	switch {
@@ -46,8 +46,8 @@ func (q *Queue) heal(ctx context.Context, p position, err error) {
 	}
 }
 
-// found records that streams and consumer exist. Streams that were created again are
-// checked before events are stored in them.
+// found records that the streams and the consumer exist. It checks streams that were
+// recreated before events are stored in them.
 func (q *Queue) found(ctx context.Context, p position) {
 	q.known = known{created: q.events.CachedInfo().Created, floor: p.floor}
 	if q.lost.Load() == nil {
@@ -81,7 +81,7 @@ func (q *Queue) missingStream(ctx context.Context) bool {
 }
 
 // recreateConsumer creates the consumer after the last event that is known to
-// be settled, or at the oldest one if the stream is another than before.
+// be settled, or at the oldest event if the stream was replaced.
 func (q *Queue) recreateConsumer(ctx context.Context) error {
 	stream, err := q.events.Info(ctx)
 	if err != nil {

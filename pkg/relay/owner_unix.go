@@ -14,11 +14,11 @@ import (
 )
 
 // actAsOwner makes a process of root act as the owner of a store in dir until
-// restore is called, so that no file in it changes hands. Then dir is ".": the
-// owner may not be able to reach it by its path. The rights of all threads
-// change, and so does the working directory.
+// restore is called, so that no file in it changes its owner. It changes the rights of
+// all threads, and the working directory to dir. It sets dir to ".", because the owner
+// may not be able to reach it by its path.
 //
-// A store that is to be run, not looked at, is refused instead.
+// Unless brief is set, it returns an error instead: root must not run another user's store.
 func actAsOwner(dir *string, brief bool) (restore func() error, err error) {
 	restore = func() error { return nil }
 	if os.Geteuid() != 0 {

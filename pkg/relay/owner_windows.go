@@ -1,6 +1,6 @@
 package relay
 
-// actAsOwner does nothing: a file's owner does not depend on who writes it.
+// actAsOwner does nothing, because writing a file on Windows does not change its owner.
 func actAsOwner(*string, bool) (restore func() error, err error) {
 	return func() error { return nil }, nil
 }

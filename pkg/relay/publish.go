@@ -14,8 +14,8 @@ import (
 // Outcome is the result of Publish.
 type Outcome string
 
-// The outcomes. The first two are a promise: answer with success. The others come
-// with an error: answer with 503.
+// The outcomes. After Stored and Duplicate the event is safe, so answer with success.
+// Full and Unavailable come with an error, so answer with 503.
 const (
 	Stored      Outcome = "stored"      // the event is in the stream
 	Duplicate   Outcome = "duplicate"   // the event was in the stream already
@@ -36,11 +36,11 @@ var errNoAnswer = errors.New("it was not acknowledged in time")
 // errNoID reports an event without an id, which the caller should have checked.
 var errNoID = errors.New("the event has no id")
 
-// Publish stores the event and returns once the stream has acknowledged it: it is
-// in a file, or with StoreOptions.Sync on the disk. An event reported as
-// Unavailable may have been stored, and is then forwarded like any other. The
-// caller must not change its header and body afterwards. Publish is safe for
-// concurrent use.
+// Publish stores the event and returns once the stream has acknowledged it. The event
+// is then written to a file, and with StoreOptions.Sync also synced to the disk. An
+// event reported as Unavailable may have been stored anyway, and is then forwarded like
+// any other. The caller must not change the header and body after the call. Publish is
+// safe for concurrent use.
 func (q *Queue) Publish(ctx context.Context, e Event) (Outcome, error) {
 	outcome, err := q.publish(ctx, e)
 	q.counters.published(outcome)
@@ -63,7 +63,7 @@ func (q *Queue) publish(ctx context.Context, e Event) (Outcome, error) {
 	return outcome, err
 }
 
-// publishNow is publish, except that it may return after ctx has ended.
+// publishNow does the work of publish, but may return after ctx has ended.
 func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 	if err := q.refuse(); err != nil {
 		return outcomeOf(err), fmt.Errorf("store event %q: %w", e.ID, err)
@@ -75,8 +75,8 @@ func (q *Queue) publishNow(ctx context.Context, e Event) (Outcome, error) {
 	return outcome, nil
 }
 
-// Ready reports whether the queue can store events, as far as that shows
-// without storing one. An error wraps ErrUnavailable or ErrFull.
+// Ready returns an error if the queue cannot store events, as far as it can determine
+// this without storing one. The error wraps ErrUnavailable or ErrFull.
 func (q *Queue) Ready(ctx context.Context) error {
 	if err := q.refuse(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func outcomeOf(err error) Outcome {
 func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	id := key(e.ID)
 	if q.counters.dead.Load() > 0 {
-		// The events' stream may have forgotten its id.
+		// The stream of events may have forgotten the id.
 		if _, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id)); err == nil {
 			return Duplicate, nil
 		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -118,14 +118,14 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	return Stored, nil
 }
 
-// errBeingStored reports a duplicate of an event that the cluster has not agreed on
-// yet. That may still fail, so the duplicate cannot be acknowledged.
+// errBeingStored reports a duplicate of an event that the cluster is still storing.
+// Storing it may fail, so the duplicate cannot be acknowledged yet.
 var errBeingStored = errors.New("its first copy is still being stored")
 
 // againPause is the time before such a duplicate is published again.
 const againPause = 25 * time.Millisecond
 
-// sendSettled is send, except that a duplicate waits until the event is stored.
+// sendSettled calls send. For a duplicate, it waits until the first copy is stored.
 func (q *Queue) sendSettled(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
 	for {
 		ack, err := q.send(ctx, msg)

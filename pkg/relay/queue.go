@@ -26,8 +26,8 @@ const (
 	// eventsDescription marks a stream that this package created and whose
 	// deduplication window it adjusts.
 	eventsDescription = "Mender's webhook events, waiting or delivered"
-	// inFlight limits the publishes that wait for an acknowledgement, and so
-	// their memory. Further ones are refused.
+	// inFlight limits the publishes that wait for an acknowledgement, because each
+	// takes memory. Further ones are refused.
 	inFlight  = 8192
 	stallWait = time.Second
 )
@@ -37,17 +37,17 @@ type QueueOptions struct {
 	// Prefix starts all subjects and names the streams: with "mender", events
 	// are in MENDER_EVENTS under mender.events.<type>. It may contain dots.
 	Prefix string
-	// MaxBytes limits the size of all events, in bytes with headers. Delivered
-	// ones are removed to make room. Dead letters have the same limit of their
-	// own. An existing stream on a cluster keeps its limit.
+	// MaxBytes limits the total size of all events, in bytes, including headers.
+	// Delivered events are removed to make room. A separate limit of the same size
+	// applies to dead letters. An existing stream on a cluster keeps its limit.
 	MaxBytes int64
 	// Keep is how long delivered events are retained for deduplication, from
 	// their delivery on.
 	Keep time.Duration
 	// AckTimeout limits how long Publish waits for the acknowledgement.
 	AckTimeout time.Duration
-	// AckWait is the time after which an event of a process that died is
-	// delivered again.
+	// AckWait is the time after which an event is delivered again if the process
+	// that was forwarding it has died.
 	AckWait time.Duration
 	// Replicas is the number of replicas of streams that are created; 0 means 1.
 	Replicas int
@@ -60,7 +60,7 @@ type QueueOptions struct {
 	// single is set for an embedded server: no one else changes its streams, and
 	// there is at most one forwarder.
 	single bool
-	bind   bool // nothing that exists is changed
+	bind   bool // existing streams and consumers are not changed
 }
 
 func (o QueueOptions) withDefaults() QueueOptions {
@@ -106,12 +106,12 @@ type Queue struct {
 	// lost is set while a stream is missing that was there before.
 	lost  atomic.Pointer[error]
 	known known // used by the upkeep only
-	// retention is used by the upkeep only; retained, where it is set, saves it.
+	// retention is used by the upkeep only; retained, unless nil, saves it.
 	retention retention
 	retained  func(retention)
 
 	room      sync.Mutex // held while room is made
-	full      time.Time  // when none could be made the last time; under room
+	full      time.Time  // when making room last failed; under room
 	reached   uint64     // events up to here were removed, or are among the skipped; under room
 	skipped   []uint64   // events that were not delivered yet when others were removed; under room
 	forwarder atomic.Pointer[Forwarder]

@@ -20,7 +20,7 @@ const (
 // Floor.
 const recordVersion = 2
 
-// record is the state of a store about a second ago, or at its end.
+// record is the state of a store about a second ago, or when it was closed.
 type record struct {
 	Version  int    `json:"version,omitempty"`
 	Last     uint64 `json:"last"`  // sequence of the last event
@@ -45,8 +45,8 @@ func bootID() string {
 }
 
 // ledger records the sequence of an event before it is acknowledged, and the number of
-// individually removed events before each removal. It survives the end of the process,
-// but is not synced to disk.
+// individually removed events before each removal. It survives a crash of the process,
+// but not of the machine, because it is not synced to the disk.
 type ledger struct {
 	mu      sync.Mutex
 	file    *os.File
@@ -90,7 +90,7 @@ func (l *ledger) remove() {
 }
 
 // write overwrites the file in place, which needs no space on the disk. If it fails
-// anyway, the number of events in a later report of losses is too small.
+// anyway, a later report may count too few lost events.
 func (l *ledger) write() { _, _ = fmt.Fprintf(&at{l.file}, "%020d %020d\n", l.last, l.removed) }
 
 // at writes to the start of a file.
@@ -107,7 +107,7 @@ func (l *ledger) figures() (last, removed uint64) {
 	return l.last, l.removed
 }
 
-// reset starts with the current state of the stream.
+// reset sets the last sequence to that of the stream.
 func (l *ledger) reset(last uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

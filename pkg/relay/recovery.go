@@ -9,14 +9,14 @@ import (
 
 // Recovery is the state in which Open found a store.
 type Recovery struct {
-	// Unclean reports that the process before this one did not close the store.
+	// Unclean reports that the previous process did not close the store.
 	Unclean bool
-	// Waiting, Kept and Dead count the events that the store has.
+	// Waiting, Kept and Dead count the events in the store; Kept ones were delivered.
 	Waiting, Kept, Dead uint64
 	// Lost counts acknowledged events that are missing, waiting or not. It is
 	// exact after a clean stop, and a lower bound after an unclean one.
 	Lost uint64
-	// Complete reports that every acknowledged event was checked to be there.
+	// Complete reports that a check found no acknowledged event missing.
 	Complete bool
 	// Uncertain reports that the machine may have stopped before the events
 	// of the last second were on disk.
@@ -127,7 +127,7 @@ func (s *Store) adjustRecord(now record) error {
 	if left.Version < recordVersion || (now.Messages == was.Messages && now.Dead == was.Dead && now.Last == was.Last) {
 		return nil
 	}
-	left.Messages += now.Messages - was.Messages // may wrap around, and back
+	left.Messages += now.Messages - was.Messages // unsigned: a decrease wraps around and back
 	left.Dead += now.Dead - was.Dead
 	left.Holes += now.Holes - was.Holes
 	left.Last += now.Last - was.Last

@@ -8,12 +8,12 @@ import (
 // deliveredFile is a store's file for its retention.
 const deliveredFile = "delivered.json"
 
-// retentionMarks is the number of marks within Keep. An event may be retained
-// longer by one part of these.
+// retentionMarks is the number of marks within Keep. An event may be retained longer
+// than Keep, by up to the time between two marks.
 const retentionMarks = 64
 
-// retention records when events were delivered, which the stream does not: Keep
-// counts from then. Events that were delivered before the first mark count as
+// retention records when events were delivered, because Keep counts from then and the
+// stream does not record it. Events that were delivered before the first mark count as
 // delivered at that mark.
 type retention []mark
 
@@ -26,7 +26,7 @@ type mark struct {
 // note adds a mark if the last one is old enough, or force is set. It reports
 // whether it did.
 func (r *retention) note(at time.Time, floor uint64, spacing time.Duration, force bool) bool {
-	// A stream that lost its end assigns its sequences again.
+	// A stream that lost its last events reuses their sequences.
 	*r = slices.DeleteFunc(*r, func(m mark) bool { return m.Floor > floor })
 	if n := len(*r); n > 0 {
 		last := (*r)[n-1]
@@ -38,8 +38,8 @@ func (r *retention) note(at time.Time, floor uint64, spacing time.Duration, forc
 	return true
 }
 
-// expired returns the sequence up to which all events were delivered by a time,
-// and drops the marks that are no longer needed for that.
+// expired returns the sequence up to which all events were settled by a time, and
+// drops the marks that are no longer needed.
 func (r *retention) expired(by time.Time) uint64 {
 	n := 0
 	for n < len(*r) && !(*r)[n].At.After(by) {

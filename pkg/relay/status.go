@@ -42,8 +42,8 @@ const reportTimeout = time.Second
 
 func (q *Queue) reportSubject() string { return q.o.Prefix + ".relay." + q.streamName("EVENTS") }
 
-// order tells forwarders what to do with an event, by its sequence, that waits for
-// its next attempt. The zero value only asks for a report.
+// order asks forwarders to act on an event that waits for its next attempt. Its fields
+// are sequences. The zero value only asks for a report.
 type order struct {
 	Settle uint64 `json:"settle,omitempty"` // it was dropped: continue with the next
 	Hurry  uint64 `json:"hurry,omitempty"`  // retry it now
@@ -64,15 +64,15 @@ func (q *Queue) serveStatus(f *Forwarder) (*nats.Subscription, error) {
 	})
 }
 
-// obey acknowledges messages directly: the client answers each message only once,
-// and these were already returned with a pause.
+// obey carries out an order. It writes to the reply subject itself, because nats.go
+// answers each message only once and has already returned these with a pause.
 func (f *Forwarder) obey(o order) {
 	if b, ok := f.tracker.pausing(o.Settle); ok {
 		f.tracker.settle(o.Settle, b.stored)
 		_ = f.q.nc.Publish(b.msg.Reply(), []byte("+ACK")) // if it is lost, the event is delivered again, and the tracker knows it
 	}
-	// After its pause, another listener may have it: it would be delivered to a
-	// third.
+	// After the pause, another listener may already have the event, and returning it
+	// would deliver it to yet another one.
 	if b, ok := f.tracker.pausing(o.Hurry); ok && time.Now().Before(b.Next) {
 		_ = f.q.nc.Publish(b.msg.Reply(), []byte("-NAK")) // if it is lost, the pause ends as planned
 	}
@@ -155,9 +155,8 @@ func (s *Status) add(reports []report, floor uint64) {
 	s.URL = strings.Join(urls, ", ")
 }
 
-// unsettled returns the events that forwarders have taken and not settled. It
-// is nil if that is unknown: no forwarder answered, or not all of those that
-// have events.
+// unsettled returns the events that forwarders have taken but not settled. It returns
+// nil if no forwarder answered, or if a forwarder that has events did not.
 func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 	reports := q.ask(ctx, order{})
 	if len(reports) == 0 {
@@ -180,7 +179,7 @@ func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
 	return open
 }
 
-// position is the range of the stream and how far forwarding is.
+// position describes the range of the stream and how far forwarding has come.
 type position struct {
 	first, last      uint64 // range of the stream
 	messages         uint64 // events in that range

@@ -22,12 +22,12 @@ type StoreOptions struct {
 	// Dir is the folder. It is created if it is missing, accessible only to its
 	// owner.
 	Dir string
-	// Sync has JetStream sync each event to the disk before it acknowledges
-	// it (sync_interval: always), so that it survives a power cut. Without it,
-	// that happens every second.
+	// Sync makes JetStream sync each event to the disk before it acknowledges
+	// the event (sync_interval: always), so that the event survives a power cut.
+	// Without Sync, JetStream syncs once a second.
 	Sync bool
-	// MinFree is how many bytes of the disk must stay free. With less, events
-	// are refused with ErrFull.
+	// MinFree is how many bytes of the disk must stay free. If fewer are free,
+	// events are refused with ErrFull.
 	MinFree int64
 	// MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
 	MaxBytes   int64
@@ -192,7 +192,7 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 		if s.brief || again {
 			return nil
 		}
-		// It may have been closed for longer than the deduplication window.
+		// The store may have been closed for longer than the deduplication window.
 		late, err := s.adjustWindow(ctx)
 		if err != nil || !late {
 			return err
@@ -220,7 +220,7 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
-// lastLook limits the requests for the last record.
+// lastLook limits how long to read the state for the last record.
 const lastLook = time.Second
 
 func (s *Store) close() error {
@@ -239,7 +239,8 @@ func (s *Store) close() error {
 		closeConn(s.nc)
 	}
 	if s.claimed.replaced() {
-		// A stopping server writes its files. It ends with the process.
+		// Do not stop the server: it would write files into the new folder. It
+		// ends with the process.
 		return errors.Join(s.claimed.release(), s.restore())
 	}
 	s.server.Close()

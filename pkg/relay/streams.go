@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// openStreams opens the two streams. It creates missing ones, but only after it
-// has checked the existing ones, and leaves none behind if there is no room for
-// both.
+// openStreams opens the two streams. It creates missing streams only after it has
+// checked the existing ones. If there is room for only one of two new streams, it
+// removes that one again.
 func (q *Queue) openStreams(ctx context.Context) error {
 	eventsConfig, deadConfig := q.eventsConfig(), q.deadConfig()
 	var err error
@@ -96,7 +96,7 @@ func (q *Queue) makeStream(ctx context.Context, want jetstream.StreamConfig) (je
 	return q.fitStream(ctx, stream, want)
 }
 
-// fitStream checks a stream, and updates the limits of an embedded server's.
+// fitStream checks a stream. On an embedded server, it also updates the limits.
 func (q *Queue) fitStream(ctx context.Context, stream jetstream.Stream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	have := stream.CachedInfo().Config
 	if wrong := misfits(have, want); len(wrong) > 0 {

@@ -25,15 +25,16 @@ type Blocked struct {
 	stored time.Time
 }
 
-// tracker remembers the state of this process's events, so that an event that
-// the consumer delivers twice, because of a late acknowledgement, is not
-// forwarded twice. It is safe for concurrent use.
+// tracker remembers the state of this process's events, so that an event is not
+// forwarded twice if the consumer delivers it again because of a late acknowledgement.
+// It is safe for concurrent use.
 type tracker struct {
 	mu     sync.Mutex
 	busy   map[uint64]struct{}
 	failed map[uint64]Blocked
 	// recent maps the most recently settled events to the time they were stored.
-	// A stream that was created again, or lost its end, reuses sequences.
+	// The time is needed because a stream that was recreated, or lost its last
+	// events, reuses sequences.
 	recent *ring.Map[uint64, time.Time]
 }
 
@@ -152,8 +153,8 @@ func (t *tracker) pausing(seq uint64) (Blocked, bool) {
 	return b, ok
 }
 
-// passed forgets failed events up to floor: they are settled, if only by another
-// listener.
+// passed forgets failed events up to floor, because this process or another listener
+// has settled them.
 func (t *tracker) passed(floor uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,10 +11,10 @@ import (
 const (
 	upkeepPeriod = time.Second
 	prunePeriod  = time.Minute
-	highWater    = 0.90 // of MaxBytes: delivered events are removed
-	lowWater     = 0.75 // of MaxBytes: no more are removed
-	// fullPeriod is how long the queue counts as full after no room could be
-	// made, so that refusing events is cheap.
+	highWater    = 0.90 // share of MaxBytes above which delivered events are removed
+	lowWater     = 0.75 // share of MaxBytes at which removing stops
+	// fullPeriod is how long the queue counts as full after an attempt to make room
+	// failed, so that refusing events is cheap.
 	fullPeriod = 100 * time.Millisecond
 )
 
@@ -49,7 +49,7 @@ func (q *Queue) maintain(tick func(position, Status, uint64)) {
 	})
 }
 
-// look updates the queue's figures, and makes room before there is none left.
+// look updates the queue's figures, and makes room before the queue is full.
 func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	ctx, cancel := context.WithTimeout(ctx, q.o.apiTimeout())
 	defer cancel()
@@ -91,9 +91,9 @@ func (q *Queue) prune(ctx context.Context) {
 }
 
 // adjustWindow extends the deduplication window to the age of the oldest event,
-// and not much further: each id takes about 160 bytes of memory. It reports
-// whether the window was too short, so that ids were forgotten; a restart of the
-// server reads them again.
+// and not much further, because each id takes about 160 bytes of memory. It reports
+// whether the window was too short and the server has forgotten ids; a restart makes
+// the server read them again.
 func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	info, err := q.events.Info(ctx)
 	if err != nil {
@@ -131,7 +131,7 @@ func (q *Queue) makeRoom(ctx context.Context) bool {
 	return made
 }
 
-// removeDelivered is makeRoom without its lock and its memory of failures.
+// removeDelivered does the work of makeRoom, which adds a lock and remembers failures.
 func (q *Queue) removeDelivered(ctx context.Context) bool {
 	s, p, err := q.status(ctx)
 	if err != nil {
@@ -166,9 +166,9 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 	return q.removePassed(ctx, p, over(s.Bytes, limit)) || made
 }
 
-// removePassed removes events that were delivered while an earlier one keeps
-// failing, about as many as have the given size in bytes. If several are open, only
-// this process's forwarder knows which.
+// removePassed removes events that were delivered while an earlier one keeps failing,
+// until it has freed about the given number of bytes. If several events are unsettled,
+// only this process's forwarder knows which.
 func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool {
 	if p.messages == 0 {
 		return false
@@ -186,8 +186,8 @@ func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool
 	return removed
 }
 
-// passed returns a function that yields the delivered events beyond the first
-// one that failed, those that were passed over by earlier calls first.
+// passed returns a function that yields the delivered events after the first failed
+// one. It begins with events that earlier calls skipped.
 func (q *Queue) passed(p position) func() (uint64, bool) {
 	t := new(tracker)
 	if f := q.forwarder.Load(); f != nil {
@@ -200,10 +200,10 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 			handed++
 		}
 	}
-	// Without any other listener, each event that was open when the server
-	// counted is still open or settled since. If as many are open, all others
-	// are settled; else only those that the tracker knows. The first one after
-	// the floor is open in any case.
+	// The tracker knows every open (unsettled) event if there is no other listener
+	// and it has as many as the server counted. Then all others are settled;
+	// otherwise, only the events that the tracker knows to be settled are. The first
+	// event after the floor is always open.
 	all := q.o.single && (handed >= p.open || p.open == 1)
 	open[p.floor+1] = struct{}{}
 	again, next := q.skipped, max(q.reached, p.floor)+1

@@ -34,8 +34,8 @@ func (f *Forwarder) run() {
 	}
 }
 
-// pull returns the options of a request for an event. Only heartbeats show that
-// the leader of a cluster is gone.
+// pull returns the options of a request for an event. On a cluster it asks for
+// heartbeats, since only their absence shows that the leader is gone.
 func (f *Forwarder) pull(ctx context.Context) []jetstream.FetchOpt {
 	options := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
 	if !f.q.o.single {
@@ -44,9 +44,9 @@ func (f *Forwarder) pull(ctx context.Context) []jetstream.FetchOpt {
 	return options
 }
 
-// ack settles an event, and waits for the server to confirm it. Without a
-// confirmation the event is delivered again after AckWait: the tracker knows
-// it if this process has it, another listener forwards it a second time.
+// ack acknowledges an event and waits for the server to confirm. Without confirmation,
+// the consumer delivers the event again after AckWait. If this process gets it, the
+// tracker recognizes it; another listener would forward it a second time.
 func (f *Forwarder) ack(msg jetstream.Msg) {
 	ctx, cancel := context.WithTimeout(f.work, ackTimeout)
 	defer cancel()

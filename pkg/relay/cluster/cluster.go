@@ -40,7 +40,7 @@ type Options struct {
 
 	// Attach requires that the streams exist, and creates none.
 	Attach bool
-	// Failed, unless nil, is called with the error of each attempt that is
+	// Failed, unless nil, is called with the error of each attempt that will be
 	// repeated.
 	Failed func(error)
 	// AckTimeout is how long a publish waits for the cluster; 0 means
@@ -59,7 +59,7 @@ type Options struct {
 const (
 	dialTimeout    = 2 * time.Second // for each server
 	reconnectPause = 100 * time.Millisecond
-	// A connection that is cut silently is given up after the third ping.
+	// A connection that is cut silently is given up after the third unanswered ping.
 	pingInterval = time.Second
 	pingsUnheard = 2
 )
@@ -73,9 +73,10 @@ type Server struct {
 	options []nats.Option
 }
 
-// Events are called from the connection's goroutines. Logf logs when it is lost
-// and back; Up is called with whether it is usable; Denied with an ErrRefused if an
-// operation is not permitted, because its request gets no answer then.
+// Events holds callbacks for a connection, which calls them from its goroutines. Logf
+// logs that the connection is lost or back. Up reports whether it is usable. Denied
+// gets an error that wraps ErrRefused if an operation is not permitted, because the
+// request itself gets no answer.
 type Events struct {
 	Logf   func(format string, args ...any)
 	Up     func(bool)
@@ -102,7 +103,7 @@ func (e Events) options() []nats.Option {
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(pingsUnheard),
 		nats.IgnoreAuthErrorAbort(),
-		// Without a server an event is refused immediately, not buffered.
+		// Without a server, refuse events immediately instead of buffering them.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			e.Up(false)

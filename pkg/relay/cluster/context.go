@@ -13,10 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// natsContext has the supported settings of a context of the nats command line.
-// Its own library (jsm.go) adds a schema validator, an expression language and a
-// second JetStream client. The small one (orbit.go) can only connect, and would
-// run nsc: it cannot tell a wrong context from an unreachable cluster.
+// natsContext holds the supported settings of a context of the nats command line. This
+// package reads contexts itself, because the command line's library (jsm.go) brings a
+// schema validator, an expression language and a second JetStream client. The smaller
+// library (orbit.go) can only connect, runs nsc, and cannot tell an invalid context
+// from an unreachable cluster.
 type natsContext struct {
 	URL         string `json:"url"`
 	User        string `json:"user"`
@@ -88,8 +89,8 @@ func contextDir() (string, error) {
 	return filepath.Join(config, "nats", "context"), nil
 }
 
-// fill sets the options that are empty. It uses the credentials of the context as a
-// whole, or not at all.
+// fill sets the options that are empty. It takes credentials from the context only if
+// the options have none.
 func (c natsContext) fill(o *Options) {
 	if len(o.URLs) == 0 {
 		o.URLs = strings.Split(cmp.Or(c.URL, nats.DefaultURL), ",")

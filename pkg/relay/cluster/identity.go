@@ -41,7 +41,8 @@ func (o Options) Resolve() (Server, error) {
 	return s, err
 }
 
-// checkServer never quotes a URL, which may contain a password.
+// checkServer checks the URL of a server. Its errors do not quote the URL, which may
+// contain a password.
 func checkServer(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -58,7 +59,7 @@ func checkServer(text string) error {
 }
 
 // identity returns the options for credentials and TLS. It reads the files now, so
-// that a wrong name is reported immediately.
+// that a wrong file name is reported immediately.
 func (o Options) identity() ([]nats.Option, error) {
 	var options []nats.Option
 	kinds := 0
@@ -104,8 +105,8 @@ func checkCreds(name string) error {
 	return nil
 }
 
-// withoutSeed replaces an error that quotes a seed, which was passed instead of the
-// name of its file.
+// withoutSeed replaces an error that would reveal a seed, because the seed was passed
+// instead of the name of its file.
 func withoutSeed(err error, name string) error {
 	if strings.HasPrefix(name, "SU") && len(name) > 50 {
 		return errors.New("this looks like the seed itself: pass the name of its file")

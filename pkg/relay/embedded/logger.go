@@ -29,8 +29,8 @@ func (l *serverLog) Errorf(format string, args ...any) {
 	}
 }
 
-// Fatalf does not end the process, as the server's own logger would: start
-// returns the error.
+// Fatalf records the error, which Server.Start then returns. The server's own logger
+// would end the process.
 func (l *serverLog) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	l.mu.Lock()
@@ -39,7 +39,7 @@ func (l *serverLog) Fatalf(format string, args ...any) {
 	l.Errorf("%s", text)
 }
 
-// starts silences a server that is about to start.
+// starts silences the log while the server starts.
 func (l *serverLog) starts() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *serverLog) say(text string) {
 	l.logf("store: %s", text)
 }
 
-// started ends the silence.
+// started turns the log on again after the start.
 func (l *serverLog) started() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

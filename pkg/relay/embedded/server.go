@@ -20,10 +20,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Limits of the embedded server, in bytes unless said otherwise.
+// Limits of the embedded server. Sizes are in bytes.
 const (
 	// maxPayload is the largest event with its headers. JetStream counts
-	// both; a body of 1 MiB and 16 KiB of headers have room.
+	// both. A body of 1 MiB with 16 KiB of headers fits.
 	maxPayload     = 4 << 20
 	maxPending     = 64 << 20
 	startLimit     = 2 * time.Minute // recovery of a large folder takes a while
@@ -37,9 +37,9 @@ const (
 // Directory is the name of the server's folder within Options.Dir.
 const Directory = "jetstream"
 
-// Files returns paths in the store in dir that exist as long as the server
-// uses it: its folder and, of each stream, the settings and the folder of the
-// messages. The server itself does not notice removed files.
+// Files returns paths that must exist while the server uses the store in dir: the
+// server's folder and, for each stream, its settings file and its folder of messages.
+// The caller has to check them, because the server does not notice removed files.
 func Files(dir string, streams ...string) []string {
 	paths := []string{filepath.Join(dir, Directory)}
 	for _, name := range streams {
@@ -71,7 +71,7 @@ type Server struct {
 	password string
 	log      *serverLog
 
-	// life is held while the server starts or stops, which takes long on a
+	// life is held while the server starts or stops, which can take long on a
 	// failing disk.
 	life   sync.Mutex
 	closed bool // under life
@@ -123,7 +123,7 @@ func (e *Server) options() *server.Options {
 		Host:       "127.0.0.1",
 		Port:       server.RANDOM_PORT,
 		NoSigs:     true,
-		// The server warns of a password in its options at each start.
+		// With a password in its options, the server would log a warning at each start.
 		CustomClientAuthentication: passwordCheck(e.password),
 		MaxPayload:                 maxPayload,
 		MaxPending:                 maxPending,
@@ -131,8 +131,8 @@ func (e *Server) options() *server.Options {
 		JetStream:              true,
 		DisableJetStreamBanner: true,
 		StoreDir:               filepath.Join(e.o.Dir, Directory),
-		// The stream's own limit counts. The default here is a share of the
-		// free space at start, which shrinks as events come.
+		// Only the stream's own limit should apply. The default would be a share of
+		// the free space at start, which shrinks as events are stored.
 		JetStreamMaxStore:  math.MaxInt64,
 		JetStreamMaxMemory: 16 << 20,
 		SyncInterval:       syncInterval,
@@ -181,10 +181,12 @@ func (e *Server) InProcessConn() (net.Conn, error) {
 	return s.InProcessConn()
 }
 
-// passwordCheck lets in who knows the password.
+// passwordCheck is a password. As the server's authentication, it accepts only clients
+// that send it.
 type passwordCheck string
 
-// Check is called by the server for each connection.
+// Check reports whether a client sent the password. The server calls it for each
+// connection.
 func (p passwordCheck) Check(c server.ClientAuthentication) bool {
 	got := c.GetOpts().Password
 	return subtle.ConstantTimeCompare([]byte(p), []byte(got)) == 1
@@ -199,8 +201,8 @@ func (e *Server) Address() string {
 	return ""
 }
 
-// Stop returns when the server has ended. On a disk that does not answer, that
-// is when the disk answers again.
+// Stop stops the server and returns when it has ended. If the disk does not respond,
+// Stop waits until it does.
 func (e *Server) Stop() {
 	e.life.Lock()
 	defer e.life.Unlock()
@@ -244,10 +246,10 @@ func connOptions(password string) []nats.Option {
 		nats.ReconnectWait(reconnectPause),
 		nats.ReconnectJitter(reconnectPause, reconnectPause),
 		nats.IgnoreAuthErrorAbort(),
-		// Without a server an event is refused at once, not kept in memory.
+		// Without a server, refuse events immediately instead of buffering them.
 		nats.ReconnectBufSize(-1),
-		// The default prints to stderr; what matters comes back as an error
-		// of the call that failed.
+		// The default handler prints to stderr. Relevant errors are returned by
+		// the call that failed.
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 }
