@@ -16,17 +16,17 @@ import (
 // or has no quorum.
 const clusterPatience = 2 * time.Second
 
-// clustered is a store on a cluster that may not be there yet: until it is,
-// events are refused.
+// clustered stores events on a cluster that may still be unavailable. Until the
+// cluster can be reached, it refuses events.
 type clustered struct {
 	l      *Listener
 	dial   relay.DialOptions
-	opened *stored // by Open; nil if the cluster was not there
+	opened *stored // set by Open; nil if the cluster was unavailable
 
 	store   atomic.Pointer[stored] // nil until events are accepted
 	reason  atomic.Pointer[error]  // why there is no store
 	waiting sync.WaitGroup
-	stop    context.CancelFunc // ends the waiting
+	stop    context.CancelFunc // stops waiting for the cluster
 }
 
 func (l *Listener) openCluster(ctx context.Context) (sink, error) {
@@ -84,8 +84,8 @@ func (c *clustered) stats() (relay.Stats, bool) {
 	return relay.Stats{}, false
 }
 
-// start begins at once, or as soon as the cluster is there. An error that
-// waiting does not mend makes Serve end, now or then.
+// start accepts events at once, or as soon as the cluster is available. It waits
+// only while the cluster is unavailable: any other error ends Serve, even later.
 func (c *clustered) start(ctx context.Context) error {
 	if c.opened != nil {
 		err := c.begin(ctx, c.opened)
@@ -118,11 +118,11 @@ func (c *clustered) await(ctx context.Context) error {
 		case ctx.Err() != nil || !errors.Is(err, relay.ErrUnavailable):
 			return err
 		}
-		c.missed(err) // it went away again
+		c.missed(err) // still unavailable, or unavailable again
 	}
 }
 
-// begin accepts events from now on. If that fails the store is closed.
+// begin starts accepting events. If that fails, it closes the store.
 func (c *clustered) begin(ctx context.Context, s *stored) error {
 	if err := s.start(ctx); err != nil {
 		ended, cancel := context.WithCancel(ctx)
@@ -138,7 +138,7 @@ func (c *clustered) close(ctx context.Context) error {
 	c.waiting.Wait()
 	s := c.store.Load()
 	if s == nil {
-		s = c.opened // never begun
+		s = c.opened // opened, but never started
 	}
 	if s == nil {
 		return nil

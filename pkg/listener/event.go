@@ -12,15 +12,15 @@ import (
 // Event is one thing that happened: a Received, an Attempted or a
 // DeadLettered. Events are shared between subscribers and must not be changed.
 type Event interface {
-	// size is about how many bytes of memory the event occupies.
+	// size returns roughly how much memory the event occupies, in bytes.
 	size() int64
 	// masked returns the event without credentials.
 	masked() Event
 }
 
-// Received is a request to the webhook and the answer it was given, including
-// requests that were refused. Where events are forwarded directly, the answer
-// says how that went.
+// Received is a request to the webhook and its answer. Refused requests are
+// included. If events are forwarded without a store, the answer also holds the
+// result of the attempt.
 type Received struct{ receiver.Exchange }
 
 // Attempted is one attempt to forward a stored event.
@@ -42,7 +42,8 @@ type DeadLettered struct {
 	Reason   error
 }
 
-// eventOverhead is roughly the size of an event without its texts, in bytes.
+// eventOverhead is the approximate size of an event without its strings, in
+// bytes.
 const eventOverhead = 512
 
 func (r Received) size() int64 {

@@ -12,33 +12,34 @@ import (
 const (
 	maxBuffered       = 4096     // events
 	maxHistory        = 1000     // events
-	maxMemory   int64 = 32 << 20 // bytes, of each of them
+	maxMemory   int64 = 32 << 20 // bytes, each
 )
 
-// Hub tells any number of subscribers what happens in a listener. Publishing
-// never waits for a subscriber: each has a buffer of its own, of at most 4,096
-// events and 32 MiB, and misses the events that do not fit.
+// Hub publishes a listener's events to any number of subscribers. Publishing
+// never waits for a subscriber: each has its own buffer of at most 4,096 events
+// and 32 MiB, and misses the events that do not fit.
 //
-// While a subscriber asks for the history, the hub retains the last 1,000
-// events, at most 32 MiB of them.
+// While at least one subscriber uses the history, the hub keeps the last 1,000
+// events, up to 32 MiB in total.
 //
 // The zero value is ready to use. A Hub is safe for concurrent use.
 type Hub struct {
-	watched atomic.Bool // someone taps or subscribes
+	watched atomic.Bool // there is a tap or a subscriber
 
 	mu      sync.Mutex
 	taps    []func(Event)
 	subs    []*Subscription
 	history history
-	dropped uint64 // by subscriptions that are closed
+	dropped uint64 // by subscriptions that have been closed
 	closed  bool
 }
 
-// isWatched reports whether anyone taps or subscribes, without taking a lock.
+// isWatched reports whether there is a tap or a subscriber, without taking a
+// lock.
 func (h *Hub) isWatched() bool { return h.watched.Load() }
 
-// publish passes an event to everyone. Subscribers get it without credentials in
-// its headers.
+// publish sends an event to all taps and subscribers. For subscribers,
+// credentials in its headers are masked.
 func (h *Hub) publish(e Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,7 +66,7 @@ func (h *Hub) Tap(f func(Event)) {
 	h.watched.Store(true)
 }
 
-// totalDropped returns how many events subscribers missed, all together.
+// totalDropped returns how many events all subscribers together missed.
 func (h *Hub) totalDropped() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,13 +79,13 @@ func (h *Hub) totalDropped() uint64 {
 
 // SubscribeOptions are the settings of a subscription.
 type SubscribeOptions struct {
-	// History begins with the retained events, and retains events for as long
-	// as the subscription is open.
+	// History starts the subscription with the events in the hub's history, and
+	// makes the hub keep its history for as long as the subscription is open.
 	History bool
 }
 
-// Subscribe subscribes to all events from now on. Close the subscription when
-// it is no longer read.
+// Subscribe returns a subscription to all events from now on. Close it when you
+// stop reading it.
 func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,8 +102,8 @@ func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	return s
 }
 
-// close ends all subscriptions: they get the events in their buffers, and
-// nothing more.
+// close ends all subscriptions. Events that are already in a buffer can still be
+// read.
 func (h *Hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,8 +137,8 @@ type Subscription struct {
 	dropped atomic.Uint64
 }
 
-// Events returns the events in order, and waits for more until ctx is done or
-// the subscription is closed and its buffer empty. Call it once.
+// Events yields the events in order. It waits for more until ctx is done, or
+// until the subscription is closed and its buffer is empty. Call it only once.
 func (s *Subscription) Events(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for _, e := range s.past {
@@ -167,10 +168,10 @@ func (s *Subscription) Events(ctx context.Context) iter.Seq[Event] {
 // full.
 func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
 
-// Buffered returns how many events wait to be read.
+// Buffered returns how many events are waiting to be read.
 func (s *Subscription) Buffered() int { return len(s.events) }
 
-// Close ends the subscription. It may be called again.
+// Close ends the subscription. It may be called more than once.
 func (s *Subscription) Close() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
@@ -192,7 +193,7 @@ func (s *Subscription) offer(e Event) {
 	s.dropped.Add(1)
 }
 
-// history retains the last events while at least one subscriber needs them.
+// history keeps the last events while at least one subscriber needs them.
 type history struct {
 	users  int
 	events []Event
@@ -217,7 +218,7 @@ func (h *history) add(e Event) {
 	h.events, h.bytes = append(h.events, e), h.bytes+e.size()
 	for len(h.events) > maxHistory || h.bytes > maxMemory {
 		h.bytes -= h.events[0].size()
-		h.events[0] = nil // so that its body can be collected
+		h.events[0] = nil // so that its body can be garbage-collected
 		h.events = h.events[1:]
 	}
 }

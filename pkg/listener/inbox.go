@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Inbox returns the queue as the place where a recovery stores events. They are
-// rebuilt from Mender's log and signed with the secret.
+// Inbox returns an eventlog.Inbox that stores recovered events in the queue. It
+// rebuilds them from Mender's log and signs them with the secret.
 func Inbox(queue *relay.Queue, secret func() webhook.Secret) eventlog.Inbox {
 	return inbox{queue, secret}
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
-// Line is an Attempted or a DeadLettered as a line of listen's JSON output. That
-// of a Received is its Record.
+// Line is an Attempted or a DeadLettered as one line of listen's JSON output. For
+// a Received, use Record.
 type Line struct {
 	Kind    string            `json:"kind"` // forwarded or dead
 	At      time.Time         `json:"at"`   // in UTC
 	ID      string            `json:"id"`
 	Type    string            `json:"type"`
-	Forward *receiver.Forward `json:"forward,omitempty"` // of an attempt
-	Reason  string            `json:"reason,omitempty"`  // of a dead letter
+	Forward *receiver.Forward `json:"forward,omitempty"` // set for an attempt
+	Reason  string            `json:"reason,omitempty"`  // set for a dead letter
 }
 
 // Line returns the attempt as a line of listen's output.

@@ -1,5 +1,5 @@
-// Package listener runs a webhook endpoint as a whole: it receives deliveries,
-// stores or forwards them, and tells subscribers what happens.
+// Package listener runs a complete webhook endpoint: it receives deliveries,
+// stores or forwards their events, and reports each step to subscribers.
 //
 //	l, err := listener.Open(ctx, listener.Options{Store: &relay.StoreOptions{Dir: dir}})
 //	…
@@ -22,42 +22,43 @@ import (
 )
 
 // Options are the settings of a Listener. Without Store, Cluster and Target,
-// events are answered 204 and go nowhere.
+// events are answered with 204 and then dropped.
 type Options struct {
-	// Receiver and Server are the HTTP side. Accept, Observe and Handler are
-	// set by Open.
+	// Receiver and Server are the settings of the HTTP side. Open sets Accept,
+	// Observe and Handler.
 	Receiver receiver.Options
 	Server   receiver.ServerOptions
-	// Store stores events in a folder before they are answered.
+	// Store, if set, stores events in a directory before they are answered.
 	Store *relay.StoreOptions
-	// Cluster stores them on a JetStream cluster instead. If the cluster
-	// cannot be reached, events are refused with 503 until it can.
+	// Cluster, if set, stores events on a JetStream cluster instead. While the
+	// cluster cannot be reached, events are refused with 503.
 	Cluster *relay.DialOptions
-	// Target is where events are forwarded to: from the store, or, without one,
-	// before they are answered; nil does not forward. The Listener closes it.
+	// Target is the application that events are forwarded to: from the store or,
+	// without a store, before they are answered. nil means that events are not
+	// forwarded. The Listener closes it.
 	Target target.Target
-	// Forward is how stored events are forwarded. Target and Observe are set by
-	// the Listener.
+	// Forward holds the settings for forwarding stored events. The Listener sets
+	// Target and Observe.
 	Forward relay.ForwardOptions
-	// DirectTimeout is how long the target has without a store; 0 means
-	// 9 s.
+	// DirectTimeout is how long the target may take to answer if there is no
+	// store; 0 means 9 s.
 	DirectTimeout time.Duration
 	// Recover, if set, is called with the open queue before the first event is
-	// received. It may continue in the background until it closes done, or ctx is
-	// done.
+	// received. It may continue in the background until ctx is done, and closes
+	// done when it has finished.
 	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
 	// Info and Warn log messages. They must not block.
 	Info, Warn func(format string, args ...any)
 }
 
-// secretWatch is how often a Listener looks for changed secrets while no
-// request comes.
+// secretWatch is how often a Listener checks for changed secrets, whether or not
+// requests arrive.
 const secretWatch = 100 * time.Millisecond
 
 // closeTime is how long closing the store may take after the grace period.
 const closeTime = 500 * time.Millisecond
 
-// StoreError reports that the store, or the cluster, could not be opened.
+// StoreError reports that the store or the cluster could not be opened.
 type StoreError struct{ Err error }
 
 func (e *StoreError) Error() string { return e.Err.Error() }
@@ -65,7 +66,7 @@ func (e *StoreError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause, one of pkg/relay's errors.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// Listener is a webhook endpoint. Make it with Open; it serves once.
+// Listener is a webhook endpoint. Create it with Open, and call Serve only once.
 type Listener struct {
 	o       Options
 	hub     Hub
@@ -76,8 +77,9 @@ type Listener struct {
 	stop    context.CancelFunc // makes Serve end; set by Serve
 }
 
-// Open opens the store, if there is one. It returns a *StoreError if that
-// fails, and a *fault.Error of kind Usage if the options are wrong.
+// Open returns a Listener and opens its store, if it has one. It returns a
+// *StoreError if the store cannot be opened, and a *fault.Error of kind Usage if
+// the options are invalid.
 func Open(ctx context.Context, o Options) (*Listener, error) {
 	if o.Server.Grace == 0 {
 		o.Server.Grace = receiver.DefaultGrace
@@ -104,21 +106,23 @@ func Open(ctx context.Context, o Options) (*Listener, error) {
 // Hub returns the hub that publishes events. It is closed when Serve ends.
 func (l *Listener) Hub() *Hub { return &l.hub }
 
-// Count returns how many requests had the verdict so far.
+// Count returns how many requests have had the verdict so far.
 func (l *Listener) Count(v webhook.Verdict) uint64 { return l.rc.Count(v) }
 
-// Ports are the sockets that a Listener serves.
+// Ports are the sockets that a Listener serves. Events is required.
 type Ports struct {
 	Events []net.Listener
-	// Monitor serves /metrics, /healthz and /readyz; nil does not.
+	// Monitor serves /metrics, /healthz and /readyz; nil serves none of them.
 	Monitor net.Listener
 }
 
 // Serve receives events until ctx is done, and then finishes the requests and
-// attempts in progress. It calls open once events can be answered: a delivery
-// that waits on an open port runs out of Mender's 10 s. Serve returns within
-// Grace and about two seconds more: nil, an error if requests took longer, or
-// the reason why it ended by itself. It closes the ports and the store.
+// attempts in progress. It calls open only once it can answer events, since a
+// delivery that waits on an open port uses up Mender's limit of 10 s.
+//
+// After ctx is done, Serve returns within Grace plus about two seconds. It
+// returns nil, an error if requests took longer, or the reason if it ended for
+// another cause. It closes the ports and the store.
 func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
 	defer stop()
@@ -174,9 +178,9 @@ func (l *Listener) fail(err error) {
 	l.stop()
 }
 
-// watchSecrets looks for changed secrets until ctx is done. If only requests did
-// that, several that arrive at once with a new secret would be checked against
-// the old one.
+// watchSecrets checks for changed secrets until ctx is done. If only requests
+// triggered the check, several requests that arrive at once with a new secret
+// would be verified against the old one.
 func (l *Listener) watchSecrets(ctx context.Context) {
 	if l.o.Receiver.Secrets == nil {
 		return

@@ -19,8 +19,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// monitorConns is how many connections for monitoring may be open: few, so that
-// they leave descriptors to deliveries.
+// monitorConns is how many monitoring connections may be open: few, so that
+// enough descriptors remain for deliveries.
 const monitorConns = 32
 
 // monitor serves metrics, /healthz and /readyz until the returned function is
@@ -37,9 +37,9 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 		m.write(p)
 		l.writeMetrics(p)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = w.Write(p.Bytes()) // a reader that went away needs nothing
+		_, _ = w.Write(p.Bytes()) // the client may have disconnected
 	})
-	// healthz: the process lives. readyz: it can accept events.
+	// healthz: the process is running. readyz: it can accept events.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := l.sink.ready(r.Context()); err != nil {
@@ -121,7 +121,7 @@ func (m *metrics) write(p *page) {
 	p.value("dead_lettered_total", counter, "Events that became dead letters.", float64(m.deadLettered))
 }
 
-// writeMetrics adds the figures of the connections, the subscribers, the queue
+// writeMetrics adds the metrics of the connections, the subscribers, the queue
 // and the process.
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
@@ -161,15 +161,15 @@ const (
 	gauge   = "gauge"
 )
 
-// page is a page in Prometheus's text format. Package prometheus/client_golang
-// would do the same for 3 MiB more in the program.
+// page is a page in Prometheus's text format. It is written by hand because
+// prometheus/client_golang would make the program 3 MiB larger.
 type page struct {
 	bytes.Buffer
 	prefix string // mender_webhooks_ if empty
 	name   string // of the current family
 }
 
-// family begins the samples of one name.
+// family starts a metric family: the samples that share a name.
 func (p *page) family(name, kind, help string) {
 	p.name = "mender_webhooks_" + name
 	if p.prefix != "" {
@@ -178,12 +178,12 @@ func (p *page) family(name, kind, help string) {
 	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s %s\n", p.name, help, p.name, kind)
 }
 
-// sample adds a sample to the family; suffix is what follows its name.
+// sample adds a sample to the current family; suffix is appended to its name.
 func (p *page) sample(suffix string, value float64) {
 	fmt.Fprintf(p, "%s%s %s\n", p.name, suffix, strconv.FormatFloat(value, 'f', -1, 64))
 }
 
-// value adds a family of one sample.
+// value adds a family with a single sample.
 func (p *page) value(name, kind, help string, value float64) {
 	p.family(name, kind, help)
 	p.sample("", value)
@@ -204,15 +204,15 @@ func (p *page) histogram(name, help string, h *histogram) {
 
 const buckets = 13
 
-// durationBounds returns the buckets' upper bounds in seconds, up to Mender's
-// own limit.
+// durationBounds returns the buckets' upper bounds, in seconds. The last one is
+// Mender's limit for a delivery.
 func durationBounds() [buckets]float64 {
 	return [buckets]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
 }
 
 // histogram counts durations.
 type histogram struct {
-	counts [buckets + 1]uint64 // in each bucket, without the ones below
+	counts [buckets + 1]uint64 // per bucket, not cumulative
 	sum    time.Duration
 }
 

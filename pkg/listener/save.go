@@ -17,11 +17,11 @@ const (
 	MaxSavedBytes = 256 << 20 // of all files together
 )
 
-// Saver writes each request that it is given as an HTTP message to a file of
-// its own, for `verify` and `trigger --request`. It retains the last MaxSaved
-// requests that it wrote, at most MaxSavedBytes of them, and removes the ones
-// before. It writes nothing outside its directory, follows no link in it, and
-// changes no file that it did not create. It is not safe for concurrent use.
+// Saver writes each request to its own file, as an HTTP message for `verify` and
+// `trigger --request`. It keeps the last MaxSaved requests, up to MaxSavedBytes
+// in total, and removes older ones. It never writes outside its directory,
+// follows links, or changes a file that it did not create. It is not safe for
+// concurrent use.
 type Saver struct {
 	root    *os.Root
 	written []savedFile
@@ -34,8 +34,8 @@ type savedFile struct {
 	size int64
 }
 
-// NewSaver opens the directory, and creates it for its owner only if it does
-// not exist.
+// NewSaver returns a Saver for the directory. If the directory does not exist,
+// NewSaver creates it with mode 0700.
 func NewSaver(dir string) (*Saver, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -47,9 +47,10 @@ func NewSaver(dir string) (*Saver, error) {
 	return &Saver{root: root}, nil
 }
 
-// Save writes a request that a Subscription delivered, so that its credentials
-// are masked, and returns the name of the file in the directory: the time, a
-// number, and the event's id if the request was verified and the id is a UUID.
+// Save writes a request and returns the name of its file in the directory. The
+// name consists of the time, a number and, if the signature is valid and the
+// event's id is a UUID, that id. Pass only requests from a Subscription, since
+// their credentials are masked.
 func (s *Saver) Save(r Received) (name string, err error) {
 	header := r.Header.Clone()
 	message := webhook.Message{Path: r.Path, Header: header, Body: r.Body}.Bytes()
@@ -65,14 +66,14 @@ func (s *Saver) Save(r Received) (name string, err error) {
 		name = fmt.Sprintf("%s-%d%s.http", at, s.number, id)
 		f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, os.ErrExist) {
-			continue // an earlier run wrote it in this second
+			continue // an earlier run wrote a file of this name in the same second
 		}
 		if err != nil {
 			return "", err
 		}
 		_, err = f.Write(message)
 		if err = errors.Join(err, f.Close()); err != nil {
-			_ = s.root.Remove(name) // a request that was cut short helps no one
+			_ = s.root.Remove(name) // an incomplete request is of no use
 			return "", err
 		}
 		s.written = append(s.written, savedFile{name, int64(len(message))})

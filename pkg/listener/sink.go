@@ -9,16 +9,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// sink takes accepted events.
+// sink stores or forwards the events that the receiver accepts.
 type sink interface {
 	accept(context.Context, *receiver.Request) receiver.Answer
-	// start begins the work in the background.
+	// start starts the work in the background.
 	start(context.Context) error
-	// ready returns why events cannot be accepted at present.
+	// ready returns nil, or the reason why events cannot be accepted now.
 	ready(context.Context) error
-	// stats returns the queue's figures; ok is false if there is no queue.
+	// stats returns the queue's statistics; ok is false if there is no queue.
 	stats() (s relay.Stats, ok bool)
-	// close finishes the work in progress, or breaks it off when ctx is done.
+	// close finishes the work in progress, or aborts it when ctx is done.
 	close(ctx context.Context) error
 }
 
@@ -34,7 +34,7 @@ func (l *Listener) openSink(ctx context.Context) (sink, error) {
 	return nowhere{}, nil
 }
 
-// nowhere takes events that are only shown.
+// nowhere accepts events that are only shown, without storing or forwarding them.
 type nowhere struct{}
 
 func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { return receiver.Answer{} }
@@ -43,7 +43,7 @@ func (nowhere) ready(context.Context) error                               { retu
 func (nowhere) stats() (relay.Stats, bool)                                { return relay.Stats{}, false }
 func (nowhere) close(context.Context) error                               { return nil }
 
-// direct forwards events while Mender waits.
+// direct forwards each event while Mender waits for the answer.
 type direct struct {
 	nowhere
 	target  target.Target

@@ -11,7 +11,7 @@ import (
 )
 
 // Inherited returns the sockets that systemd holds open for this process, so
-// that no sender is refused during a restart. Call it once.
+// that no connection is refused during a restart. Call it only once.
 func Inherited() ([]net.Listener, error) {
 	sockets, err := activation.Listeners()
 	if err != nil {
@@ -21,7 +21,7 @@ func Inherited() ([]net.Listener, error) {
 	return slices.DeleteFunc(sockets, func(l net.Listener) bool { return l == nil }), nil
 }
 
-// LoopbackOnly reports whether no other machine can reach the addresses.
+// LoopbackOnly reports whether only this machine can reach the addresses.
 func LoopbackOnly(addrs []net.Addr) bool {
 	return !slices.ContainsFunc(addrs, func(addr net.Addr) bool {
 		tcp, ok := addr.(*net.TCPAddr)
@@ -29,8 +29,9 @@ func LoopbackOnly(addrs []net.Addr) bool {
 	})
 }
 
-// Loops reports whether the target of events is one of the addresses that they
-// are received on: each would go round until no connection can be opened.
+// Loops reports whether the target is one of the addresses on which events are
+// received. Each event would then be forwarded in a loop until no more
+// connections can be opened.
 func Loops(addrs []net.Addr, target *url.URL) bool {
 	return slices.ContainsFunc(addrs, func(addr net.Addr) bool {
 		tcp, ok := addr.(*net.TCPAddr)
@@ -48,7 +49,7 @@ func port(u *url.URL) int {
 	return 80
 }
 
-// isHost reports whether a name certainly is the address that is listened on.
+// isHost reports whether a host name is certain to reach the listening address.
 func isHost(name string, listened net.IP) bool {
 	ip := net.ParseIP(name)
 	if name == "localhost" || ip.IsUnspecified() {

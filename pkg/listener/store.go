@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// stored puts events into a queue, from which they are forwarded.
+// stored stores events in a queue, from which they are forwarded.
 type stored struct {
 	l         *Listener
 	queue     *relay.Queue
@@ -20,7 +20,7 @@ type stored struct {
 	forwarder *relay.Forwarder
 
 	stopRecovery context.CancelFunc
-	recovered    <-chan struct{} // closed when Recover is done; nil without it
+	recovered    <-chan struct{} // closed when Recover has finished; nil without Recover
 }
 
 func (l *Listener) openStore(ctx context.Context) (sink, error) {
@@ -35,8 +35,8 @@ func (l *Listener) openStore(ctx context.Context) (sink, error) {
 	return &stored{l: l, queue: store.Queue, release: store.Close}, nil
 }
 
-// accept answers 204 once the event is stored, or was before; else 503, so
-// that Mender's activity shows the truth.
+// accept answers with 204 once the event is stored or found to be a duplicate,
+// and with 503 otherwise, so that Mender logs a success only for stored events.
 func (s *stored) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
 	outcome, err := s.queue.Publish(ctx, relay.Event{ID: r.ID, Type: string(r.Type), Header: r.Header, Body: r.Body})
 	switch outcome {
@@ -69,7 +69,7 @@ func (s *stored) start(ctx context.Context) error {
 	return nil
 }
 
-// observe publishes a step of the forwarder.
+// observe publishes one step of the forwarder to the hub.
 func (s *stored) observe(step relay.Step) {
 	if step.Kind == relay.StepDead {
 		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Reason: step.Err})
@@ -81,7 +81,7 @@ func (s *stored) observe(step relay.Step) {
 	})
 }
 
-// ready asks the queue, which must answer within a second.
+// ready asks the queue whether it can store events, for at most one second.
 func (s *stored) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

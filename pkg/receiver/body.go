@@ -9,14 +9,14 @@ import (
 )
 
 // Bodies of up to smallBody bytes are always read: Mender's have a few hundred.
-// Larger ones share largeBodies bytes, so that many senders can neither use up
-// the memory nor keep ordinary events out.
+// Larger ones share largeBodies bytes, so that many large bodies can neither
+// exhaust the memory nor keep ordinary events out.
 const (
 	smallBody   = 16 << 10
 	largeBodies = 64 << 20
 )
 
-// budget is an amount of memory to share, in bytes.
+// budget is an amount of memory that requests share, in bytes.
 type budget struct{ free atomic.Int64 }
 
 func (b *budget) take(n int) bool {
@@ -34,7 +34,7 @@ func (b *budget) give(n *int) {
 }
 
 // read reads the body of a request whose declared length is within the limit.
-// held is the part of the budget that it uses, for the caller to give back.
+// held is how much of the budget the body uses; the caller must give it back.
 func (rc *Receiver) read(r *http.Request, req *Request) (answer Answer, held int, ok bool) {
 	body, held, err := rc.readAll(r.Body, r.ContentLength)
 	req.Body = body

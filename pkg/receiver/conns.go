@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// conns keeps the number of connections bounded without letting those that
-// hold one for nothing shut others out: at the limit, a newcomer takes the
-// place of the connection that deserves it least.
+// conns limits the number of connections. So that useless connections cannot
+// keep others out, a new connection at the limit replaces the least useful one:
+// see victim.
 type conns struct {
 	max          int
 	writeTimeout time.Duration
@@ -23,40 +23,41 @@ type conns struct {
 type conn struct {
 	raw    net.Conn
 	host   string
-	busy   atomic.Bool  // it brought a whole request, which is being worked on
-	proven atomic.Bool  // it brought an event that was taken
-	since  atomic.Int64 // when it last had an answer, or came; Unix nanoseconds
+	busy   atomic.Bool  // a complete request was read and is in progress
+	proven atomic.Bool  // it has delivered an event that was accepted
+	since  atomic.Int64 // time of the last answer, or else of the connection; Unix nanoseconds
 
 	reading atomic.Bool // a request is being read that has not reached a handler
 
 	writeTimeout time.Duration
-	limited      bool // a limit on writing is set; for its handlers, one after the other
+	limited      bool // a write deadline is set; used only by the connection's handlers, one at a time
 }
 
 type connKey struct{}
 
-// connFrom returns what a Server keeps of the request's connection, or nil
-// under another server.
+// connFrom returns the Server's state of the request's connection, or nil if
+// another server handles the request.
 func connFrom(ctx context.Context) *conn {
 	c, _ := ctx.Value(connKey{}).(*conn)
 	return c
 }
 
-// work says that the request is in, so that the connection is not to be cut.
+// work marks the connection as busy: its request is complete, so that the
+// connection must not be closed.
 func (c *conn) work() {
 	if c != nil {
 		c.busy.Store(true)
 	}
 }
 
-// prove says that the connection brought an event that was taken.
+// prove marks the connection as one that delivered an accepted event.
 func (c *conn) prove() {
 	if c != nil && !c.proven.Load() {
 		c.proven.Store(true)
 	}
 }
 
-// rest says that the request is answered.
+// rest marks the connection as idle: its request is answered.
 func (c *conn) rest(now time.Time) {
 	if c != nil {
 		c.since.Store(now.UnixNano())
@@ -64,15 +65,15 @@ func (c *conn) rest(now time.Time) {
 	}
 }
 
-// limitWriting limits the time for an answer with a body. One without finds
-// room in the socket's buffer; where it does not, since a sender reads none of
-// its answers, the connection is at rest and can be cut for a newcomer. Setting
-// a limit for each would cost a tenth of the time that a request takes.
+// limitWriting sets a write deadline for an answer with a body. An answer without
+// one fits into the socket's buffer. If it does not, because the sender reads no
+// answers, the connection is idle and can be replaced by a new one. A deadline
+// for every answer would make each request about 10% slower.
 func (c *conn) limitWriting(body bool) {
 	switch {
 	case c == nil:
 	case body:
-		_ = c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)) // a closed connection needs none
+		_ = c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)) // fails only if the connection is closed
 		c.limited = true
 	case c.limited:
 		_ = c.raw.SetWriteDeadline(time.Time{})
@@ -80,7 +81,7 @@ func (c *conn) limitWriting(body bool) {
 	}
 }
 
-// add takes in a new connection; it is for http.Server.ConnContext.
+// add registers a new connection; it is for http.Server.ConnContext.
 func (cs *conns) add(ctx context.Context, nc net.Conn) context.Context {
 	c := &conn{raw: rawConn(nc), host: hostOf(nc), writeTimeout: cs.writeTimeout}
 	c.since.Store(time.Now().UnixNano())
@@ -89,7 +90,7 @@ func (cs *conns) add(ctx context.Context, nc net.Conn) context.Context {
 	if len(cs.all) >= cs.max {
 		key, victim := cs.victim(c.host)
 		if victim == nil {
-			_ = c.raw.Close() // all the others are at work
+			_ = c.raw.Close() // all other connections are busy
 			return ctx
 		}
 		delete(cs.all, key)
@@ -99,9 +100,10 @@ func (cs *conns) add(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// victim selects the connection to close: never one whose request is processed;
-// first those that brought nothing yet, of the host that has most of them,
-// the oldest; then, the longest idle.
+// victim selects the connection to close, never one whose request is in progress.
+// Connections without an accepted event come first: of the host with the most of
+// them, the one that has been idle longest. After them comes the connection that
+// has been idle longest.
 func (cs *conns) victim(newcomer string) (key net.Conn, victim *conn) {
 	waiting := map[string]int{newcomer: 1}
 	for _, c := range cs.all {
@@ -125,7 +127,7 @@ func (cs *conns) victim(newcomer string) (key net.Conn, victim *conn) {
 	return key, victim
 }
 
-// state forgets connections that ended; it is for http.Server.ConnState.
+// state removes closed connections; it is for http.Server.ConnState.
 func (cs *conns) state(nc net.Conn, s http.ConnState) {
 	if s == http.StateClosed || s == http.StateHijacked {
 		cs.mu.Lock()
@@ -134,14 +136,14 @@ func (cs *conns) state(nc net.Conn, s http.ConnState) {
 	}
 }
 
-// count returns how many connections there are.
+// count returns how many connections are open.
 func (cs *conns) count() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return len(cs.all)
 }
 
-// working reports whether a request is being worked on.
+// working reports whether any request is in progress.
 func (cs *conns) working() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -153,11 +155,11 @@ func (cs *conns) working() bool {
 	return false
 }
 
-// flushTime is how long an answer may take to reach the wire after the
-// handler is done with it.
+// flushTime is how long an answer may take to reach the network after its
+// handler has finished.
 const flushTime = 100 * time.Millisecond
 
-// cutWaiting closes all connections but those at work, or just answered.
+// cutWaiting closes all connections that are neither busy nor just answered.
 func (cs *conns) cutWaiting() {
 	recent := time.Now().Add(-flushTime).UnixNano()
 	cs.mu.Lock()
@@ -169,8 +171,8 @@ func (cs *conns) cutWaiting() {
 	}
 }
 
-// rawConn returns the connection below TLS: closing TLS itself sends an alert first,
-// which can take seconds if the other side does not read.
+// rawConn returns the connection below TLS. Closing the TLS connection would send
+// an alert first, which can take seconds if the other side does not read.
 func rawConn(nc net.Conn) net.Conn {
 	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		return over.NetConn()

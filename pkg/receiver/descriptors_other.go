@@ -2,5 +2,5 @@
 
 package receiver
 
-// descriptorLimit returns how many descriptors this process may have open.
+// descriptorLimit returns how many file descriptors this process may have open.
 func descriptorLimit() int { return 1 << 30 }

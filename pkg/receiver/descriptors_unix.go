@@ -4,7 +4,7 @@ package receiver
 
 import "golang.org/x/sys/unix"
 
-// descriptorLimit returns how many descriptors this process may have open.
+// descriptorLimit returns how many file descriptors this process may have open.
 func descriptorLimit() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {

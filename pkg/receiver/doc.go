@@ -12,7 +12,7 @@
 //	err = srv.Serve(ctx, listener) // until ctx is done
 //
 // Options.Accept decides what happens to an event: without it, an event is
-// answered with 204. Mender tries each delivery once and waits 10 seconds for
-// the answer. A delivery that takes longer does not even reach its log, so
-// Accept must be quick.
+// answered with 204. Mender tries each delivery only once and waits 10 seconds
+// for the answer. A delivery that takes longer does not even appear in Mender's
+// log, so Accept must be quick.
 package receiver

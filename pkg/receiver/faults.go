@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// fault returns a status that replaces Accept (300 or more) or Accept's own
-// status of success (under 300), or 0 for neither.
+// fault returns the simulated status for an event. A status of 300 or more is
+// answered instead of calling Accept, and a lower one replaces the status of a
+// success. 0 changes nothing.
 func (rc *Receiver) fault() int {
 	bad := http.StatusInternalServerError
 	if rc.o.Respond >= 300 {
@@ -24,8 +25,8 @@ func (rc *Receiver) fault() int {
 	return rc.o.Respond
 }
 
-// delay waits for Options.Delay, but no longer than the sender waits and the
-// Server runs.
+// delay waits for Options.Delay. It ends early if the sender disconnects or the
+// Server stops.
 func (rc *Receiver) delay(r *http.Request) {
 	if rc.o.Delay == 0 {
 		return

@@ -10,16 +10,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// forwardTimeout is how long a target has by default to take an event while
-// Mender waits. Mender gives up after 10 seconds, which begin before the
+// forwardTimeout is how long a target may take by default to accept an event
+// while Mender waits. Mender gives up after 10 seconds, counted from before the
 // request arrives here.
 const forwardTimeout = 9 * time.Second
 
 // ForwardTo returns a function for Options.Accept that forwards each event to
-// the target at once, and answers what the target answered: with 502 if it
-// cannot be reached, and with 504 if it does not answer within the timeout,
-// which starts when the request arrives; 0 means 9 s.
-// Answer.Forward reports the attempt.
+// the target at once and returns the target's answer. It answers with 502 if the
+// target cannot be reached, and with 504 if the target does not answer within the
+// timeout, which starts when the request arrives; 0 means 9 s. Answer.Forward
+// reports the attempt.
 func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Request) Answer {
 	if timeout == 0 {
 		timeout = forwardTimeout
@@ -49,7 +49,7 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 	}
 }
 
-// passBack turns the target's answer into the one for the sender.
+// passBack turns the target's answer into the answer to the sender.
 func passBack(r target.Result) Answer {
 	answer := Answer{Status: r.Status, Header: http.Header{}, Duplicate: r.Duplicate && r.Err == nil}
 	if r.Answer == nil {
@@ -66,7 +66,8 @@ func passBack(r target.Result) Answer {
 	return answer
 }
 
-// failure returns the answer to an event that got no answer itself, and why.
+// failure returns the status and the text to answer with if the target did not
+// answer.
 func failure(err error, timeout time.Duration) (status int, text string) {
 	switch {
 	case errors.Is(err, context.Canceled):

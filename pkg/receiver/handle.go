@@ -47,7 +47,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.rest(now)
 }
 
-// screen rejects requests that are wrong whatever their body is.
+// screen rejects requests that are wrong regardless of their body.
 func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 	switch {
 	case r.Method != http.MethodPost:
@@ -62,7 +62,7 @@ func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 	return Answer{}, true
 }
 
-// verify checks the signature, and after it the body.
+// verify checks the signature, and then whether the body is an event.
 func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	var secrets []webhook.Secret
 	if rc.o.Secrets != nil {
@@ -81,7 +81,8 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 	return Answer{}, true
 }
 
-// accept passes the event to Accept, unless Respond or FailRate replace its answer.
+// accept calls Accept with the event, unless Respond or FailRate replaces its
+// answer.
 func (rc *Receiver) accept(r *http.Request, req *Request) Answer {
 	status := rc.fault()
 	answer := Answer{Status: status}
@@ -104,7 +105,7 @@ func (rc *Receiver) accept(r *http.Request, req *Request) Answer {
 	return answer
 }
 
-// record counts the request and passes it to Observe.
+// record counts the request and calls Observe.
 func (rc *Receiver) record(r *http.Request, req *Request, answer Answer, now time.Time) {
 	rc.counts[verdictIndex(req.Verification.Verdict)].Add(1)
 	if rc.o.Observe != nil {
@@ -118,8 +119,8 @@ func refuse(req *Request, status int, reason webhook.Reason) Answer {
 	return reply(status, req.Verification.String())
 }
 
-// reply returns an answer with a line of text, for the developer of a sender.
-// Mender does not read it.
+// reply returns an answer with a line of text. Mender does not read it; it helps
+// developers who test with their own sender.
 func reply(status int, text string) Answer {
 	return Answer{
 		Status: status,
@@ -145,6 +146,6 @@ func write(w http.ResponseWriter, a Answer) {
 	}
 	w.WriteHeader(a.Status)
 	if len(a.Body) > 0 {
-		_, _ = w.Write(a.Body) // the sender may have gone
+		_, _ = w.Write(a.Body) // the sender may have disconnected
 	}
 }

@@ -10,21 +10,22 @@ import (
 )
 
 // peek returns the id and the type of the event in body, or the error of
-// webhook.ParseEvent. It reads what ParseEvent reads at a fraction of the cost,
-// since the rest is checked but not decoded.
+// webhook.ParseEvent. It returns the same values as ParseEvent at a fraction of
+// the cost, since it checks the rest of the body without decoding it.
 func peek(body []byte) (id string, typ webhook.EventType, err error) {
 	if valid(body) {
 		if id, typ, ok := scan(body); ok {
 			return id, typ, nil
 		}
 	}
-	// Not an event, or one with unusual spelling.
+	// Not an event, or one that is encoded in an unusual way.
 	e, err := webhook.ParseEvent(body)
 	return e.ID, e.Type, err
 }
 
-// valid checks JSON. gjson takes a third of the time that encoding/json needs,
-// but recurses for each bracket, so it is only used for bodies of usual size.
+// valid reports whether body is valid JSON. gjson needs a third of the time of
+// encoding/json, but recurses for each bracket, so it is used only for bodies of
+// ordinary size.
 func valid(body []byte) bool {
 	if len(body) <= smallBody {
 		return gjson.ValidBytes(body)
@@ -32,8 +33,8 @@ func valid(body []byte) bool {
 	return json.Valid(body)
 }
 
-// scan reads the members of a valid JSON object. ok is false if ParseEvent
-// might read them differently.
+// scan reads the id and the type from valid JSON. ok is false if ParseEvent might
+// read them differently.
 func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 	event := gjson.ParseBytes(body)
 	ok = event.IsObject()
@@ -49,8 +50,8 @@ func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 	return id, typ, ok && id != "" && typ != ""
 }
 
-// isPlain reports whether a value is a string of printable ASCII characters,
-// none of them escaped, which every parser reads in the same way.
+// isPlain reports whether a value is a string of printable ASCII characters
+// without escapes, which every parser reads the same way.
 func isPlain(value gjson.Result) bool {
 	return value.Type == gjson.String && !strings.ContainsFunc(value.Raw, func(r rune) bool {
 		return r == '\\' || r < ' ' || r > '~'

@@ -11,37 +11,39 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Options are the settings of a Receiver. The zero value accepts every POST
-// unchecked and answers 204.
+// Options are the settings of a Receiver. The zero value accepts every event
+// unchecked and answers with 204.
 type Options struct {
 	// Secrets returns the secrets to check signatures against. It is called for
 	// each request, from many goroutines, and must be fast. If it is nil, or
 	// returns no secret, requests are unchecked.
 	Secrets func() []webhook.Secret
-	// AllowUnchecked passes unchecked events to Accept. Without it they are
-	// answered 204 and observed, and nothing else happens to them.
+	// AllowUnchecked calls Accept for unchecked events, too. Otherwise, unchecked
+	// events are answered with 204 and reported to Observe, but not accepted.
 	AllowUnchecked bool
 	// Path is the only path accepted; "" accepts every path.
 	Path string
 	// MaxBody is the size of the largest body accepted, in bytes; 0 means
 	// webhook.MaxBody.
 	MaxBody int64
-	// Accept stores or forwards an event and returns the answer. nil answers
-	// 204. It may keep the Request and its Body.
+	// Accept stores or forwards an event and returns the answer; nil answers
+	// with 204. It may keep the Request and its Body after it returns.
 	Accept func(context.Context, *Request) Answer
-	// Observe is called for each request once it is answered, by the goroutine
-	// that answered it. It must return at once.
+	// Observe, if set, is called for each request after it is answered, by the
+	// goroutine that answered it. It must return at once.
 	Observe func(Exchange)
 	// Remember is how many recent event ids to remember in order to mark
 	// duplicates; 0 marks none. Duplicates are accepted like other events.
 	Remember int
 	// Respond, Delay and FailRate simulate a faulty receiver for events that
-	// would otherwise be accepted. A Respond of 300 or more is answered without
-	// calling Accept; one below 300 replaces a success of Accept. Delay comes
-	// before the answer, and ends early when the sender goes away or the Server
-	// stops. FailRate, from 0 to 1, is the share of events answered with Respond
-	// if that is 300 or more, and with 500 otherwise; Respond does not apply to
-	// the others then.
+	// would otherwise be accepted.
+	//
+	// Respond is the status to answer with. If it is 300 or more, Accept is not
+	// called; otherwise, it replaces the status of a success. Delay is the time to
+	// wait before the answer. The wait ends early if the sender disconnects or the
+	// Server stops. FailRate, from 0 to 1, is the share of events that fail: with
+	// Respond if that is 300 or more, and with 500 otherwise. With a FailRate, a
+	// Respond of 300 or more does not apply to the other events.
 	Respond  int
 	Delay    time.Duration
 	FailRate float64
@@ -55,15 +57,15 @@ type Request struct {
 	Header http.Header
 	// Body is the exact bytes that were signed.
 	Body []byte
-	// ID and Type are the event's, as they arrived. They are not empty, and of
-	// any length.
+	// ID and Type are the event's, as they arrived. They are never empty, and
+	// their length is not limited.
 	ID   string
 	Type webhook.EventType
-	// Verification is Valid, or Unchecked if Options allow that.
+	// Verification has the verdict Valid, or Unchecked if Options allow that.
 	Verification webhook.Verification
 	// RemoteAddr is the address of the sender, host:port.
 	RemoteAddr string
-	// ReceivedAt is when the headers of the request had arrived.
+	// ReceivedAt is the time at which the request's headers had arrived.
 	ReceivedAt time.Time
 }
 
@@ -75,9 +77,9 @@ type Answer struct {
 	Header http.Header
 	// Body is sent if Status allows one.
 	Body []byte
-	// Duplicate reports that the event was known already.
+	// Duplicate reports that the event is a duplicate.
 	Duplicate bool
-	// Forward reports how forwarding the event went, or is nil.
+	// Forward is the attempt to forward the event, or nil if there was none.
 	Forward *Forward
 }
 
@@ -121,7 +123,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// Count returns how many requests had the verdict so far.
+// Count returns how many requests have had the verdict so far.
 func (rc *Receiver) Count(v webhook.Verdict) uint64 {
 	if i := verdictIndex(v); i >= 0 {
 		return rc.counts[i].Load()

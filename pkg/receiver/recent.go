@@ -7,8 +7,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 )
 
-// recent remembers the ids of the last events, as hashes, so that long ids
-// need no more memory than short ones. It is safe for concurrent use.
+// recent remembers the ids of the most recent events. It stores them as hashes,
+// so that long ids need no more memory than short ones. It is safe for
+// concurrent use.
 type recent struct {
 	seed maphash.Seed
 	mu   sync.Mutex

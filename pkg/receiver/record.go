@@ -11,22 +11,23 @@ import (
 // kindReceived is the Kind of every Record of this package.
 const kindReceived = "received"
 
-// The limits of a record of a refused request, which anyone can send.
+// The limits of a refused request's record. They matter because anyone can send
+// such a request.
 const (
 	refusedName = 256      // bytes of an id or a type
 	refusedData = 16 << 10 // bytes of a body whose data is shown
 )
 
 // Record is a request and its answer as one line of listen's JSON output. Its
-// texts are as they arrived: make them safe before they reach a terminal.
+// strings are as they arrived: escape them before you print them to a terminal.
 type Record struct {
-	// Kind is kindReceived.
+	// Kind is always "received".
 	Kind string `json:"kind"`
-	// ReceivedAt is when the headers of the request had arrived, in UTC.
+	// ReceivedAt is the time at which the request's headers had arrived, in UTC.
 	ReceivedAt time.Time `json:"received_at"`
-	// ID, Type, Time and Data are the event's. They are empty if the body is no
-	// event, and cut or left out if a refused request is longer than any of
-	// Mender's.
+	// ID, Type, Time and Data are the event's. They are empty if the body is not
+	// an event. If a refused request is longer than Mender's ever are, they are
+	// truncated or omitted.
 	ID   string          `json:"id"`
 	Type string          `json:"type"`
 	Time time.Time       `json:"time,omitzero"`
@@ -45,7 +46,7 @@ type Record struct {
 	Bytes int64 `json:"bytes"`
 	// RemoteAddr is the address of the sender, host:port.
 	RemoteAddr string `json:"remote_addr"`
-	// Forward reports how forwarding the event went; nil if it was not forwarded.
+	// Forward is the attempt to forward the event; nil if there was none.
 	Forward *Forward `json:"forward,omitempty"`
 }
 
@@ -53,7 +54,7 @@ type Record struct {
 type Forward struct {
 	// URL is the target, without user, password and query.
 	URL string `json:"url"`
-	// Status is the application's; 0 if there was no HTTP answer.
+	// Status is the HTTP status of the application's answer; 0 if there was none.
 	Status int `json:"status"`
 	// DurationMS is how long the attempt took, in milliseconds.
 	DurationMS float64 `json:"duration_ms"`
@@ -65,15 +66,15 @@ type Forward struct {
 	PauseMS float64 `json:"pause_ms,omitempty"`
 }
 
-// Exchange is a request and the answer it was given. Its header and bodies are
-// shared and must not be changed.
+// Exchange is a request and its answer. Its headers and bodies are shared and
+// must not be changed.
 type Exchange struct {
 	Request
 	Answer Answer
-	// Announced is the length of the body in bytes that the request stated, or
-	// -1.
+	// Announced is the length of the body that the request declared, in bytes, or
+	// -1 if it declared none.
 	Announced int64
-	// Took is the time from the request's headers to the answer.
+	// Took is the time from the arrival of the headers to the answer.
 	Took time.Duration
 }
 

@@ -10,34 +10,36 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// secretCheck is the shortest time between two looks at files of secrets: short,
-// so that a webhook can be given a new secret right after its file.
+// secretCheck is the shortest time between two checks of a secret file: short, so
+// that you can update the webhook's secret right after its file.
 const secretCheck = 10 * time.Millisecond
 
-// maxSecretFile is far more than any file of secrets needs, in bytes.
+// maxSecretFile is the size limit of a secret file, in bytes: far more than one
+// needs.
 const maxSecretFile = 64 << 10
 
-// Reload is the outcome of reading a file again that changed.
+// Reload is the result of reading a changed file again.
 type Reload struct {
 	// Path is the file.
 	Path string
-	// Fingerprints identify the current secrets, for secret files.
+	// Fingerprints identify the current secrets if the file is a secret file.
 	Fingerprints []string
-	// Err is why the file could not be used; its previous content stays effective.
+	// Err is the reason why the file could not be used, or nil. After an error,
+	// the previous contents stay in effect.
 	Err error
 }
 
-// SecretFiles are secrets in files, which are read again when they change. It
+// SecretFiles holds secrets from files, which it reads again when they change. It
 // is safe for concurrent use.
 type SecretFiles struct {
 	files []*reload.Value[[]webhook.Secret]
 }
 
-// LoadSecretFiles reads secrets from files: one per line, in hexadecimal; blank
-// lines and those that begin with # are ignored. A file that cannot be read, or
-// holds no secret, is an error. Later on it is reported, once, and the secrets
-// it had stay effective. report may be nil; it is called by the goroutine of a
-// request and must return at once.
+// LoadSecretFiles reads secrets from files: one per line, in hexadecimal. Blank
+// lines and lines that begin with # are ignored. LoadSecretFiles fails if a file
+// cannot be read or contains no secret. If that happens after a later change, it
+// is reported once, and the file's previous secrets stay in effect. report may be
+// nil; it is called by a request's goroutine and must return at once.
 func LoadSecretFiles(report func(Reload), paths ...string) (*SecretFiles, error) {
 	f := &SecretFiles{}
 	for _, path := range paths {
@@ -60,7 +62,8 @@ func LoadSecretFiles(report func(Reload), paths ...string) (*SecretFiles, error)
 }
 
 // Secrets returns the secrets of all files. It is for Options.Secrets: most
-// calls cost a few nanoseconds; at most 100 a second look for changed files.
+// calls take a few nanoseconds, and at most 100 per second check for changed
+// files.
 func (f *SecretFiles) Secrets() []webhook.Secret {
 	if len(f.files) == 1 {
 		return f.files[0].Get()
@@ -72,10 +75,10 @@ func (f *SecretFiles) Secrets() []webhook.Secret {
 	return all
 }
 
-// WatchSecrets calls read for secrets now, and again whenever the file changed
-// or the last read failed. The file may be missing. changed is called after
-// each read but the first, by the goroutine of a request, with the current
-// secrets, which are the previous ones if read failed.
+// WatchSecrets calls read to get the secrets, and again whenever the file has
+// changed or the last read failed. The file may be missing. After each read
+// except the first, a request's goroutine calls changed with the current secrets,
+// which are the previous ones if read failed.
 func WatchSecrets(file string, read func() ([]webhook.Secret, error), changed func([]webhook.Secret, error)) (secrets func() []webhook.Secret, err error) {
 	v, err := reload.New(reload.Options[[]webhook.Secret]{
 		Files: []string{file}, Optional: true, Every: secretCheck, Read: read, Report: changed,
@@ -97,7 +100,7 @@ func fingerprints(secrets []webhook.Secret) []string {
 func readSecrets(path string) ([]webhook.Secret, error) {
 	text, err := textfile.Read(context.Background(), path, nil, maxSecretFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the secret file: %w", err) // names it
+		return nil, fmt.Errorf("read the secret file: %w", err) // the error names the file
 	}
 	secrets, err := webhook.ParseSecrets(text)
 	if err != nil {

@@ -19,8 +19,8 @@ const (
 	defaultMaxConns          = 1024
 	defaultMaxHeaderBytes    = 16 << 10
 	defaultReadHeaderTimeout = 10 * time.Second
-	// defaultReadTimeout is the limit for a whole request. Mender gives up
-	// after the same time.
+	// defaultReadTimeout is the limit for reading a whole request. Mender gives
+	// up after the same time.
 	defaultReadTimeout = 10 * time.Second
 	// defaultWriteTimeout is the limit for writing an answer with a body.
 	defaultWriteTimeout = 30 * time.Second
@@ -32,12 +32,12 @@ const (
 	DefaultGrace = 10 * time.Second
 )
 
-// reservedDescriptors is how many descriptors connections leave to the rest of
-// the process, at most.
+// reservedDescriptors is how many file descriptors, at most, are reserved for the
+// rest of the process.
 const reservedDescriptors = 256
 
-// lastWord is how long a stopping Server waits for requests that are on their
-// way already.
+// lastWord is how long a stopping Server waits for requests that are already on
+// their way.
 const lastWord = time.Second
 
 // errCutOff reports that the grace period ended before all requests in progress
@@ -50,11 +50,11 @@ type ServerOptions struct {
 	Handler http.Handler
 	// TLS enables TLS: see LoadTLS.
 	TLS *tls.Config
-	// MaxConns is how many connections may be open. At the limit a new one
-	// replaces one that brought no request, or else the one that has been idle
-	// longest, and never one whose request is in progress. The process's limit
-	// of descriptors may lower it, so that the store, the target and the log
-	// have some too.
+	// MaxConns is how many connections may be open. At the limit, a new connection
+	// replaces one that has delivered no accepted event, or else the one that has
+	// been idle longest, but never one whose request is in progress. The process's
+	// limit of file descriptors may lower MaxConns, so that enough descriptors
+	// remain for the store, the target and the log.
 	MaxConns          int
 	MaxHeaderBytes    int
 	ReadHeaderTimeout time.Duration
@@ -63,19 +63,19 @@ type ServerOptions struct {
 	IdleTimeout       time.Duration
 	// Grace is how long requests in progress may take when Serve stops.
 	Grace time.Duration
-	// Trace is called with a line of text about each connection that brought
-	// no request: failed TLS handshakes, plain HTTP on the TLS port, and
-	// requests that are malformed or whose headers are too large. The text may
-	// come from outside. nil drops it. It must not block.
+	// Trace, if set, is called with a line of text about each connection that
+	// failed before its request could be read: after a failed TLS handshake, plain
+	// HTTP on the TLS port, or a request that is malformed or whose headers are
+	// too large. The text may contain input from the sender. It must not block.
 	Trace func(text string)
-	// Warn is called with other problems of the server, such as a lack of
-	// descriptors for new connections. nil drops them. It must not block.
+	// Warn, if set, is called with other problems of the server, such as a lack of
+	// file descriptors for new connections. It must not block.
 	Warn func(text string)
 }
 
 // Server serves a Receiver over HTTP/1.1, the only version that Mender uses. Its
-// limits protect it from slow, idle, oversized and too many requests. It serves
-// once.
+// limits protect it from slow or oversized requests, and from idle or too many
+// connections. Call Serve only once.
 type Server struct {
 	o     ServerOptions
 	http  *http.Server
@@ -84,7 +84,7 @@ type Server struct {
 	end   context.CancelFunc
 
 	cutOff     atomic.Bool   // Close found requests in progress
-	unreadable atomic.Uint64 // connections that failed before there was a request
+	unreadable atomic.Uint64 // connections that failed before a request could be read
 }
 
 // NewServer returns a Server.
@@ -128,8 +128,8 @@ func setDefault[T int | time.Duration](field *T, value T) {
 // Conns returns how many connections are open.
 func (s *Server) Conns() int { return s.conns.count() }
 
-// Unreadable returns how many connections failed before there was a request:
-// in the TLS handshake, or because its headers were malformed or too large.
+// Unreadable returns how many connections failed before their request could be
+// read: in the TLS handshake, or because its headers were malformed or too large.
 func (s *Server) Unreadable() uint64 { return s.unreadable.Load() }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -139,8 +139,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.o.Handler.ServeHTTP(w, r)
 }
 
-// state follows a connection: one that closes while a request is being read
-// brought none. net/http answers those itself, such as with 431.
+// state tracks a connection's state. A connection that closes before its request
+// reaches a handler counts as unreadable: net/http has answered the request
+// itself, for example with 431.
 func (s *Server) state(nc net.Conn, state http.ConnState) {
 	if state == http.StateActive || state == http.StateClosed {
 		s.conns.mu.Lock()
@@ -165,7 +166,7 @@ func (s *Server) traceUnreadable(text string) {
 	}
 }
 
-// traceWriter passes on what net/http logs.
+// traceWriter sends the log lines of net/http to Trace or Warn.
 type traceWriter struct{ s *Server }
 
 func (w traceWriter) Write(line []byte) (int, error) {
@@ -178,10 +179,10 @@ func (w traceWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Serve accepts connections from the listeners until ctx is done, and closes
-// them. It then waits up to Grace for the requests in progress and returns nil,
-// or an error if some were not answered. If a listener fails it stops in the
-// same way and returns the listener's error.
+// Serve accepts connections from the listeners until ctx is done, and then closes
+// the listeners. It waits up to Grace for the requests in progress and returns
+// nil, or an error if some were not answered. If a listener fails, Serve stops in
+// the same way and returns the listener's error.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer s.end()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -237,8 +238,8 @@ func (s *Server) Close() error {
 
 type stopKey struct{}
 
-// stopping returns a channel that is closed when the Server begins to stop, or
-// nil, which blocks, under another server.
+// stopping returns a channel that is closed when the Server begins to stop. If
+// another server handles the request, the channel is nil and blocks.
 func stopping(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(stopKey{}).(<-chan struct{})
 	return c

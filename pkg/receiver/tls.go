@@ -8,15 +8,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/reload"
 )
 
-// certificateCheck is the shortest time between two looks at certificate files.
+// certificateCheck is the shortest time between two checks of certificate files.
 const certificateCheck = time.Second
 
-// LoadTLS returns the TLS settings of a Server from a certificate (with those
-// between it and its authority) and its key, as PEM files. They are looked at
-// at most once a second, when someone connects, and read again when one of them
-// changed. Files that cannot be used are an error at first; later on it is
-// reported, once, and the previous certificate stays effective. report may be nil;
-// it is called by the goroutine of a connection and must return at once.
+// LoadTLS returns the TLS settings of a Server from PEM files: a certificate,
+// with its intermediate certificates, and its key. New connections check the files
+// for changes, at most once per second. LoadTLS fails if the files cannot be used.
+// If that happens after a later change, it is reported once, and the previous
+// certificate stays in effect. report may be nil; it is called by a connection's
+// goroutine and must return at once.
 func LoadTLS(certFile, keyFile string, report func(Reload)) (*tls.Config, error) {
 	certificate, err := reload.New(reload.Options[*tls.Certificate]{
 		Files: []string{certFile, keyFile},
@@ -39,7 +39,7 @@ func LoadTLS(certFile, keyFile string, report func(Reload)) (*tls.Config, error)
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"}, // all that Mender speaks
+		NextProtos: []string{"http/1.1"}, // the only version that Mender uses
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return certificate.Get(), nil
 		},

@@ -27,11 +27,11 @@ const (
 // EndToEnd returns the headers of a delivery that are meant for the
 // application, under their canonical names.
 //
-// It removes headers of the connection and credentials, and of the others those
-// beyond 48 values or 6 KiB. They are added in this order: the headers of the
-// signature and HeaderRebuilt; Content-Type, Content-Encoding and User-Agent;
-// Mender's other headers; all others by name. The order matters because headers
-// are not signed: anyone who repeats a delivery can add more.
+// It removes connection headers and credentials, and limits the remaining headers
+// to 48 values and 6 KiB. They are added in this order: the signature headers and
+// HeaderRebuilt; Content-Type, Content-Encoding and User-Agent; Mender's other
+// headers; and all others, by name. The order matters because headers are not
+// signed: anyone who repeats a delivery can add more.
 func EndToEnd(in http.Header) http.Header {
 	names := make([]string, 0, len(in))
 	for name := range in {
@@ -61,8 +61,8 @@ func EndToEnd(in http.Header) http.Header {
 	return out
 }
 
-// isHopByHop reports whether a header applies only to one connection.
-// Accept-Encoding does, since the answer is read here.
+// isHopByHop reports whether a header applies to only one connection.
+// Accept-Encoding is included because this program reads the answer itself.
 func isHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",

@@ -1,6 +1,6 @@
 // Package target defines the interface for a destination of events. A Target
-// makes one attempt to deliver one event and reports the result. Queues, pauses
-// and further attempts are up to its caller.
+// makes one attempt to deliver one event and reports the result. Its caller is
+// responsible for queues, pauses and further attempts.
 package target
 
 import (
@@ -36,7 +36,7 @@ type Result struct {
 	Err error
 	// Status is the HTTP status, or 0 if there was no HTTP answer.
 	Status int
-	// Duplicate reports that the target knew the event already.
+	// Duplicate reports that the target already knew the event.
 	Duplicate bool
 	// Permanent reports that the target will never accept the event.
 	Permanent bool
@@ -44,12 +44,12 @@ type Result struct {
 	RetryAfter time.Duration
 	// Duration is how long the attempt took, up to the headers of the answer.
 	Duration time.Duration
-	// Answer is the answer, if the target keeps it; nil otherwise.
+	// Answer is the application's answer if the target keeps it; nil otherwise.
 	Answer *Answer
 }
 
 // Answer is the answer of an application to an event.
 type Answer struct {
 	Header http.Header
-	Body   []byte // truncated at a limit of the target
+	Body   []byte // truncated at the target's limit
 }

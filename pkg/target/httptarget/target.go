@@ -19,7 +19,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// defaultTimeout bounds one attempt if Options do not.
+// defaultTimeout limits an attempt if Options.Timeout is 0.
 const defaultTimeout = 30 * time.Second
 
 // maxAnswer is how much of the application's answer is kept, in bytes.
@@ -29,27 +29,27 @@ const (
 	// idleTimeout closes idle connections before the application does. Node
 	// closes them after 5 s, and an event sent at that moment is lost.
 	idleTimeout = 2 * time.Second
-	// bodyTimeout bounds the reading of an answer that is not kept. Its headers
-	// have already decided whether the attempt succeeded.
+	// bodyTimeout limits the time for reading an answer that is not kept. Its
+	// status has already decided whether the attempt succeeded.
 	bodyTimeout = time.Second
-	// maxAnswerHeader bounds the headers of the answer, in bytes.
+	// maxAnswerHeader limits the size of the answer's headers, in bytes.
 	maxAnswerHeader = 256 << 10
 )
 
 // Options are the settings of a Target. URL is required.
 type Options struct {
-	// URL is where events are posted: see ParseURL. A user and password in it
-	// are sent as Basic authorization.
+	// URL is where events are posted: see ParseURL. A user and password in the
+	// URL are sent with Basic authentication.
 	URL *url.URL
-	// Timeout bounds an attempt, whatever the application sends, its body
-	// included; 0 means defaultTimeout.
+	// Timeout limits a whole attempt, including the body of the answer; 0 means
+	// 30 s.
 	Timeout time.Duration
 	// Connections is how many idle connections are kept for further events.
-	// With 0, each event has its own connection, so that no event is lost
-	// because the application closes an idle one.
+	// With 0, each event uses its own connection, so that no event is lost because
+	// the application closes an idle connection.
 	Connections int
-	// Answer keeps the answer's headers and up to maxAnswer bytes of its body
-	// in the Result, as the application sent them.
+	// Answer keeps the answer's headers and up to 64 KiB of its body in the
+	// Result, as the application sent them.
 	Answer bool
 	// CACertFile is a PEM file with authorities to trust in addition to the
 	// system's; empty adds none.
@@ -59,14 +59,14 @@ type Options struct {
 }
 
 // Target posts events to one URL. It does not follow redirects, never repeats a
-// request that may have arrived, and uses the proxies in HTTP_PROXY, HTTPS_PROXY
-// and NO_PROXY. It is safe for concurrent use.
+// request that may have arrived, and uses a proxy as HTTP_PROXY, HTTPS_PROXY and
+// NO_PROXY specify. It is safe for concurrent use.
 type Target struct {
 	o      Options
 	client *http.Client
 }
 
-// New returns a Target. The error is about the certificate authority's file.
+// New returns a Target. It fails only if CACertFile cannot be used.
 func New(o Options) (*Target, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
@@ -82,7 +82,7 @@ func New(o Options) (*Target, error) {
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = o.Connections, o.Connections
 	transport.IdleConnTimeout = idleTimeout
 	transport.MaxResponseHeaderBytes = maxAnswerHeader
-	transport.DisableCompression = true // the answer is kept as it came
+	transport.DisableCompression = true // the answer is kept as the application sent it
 	return &Target{o: o, client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -135,16 +135,17 @@ func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, er
 	}
 	req.Header = target.EndToEnd(e.Header)
 	if _, ok := req.Header["User-Agent"]; !ok {
-		req.Header["User-Agent"] = nil // or Go's client would add its own
+		req.Header["User-Agent"] = nil // otherwise, Go's client would add its own
 	}
 	if req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != "" {
-		req.GetBody = nil // or Go's client would repeat what may have arrived
+		req.GetBody = nil // otherwise, Go's client would repeat a request that may have arrived
 	}
 	return req, nil
 }
 
-// read reads the body of the answer, so that the connection can be used again,
-// and returns it if the options require it. A body that breaks off is not a failure.
+// read reads the body of the answer, so that the connection can be reused, and
+// returns the answer if Options.Answer is set. An incomplete body is not a
+// failure.
 func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.Answer {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
@@ -159,7 +160,7 @@ func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.An
 	return &target.Answer{Header: resp.Header, Body: body}
 }
 
-// failure returns the error for an attempt without an answer.
+// failure returns the error of an attempt that got no answer.
 func (t *Target) failure(err error) error {
 	err = urls.Cause(err)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -168,15 +169,15 @@ func (t *Target) failure(err error) error {
 	return err
 }
 
-// timeoutError is the failure of an attempt that ran out of time. It is a
+// timeoutError is the failure of an attempt that took too long. It wraps
 // context.DeadlineExceeded.
 type timeoutError struct{ limit time.Duration }
 
 func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.limit) }
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// statusError is the failure of an attempt that was answered with anything
-// but 2xx.
+// statusError is the failure of an attempt whose answer had a status other than
+// 2xx.
 type statusError struct{ status int }
 
 // Error reads as "the application answered 500 Internal Server Error".

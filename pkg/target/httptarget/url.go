@@ -10,10 +10,10 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
-// ParseURL reads where to send events: a URL, or short for one on this
-// machine: a port ("3000"), a port and path (":3000/hook"), or a host and port
-// ("localhost:3000"). A line end after it is ignored. The error quotes nothing
-// that may be a password.
+// ParseURL parses the address to send events to. It is a URL or a short form: a
+// port ("3000") or a port and path (":3000/hook") on this machine, or a host and
+// port ("localhost:3000"). A trailing line break is ignored. The error quotes
+// nothing that may be a password.
 func ParseURL(text string) (*url.URL, error) {
 	text = strings.TrimRight(text, "\r\n")
 	if text == "" {
