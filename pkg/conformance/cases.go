@@ -36,8 +36,8 @@ const (
 	rejected = "401 or 403"
 )
 
-// cases returns all cases in the order in which they run: what a receiver must
-// refuse comes first, since a wrong key explains why it refuses the rest.
+// cases returns all cases in the order in which they run. The signature cases come
+// first, since a receiver with a wrong key fails all the others, too.
 func cases() []testCase { return slices.Concat(signatures(), events(), connections()) }
 
 func signatures() []testCase {
@@ -77,8 +77,8 @@ func signatures() []testCase {
 	}
 }
 
-// secretAsText finds receivers that take the secret's text for the key. They
-// refuse everything that is valid, which then needs no mention.
+// secretAsText finds receivers that use the secret's text as the key. They refuse
+// every valid delivery, so that the other failures are not reported.
 func secretAsText(ctx context.Context, s *Suite) verdict {
 	text, err := webhook.ParseSecret(hex.EncodeToString([]byte(s.Secret.Hex())))
 	if err != nil {
@@ -126,7 +126,7 @@ func events() []testCase {
 			return s.accepted(s.signed(ctx, s.large(webhook.MaxBody)))
 		}},
 		{"too-large", false, "a body of 16 MiB", "413", "limit how much of a body you read: anyone can POST to a public URL", func(ctx context.Context, s *Suite) verdict {
-			// A receiver that hangs up while the body is sent has a limit, too.
+			// A receiver that closes the connection while the body is sent has a limit, too.
 			d := s.send(s.signed(ctx, s.large(16*webhook.MaxBody)))
 			if d.Success() {
 				return verdict{status: d.StatusCode, reason: fmt.Sprintf("accepted it with %d", d.StatusCode)}
@@ -168,8 +168,9 @@ func connections() []testCase {
 	}
 }
 
-// rawBody sends JSON as Go's encoder writes it, and valid JSON that no encoder
-// would write: escapes, a large number, keys out of order, white space.
+// rawBody sends JSON as Go's encoder writes it, and then valid JSON that changes
+// when it is encoded again: with escapes, a large number, keys out of order and
+// white space.
 func rawBody(ctx context.Context, s *Suite) verdict {
 	body := fmt.Appendf(nil, "{\"type\":\"%s\", \"id\":%q,\n \"time\":%q, \"data\":{\"status\":\"accepted\",\"id\":%q,\"note\":\"\\u003ca\\u003e \\/\",\"n\":1.0e+2,\"big\":12345678901234567890}}",
 		webhook.DeviceStatusChanged, newID(), time.Now().UTC().Format(time.RFC3339Nano), s.device)
@@ -212,8 +213,9 @@ func burst(ctx context.Context, s *Suite) verdict {
 	return v
 }
 
-// idle sends two events with a pause. A connection that the receiver closed
-// meanwhile is replaced without a loss here, but not if both happen at once.
+// idle sends two events with a pause in between. If the receiver closes the
+// connection during the pause, the second event uses a new one. If the receiver
+// closes it just as an event is sent, the event would be lost.
 func idle(ctx context.Context, s *Suite) verdict {
 	if v := s.accepted(s.signed(ctx, s.status())); v.reason != "" {
 		return v
@@ -240,7 +242,7 @@ func (s *Suite) signed(ctx context.Context, body []byte) *http.Request {
 func (s *Suite) request(ctx context.Context, body []byte, secret webhook.Secret) *http.Request {
 	req, err := webhook.NewRequest(ctx, s.URL, body, secret)
 	if err != nil {
-		panic(err) // Run has checked the URL, which is all that can be wrong
+		panic(err) // impossible: Run has checked the URL, the only cause of errors
 	}
 	return req
 }
@@ -266,14 +268,15 @@ func (s *Suite) large(size int) []byte {
 	short := len(s.event(webhook.DeviceStatusChanged, data))
 	for body := []byte(nil); ; short += len(body) - size {
 		data["padding"] = strings.Repeat("x", size-short)
-		// The time's fraction, and with it the length, varies.
+		// The length varies with the digits of the time's fraction.
 		if body = s.event(webhook.DeviceStatusChanged, data); len(body) == size {
 			return body
 		}
 	}
 }
 
-// encoded panics if an event of the suite's own making cannot be encoded.
+// encoded returns the event as JSON. It panics on errors, since the suite creates
+// the event itself.
 func encoded(e webhook.Event, err error) []byte {
 	body, encodeErr := json.Marshal(e)
 	if err := errors.Join(err, encodeErr); err != nil {
@@ -284,7 +287,7 @@ func encoded(e webhook.Event, err error) []byte {
 
 func newID() string { return uuid.NewString() }
 
-// cause returns an error without the URL, which may hold a password.
+// cause returns an error without its URL, which may contain a password.
 func cause(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -293,7 +296,7 @@ func cause(err error) error {
 	return err
 }
 
-// delay is an empty part of a body that takes a while.
+// delay is an empty part of a body that takes some time to read.
 type delay struct {
 	ctx  context.Context
 	time time.Duration

@@ -1,5 +1,5 @@
-// Package conformance tests a webhook receiver: it sends what Mender, or an
-// attacker, may send, and judges the answers.
+// Package conformance tests a webhook receiver: it sends requests as Mender or an
+// attacker might send them, and checks the answers.
 //
 //	suite := conformance.Suite{Sender: sender, URL: url, Secret: secret}
 //	err := suite.Run(ctx, func(r conformance.Result) { … })
@@ -17,11 +17,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// SlowAnswer is the time from which an answer draws a warning. Mender's own
-// limit is webhook.DeliveryTimeout, and a busy day takes from the difference.
+// SlowAnswer is the time from which an answer causes a warning. It is well below
+// Mender's limit, webhook.DeliveryTimeout, since a busy receiver is slower.
 const SlowAnswer = 2 * time.Second
 
-// Suite is a run against one receiver. Sender, URL and Secret are required.
+// Suite tests one receiver. Sender, URL and Secret are required.
 type Suite struct {
 	Sender *webhook.Sender
 	URL    string
@@ -42,7 +42,8 @@ type Suite struct {
 // Outcome is the result of a case.
 type Outcome string
 
-// The outcomes. A case that failed is required; one that is not draws a warning.
+// The outcomes. If a required case does not pass, it fails; any other case only
+// causes a warning.
 const (
 	Passed  Outcome = "passed"
 	Failed  Outcome = "failed"
@@ -50,12 +51,12 @@ const (
 	Skipped Outcome = "skipped"
 )
 
-// Result is how the receiver did in one case.
+// Result is the result of one case.
 type Result struct {
 	Case       string  `json:"case"`
 	Required   bool    `json:"required"`
 	Outcome    Outcome `json:"outcome"`
-	Status     int     `json:"status_code,omitempty"` // of the answer that decided
+	Status     int     `json:"status_code,omitempty"` // of the answer that decided the outcome
 	DurationMS float64 `json:"duration_ms"`           // of the whole case
 	Sends      string  `json:"sends"`                 // what the case sends
 	Expects    string  `json:"expects"`               // what it expects
@@ -64,8 +65,9 @@ type Result struct {
 }
 
 // Run runs all cases, one after the other, and calls report with the result of
-// each. Cases that a failed one explains are skipped, so that each mistake of a
-// receiver is reported once. The error is ctx's, or about the URL.
+// each. It skips cases whose failure another one explains, so that each mistake
+// of a receiver is reported only once. It returns an error if the URL is invalid
+// or ctx is done.
 func (s *Suite) Run(ctx context.Context, report func(Result)) error {
 	if _, err := webhook.NewRequest(ctx, s.URL, nil, s.Secret); err != nil {
 		return err
@@ -107,16 +109,16 @@ func (s *Suite) Run(ctx context.Context, report func(Result)) error {
 	return nil
 }
 
-// verdict is what a case found: nothing if the receiver did well.
+// verdict is the finding of a case. Its reason is empty if the case passed.
 type verdict struct {
 	status    int
 	reason    string
 	mild      bool   // a warning, although the case is required
-	blocks    string // why the other cases make no sense
-	explained bool   // another case names the mistake
+	blocks    string // the reason to skip the other cases, or empty
+	explained bool   // another case reports the mistake
 }
 
-// send delivers one request and keeps the slowest time.
+// send delivers one request and records the longest time.
 func (s *Suite) send(req *http.Request) webhook.Delivery {
 	d := s.Sender.Do(req)
 	s.measure(d)
@@ -128,14 +130,14 @@ func (s *Suite) measure(d webhook.Delivery) {
 	s.timedOut = s.timedOut || d.TimedOut()
 }
 
-// tooSlow is the verdict on a case whose answer did not come in time. The case
-// "answers-in-time" says so, and the others could not do better.
+// tooSlow returns the verdict on a case whose answer did not come in time. The
+// case "answers-in-time" reports it, and the other cases would fail, too.
 func tooSlow() verdict {
 	const reason = "the receiver does not answer in time"
 	return verdict{reason: reason, blocks: reason, explained: true}
 }
 
-// accepted wants a status of 2xx for each request, in order.
+// accepted sends the requests in order and expects a status of 2xx for each.
 func (s *Suite) accepted(reqs ...*http.Request) verdict {
 	for n, req := range reqs {
 		d := s.send(req)
@@ -156,7 +158,7 @@ func (s *Suite) accepted(reqs ...*http.Request) verdict {
 	return verdict{status: http.StatusNoContent}
 }
 
-// refused wants 401 or 403.
+// refused sends a request and expects 401 or 403.
 func (s *Suite) refused(req *http.Request) verdict {
 	d := s.send(req)
 	v := verdict{status: d.StatusCode}

@@ -32,7 +32,7 @@ type junitMessage struct {
 }
 
 // WriteJUnit writes the results as a JUnit report, which CI systems show.
-// Warnings are output of a case that passed. name is the receiver's.
+// A warning becomes the output of a passed case. name is the receiver's name.
 func WriteJUnit(w io.Writer, name string, results []Result) error {
 	report := junitSuite{Name: name, Tests: len(results)}
 	total := 0.0

@@ -1,5 +1,5 @@
-// Package replay sends events again, from Mender's log or from listen's store
-// to a target.
+// Package replay sends events from Mender's log or from listen's store to a target
+// again.
 package replay
 
 import (
@@ -18,8 +18,8 @@ import (
 const RebuiltFromLog = "from-log"
 
 // FromLog rebuilds a delivery from an event in Mender's log, signed with the
-// secret, if there is one. The log has neither the bytes nor the time of the
-// original delivery, so target.HeaderRebuilt marks it.
+// secret if there is one. The log contains neither the bytes nor the time of the
+// original delivery, so target.HeaderRebuilt marks the event as rebuilt.
 func FromLog(e mender.Event, secret webhook.Secret) (target.Event, error) {
 	body, err := e.Event.MarshalJSON()
 	if err != nil {
@@ -31,9 +31,9 @@ func FromLog(e mender.Event, secret webhook.Secret) (target.Event, error) {
 	return target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body}, nil
 }
 
-// Send delivers the events one after the other, so that they arrive in order,
-// and passes each result on. It stops when ctx ends or report fails, and
-// returns that error. A target that knew an event has taken it.
+// Send delivers the events one after the other, so that they arrive in order, and
+// calls report with each result. It stops when ctx is done or report fails, and
+// returns that error. A duplicate counts as a success.
 func Send(ctx context.Context, t target.Target, events []target.Event, report func(target.Event, target.Result) error) error {
 	for _, e := range events {
 		if err := ctx.Err(); err != nil {
@@ -54,27 +54,28 @@ func Send(ctx context.Context, t target.Target, events []target.Event, report fu
 }
 
 const (
-	// tries is how often an event is sent to an application that answers with
-	// a failure that may pass.
+	// tries is how often an event is sent, at most, to an application that answers
+	// with a temporary failure.
 	tries   = 3
 	minWait = 500 * time.Millisecond
 	maxWait = 10 * time.Second
 )
 
-// Patient delivers events to a target that may be away for a while.
+// Patient delivers events to a target that may be unreachable for a while.
 type Patient struct {
 	Target target.Target
-	// Refused reports an event that the application answered with a failure,
-	// and that is not sent again.
+	// Refused is called for an event that the application refused and that is not
+	// sent again.
 	Refused func(target.Event, target.Result)
-	// Away reports the first failure without an answer, and Back the first
-	// success after it.
+	// Away is called for the first attempt without an answer, and Back for the
+	// first success after it.
 	Away func(target.Event, target.Result)
 	Back func()
 }
 
-// Deliver returns once the application took the event or refused it, however
-// long it is away, or with ctx's error.
+// Deliver sends an event and returns once the application has accepted or refused
+// it, however long the application is unreachable. If ctx ends first, Deliver
+// returns its error.
 func (p Patient) Deliver(ctx context.Context, e target.Event) error {
 	away := false
 	wait := minWait

@@ -9,21 +9,21 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Template is what the events of a load have in common.
+// Template holds the settings that all events of a load share.
 type Template struct {
 	Type webhook.EventType
 	// Device is the device's id; empty means a new one for each event.
 	Device string
-	// Status is the device's new status, in types that have one.
+	// Status is the device's new status, for types that have one.
 	Status webhook.DeviceStatus
-	// Data replaces what Mender would send in an event of this type.
+	// Data, if set, replaces the payload that Mender would send for this type.
 	Data json.RawMessage
 }
 
-// Known reports whether events of the type can be made without Data.
+// Known reports whether events of the type can be created without Data.
 func (t Template) Known() bool { return t.payload("", time.Time{}) != nil }
 
-// Event makes an event that happens at the given time, under a new id.
+// Event returns an event with the given time and a new id.
 func (t Template) Event(at time.Time) (webhook.Event, error) {
 	if t.Data != nil {
 		return webhook.NewEvent(uuid.NewString(), t.Type, at, t.Data)
@@ -35,8 +35,8 @@ func (t Template) Event(at time.Time) (webhook.Event, error) {
 	return webhook.NewEvent(uuid.NewString(), t.Type, at, t.payload(device, at))
 }
 
-// payload returns what Mender sends about a device in an event of the type, or
-// nil for a type it does not send.
+// payload returns the payload that Mender sends for the type, or nil if Mender
+// does not send the type.
 func (t Template) payload(device string, at time.Time) any {
 	switch t.Type {
 	case webhook.DeviceProvisioned:

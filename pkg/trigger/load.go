@@ -14,25 +14,25 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Load is one event, or many, for one receiver. Sender, URL and Event are
-// required.
+// Load describes one or more events to send to one receiver. Sender, URL and Event
+// are required.
 type Load struct {
 	Sender *webhook.Sender
 	URL    string
 	Secret webhook.Secret // zero leaves the events unsigned
-	// Event makes the next event. It is called from one goroutine.
+	// Event returns the next event. It is called from only one goroutine.
 	Event func() (webhook.Event, error)
-	// Tamper alters a byte of each event after signing it.
+	// Tamper alters one byte of each event after signing it.
 	Tamper bool
-	// Count is how many events Run makes, and Concurrency how many it
-	// delivers at the same time; 0 means 1.
+	// Count is how many events Run creates, and Concurrency is how many it delivers
+	// at the same time. For both, 0 means 1.
 	Count, Concurrency int
 	// Duplicate sends each event twice, and Shuffle sends them out of order.
 	Duplicate, Shuffle bool
 }
 
-// Deliver sends one event. The error is about the event or the URL; how the
-// receiver took it is in the Delivery.
+// Deliver sends one event. It fails only if the event or the URL is invalid; the
+// Delivery holds the receiver's answer.
 func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Delivery, error) {
 	req, err := l.Request(ctx, event)
 	if err != nil {
@@ -59,8 +59,8 @@ func (l Load) Request(ctx context.Context, event webhook.Event) (*http.Request, 
 	return req, nil
 }
 
-// tampered changes one digit in the second half of a body, so that it stays
-// JSON and only the signature gives it away.
+// tampered changes one digit in the second half of a body, so that the body is
+// still JSON and only the signature reveals the change.
 func tampered(body []byte) []byte {
 	altered := slices.Clone(body)
 	for i := len(altered) / 2; i < len(altered); i++ {
@@ -73,13 +73,13 @@ func tampered(body []byte) []byte {
 	return altered
 }
 
-// Summary is how a load went.
+// Summary is the result of a load.
 type Summary struct {
 	Sent       int            `json:"sent"`
 	Succeeded  int            `json:"succeeded"`
 	Failed     int            `json:"failed"`
 	DurationMS float64        `json:"duration_ms"`
-	Rate       float64        `json:"rate"` // deliveries a second
+	Rate       float64        `json:"rate"` // deliveries per second
 	LatencyMS  latency        `json:"latency_ms"`
 	Statuses   map[string]int `json:"status_codes"`
 	Errors     map[string]int `json:"errors,omitempty"`
@@ -93,9 +93,8 @@ type latency struct {
 	Max float64 `json:"max"`
 }
 
-// Run delivers the events until all are sent or ctx ends. A delivery that ctx
-// cut short is not counted. The error is about an event that could not be
-// made.
+// Run delivers the events until all are sent or ctx is done. Deliveries that ctx
+// interrupts are not counted. Run fails only if an event could not be created.
 func (l Load) Run(ctx context.Context) (Summary, error) {
 	l.Concurrency = max(l.Concurrency, 1)
 	making, stop := context.WithCancel(ctx)
@@ -115,7 +114,7 @@ func (l Load) Run(ctx context.Context) (Summary, error) {
 	workers.Wait()
 	took := time.Since(start)
 	stop()
-	for range queue { // until it is closed, after which makeErr is settled
+	for range queue { // drain until it is closed: only then is makeErr final
 		continue
 	}
 	return summarize(slices.Concat(deliveries...), took), makeErr
@@ -124,8 +123,8 @@ func (l Load) Run(ctx context.Context) (Summary, error) {
 // shuffleWindow is how many events Shuffle mixes at once.
 const shuffleWindow = 1000
 
-// makeEvents makes events whose times are in order, whatever order they are
-// sent in.
+// makeEvents creates the events. Their times are in order even if Shuffle sends
+// them out of order.
 func (l Load) makeEvents(ctx context.Context, queue chan<- webhook.Event) error {
 	var batch []webhook.Event
 	for n := range max(l.Count, 1) {
@@ -201,8 +200,8 @@ func summarize(all []webhook.Delivery, took time.Duration) Summary {
 	return s
 }
 
-// rootCause leaves out what differs between two failures for the same reason,
-// such as the local port.
+// rootCause returns the innermost error. It lacks details such as the local port,
+// so that failures with the same cause have the same text.
 func rootCause(err error) error {
 	for {
 		inner := errors.Unwrap(err)
@@ -213,8 +212,8 @@ func rootCause(err error) error {
 	}
 }
 
-// percentile returns the smallest of the sorted durations that p percent of
-// them do not exceed, in milliseconds.
+// percentile returns the p-th percentile of the sorted durations, in milliseconds:
+// the smallest one that at least p percent do not exceed.
 func percentile(sorted []time.Duration, p int) float64 {
 	if len(sorted) == 0 {
 		return 0

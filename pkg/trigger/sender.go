@@ -1,5 +1,5 @@
-// Package trigger sends events to a receiver as Mender would: one that shows
-// how the receiver reacts, or many that show how much it can take.
+// Package trigger sends events to a receiver as Mender would: one event to show
+// how the receiver reacts, or many to show how much load it can handle.
 package trigger
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// SenderOptions are the ways in which this machine differs from Mender's
-// server. The zero value trusts the system's certificate authorities.
+// SenderOptions are the settings in which a sender on this machine differs from
+// Mender's server. The zero value trusts the system's certificate authorities.
 type SenderOptions struct {
 	// CACertFile is a PEM file with authorities to trust in addition to the
 	// system's; empty adds none.
@@ -29,9 +29,9 @@ type SenderOptions struct {
 	Connections int
 }
 
-// NewSender returns a sender that delivers as Mender does, but through the
-// proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. The error is about
-// the certificate authority's file.
+// NewSender returns a sender that delivers as Mender does, but uses a proxy as
+// HTTP_PROXY, HTTPS_PROXY and NO_PROXY specify. It fails only if CACertFile cannot
+// be used.
 func NewSender(o SenderOptions) (*webhook.Sender, error) {
 	config, err := httpclient.TLS{CACertFile: o.CACertFile, SkipVerify: o.SkipVerify}.Config()
 	if err != nil {
@@ -43,7 +43,8 @@ func NewSender(o SenderOptions) (*webhook.Sender, error) {
 	return webhook.NewSender(webhook.SenderOptions{Transport: httpclient.Transport(config), MaxIdleConns: o.Connections}), nil
 }
 
-// Send delivers a request. A proxy that refuses it is not mistaken for the receiver.
+// Send delivers a request. If a proxy refuses the request, the Delivery holds an
+// error instead of the proxy's status, which is not the receiver's.
 func Send(s *webhook.Sender, req *http.Request) webhook.Delivery {
 	d := s.Do(req)
 	answer := &http.Response{StatusCode: d.StatusCode, Status: fmt.Sprintf("%d %s", d.StatusCode, http.StatusText(d.StatusCode))}
@@ -54,7 +55,7 @@ func Send(s *webhook.Sender, req *http.Request) webhook.Delivery {
 }
 
 // Kind returns the kind of a failed delivery: Unavailable if a proxy refused it,
-// and Failed if the receiver did or could not be reached.
+// and Failed if the receiver refused it or could not be reached.
 func Kind(d webhook.Delivery) fault.Kind {
 	var proxy *httpclient.ProxyError
 	if errors.As(d.Err, &proxy) {
@@ -63,7 +64,8 @@ func Kind(d webhook.Delivery) fault.Kind {
 	return fault.Failed
 }
 
-// Explain returns what Mender would make of a failed delivery, as a hint.
+// Explain returns a hint about a failed delivery: how Mender would treat it, or
+// how to fix it.
 func Explain(d webhook.Delivery) string {
 	var untrusted *tls.CertificateVerificationError
 	var proxy *httpclient.ProxyError

@@ -9,22 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// Alteration names what happened to a body between Mender and where it was
-// saved.
+// Alteration names a change to a body on its way from Mender to a saved file.
 type Alteration string
 
 // The alterations that FindAlteration recognizes.
 const (
 	NewlineAdded    Alteration = "newline-added"
 	NewlineRemoved  Alteration = "newline-removed"
-	LineEndings     Alteration = "line-endings"    // CRLF for LF, or the other way round
+	LineEndings     Alteration = "line-endings"    // CRLF instead of LF, or vice versa
 	ByteOrderMark   Alteration = "byte-order-mark" // a UTF-8 BOM was added
 	Compressed      Alteration = "gzip"
 	WrongCharset    Alteration = "wrong-charset" // UTF-8 was read as Latin-1, or converted to it
 	JSONEncodedAnew Alteration = "json-re-encoded"
 )
 
-// Fix returns what to do about the alteration, as a hint.
+// Fix returns a hint that tells the user how to undo the alteration.
 func (a Alteration) Fix() string {
 	switch a {
 	case NewlineAdded:
@@ -45,8 +44,9 @@ func (a Alteration) Fix() string {
 	return ""
 }
 
-// FindAlteration looks for the change that explains an invalid signature: it
-// undoes each in turn until the signature is valid. It returns "" if none does.
+// FindAlteration returns the alteration that explains an invalid signature. It
+// undoes one alteration after the other until the signature is valid, and returns
+// "" if none explains it.
 func FindAlteration(header http.Header, body []byte, secrets ...Secret) Alteration {
 	for _, undo := range []struct {
 		alteration Alteration
@@ -88,8 +88,8 @@ func decompressed(b []byte) [][]byte {
 	return [][]byte{plain}
 }
 
-// latin1Bytes undoes the reading of UTF-8 as Latin-1: each character becomes
-// the byte that it was. It returns nil if there is a character beyond Latin-1.
+// latin1Bytes restores UTF-8 that was read as Latin-1: it turns each character
+// back into a byte. It returns nil if a character is not in Latin-1.
 func latin1Bytes(b []byte) []byte {
 	if !utf8.Valid(b) {
 		return nil
@@ -104,7 +104,7 @@ func latin1Bytes(b []byte) []byte {
 	return out
 }
 
-// latin1Text undoes the writing of UTF-8 text as Latin-1.
+// latin1Text restores UTF-8 that was converted to Latin-1.
 func latin1Text(b []byte) []byte {
 	out := make([]byte, 0, 2*len(b))
 	for _, c := range b {
@@ -113,9 +113,9 @@ func latin1Text(b []byte) []byte {
 	return out
 }
 
-// asMenderEncodes returns the body as Mender could have encoded it: its fields
-// in Mender's order without white space, and data as it is, or decoded and
-// encoded once more.
+// asMenderEncodes returns the ways in which Mender could have encoded the body:
+// with the fields in Mender's order, without white space, or with the data decoded
+// and encoded again.
 func asMenderEncodes(b []byte) [][]byte {
 	e, err := ParseEvent(bytes.TrimPrefix(b, []byte("\ufeff")))
 	if err != nil {

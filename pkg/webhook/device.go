@@ -34,8 +34,8 @@ type Device struct {
 	CreatedTS *time.Time   `json:"created_ts,omitempty"`
 }
 
-// AuthSet is a pair of identity data and public key with which a device asked
-// to be accepted. IdentityData may be null.
+// AuthSet is the identity data and the public key with which a device requested
+// authentication. IdentityData may be null.
 type AuthSet struct {
 	ID           string          `json:"id,omitempty"`
 	DeviceID     string          `json:"device_id,omitempty"`
@@ -56,8 +56,8 @@ type Decommission struct {
 	ID string `json:"id"`
 }
 
-// InventoryChange is the payload of device-inventory-changed. The id of its
-// device is called device_id, unlike in the other payloads.
+// InventoryChange is the payload of device-inventory-changed. It calls the
+// device's id device_id, whereas other payloads call it id.
 type InventoryChange struct {
 	DeviceID  string               `json:"device_id"`
 	TenantID  string               `json:"tenant_id,omitempty"`

@@ -13,12 +13,12 @@ import (
 // for the bodies of its own API.
 const MaxBody = 1 << 20
 
-// ErrNotAnEvent is the error for a body that is not a JSON object with strings
-// as id and type.
+// ErrNotAnEvent is the error for a body that is not a JSON object whose id and
+// type are non-empty strings.
 var ErrNotAnEvent = errors.New("not a Mender event")
 
-// EventType names what happened to a device. Types other than the constants are
-// possible.
+// EventType names what happened to a device. Servers may send types other than the
+// constants below.
 type EventType string
 
 // The event types of Mender. Only Enterprise servers send
@@ -31,23 +31,23 @@ const (
 )
 
 // EventTypes returns the types that Mender is known to send, in the order of a
-// device's life.
+// device's life cycle.
 func EventTypes() []EventType {
 	return []EventType{
 		DeviceProvisioned, DeviceStatusChanged, DeviceInventoryChanged, DeviceDecommissioned,
 	}
 }
 
-// Event is one event as Mender delivers it. Decoding and encoding it loses
-// nothing.
+// Event is one event as Mender delivers it. Decoding and encoding an event loses
+// none of its fields.
 type Event struct {
 	// ID identifies the event. Mender delivers each event once.
 	ID string
 	// Type determines the contents of Data.
 	Type EventType
-	// Time is when the event happened, in deliveries to the nanosecond. It is
-	// zero if the event has no time, or one that cannot be parsed, which is
-	// then in Extra.
+	// Time is when the event happened. In deliveries, it is precise to the
+	// nanosecond. It is zero if the event has no time or a time that cannot be
+	// parsed; Extra then holds the original value, if any.
 	Time time.Time
 	// Data is the unchanged payload: a Device, StatusChange, Decommission or
 	// InventoryChange.
@@ -56,8 +56,8 @@ type Event struct {
 	Extra map[string]json.RawMessage
 }
 
-// NewEvent returns an event with data as its payload, encoded as Mender does.
-// The error is about data that cannot be encoded.
+// NewEvent returns an event with data as its payload, encoded as Mender encodes
+// it. It fails only if data cannot be encoded.
 func NewEvent(id string, typ EventType, at time.Time, data any) (Event, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -124,8 +124,9 @@ func take(fields map[string]json.RawMessage, name string, into any) error {
 	return nil
 }
 
-// MarshalJSON implements json.Marshaler: first Mender's fields in Mender's
-// order, then Extra by name. Time takes precedence over one in Extra.
+// MarshalJSON implements json.Marshaler. It writes Mender's fields in Mender's
+// order, and then the fields in Extra by name. Time takes precedence over a time
+// in Extra.
 func (e Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -137,7 +138,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		if b.Len() > 1 {
 			b.WriteByte(',')
 		}
-		key, _ := json.Marshal(name) // a string always encodes
+		key, _ := json.Marshal(name) // encoding a string never fails
 		b.Write(key)
 		b.WriteByte(':')
 		b.Write(raw)
@@ -174,7 +175,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 // DeviceID returns the id of the event's device, or "" if Data has none.
-// Inventory events call it device_id, and all others id.
+// Inventory events call it device_id; all others call it id.
 func (e Event) DeviceID() string {
 	var data struct {
 		ID       any `json:"id"`

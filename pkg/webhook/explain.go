@@ -2,8 +2,8 @@ package webhook
 
 import "net/http"
 
-// Explain returns the next step for a delivery whose signature is not valid, as
-// a hint. v is the result of Verify for the other arguments.
+// Explain returns a hint with the next step for a delivery whose signature is not
+// valid. v is the result of Verify for the other arguments.
 func Explain(v Verification, header http.Header, body []byte, secrets ...Secret) string {
 	switch v.Reason {
 	case SecretAsText:

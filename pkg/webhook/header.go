@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// ParseHeader reads header lines as "Name: value". A line may begin as tools
-// print it: with "> " (curl -v, httpie), "< ", or "-H " and quotation marks. The
-// headers of a signature are also found in the line of a proxy's log, with any
-// of : = , between name and value, and a line of openssl's, such as
-// "HMAC-SHA2-256(body.json)= c307cc8f…", is a signature.
+// ParseHeader parses header lines of the form "Name: value". It also accepts:
+//
+//   - the prefixes that tools print: "> " (curl -v, httpie), "< ", or "-H " with
+//     quotation marks
+//   - signature headers within a line of a proxy's log, with a colon, an equals
+//     sign or a comma between name and value
+//   - a signature as openssl prints it: "HMAC-SHA2-256(body.json)= c307cc8f…"
 func ParseHeader(lines []string) (http.Header, error) {
 	logged := regexp.MustCompile(`(?i)(?:\b|_)x[-_]men[-_](algorithm|signature(?:[-_]payload)?)["']?\s*[:=,]\s*["']?([^"',;\s}]+)`)
 	openssl := regexp.MustCompile(`(?i)^(?:HMAC-)?SHA2?-?256\(.*\)=\s*([0-9a-f]{64})$`)

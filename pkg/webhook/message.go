@@ -21,7 +21,7 @@ type Message struct {
 	Body   []byte
 }
 
-// NewMessage returns a request as a Message. It reads the request's body.
+// NewMessage returns a request as a Message. It consumes the request's body.
 func NewMessage(req *http.Request) (Message, error) {
 	m := Message{Path: req.URL.RequestURI(), Header: req.Header.Clone()}
 	m.Header.Set("Host", req.URL.Host)
@@ -30,8 +30,8 @@ func NewMessage(req *http.Request) (Message, error) {
 	return m, err
 }
 
-// Bytes returns the message as it goes over the wire. The headers are in
-// alphabetical order, with Content-Length, which is computed.
+// Bytes returns the message as it is sent over the network. The headers are in
+// alphabetical order and include the computed Content-Length.
 func (m Message) Bytes() []byte {
 	var b bytes.Buffer
 	path := m.Path
@@ -45,7 +45,7 @@ func (m Message) Bytes() []byte {
 	}
 	header.Del("Transfer-Encoding")
 	header.Set("Content-Length", fmt.Sprint(len(m.Body)))
-	_ = header.Write(&b) // a Buffer takes everything
+	_ = header.Write(&b) // writing to a Buffer never fails
 	b.WriteString("\r\n")
 	b.Write(m.Body)
 	return b.Bytes()
@@ -61,9 +61,9 @@ func IsMessage(data []byte) bool {
 	return len(words) == 3 && strings.HasPrefix(words[2], "HTTP/1.") && strings.ToUpper(words[0]) == words[0]
 }
 
-// ParseMessage reads a Message. Lines may end with just LF, as editors leave
-// them. The body is everything after the empty line, whatever Content-Length
-// says, so that a body that was altered can be recognized.
+// ParseMessage parses a Message. Lines may end with only LF, since editors convert
+// line endings. The body is everything after the empty line, whatever
+// Content-Length says, so that an altered body can be recognized.
 func ParseMessage(data []byte) (Message, error) {
 	if !IsMessage(data) {
 		return Message{}, errNoMessage
@@ -87,7 +87,8 @@ func ParseMessage(data []byte) (Message, error) {
 	return Message{Path: words[1], Header: http.Header(header), Body: slices.Clone(body)}, nil
 }
 
-// cutHead parts the headers, with the empty line that ends them, from the body.
+// cutHead separates the headers, including the empty line after them, from the
+// body.
 func cutHead(data []byte) (head string, body []byte, err error) {
 	for at := 0; ; {
 		line, rest, found := bytes.Cut(data[at:], []byte("\n"))

@@ -21,17 +21,17 @@ var (
 )
 
 // Secret is the key with which Mender signs the deliveries of a webhook. The
-// zero Secret means that there is none, and leaves deliveries unsigned.
+// zero Secret means that there is no secret: deliveries are not signed.
 //
-// Printing and encoding a Secret shows only its fingerprint; Hex reveals it.
+// Printing or encoding a Secret shows only its fingerprint; Hex reveals it.
 // Secrets are comparable with == and safe for concurrent use.
 type Secret struct {
 	handle unique.Handle[material]
 }
 
-// material is behind two pointers, which handles are. Package fmt does not call
-// methods on unexported fields, or for a verb that does not fit, and prints the
-// value itself instead; but it follows at most one pointer.
+// material holds the secret behind two handles, which are pointers. For unexported
+// fields and unsuitable verbs, package fmt calls no methods and prints the value
+// itself, but it follows at most one pointer.
 type material struct {
 	key, text   unique.Handle[string]
 	fingerprint string // computed once: receivers show it with each request
@@ -105,16 +105,16 @@ func GenerateSecret() Secret {
 	return newSecret(key, hex.EncodeToString(key))
 }
 
-// EmptySecret returns the secret that Mender uses for an empty string: it signs
-// with an empty key, which anyone can forge. ParseSecret refuses it, but a
-// stand-in for the server needs it.
+// EmptySecret returns the secret that Mender uses for an empty string. It signs
+// with an empty key, so that anyone can forge its signatures. ParseSecret refuses
+// it, but a simulated server needs it.
 func EmptySecret() Secret { return newSecret(nil, "") }
 
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// Hex returns the secret itself, as passed to ParseSecret. Put it only into a
-// request to Mender, a file of mode 0600, or a keyring.
+// Hex returns the secret itself, as passed to ParseSecret. Write it only to a
+// request to Mender, a file with mode 0600, or a keyring.
 func (s Secret) Hex() string {
 	if s.IsZero() {
 		return ""
@@ -123,8 +123,8 @@ func (s Secret) Hex() string {
 }
 
 // Fingerprint returns eight hexadecimal digits that distinguish secrets without
-// revealing them, or "" if there is no secret. The case of a secret's digits
-// makes no difference.
+// revealing them, or "" if there is no secret. It does not depend on the case of
+// the secret's digits.
 func (s Secret) Fingerprint() string {
 	if s.IsZero() {
 		return ""
@@ -132,7 +132,7 @@ func (s Secret) Fingerprint() string {
 	return s.handle.Value().fingerprint
 }
 
-// String returns the fingerprint.
+// String returns "secret" and the fingerprint, or "no secret".
 func (s Secret) String() string {
 	if s.IsZero() {
 		return "no secret"
@@ -141,7 +141,7 @@ func (s Secret) String() string {
 }
 
 // Format implements fmt.Formatter. It prints the fingerprint for every verb, so
-// that no %+v or %x of a surrounding struct reveals the secret.
+// that printing a surrounding struct with %+v or %x does not reveal the secret.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText implements encoding.TextMarshaler: JSON, YAML and slog show the

@@ -19,7 +19,7 @@ const DeliveryTimeout = 10 * time.Second
 const idleConnTimeout = 90 * time.Second
 
 // NewRequest returns the request that iot-manager sends for a delivery. A zero
-// secret leaves it unsigned. The error is about the URL.
+// secret leaves it unsigned. NewRequest fails only if the URL is invalid.
 func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -29,8 +29,8 @@ func NewRequest(ctx context.Context, url string, body []byte, secret Secret) (*h
 	return req, nil
 }
 
-// Header returns the headers that iot-manager sets for a delivery of body: with
-// a signature, unless the secret is zero.
+// Header returns the headers that iot-manager sets for a delivery of body. They
+// include a signature unless the secret is zero.
 func Header(body []byte, secret Secret) http.Header {
 	header := http.Header{"Content-Type": {"application/json"}}
 	if !secret.IsZero() {
@@ -46,15 +46,15 @@ type Delivery struct {
 	StatusCode int
 	// Header holds the headers of the answer; nil if there was none.
 	Header http.Header
-	// Err is nil for a success. Its text is the one in Mender's log, which may
-	// contain the whole URL, including a token in its query.
+	// Err is nil if the delivery succeeded. Its text is the same as in Mender's
+	// log. It may contain the whole URL, including a token in its query.
 	Err error
 	// Duration runs from the start of the attempt to the answer's headers.
 	Duration time.Duration
 }
 
-// Success reports whether Mender would log the delivery as a success: an answer
-// under 300, in time.
+// Success reports whether Mender would log the delivery as a success: the answer
+// had a status under 300 and came in time.
 func (d Delivery) Success() bool { return d.Err == nil }
 
 // TimedOut reports whether the receiver did not answer in time. Such a
@@ -65,7 +65,7 @@ func (d Delivery) TimedOut() bool {
 		(errors.As(d.Err, &timeout) && timeout.Timeout())
 }
 
-// StatusError is the error of a delivery that was answered with 300 or more.
+// StatusError is the error of a delivery whose answer had a status of 300 or more.
 type StatusError struct{ StatusCode int }
 
 // Error returns the text that Mender logs.
@@ -76,18 +76,18 @@ func (e *StatusError) Error() string {
 // SenderOptions change how a Sender delivers. With the zero value, it delivers
 // as iot-manager does.
 type SenderOptions struct {
-	// Timeout bounds an attempt; 0 means DeliveryTimeout.
+	// Timeout limits an attempt; 0 means DeliveryTimeout.
 	Timeout time.Duration
 	// MaxIdleConns is how many idle connections to a receiver are kept; 0
 	// means 2, as in iot-manager.
 	MaxIdleConns int
-	// Transport carries the requests, with its proxy and TLS settings. The
-	// Sender overrides its other settings and is its only user. nil means a
-	// new one without a proxy.
+	// Transport sends the requests. Its proxy and TLS settings apply; the Sender
+	// overrides its other settings and must be its only user. nil means a new one
+	// without a proxy.
 	Transport *http.Transport
-	// CheckAddress is called with each address (host:port) after name
-	// resolution. An error prevents the connection, which is how Mender
-	// refuses reserved addresses.
+	// CheckAddress, if set, is called with each address (host:port) after name
+	// resolution. If it returns an error, no connection is made. Mender refuses
+	// reserved addresses in this way.
 	CheckAddress func(address string) error
 }
 
@@ -98,7 +98,7 @@ type Sender struct {
 	timeout time.Duration
 }
 
-// NewSender returns a Sender, which must be closed.
+// NewSender returns a Sender. Close it when you no longer need it.
 func NewSender(o SenderOptions) *Sender {
 	if o.Timeout == 0 {
 		o.Timeout = DeliveryTimeout

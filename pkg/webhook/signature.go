@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The headers of a signed delivery. The service sends HeaderSignature; Mender's
-// documentation has also mentioned HeaderSignaturePayload.
+// The headers of a signed delivery. The service sends HeaderSignature, but
+// Mender's documentation has also mentioned HeaderSignaturePayload.
 const (
 	HeaderAlgorithm        = "X-Men-Algorithm"
 	HeaderSignature        = "X-Men-Signature"
@@ -27,8 +27,8 @@ type Verdict string
 // The verdicts. Verify does not return Rejected, which is for receivers to use.
 const (
 	Valid     Verdict = "valid"     // the signature matches a secret
-	Invalid   Verdict = "invalid"   // a secret is known, and the signature does not match
-	Unsigned  Verdict = "unsigned"  // a secret is known, and there is no signature
+	Invalid   Verdict = "invalid"   // a secret is known, but the signature does not match
+	Unsigned  Verdict = "unsigned"  // a secret is known, but there is no signature
 	Unchecked Verdict = "unchecked" // no secret is known
 	Rejected  Verdict = "rejected"  // not a delivery, whatever its signature
 )
@@ -38,7 +38,7 @@ type Reason string
 
 // The reasons.
 const (
-	// WrongSecretOrAlteredBody applies if no other reason does.
+	// WrongSecretOrAlteredBody means that no other reason explains the result.
 	WrongSecretOrAlteredBody Reason = "wrong-secret-or-altered-body"
 	// SecretAsText means that the sender used the text of the secret as the
 	// key instead of the bytes that it encodes.
@@ -105,8 +105,8 @@ func Verify(header http.Header, body []byte, secrets ...Secret) Verification {
 	return result
 }
 
-// unchecked returns the result without a known secret. It still recognizes the
-// empty key, since the owner of such a webhook believes it to be protected.
+// unchecked returns the result if no secret is known. It still recognizes the
+// empty key, since the webhook's owner may believe that it is protected.
 func unchecked(header http.Header, signature string, signed bool, body []byte) Verification {
 	v := Verification{Verdict: Unchecked}
 	if a := header.Get(HeaderAlgorithm); !signed || (a != "" && a != Algorithm) {
@@ -118,7 +118,8 @@ func unchecked(header http.Header, signature string, signed bool, body []byte) V
 	return v
 }
 
-// explain recognizes common mistakes.
+// explain returns the reason for an invalid signature. It recognizes common
+// mistakes.
 func explain(got, body []byte, secrets []Secret) Reason {
 	for _, s := range secrets {
 		secret := s.Hex()
@@ -141,7 +142,7 @@ func explain(got, body []byte, secrets []Secret) Reason {
 func signatureOf(header http.Header) (signature string, signed bool) {
 	for _, name := range [...]string{HeaderSignature, HeaderSignaturePayload} {
 		if values := header[name]; len(values) > 0 {
-			// Several signatures are malformed, as one of the wrong length is.
+			// Joining several signatures makes them malformed.
 			return strings.Join(values, ","), true
 		}
 	}
