@@ -49,7 +49,7 @@ func New(kind Kind, format string, args ...any) error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
-// Usagef formats an error in what the user gave. It supports %w.
+// Usagef formats an error in the user's input. It supports %w.
 func Usagef(format string, args ...any) error { return New(Usage, format, args...) }
 
 // WithHint adds the user's next step to an error and keeps its kind. It

@@ -26,8 +26,8 @@ type Options struct {
 	Columns []string
 	// NoHeaders leaves out the headings of tables.
 	NoHeaders bool
-	// Endless is for streams that only the user ends. The jq expression gets
-	// each item separately; otherwise it gets all output at once.
+	// Endless marks a stream that runs until the user stops it. The jq
+	// expression then gets each item separately instead of all output at once.
 	Endless bool
 	// Color enables color.
 	Color bool

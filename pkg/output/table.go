@@ -126,7 +126,7 @@ func trimLines(text []byte) []byte {
 	return out
 }
 
-// header returns the headings, or nil if there are to be none.
+// header returns the headings, or nil if headings are turned off.
 func (p *Printer) header(columns []Column) []string {
 	if p.opt.NoHeaders {
 		return nil

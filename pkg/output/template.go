@@ -115,7 +115,8 @@ func (p *Printer) selected(columns []Column) ([]int, error) {
 	return indexes, nil
 }
 
-// pick returns the elements with the indexes, as far as there are so many.
+// pick returns the elements at the indexes, with a zero value for an index out of
+// range.
 func pick[T any](all []T, indexes []int) []T {
 	out := make([]T, len(indexes))
 	for n, i := range indexes {

@@ -1,4 +1,4 @@
-// Package suggest finds what a misspelled name was probably meant to be.
+// Package suggest finds the name that a misspelled one was probably meant to be.
 package suggest
 
 import "strings"
@@ -7,7 +7,7 @@ import "strings"
 const maxMistakes = 2
 
 // Name returns the name that was probably meant by a misspelled one, or "" if
-// none is near. Case, dots, dashes and underscores do not count.
+// none is close. Case, dots, dashes and underscores do not count.
 func Name(misspelled string, names []string) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))

@@ -1,4 +1,4 @@
-// Package textfile reads the text that a user names: a file, or standard input.
+// Package textfile reads text from a file that the user names, or from stdin.
 package textfile
 
 import (
@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Name returns how messages call an input: stdin for "-".
+// Name returns the name of an input for messages: stdin for "-".
 func Name(name string) string {
 	if name == "-" {
 		return "stdin"

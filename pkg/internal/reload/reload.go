@@ -18,7 +18,7 @@ type Options[T any] struct {
 	Files []string
 	// Optional treats a missing file as an empty one.
 	Optional bool
-	// Every is the shortest time between two looks at the files.
+	// Every is the shortest time between two checks of the files.
 	Every time.Duration
 	Read  func() (T, error)
 	// Report is called after each read but the first, by the goroutine that
@@ -58,7 +58,8 @@ func New[T any](o Options[T]) (*Value[T], error) {
 }
 
 // retryPause is the time after which a failed read is tried again although no
-// file changed: permissions and descriptors come back without a trace.
+// file changed: a restored permission or a freed descriptor does not show in
+// the state of the files.
 const retryPause = time.Second
 
 // Get returns the value, and reads it again first if a file changed. If that

@@ -13,7 +13,7 @@ const most = 1 << 30
 
 // Parse returns the pause that an answer asks for, given in seconds or as a
 // date, or 0 if it asks for none. A date is compared with the answer's own
-// Date, since the two clocks may differ, and with now only without one.
+// Date, since the two clocks may differ, or with now if the answer has no Date.
 func Parse(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {

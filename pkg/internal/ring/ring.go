@@ -1,4 +1,4 @@
-// Package ring provides a map that remembers the most recent keys only.
+// Package ring provides a map that remembers only the most recent keys.
 package ring
 
 // Map maps the most recently added keys to values. It is not safe for

@@ -9,10 +9,10 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Max is the number of levels that no file of this project comes near.
+// Max is the most levels allowed, far more than any file of this project has.
 const Max = 64
 
-// Error is a text that is nested more than Max levels deep. Line and Column
+// Error reports text that is nested more than Max levels deep. Line and Column
 // count from 1.
 type Error struct{ Line, Column int }
 
