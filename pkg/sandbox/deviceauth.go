@@ -377,7 +377,7 @@ func (s *Sandbox) decommissionByID(c *call) {
 	c.empty(http.StatusNoContent)
 }
 
-// authRequest is a device that asks for a token: see POST /auth_requests.
+// authRequest answers a device that asks for a token: see POST /auth_requests.
 func (s *Sandbox) authRequest(c *call) {
 	var body struct {
 		IDData string `json:"id_data"`

@@ -56,8 +56,8 @@ func truncate(t *time.Time) *time.Time {
 
 // Provision announces a new device, as device authentication does when it is
 // first accepted, and adds it to deviceauth and inventory; call SetStatus for the
-// status event that comes with it. The delivery runs in the background: see Settle. It fails where the internal API
-// would answer with an error.
+// status event that comes with it. The delivery runs in the background: see
+// Settle. It fails where the internal API would answer with an error.
 func (s *Sandbox) Provision(d webhook.Device) error {
 	body, err := json.Marshal(d)
 	if err != nil {

@@ -20,7 +20,7 @@ func newFaults(o Options) *faults {
 	return &faults{random: rand.New(o.random("faults")), counts: map[string]int{}}
 }
 
-// hits reports whether something happens that does so with a share of 0 to 1.
+// hits reports at random whether a fault happens, with a probability of 0 to 1.
 func (f *faults) hits(share float64) bool {
 	if share == 0 {
 		return false

@@ -72,7 +72,7 @@ func (q *search) check() string {
 	return ""
 }
 
-// value returns a device's attribute; its id is one for filters and sorting.
+// value returns a device's attribute. For filters and sorting, the id counts as one.
 func (d *inventoryDevice) value(scope, name string) any {
 	if scope == "identity" && name == "id" {
 		return d.ID
@@ -264,7 +264,7 @@ func sortings(values []string) (sort []sorting) {
 	return sort
 }
 
-// scoped parts identity/status; without a scope it is inventory's.
+// scoped splits a name such as identity/status; the default scope is inventory.
 func scoped(name string) (scope, attribute string) {
 	if scope, attribute, ok := strings.Cut(name, "/"); ok {
 		return scope, attribute
@@ -315,7 +315,7 @@ func (s *Sandbox) putTags(c *call) {
 	c.empty(http.StatusOK)
 }
 
-// putAttributes is a device that reports its inventory.
+// putAttributes accepts the inventory that a device reports.
 func (s *Sandbox) putAttributes(c *call) {
 	if s.unavailable(c) {
 		return

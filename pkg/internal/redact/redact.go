@@ -15,7 +15,7 @@ const Mask = "***"
 // for: it would blot out half of the words.
 const shortest = 4
 
-// A rule replaces what looks secret.
+// rule replaces text that looks secret.
 type rule struct {
 	pattern *regexp.Regexp
 	masked  string

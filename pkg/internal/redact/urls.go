@@ -42,7 +42,8 @@ func URLs(text string) string {
 	})
 }
 
-// isSecretName errs on the side of hiding too much.
+// isSecretName reports whether a parameter of this name may hold a secret. It
+// errs on the side of hiding too much.
 func isSecretName(name string) bool {
 	if plain, err := url.QueryUnescape(name); err == nil {
 		name = plain

@@ -1,5 +1,5 @@
-// Package urls holds the one rule for which URLs a client can send a request
-// to, and what may be shown of a URL.
+// Package urls decides which URLs a client can send a request to, and which
+// parts of a URL may be shown.
 package urls
 
 import (
