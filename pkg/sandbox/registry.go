@@ -158,7 +158,7 @@ func (s *Sandbox) later(events ...deviceChange) func() {
 	}
 }
 
-// index updates a device and its status in inventory. The caller holds s.mu.
+// index adds a device to inventory or updates it there. The caller holds s.mu.
 func (s *Sandbox) index(d *device) {
 	r := &s.registry
 	i := r.inventory[d.ID]
