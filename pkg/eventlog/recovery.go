@@ -72,7 +72,7 @@ type Recovered struct {
 // recoveryState is the content of Recovery.File.
 type recoveryState struct {
 	// Since is where the next recovery starts, or, if Complete, the time up to
-	// which the log was read; zero means the beginning of the log.
+	// which the log was read; zero means that the whole log is to be read.
 	Since time.Time `json:"since,omitzero"`
 	// ReceivedAt is when the event at Since was received, by this machine's
 	// clock; zero if Since comes from the log.
