@@ -59,7 +59,7 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 }
 
 // setRetries configures resty's retries. The waits are computed by wait, so
-// resty's own bounds only have to be wide enough for them.
+// resty's own bounds must be wide enough for them.
 func (c *Client) setRetries() {
 	c.http.SetRetryCount(c.retry.Retries).
 		SetRetryWaitTime(time.Nanosecond).
