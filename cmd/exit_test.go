@@ -106,7 +106,7 @@ func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	}
 }
 
-// goneReader is a stdout that nobody reads any more.
+// goneReader is a stdout whose reader has gone.
 type goneReader struct{ asked bool }
 
 func (g *goneReader) Write([]byte) (int, error) {

@@ -139,8 +139,8 @@ func TestDesignNamesFunctions(t *testing.T) {
 	}
 }
 
-// declare adds the names that a declaration defines, those of methods with
-// their type.
+// declare adds the names that a declaration defines. A method's name includes
+// its type.
 func declare(known map[string]bool, prefix string, d ast.Decl) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:

@@ -1,5 +1,5 @@
-// Package deploy checks the examples in docs/deploy: against the schemas of what
-// reads them, and by running their commands with the program.
+// Package deploy checks the examples in docs/deploy. It validates them against the schemas of
+// the tools that read them, and runs their commands with the program.
 package deploy
 
 import (
@@ -274,7 +274,7 @@ func runs(t *testing.T, args []string, ready bool) {
 	}
 }
 
-// credentials returns those of a NATS user whom no server knows.
+// credentials returns the credentials file of a NATS user unknown to any server.
 func credentials(t *testing.T) []byte {
 	t.Helper()
 	account, err := nkeys.CreateAccount()

@@ -47,7 +47,7 @@ func (l *Listener) openCluster(ctx context.Context) (sink, error) {
 	return c, nil
 }
 
-var errOpening = fmt.Errorf("%w: it is being opened", relay.ErrUnavailable)
+var errOpening = fmt.Errorf("%w: still connecting", relay.ErrUnavailable)
 
 // missed records why there is no store.
 func (c *clustered) missed(err error) { c.reason.Store(&err) }

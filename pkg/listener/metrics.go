@@ -126,21 +126,21 @@ func (m *metrics) write(p *page) {
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
 	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
-	p.value("lines_dropped_total", counter, "Events that the display was too slow to show.", float64(l.hub.totalDropped()))
+	p.value("lines_dropped_total", counter, "Events dropped because the display was too slow.", float64(l.hub.totalDropped()))
 	if s, ok := l.sink.stats(); ok {
 		writeQueue(p, s)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	p.prefix = "go_"
-	p.value("goroutines", gauge, "Goroutines that exist.", float64(runtime.NumGoroutine()))
+	p.value("goroutines", gauge, "Current number of goroutines.", float64(runtime.NumGoroutine()))
 	p.value("memstats_heap_inuse_bytes", gauge, "Bytes of the heap in use.", float64(m.HeapInuse))
 	p.value("memstats_sys_bytes", gauge, "Bytes of memory obtained from the system.", float64(m.Sys))
 	p.value("gc_cycles_total", counter, "Completed garbage collections.", float64(m.NumGC))
 }
 
 func writeQueue(p *page, s relay.Stats) {
-	p.value("waiting", gauge, "Stored events that the application has yet to accept.", float64(s.Waiting))
+	p.value("waiting", gauge, "Stored events that the application has not accepted yet.", float64(s.Waiting))
 	p.value("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", s.OldestAge.Seconds())
 	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
 	available := 0.0
@@ -149,9 +149,9 @@ func writeQueue(p *page, s relay.Stats) {
 	}
 	p.value("available", gauge, "1 if events can be stored, else 0.", available)
 	p.value("queue_bytes", gauge, "Bytes of the events in the store.", float64(s.Bytes))
-	p.value("queue_max_bytes", gauge, "Bytes that the events in the store may take.", float64(s.MaxBytes))
+	p.value("queue_max_bytes", gauge, "Maximum size of the events in the store, in bytes.", float64(s.MaxBytes))
 	p.value("stored_total", counter, "Events stored.", float64(s.Stored))
-	p.value("duplicates_total", counter, "Events that were in the store already.", float64(s.Duplicates))
+	p.value("duplicates_total", counter, "Events that were already in the store.", float64(s.Duplicates))
 	p.value("refused_total", counter, "Events that could not be stored.", float64(s.Refused))
 }
 

@@ -71,9 +71,9 @@ func passBack(r target.Result) Answer {
 func failure(err error, timeout time.Duration) (status int, text string) {
 	switch {
 	case errors.Is(err, context.Canceled):
-		return http.StatusBadGateway, "the sender went away before the application answered"
+		return http.StatusBadGateway, "the sender disconnected before the application answered"
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout, fmt.Sprintf("the application did not answer within %s", timeout)
 	}
-	return http.StatusBadGateway, fmt.Sprintf("the application can't be reached: %v", err)
+	return http.StatusBadGateway, fmt.Sprintf("cannot reach the application: %v", err)
 }

@@ -116,7 +116,7 @@ func TestForwardAnswersWhatTheApplicationDid(t *testing.T) {
 		{app.URL + "/unavailable", 503, 503, ""},
 		{app.URL + "/long", 200, 200, ""},
 		{app.URL + "/slow", 504, 0, "did not answer within 100ms"},
-		{app.URL + "/broken", 502, 0, "can't be reached: EOF"},
+		{app.URL + "/broken", 502, 0, "cannot reach the application: EOF"},
 		{"http://user:topsecret@" + closed.Addr().String() + "/?token=topsecret", 502, 0, "refused"},
 	} {
 		t.Run(c.target, func(t *testing.T) {

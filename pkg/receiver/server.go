@@ -152,7 +152,7 @@ func (s *Server) state(nc net.Conn, state http.ConnState) {
 		case state == http.StateActive:
 			c.reading.Store(true)
 		case c.reading.Load():
-			s.traceUnreadable(fmt.Sprintf("a request from %s could not be read: it is malformed or broken off, or has headers over %d bytes",
+			s.traceUnreadable(fmt.Sprintf("a request from %s could not be read: it is malformed or incomplete, or its headers exceed %d bytes",
 				nc.RemoteAddr(), s.o.MaxHeaderBytes))
 		}
 	}

@@ -29,9 +29,9 @@ func TestConnectionsWithoutARequestAreTraced(t *testing.T) {
 	}{
 		"a failed handshake":    {conf, "\x16\x03\x01\xff\xff", "TLS handshake error"},
 		"plain HTTP":            {conf, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "HTTP request to an HTTPS server"},
-		"large headers":         {nil, "POST / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "headers over 16384 bytes"},
+		"large headers":         {nil, "POST / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "headers exceed 16384 bytes"},
 		"what is not HTTP":      {nil, "hello\r\n\r\n", "malformed"},
-		"after a good delivery": {nil, "POST / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "headers over 16384 bytes"},
+		"after a good delivery": {nil, "POST / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "headers exceed 16384 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex

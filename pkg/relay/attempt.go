@@ -75,7 +75,7 @@ func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {
 	f.ack(msg)
 }
 
-var errTooOld = errors.New("it waited too long")
+var errTooOld = errors.New("the event exceeded its maximum age")
 
 func (f *Forwarder) tooOld(e Entry) bool {
 	return f.o.MaxAge > 0 && time.Since(e.Stored) >= f.o.MaxAge

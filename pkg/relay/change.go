@@ -29,7 +29,7 @@ func (q *Queue) retry(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case e.State == Delivered:
-		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
+		return fmt.Errorf("%w: already delivered", ErrNotFound)
 	}
 	q.ask(ctx, order{Hurry: e.Sequence}) // if no forwarder is running, the next one to start forwards it
 	return nil
@@ -57,7 +57,7 @@ func (q *Queue) drop(ctx context.Context, id string) error {
 	case e.State == Dead:
 		return q.removeDead(ctx, e.Sequence)
 	case e.State == Delivered:
-		return fmt.Errorf("%w: it was delivered already", ErrNotFound)
+		return fmt.Errorf("%w: already delivered", ErrNotFound)
 	}
 	q.ledger.remove()
 	if err := remove(ctx, q.events, e.Sequence); err != nil {

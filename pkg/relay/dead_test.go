@@ -132,7 +132,7 @@ func TestTooOld(t *testing.T) {
 	forward(t, s, o)
 	eventually(t, "both are dead", func() bool { return len(listed(t, s, relay.Dead)) == 2 })
 	e, err := s.Show(t.Context(), "b")
-	if err != nil || !strings.HasPrefix(e.Reason, "it waited too long") {
+	if err != nil || !strings.HasPrefix(e.Reason, "the event exceeded its maximum age") {
 		t.Errorf("%+v, %v", e, err)
 	}
 }

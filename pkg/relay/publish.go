@@ -120,7 +120,7 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 
 // errBeingStored reports a duplicate of an event that the cluster is still storing.
 // Storing it may fail, so the duplicate cannot be acknowledged yet.
-var errBeingStored = errors.New("its first copy is still being stored")
+var errBeingStored = errors.New("the first copy of this event is still being stored")
 
 // againPause is the time before such a duplicate is published again.
 const againPause = 25 * time.Millisecond
@@ -173,7 +173,7 @@ func publishError(err error) error {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
-		return fmt.Errorf("%w: there is no connection to it", ErrUnavailable)
+		return fmt.Errorf("%w: not connected", ErrUnavailable)
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) {

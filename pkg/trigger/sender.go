@@ -81,7 +81,7 @@ func Explain(d webhook.Delivery) string {
 	case d.StatusCode == http.StatusUnauthorized:
 		return "check that both sides have the same secret: the receiver refused the signature"
 	case d.StatusCode == 0:
-		return "check that the receiver listens there: no HTTP answer came"
+		return "check that the receiver is running at this address: it sent no HTTP answer"
 	}
-	return "answer with a status under 300: for Mender, any other is a failure"
+	return "answer with a status under 300: Mender treats any other status as a failure"
 }

@@ -29,7 +29,7 @@ func (a Alteration) Fix() string {
 	case NewlineAdded:
 		return "remove the newline at the end, which an editor or echo added: without it, the signature is valid"
 	case NewlineRemoved:
-		return "restore the newline at the end, which something removed: with it, the signature is valid"
+		return "restore the newline at the end, which was removed on the way: with it, the signature is valid"
 	case LineEndings:
 		return "transfer the body in binary mode: with the original line endings, the signature is valid"
 	case ByteOrderMark:
