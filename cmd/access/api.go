@@ -62,7 +62,7 @@ func runAPI(ctx context.Context, a *cli.App, method, path, input string) error {
 			return cli.Usagef("--input %s: not valid JSON", textfile.Name(input))
 		}
 	}
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return err
 	}

@@ -60,13 +60,11 @@ func runSecretSet(ctx context.Context, a *cli.App, flags cli.SecretFlags, arg st
 	}
 	id := strings.ToLower(arg)
 	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) {
-		if set, err = a.Settings(); err != nil {
-			return err
-		}
-		client, err := a.Client(set)
+		client, connected, err := a.Connect()
 		if err != nil {
 			return err
 		}
+		set = connected
 		i, err := a.FindWebhook(ctx, client, arg)
 		if err != nil {
 			return err
@@ -123,8 +121,8 @@ needs no confirmation.`,
 }
 
 func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool) error {
-	if !yes && !old && !a.Interactive() {
-		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
+	if err := a.CheckConfirm(yes || old); err != nil {
+		return err
 	}
 	set, err := a.LocalSettings()
 	if err != nil {

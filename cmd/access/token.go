@@ -55,11 +55,7 @@ func runTokenList(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	set, err := a.Settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.Client(set)
+	client, set, err := a.Connect()
 	if err != nil {
 		return err
 	}
@@ -126,14 +122,10 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	if err != nil {
 		return err
 	}
-	if !yes && !a.Interactive() {
-		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
-	}
-	set, err := a.Settings()
-	if err != nil {
+	if err := a.CheckConfirm(yes); err != nil {
 		return err
 	}
-	client, err := a.Client(set)
+	client, set, err := a.Connect()
 	if err != nil {
 		return err
 	}

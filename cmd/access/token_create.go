@@ -57,7 +57,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 	if name == "" {
 		return cli.Usagef("invalid token name: must not be empty")
 	}
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func runActivityEvent(ctx context.Context, a *cli.App, o activityOptions, id str
 	if err != nil {
 		return err
 	}
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return err
 	}

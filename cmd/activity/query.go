@@ -70,7 +70,7 @@ func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Clie
 
 // open returns the log and the query that the flags describe.
 func (o activityOptions) open(ctx context.Context, a *cli.App) (*eventlog.Log, eventlog.Query, error) {
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return nil, eventlog.Query{}, err
 	}

@@ -115,7 +115,7 @@ func runRedeliver(ctx context.Context, a *cli.App, o redeliverOptions, ids []str
 func (o redeliverOptions) openTarget(ctx context.Context, a *cli.App) (target.Target, error) {
 	to := o.to
 	if to == "" {
-		client, err := a.Connect()
+		client, _, err := a.Connect()
 		if err != nil {
 			return nil, err
 		}

@@ -40,7 +40,7 @@ func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []strin
 
 // fromLog returns events that are rebuilt from Mender's log.
 func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string) ([]target.Event, error) {
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return nil, err
 	}

@@ -159,13 +159,15 @@ func (a *App) Settings() (*config.Settings, error) {
 	return set, nil
 }
 
-// Connect returns the API client for the settings.
-func (a *App) Connect() (*mender.Client, error) {
+// Connect returns an API client, and the settings that it uses. It sends nothing. Without
+// a token, it returns an error.
+func (a *App) Connect() (*mender.Client, *config.Settings, error) {
 	set, err := a.Settings()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return a.Client(set)
+	client, err := a.client(set)
+	return client, set, err
 }
 
 // LocalSettings returns the settings for commands that send nothing to Mender and
@@ -183,8 +185,8 @@ func (a *App) Load(in config.Input) (*config.Settings, error) {
 	return whileWanted(a, func() (*config.Settings, error) { return config.Load(in) })
 }
 
-// Client returns the API client for settings, or an error if there is no token.
-func (a *App) Client(set *config.Settings) (*mender.Client, error) {
+// client returns the API client for settings, or an error if there is no token.
+func (a *App) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
 		return nil, Hinted(Failf(fault.Access, "not logged in to %s: there is no access token", set.Server),
 			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; without a server, use `mender-webhooks sandbox`", config.EnvToken)

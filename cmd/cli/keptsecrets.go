@@ -83,7 +83,7 @@ func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.I
 	if err != nil {
 		return secret.Info{}, err
 	}
-	client, err := a.Client(set)
+	client, err := a.client(set)
 	if err != nil {
 		return secret.Info{}, Hinted(err, "%s", hint)
 	}

@@ -20,11 +20,20 @@ import (
 // pipe.
 func (a *App) Interactive() bool { return IsTerminal(a.In) && IsTerminal(a.Err) }
 
+// CheckConfirm returns the error of a Confirm without a terminal, for commands that send
+// requests before they ask. If yes is set, they do not ask, and there is no error.
+func (a *App) CheckConfirm(yes bool) error {
+	if yes || a.Interactive() {
+		return nil
+	}
+	return Hinted(Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
+}
+
 // Confirm asks the user to confirm an action. Without a terminal, it returns an error that
 // suggests --yes.
 func (a *App) Confirm(ctx context.Context, question string) error {
-	if !a.Interactive() {
-		return Hinted(Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
+	if err := a.CheckConfirm(false); err != nil {
+		return err
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", output.Safe(question))
 	line, err := a.readLine(ctx)

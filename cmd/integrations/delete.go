@@ -45,14 +45,14 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	if err != nil {
 		return err
 	}
-	interactive := cli.IsTerminal(a.In) && cli.IsTerminal(a.Err)
-	switch {
-	case len(args) == 0 && (o.yes || !interactive):
-		return cli.Hinted(cli.Usagef("delete requires an id"), "run `mender-webhooks list` to see the ids")
-	case !o.yes && !interactive:
-		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt")
-	case len(args) == 0:
+	if len(args) == 0 {
+		if o.yes || !a.Interactive() {
+			return cli.Hinted(cli.Usagef("delete requires an id"), "run `mender-webhooks list` to see the ids")
+		}
 		args = []string{""}
+	}
+	if err := a.CheckConfirm(o.yes); err != nil {
+		return err
 	}
 	e, err := newEngine(a, o.noStore, provision.Options{})
 	if err != nil {

@@ -19,11 +19,7 @@ type engine struct {
 
 // newEngine returns an engine with the settings' client and secrets.
 func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
-	set, err := a.Settings()
-	if err != nil {
-		return nil, err
-	}
-	client, err := a.Client(set)
+	client, set, err := a.Connect()
 	if err != nil {
 		return nil, err
 	}

@@ -34,11 +34,7 @@ func runExport(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	set, err := a.Settings()
-	if err != nil {
-		return err
-	}
-	client, err := a.Client(set)
+	client, set, err := a.Connect()
 	if err != nil {
 		return err
 	}

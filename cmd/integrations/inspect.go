@@ -40,7 +40,7 @@ func runInspect(ctx context.Context, a *cli.App, arg string) error {
 	if err != nil {
 		return err
 	}
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func runList(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	client, err := a.Connect()
+	client, _, err := a.Connect()
 	if err != nil {
 		return err
 	}

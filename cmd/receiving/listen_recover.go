@@ -17,7 +17,7 @@ import (
 // failed according to Mender's log. If the log cannot be read, listen continues,
 // because receiving new events matters more.
 func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
-	client, err := l.app.Connect()
+	client, _, err := l.app.Connect()
 	if err != nil {
 		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
 	}
