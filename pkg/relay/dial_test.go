@@ -71,6 +71,7 @@ func mustDial(t *testing.T, o relay.DialOptions) *relay.Cluster {
 	return c
 }
 
+// streams connects as someone who changes streams and consumers by hand.
 func streams(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url)

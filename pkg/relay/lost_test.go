@@ -6,26 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
-
-// directly connects as someone who changes streams and consumers by hand.
-func directly(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
 
 // forwardedBoth is a listener that has forwarded two events, and knows it.
 func forwardedBoth(t *testing.T, url string, said *talk) (*relay.Cluster, *application) {
@@ -49,7 +33,7 @@ func TestDeletedConsumerIsCreatedAgain(t *testing.T) {
 	url := startServer(t, nil)
 	said := &talk{t: t}
 	c, app := forwardedBoth(t, url, said)
-	if err := directly(t, url).DeleteConsumer(t.Context(), "MENDER_EVENTS", "forward"); err != nil {
+	if err := streams(t, url).DeleteConsumer(t.Context(), "MENDER_EVENTS", "forward"); err != nil {
 		t.Fatal(err)
 	}
 	publishTo(t, c, "c")
@@ -68,7 +52,7 @@ func TestLookingCreatesNoConsumer(t *testing.T) {
 	t.Parallel()
 	url := startServer(t, nil)
 	c := mustDial(t, relay.DialOptions{URLs: []string{url}})
-	js := directly(t, url)
+	js := streams(t, url)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +76,7 @@ func TestDeletedStreamRefusesEvents(t *testing.T) {
 			url := startServer(t, nil)
 			said := &talk{t: t}
 			c, app := forwardedBoth(t, url, said)
-			js := directly(t, url)
+			js := streams(t, url)
 			stream, err := js.Stream(t.Context(), name)
 			if err != nil {
 				t.Fatal(err)
