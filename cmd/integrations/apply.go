@@ -101,12 +101,10 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range plan.Warnings {
-		a.Warn("%s", w)
-	}
 	if o.dryRun {
-		return finishDryRun(a, p, o, plan)
+		return finishDryRun(a, p, plan, o.exitCode)
 	}
+	warnOf(a, plan)
 	if err := agree(ctx, a, p, o, file, plan); err != nil {
 		return err
 	}
@@ -150,12 +148,20 @@ func fileFailure(a *cli.App, wrong *provision.FileError) error {
 	return cli.Usagef("%s has %d mistakes; nothing was sent", wrong.Name, len(wrong.Problems))
 }
 
-func finishDryRun(a *cli.App, p *output.Printer, o applyOptions, plan *provision.Plan) error {
+func warnOf(a *cli.App, plan *provision.Plan) {
+	for _, w := range plan.Warnings {
+		a.Warn("%s", w)
+	}
+}
+
+// finishDryRun prints a plan. With exitCode, a plan with changes is an error.
+func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode bool) error {
+	warnOf(a, plan)
 	if err := printPlan(a, p, plan); err != nil {
 		return err
 	}
 	a.Say("%s", summary(plan))
-	if o.exitCode && plan.Changes {
+	if exitCode && plan.Changes {
 		return &cli.SilentError{Kind: fault.Differs}
 	}
 	return nil

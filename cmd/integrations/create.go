@@ -25,6 +25,7 @@ type createOptions struct {
 	description string
 	scopes      []string
 	strict      bool
+	dryRun      bool
 	secret      newSecretFlags
 }
 
@@ -65,6 +66,7 @@ Pass --no-store to store nothing.`,
 	f.StringVar(&o.description, "description", "", "`TEXT` that describes the webhook, up to 1024 bytes")
 	f.StringSliceVar(&o.scopes, "scope", nil, "`SCOPE` of the events: deviceauth or inventory (repeatable; only on Enterprise servers)")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 if the server drops a scope")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(knownScopes(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -72,7 +74,7 @@ Pass --no-store to store nothing.`,
 func knownScopes() []string { return []string{"deviceauth", "inventory"} }
 
 func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
-	p, err := a.Printer()
+	p, err := printer(a, o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,14 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 		return err
 	}
 	a.WarnAboutReceiver(ctx, o.url)
-	done, err := e.one(ctx, provision.CreatePlan(w))
+	plan := e.CreatePlan(w)
+	if o.dryRun {
+		if err := e.CheckRoom(ctx); err != nil {
+			return err
+		}
+		return finishDryRun(a, p, plan, false)
+	}
+	done, err := e.one(ctx, plan)
 	if done.NewID == "" {
 		return err
 	}

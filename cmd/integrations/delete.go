@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-type deleteOptions struct{ yes, noStore bool }
+type deleteOptions struct{ yes, noStore, dryRun bool }
 
 // NewDeleteCmd returns the delete command.
 func NewDeleteCmd(a *cli.App) *cobra.Command {
@@ -26,8 +26,8 @@ func NewDeleteCmd(a *cli.App) *cobra.Command {
 events in the log stay there. A secret stored on this machine is forgotten, too.
 
 delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
-ID is an id, a unique prefix of one, or the webhook's URL. On a terminal you can
-leave it out to delete the organization's only webhook.`,
+ID is an id, a unique prefix of one, or the webhook's URL. On a terminal and
+with --dry-run you can leave it out to select the organization's only webhook.`,
 		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -37,21 +37,22 @@ leave it out to delete the organization's only webhook.`,
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
 	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave secrets stored on this machine alone")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
 }
 
 func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) error {
-	p, err := a.Printer()
+	p, err := printer(a, o.dryRun)
 	if err != nil {
 		return err
 	}
 	if len(args) == 0 {
-		if o.yes || !a.Interactive() {
+		if o.yes || !a.Interactive() && !o.dryRun {
 			return cli.Hinted(cli.Usagef("delete requires an id"), "run `mender-webhooks list` to see the ids")
 		}
 		args = []string{""}
 	}
-	if err := a.CheckConfirm(o.yes); err != nil {
+	if err := a.CheckConfirm(o.yes || o.dryRun); err != nil {
 		return err
 	}
 	e, err := newEngine(a, o.noStore, provision.Options{})
@@ -61,6 +62,9 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	found, err := findAll(ctx, a, e.client, args)
 	if err != nil {
 		return err
+	}
+	if o.dryRun {
+		return finishDryRun(a, p, provision.DeletePlan(found), false)
 	}
 	if !o.yes {
 		for _, i := range found {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
 )
@@ -44,6 +45,14 @@ type adopting struct {
 
 func (c adopting) Integrations(ctx context.Context) ([]mender.Integration, error) {
 	return c.a.Integrations(ctx, c.Client)
+}
+
+// printer returns the printer of a command that prints ids or, with --dry-run, its plan.
+func printer(a *cli.App, dryRun bool) (*output.Printer, error) {
+	if dryRun {
+		return a.PrinterOf(output.Table, output.JSON, output.JSONL, output.YAML)
+	}
+	return a.Printer()
 }
 
 // one executes a plan that has only one step, and returns the step.

@@ -13,6 +13,7 @@ import (
 
 type updateOptions struct {
 	url    string
+	dryRun bool
 	secret newSecretFlags
 }
 
@@ -57,11 +58,12 @@ command uses the organization's only webhook.`,
 	f.StringVar(&o.url, "url", "", "new `URL` to which Mender sends the events")
 	o.secret.register(f)
 	f.BoolVar(&o.secret.rotate, "rotate-secret", false, "generate a new secret, and keep the old one as well until you run secret forget --old")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
 }
 
 func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) error {
-	p, err := a.Printer()
+	p, err := printer(a, o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -97,6 +99,9 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 	}
 	if again := plan.Steps[0].SecretUnchanged; again != "" {
 		a.Say("the secret remains the one stored on this machine (fingerprint %s)", again)
+	}
+	if o.dryRun {
+		return finishDryRun(a, p, plan, false)
 	}
 	done, err := e.one(ctx, plan)
 	if !done.Done {

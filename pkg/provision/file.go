@@ -79,6 +79,8 @@ func (r reference) String() string {
 		return "the stored one"
 	case generate:
 		return "a generated one"
+	case given:
+		return "the given one"
 	}
 	return "none"
 }

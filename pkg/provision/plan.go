@@ -30,10 +30,10 @@ const (
 	Delete Action = "delete"
 )
 
-// Plan is the difference between a file and a server, as steps. It encodes to
+// Plan is the difference between a file, or a single change, and a server, as steps. It encodes to
 // JSON without secrets, but a URL in it may contain a token.
 type Plan struct {
-	File string `json:"file"`
+	File string `json:"file,omitempty"`
 	// Changes reports whether any step changes something.
 	Changes bool   `json:"changes"`
 	Steps   []Step `json:"steps"`

@@ -43,14 +43,39 @@ func (w Webhook) entry() entry {
 	return e
 }
 
-func (w Webhook) plan(s Step) *Plan {
+func (p *Provisioner) plan(w Webhook, s Step) *Plan {
 	s.Provider, s.entry = mender.ProviderWebhook, w.entry()
 	s.secret.value, s.generated, s.rotate, s.out = w.Secret, w.Generated, w.Rotate, w.Out
-	return &Plan{Changes: true, Steps: []Step{s}}
+	changes, warnings := p.compare(s.entry, s.there)
+	if s.SecretUnchanged == "" {
+		from, to := secretNone, s.entry.secret.String()
+		if s.there != nil && s.there.Credentials.HasSecret() {
+			from = secretSet
+		}
+		if w.Generated {
+			to = reference{kind: generate}.String()
+		}
+		if from != to || s.there == nil {
+			changes = append(changes, Change{Field: secretField, From: from, To: to})
+		}
+	}
+	s.Changes = changes
+	return &Plan{Changes: true, Steps: []Step{s}, Warnings: warnings}
 }
 
-// CreatePlan returns the plan that creates a webhook.
-func CreatePlan(w Webhook) *Plan { return w.plan(Step{Action: Create}) }
+// CreatePlan returns the plan that creates a webhook. It sends nothing: see
+// CheckRoom.
+func (p *Provisioner) CreatePlan(w Webhook) *Plan { return p.plan(w, Step{Action: Create}) }
+
+// CheckRoom returns an error that is a conflict if the organization has an
+// integration already, so that Mender would refuse to create one.
+func (p *Provisioner) CheckRoom(ctx context.Context) error {
+	existing, err := p.o.API.Integrations(ctx)
+	if err != nil || len(existing) < maxIntegrations {
+		return err
+	}
+	return inTheWay(existing[0], fault.New(fault.Conflict, "the organization already has an integration"))
+}
 
 // UpdatePlan returns the plan that sets a webhook's URL, secret, or both. An
 // empty URL leaves the URL as it is; a zero Secret without NoSecret leaves the
@@ -75,7 +100,7 @@ func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w We
 		}
 		w.Secret, s.SecretUnchanged = kept, kept.Fingerprint()
 	}
-	return w.plan(s), nil
+	return p.plan(w, s), nil
 }
 
 // DeletePlan returns the plan that deletes integrations of any provider.
@@ -97,7 +122,12 @@ func (p *Provisioner) explainConflict(ctx context.Context, err error) error {
 	if listErr != nil || len(existing) == 0 {
 		return fault.WithHint(err, "an organization can have one integration; run `mender-webhooks list` to see it")
 	}
-	i := existing[0]
+	return inTheWay(existing[0], err)
+}
+
+// inTheWay adds the next step to the error of a create that conflicts with an
+// integration.
+func inTheWay(i mender.Integration, err error) error {
 	if isWebhook(&i) {
 		return fault.WithHint(err, "the organization's one integration is the webhook %s to %s: "+
 			"change it with `mender-webhooks update`, or delete it with `mender-webhooks delete %[1]s`", i.ID, redact.URLs(i.Credentials.HTTP.URL))
