@@ -15,7 +15,7 @@ import (
 func Inherited() ([]net.Listener, error) {
 	sockets, err := activation.Listeners()
 	if err != nil {
-		return nil, fmt.Errorf("take over systemd's sockets: %w", err)
+		return nil, fmt.Errorf("use the sockets passed by systemd: %w", err)
 	}
 	// A datagram socket is nil.
 	return slices.DeleteFunc(sockets, func(l net.Listener) bool { return l == nil }), nil

@@ -146,7 +146,7 @@ func TestStreamThatExists(t *testing.T) {
 		{"age", func(c *jetstream.StreamConfig) { c.MaxAge = 2 * time.Hour }, "max age is 2h0m0s but must be 0"},
 		{"old", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }, "discard policy is old but must be new"},
 		{"per type", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }, "max messages per subject is 5"},
-		{"no purge", func(c *jetstream.StreamConfig) { c.DenyPurge = true }, "denies deleting and purging"},
+		{"no purge", func(c *jetstream.StreamConfig) { c.DenyPurge = true }, "denies deleting or purging messages"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			url := startServer(t, nil)

@@ -18,7 +18,7 @@ var ErrMisfit = errors.New("unsuitable stream or consumer")
 var ErrNoStream = errors.New("no such stream on the cluster")
 
 // ErrNoRoom reports that a stream cannot be created.
-var ErrNoRoom = errors.New("the cluster has no room")
+var ErrNoRoom = errors.New("not enough space on the cluster")
 
 // errCodeNoPeers is the server's code for too few servers with enough space.
 const errCodeNoPeers jetstream.ErrorCode = 10005
@@ -43,18 +43,18 @@ func misfits(have, want jetstream.StreamConfig) []string {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	needs(have.Retention == want.Retention, "retention is %s but must be limits: others remove waiting events", have.Retention)
+	needs(have.Retention == want.Retention, "retention is %s but must be limits: other policies remove waiting events", have.Retention)
 	needs(have.Storage == want.Storage, "storage is %s but must be file", strings.ToLower(have.Storage.String()))
 	needs(slices.Equal(have.Subjects, want.Subjects), "subjects are %s but must be %s",
 		strings.Join(have.Subjects, ", "), strings.Join(want.Subjects, ", "))
-	needs(have.Mirror == nil && len(have.Sources) == 0, "it copies other streams, but only the relay may add events")
+	needs(have.Mirror == nil && len(have.Sources) == 0, "it mirrors or sources other streams, but only the relay may add events")
 	needs(have.MaxAge == 0, "max age is %s but must be 0: waiting events would be removed", have.MaxAge)
 	needs(have.Discard == want.Discard || (have.MaxBytes <= 0 && have.MaxMsgs <= 0),
 		"discard policy is old but must be new: waiting events would be removed")
 	needs(have.MaxMsgsPerSubject <= 0 || want.MaxMsgsPerSubject > 0, "max messages per subject is %d but must be unlimited", have.MaxMsgsPerSubject)
 	needs(!have.NoAck, "it does not acknowledge messages")
 	needs(!have.Sealed, "it is sealed")
-	needs(!have.DenyDelete && !have.DenyPurge, "it denies deleting and purging messages, which makes room")
+	needs(!have.DenyDelete && !have.DenyPurge, "it denies deleting or purging messages, which the relay needs to make room")
 	needs(have.SubjectTransform == nil, "it transforms subjects")
 	return wrong
 }
@@ -69,7 +69,7 @@ func (q *Queue) note(have, want jetstream.StreamConfig) {
 			want.Name, have.Replicas, want.Replicas, want.Name, want.Replicas)
 	}
 	if have.Description != eventsDescription && want.Duplicates > 0 && have.Duplicates < q.o.Keep {
-		q.o.Logf("the stream %s has a deduplication window of %s: later duplicates are forwarded again", want.Name, have.Duplicates)
+		q.o.Logf("the stream %s has a deduplication window of %s: later duplicates are forwarded", want.Name, have.Duplicates)
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Store) ready() error {
 	case s.diskFull.Load():
 		return fmt.Errorf("%w: the disk has less than %d MiB or %d files free", ErrFull, s.o.MinFree>>20, minFreeFiles)
 	case s.broken.Load():
-		return fmt.Errorf("%w: a write to the disk failed, and the store restarts", ErrUnavailable)
+		return fmt.Errorf("%w: a write to the disk failed; the store is restarting", ErrUnavailable)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (s *Store) heard(err error) {
 		return
 	}
 	if errors.Is(err, errNoAnswer) && time.Now().UnixNano()-s.acked.Load() > int64(s.Queue.o.AckTimeout/2) && !s.broken.Swap(true) {
-		s.o.Logf("the store in %s does not answer: events are refused, and it restarts", s.o.Dir)
+		s.o.Logf("the store in %s does not respond: refusing events and restarting the store", s.o.Dir)
 		s.suspect()
 	}
 }
@@ -101,7 +101,7 @@ func (s *Store) mender() {
 			return
 		}
 		if err := s.server.Health(s.streamName("EVENTS")); err != nil && !s.broken.Swap(true) {
-			s.o.Logf("the store in %s failed, and restarts: %v", s.o.Dir, err)
+			s.o.Logf("the store in %s failed, restarting it: %v", s.o.Dir, err)
 		}
 		for failed := ""; s.broken.Load() && s.gone.Load() == nil; {
 			s.server.Stop()
@@ -133,7 +133,7 @@ func (s *Store) restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
 	if state, err := s.Status(ctx); err == nil {
-		s.o.Logf("the store in %s runs again; %d events wait", s.o.Dir, state.Waiting)
+		s.o.Logf("the store in %s is running again; %d events are waiting", s.o.Dir, state.Waiting)
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (q *Queue) recreateConsumer(ctx context.Context) error {
 		return err
 	}
 	q.cons.Store(&cons)
-	q.o.Logf("the consumer %s of the stream %s was deleted: it is created again, and forwarding continues after event %d",
+	q.o.Logf("the consumer %s of the stream %s was deleted: creating it again; forwarding continues after event %d",
 		consumerName, stream.Config.Name, resume)
 	return nil
 }

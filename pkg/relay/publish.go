@@ -99,7 +99,7 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 		if _, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id)); err == nil {
 			return Duplicate, nil
 		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return "", fmt.Errorf("%w: look for it among the dead letters: %w", ErrUnavailable, err)
+			return "", fmt.Errorf("%w: check the dead letters: %w", ErrUnavailable, err)
 		}
 	}
 	msg := &nats.Msg{Subject: q.subject("events", typeToken(e.Type)), Header: storedHeader(e.Header), Data: e.Body}

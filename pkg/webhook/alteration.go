@@ -37,7 +37,7 @@ func (a Alteration) Fix() string {
 	case Compressed:
 		return "decompress the body first: its gzip encoding was added on the way, and without it, the signature is valid"
 	case WrongCharset:
-		return "read the body as bytes, not as text: something took UTF-8 for Latin-1, and without that, the signature is valid"
+		return "read the body as bytes, not as text: UTF-8 was decoded as Latin-1; with the original bytes, the signature is valid"
 	case JSONEncodedAnew:
 		return "verify the raw bytes before decoding them: the JSON was decoded and encoded again, and as Mender encodes it, the signature is valid"
 	}

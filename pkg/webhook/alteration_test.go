@@ -120,7 +120,7 @@ func TestParseMessageRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"id":"1"}`:                     "not an HTTP request: it must begin with a line such as \"POST / HTTP/1.1\"",
 		"":                               "not an HTTP request: it must begin with a line such as \"POST / HTTP/1.1\"",
-		"GET / HTTP/1.1\n\n":             "a GET request: a delivery is a POST",
+		"GET / HTTP/1.1\n\n":             "invalid method GET: must be POST",
 		"POST http://x/ HTTP/1.1\n\n":    "invalid request target \"http://x/\": must begin with /",
 		"POST / HTTP/1.1\nHost: x\nbody": "the HTTP request has no empty line after its headers",
 	} {

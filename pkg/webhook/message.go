@@ -71,7 +71,7 @@ func ParseMessage(data []byte) (Message, error) {
 	line, rest, _ := bytes.Cut(data, []byte("\n"))
 	words := strings.Fields(string(line))
 	if words[0] != http.MethodPost {
-		return Message{}, fmt.Errorf("a %s request: a delivery is a POST", words[0])
+		return Message{}, fmt.Errorf("invalid method %s: must be POST", words[0])
 	}
 	if !strings.HasPrefix(words[1], "/") {
 		return Message{}, fmt.Errorf("invalid request target %q: must begin with /", words[1])

@@ -12,7 +12,7 @@ import (
 
 // ErrRefused reports that the cluster rejects the credentials, or does not permit
 // an operation.
-var ErrRefused = errors.New("the cluster refuses")
+var ErrRefused = errors.New("refused by the cluster")
 
 // Options select a cluster, credentials, and the streams on it. Pass one kind of
 // credentials: CredsFile, NKeyFile, User, Token, a client certificate, or the

@@ -142,7 +142,7 @@ func (e *Server) options() *server.Options {
 
 // ready waits until a server that was started accepts connections.
 func (e *Server) ready(ctx context.Context, s *server.Server) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errors.New("it did not become ready"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errors.New("the server did not become ready in time"))
 	defer cancel()
 	for !s.ReadyForConnections(readyPause) {
 		if text := e.log.fatal(); text != "" {
@@ -153,7 +153,7 @@ func (e *Server) ready(ctx context.Context, s *server.Server) error {
 		}
 	}
 	if text := e.log.fatal(); text != "" || !s.JetStreamEnabled() {
-		return errors.New(cmp.Or(text, "JetStream is off"))
+		return errors.New(cmp.Or(text, "JetStream is not enabled"))
 	}
 	return nil
 }
