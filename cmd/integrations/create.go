@@ -109,7 +109,7 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if done.NewID == "" {
 		return err
 	}
-	o.secret.tell(a, w, done)
+	o.secret.report(a, w, done)
 	if err != nil {
 		err = unkept(err, "the webhook exists; set another secret with `mender-webhooks update --generate-secret`")
 		return cli.Also(p.Print(output.View{Value: map[string]string{"id": done.NewID}, Names: []string{done.NewID}}), err)

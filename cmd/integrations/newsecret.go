@@ -79,8 +79,8 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	return nil
 }
 
-// tell reports where the secret is stored or saved, and prints it if requested.
-func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.Step) {
+// report says where the secret is stored or saved, and prints it if requested.
+func (s *newSecretFlags) report(a *cli.App, w provision.Webhook, done provision.Step) {
 	if s.show {
 		fmt.Fprintf(a.Err, "secret: %s\n", w.Secret.Hex())
 	}
@@ -92,8 +92,8 @@ func (s *newSecretFlags) tell(a *cli.App, w provision.Webhook, done provision.St
 	}
 }
 
-// tellOld reports where the old secret remains after a rotation.
-func (s *newSecretFlags) tellOld(a *cli.App, done provision.Step) {
+// reportOld reports where the old secret remains after a rotation.
+func (s *newSecretFlags) reportOld(a *cli.App, done provision.Step) {
 	if !s.rotate {
 		return
 	}

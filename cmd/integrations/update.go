@@ -107,8 +107,8 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 	if !done.Done {
 		return err
 	}
-	o.secret.tell(a, w, done)
-	o.secret.tellOld(a, done)
+	o.secret.report(a, w, done)
+	o.secret.reportOld(a, done)
 	return cli.Also(finishUpdate(ctx, a, p, e.client, i.ID), unkept(err, "the webhook was updated"))
 }
 

@@ -75,7 +75,7 @@ func (c *Client) again(resp *resty.Response, err error) bool {
 	}
 	ctx := resp.Request.Context()
 	k := callOf(ctx)
-	if ctx.Err() != nil || k.once || !c.mayPass(k, resp, err) {
+	if ctx.Err() != nil || k.once || !c.worthRetrying(k, resp, err) {
 		return false
 	}
 	k.last = c.failure(ctx, k, resp, err)
@@ -86,8 +86,8 @@ func (c *Client) again(resp *resty.Response, err error) bool {
 	return true
 }
 
-// mayPass reports whether another attempt may succeed, and would do no harm.
-func (c *Client) mayPass(k *call, resp *resty.Response, err error) bool {
+// worthRetrying reports whether another attempt may succeed, and would do no harm.
+func (c *Client) worthRetrying(k *call, resp *resty.Response, err error) bool {
 	if err != nil {
 		return !permanent(err) && (k.repeatable() || !k.sent.Load())
 	}

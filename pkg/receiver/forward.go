@@ -34,7 +34,7 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 			DurationMS: float64(r.Duration.Microseconds()) / 1000,
 			Attempt:    1,
 		}
-		answer := passBack(r)
+		answer := answerOf(r)
 		switch {
 		case r.Status != 0 && (r.Status < 200 || r.Status > 599):
 			fwd.Status, fwd.Error = 0, fmt.Sprintf("the application answered with status %d", r.Status)
@@ -49,8 +49,8 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 	}
 }
 
-// passBack turns the target's answer into the answer to the sender.
-func passBack(r target.Result) Answer {
+// answerOf turns the target's answer into the answer to the sender.
+func answerOf(r target.Result) Answer {
 	answer := Answer{Status: r.Status, Header: http.Header{}, Duplicate: r.Duplicate && r.Err == nil}
 	if r.Answer == nil {
 		return answer

@@ -36,9 +36,9 @@ const (
 // rest of the process.
 const reservedDescriptors = 256
 
-// lastWord is how long a stopping Server waits for requests that are already on
+// arrivalGrace is how long a stopping Server waits for requests that are already on
 // their way.
-const lastWord = time.Second
+const arrivalGrace = time.Second
 
 // errCutOff reports that the grace period ended before all requests in progress
 // were answered.
@@ -214,7 +214,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 func (s *Server) shutdown() error {
 	grace, cancel := context.WithTimeout(s.now, s.o.Grace)
 	defer cancel()
-	cut := time.AfterFunc(lastWord, s.conns.cutWaiting)
+	cut := time.AfterFunc(arrivalGrace, s.conns.cutWaiting)
 	defer cut.Stop()
 	if s.http.Shutdown(grace) != nil {
 		_ = s.Close()

@@ -89,7 +89,7 @@ func (p Patient) Deliver(ctx context.Context, e target.Event) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case r.Permanent || r.Status != 0 && (try >= tries || !mayPass(r.Status)):
+		case r.Permanent || r.Status != 0 && (try >= tries || !worthRetrying(r.Status)):
 			p.Refused(e, r)
 			return nil
 		case r.Status == 0 && !away:
@@ -105,4 +105,4 @@ func (p Patient) Deliver(ctx context.Context, e target.Event) error {
 	}
 }
 
-func mayPass(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
+func worthRetrying(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }

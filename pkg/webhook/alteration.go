@@ -14,13 +14,13 @@ type Alteration string
 
 // The alterations that FindAlteration recognizes.
 const (
-	NewlineAdded    Alteration = "newline-added"
-	NewlineRemoved  Alteration = "newline-removed"
-	LineEndings     Alteration = "line-endings"    // CRLF instead of LF, or vice versa
-	ByteOrderMark   Alteration = "byte-order-mark" // a UTF-8 BOM was added
-	Compressed      Alteration = "gzip"
-	WrongCharset    Alteration = "wrong-charset" // UTF-8 was read as Latin-1, or converted to it
-	JSONEncodedAnew Alteration = "json-re-encoded"
+	NewlineAdded   Alteration = "newline-added"
+	NewlineRemoved Alteration = "newline-removed"
+	LineEndings    Alteration = "line-endings"    // CRLF instead of LF, or vice versa
+	ByteOrderMark  Alteration = "byte-order-mark" // a UTF-8 BOM was added
+	Compressed     Alteration = "gzip"
+	WrongCharset   Alteration = "wrong-charset" // UTF-8 was read as Latin-1, or converted to it
+	JSONReencoded  Alteration = "json-re-encoded"
 )
 
 // Fix returns a hint that tells the user how to undo the alteration.
@@ -38,7 +38,7 @@ func (a Alteration) Fix() string {
 		return "decompress the body first: its gzip encoding was added on the way, and without it, the signature is valid"
 	case WrongCharset:
 		return "read the body as bytes, not as text: UTF-8 was decoded as Latin-1; with the original bytes, the signature is valid"
-	case JSONEncodedAnew:
+	case JSONReencoded:
 		return "verify the raw bytes before decoding them: the JSON was decoded and encoded again, and as Mender encodes it, the signature is valid"
 	}
 	return ""
@@ -63,7 +63,7 @@ func FindAlteration(header http.Header, body []byte, secrets ...Secret) Alterati
 		{ByteOrderMark, func(b []byte) [][]byte { return [][]byte{bytes.TrimPrefix(b, []byte("\ufeff"))} }},
 		{Compressed, decompressed},
 		{WrongCharset, func(b []byte) [][]byte { return [][]byte{latin1Bytes(b), latin1Text(b)} }},
-		{JSONEncodedAnew, asMenderEncodes},
+		{JSONReencoded, asMenderEncodes},
 	} {
 		for _, before := range undo.bodies(body) {
 			if before != nil && !bytes.Equal(before, body) && Verify(header, before, secrets...).Verdict == Valid {

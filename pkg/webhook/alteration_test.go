@@ -55,9 +55,9 @@ func TestFindAlteration(t *testing.T) {
 		"gzip":                  {body, compressed.Bytes(), webhook.Compressed},
 		"UTF-8 read as Latin-1": {body, mojibake.Bytes(), webhook.WrongCharset},
 		"written as Latin-1":    {body, latin1, webhook.WrongCharset},
-		"indented":              {body, indented.Bytes(), webhook.JSONEncodedAnew},
-		"keys sorted":           {body, sorted, webhook.JSONEncodedAnew},
-		"not escaped":           {body, unescaped.Bytes(), webhook.JSONEncodedAnew},
+		"indented":              {body, indented.Bytes(), webhook.JSONReencoded},
+		"keys sorted":           {body, sorted, webhook.JSONReencoded},
+		"not escaped":           {body, unescaped.Bytes(), webhook.JSONReencoded},
 		"another value":         {body, bytes.Replace(body, []byte("accepted"), []byte("rejected"), 1), ""},
 		"not a word of it":      {body, []byte("\x00"), ""},
 	} {
