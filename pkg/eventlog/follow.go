@@ -243,7 +243,7 @@ func (f *Follower) done(l *look) {
 
 // advanced returns the point up to which the log is known after a look.
 func (f *Follower) advanced(l *look) mark {
-	newest := later(l.newestKept(), f.last.at)
+	newest := later(l.knownUntil(), f.last.at)
 	if l.partial() {
 		return mark{at: newest}
 	}

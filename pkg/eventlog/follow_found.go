@@ -32,11 +32,11 @@ type look struct {
 	dropped bool                // the newest of news were dropped: there was no room
 	wanted  int                 // how many wanted events were found, dropped ones included
 	page    map[string]struct{} // ids of the previous page
-	newest  time.Time
-	oldest  time.Time // the time of the last event on the last page
-	known   bool      // an event was found that had been seen before
-	moved   bool      // events arrived between reading two pages
-	ended   bool      // the log was read to its end
+	newest  time.Time           // the newest time on the first page
+	oldest  time.Time           // the time of the last event on the last page
+	known   bool                // an event was found that had been seen before
+	moved   bool                // events arrived between reading two pages
+	ended   bool                // the log was read to its end
 
 	floor      time.Time // events before it count as seen
 	horizon    time.Time // how far back to read
@@ -63,11 +63,14 @@ func (l *look) add(x found) {
 }
 
 // trim drops the newest events if there are at least twice as many as most.
+// It sorts them first: events that arrive while the log is read come on later
+// pages than older ones.
 func (l *look) trim(most int) {
 	excess := len(l.news) - most
 	if excess < most {
 		return
 	}
+	slices.SortStableFunc(l.news, func(a, b found) int { return b.at.Compare(a.at) })
 	for _, x := range l.news[:excess] {
 		delete(l.here, x.event.ID)
 	}
@@ -95,11 +98,16 @@ func (l *look) next(most int) int {
 	return max(0, first-most)
 }
 
-// newestKept returns the time of the newest of the events that were not dropped.
-func (l *look) newestKept() time.Time {
+// knownUntil returns the time up to which all events were read: that of the
+// newest new event on the first page or after it in the log. Later pages can
+// contain newer ones, which arrived while the log was read, perhaps with others
+// that no page contained.
+func (l *look) knownUntil() time.Time {
 	var newest time.Time
 	for _, x := range l.news {
-		newest = later(newest, x.at)
+		if !x.at.After(l.newest) {
+			newest = later(newest, x.at)
+		}
 	}
 	return newest
 }

@@ -99,7 +99,9 @@ func (f *Follower) take(l *look, events []mender.Event) {
 		if !e.Time.IsZero() { // an event without a time counts as being as old as its neighbor
 			at = e.Time
 		}
-		l.newest = later(l.newest, at)
+		if l.page == nil {
+			l.newest = later(l.newest, at)
+		}
 		f.note(l, e, at)
 		l.read++
 	}

@@ -256,6 +256,32 @@ func TestFollowServerClockSetBack(t *testing.T) {
 	})
 }
 
+// TestFollowOutageWithinALook: what arrives while the server is away, between
+// two pages of one look, comes on the later page, and must not be taken for the
+// point up to which the log is known.
+func TestFollowOutageWithinALook(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			h := newHostile(seed, 6000, 100*time.Millisecond)
+			h.delay = 100 * time.Millisecond
+			plan := h.plan
+			requests := 0
+			h.asked = func() {
+				if requests++; requests == 1 {
+					h.down = append(h.down, outage{time.Now(), time.Now().Add(150 * time.Second)})
+				}
+			}
+			time.Sleep(3 * time.Minute)
+			ctx, cancel := context.WithDeadline(t.Context(), h.end().Add(time.Minute))
+			defer cancel()
+			got := newFollowed(t)
+			got.follow(ctx, mustFollow(t, h.client(nil), FollowOptions{Query: Query{Since: start}}))
+			got.missed(plan)
+		})
+	}
+}
+
 func TestFollowAnEmptyLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHostile(5, 100, time.Second)
