@@ -18,7 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// machine is one with a clock and an environment of its own.
+// machine is a simulated machine with its own clock and environment.
 type machine struct {
 	t   *testing.T
 	now func() time.Time
@@ -34,8 +34,8 @@ func (m machine) run(args ...string) (code int, out, said string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// newMachine is logged in to a sandbox, whose certificate is of an authority
-// of its own.
+// newMachine returns a machine that is logged in to a sandbox with a certificate
+// from a private authority.
 func newMachine(t *testing.T, o sandbox.Options) machine {
 	t.Helper()
 	sb, err := sandbox.New(o)
@@ -70,7 +70,7 @@ func TestDoctorTransport(t *testing.T) {
 	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not verified (--skip-verify)") {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
-	// Other commands say it each time.
+	// Other commands warn each time.
 	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not checked") {
 		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// minimal has the arguments with which each command would go to work.
+// minimal returns the smallest valid command line of each command.
 func minimal() map[string][]string {
 	const id = "3bb0e41e-0000-4000-8000-000000000000"
 	return map[string][]string{
@@ -36,9 +36,8 @@ func minimal() map[string][]string {
 	}
 }
 
-// TestEmptyValueIsRefused holds that no command takes an empty value of a flag,
-// an empty argument, or an empty variable for something else: it exits with 2,
-// sends nothing and changes nothing.
+// TestEmptyValueIsRefused checks that an empty flag, argument or variable is an
+// error: the command exits with 2, sends nothing and changes nothing.
 func TestEmptyValueIsRefused(t *testing.T) {
 	t.Parallel()
 	m := newEmptyMachine(t)
@@ -76,7 +75,7 @@ func TestEmptyValueIsRefused(t *testing.T) {
 	}
 }
 
-// flagsOf leaves the arguments out of a command line.
+// flagsOf returns a command line without its arguments.
 func flagsOf(line []string) []string {
 	i := slices.IndexFunc(line, func(word string) bool { return strings.HasPrefix(word, "-") })
 	if i < 0 {
@@ -85,7 +84,7 @@ func flagsOf(line []string) []string {
 	return line[i:]
 }
 
-// without leaves a flag out of a command line.
+// without returns a command line without the flag.
 func without(line []string, f *pflag.Flag) []string {
 	i := slices.IndexFunc(line, func(word string) bool { return word == "--"+f.Name || f.Shorthand != "" && word == "-"+f.Shorthand })
 	if i < 0 {

@@ -23,7 +23,7 @@ type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// TestReport holds what an error becomes: the exit code and the line.
+// TestReport checks the exit code and the message of each kind of error.
 func TestReport(t *testing.T) {
 	t.Parallel()
 	_, closed := output.Stdout(failingWriter{syscall.EPIPE}).Write([]byte("x"))
@@ -65,15 +65,15 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestInterruptedRedeliverExitsWith130 interrupts it while the application
-// works on the last event.
+// TestInterruptedRedeliverExitsWith130 interrupts redeliver while the application
+// handles the last event.
 func TestInterruptedRedeliverExitsWith130(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{History: 3})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	application := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see the client go
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client is gone
 		cancel()
 		<-r.Context().Done()
 	}))
@@ -92,7 +92,7 @@ func TestInterruptedRedeliverExitsWith130(t *testing.T) {
 	}
 }
 
-// TestAReaderWhoLeavesIsNoError is about what cobra prints, too.
+// TestAReaderWhoLeavesIsNoError also covers Cobra's own output.
 func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"completion bash", "completion zsh", "help environment", "version", "list --help"} {
@@ -106,7 +106,7 @@ func TestAReaderWhoLeavesIsNoError(t *testing.T) {
 	}
 }
 
-// goneReader is a stdout whose reader has gone.
+// goneReader is a stdout that no one reads any longer.
 type goneReader struct{ asked bool }
 
 func (g *goneReader) Write([]byte) (int, error) {

@@ -26,7 +26,7 @@ func TestExpiresSoon(t *testing.T) {
 		{"a session of an hour, almost over", time.Hour, 8 * time.Minute, true},
 		{"a token of a year, a month before", 365 * day, 30 * day, false},
 		{"a token of a year, in its last week", 365 * day, 7 * day, true},
-		{"over", 7 * day, 0, false}, // that is for the server's refusal to say
+		{"over", 7 * day, 0, false}, // the server refuses the token, and its error says why
 	} {
 		ends := made.Add(test.lasts)
 		if got := cli.ExpiresSoon(mender.Claims{IssuedAt: made, ExpiresAt: ends}, ends.Add(-test.left)); got != test.want {
@@ -38,7 +38,8 @@ func TestExpiresSoon(t *testing.T) {
 	}
 }
 
-// TestExpiryWarning: every command warns, in good time, and not before.
+// TestExpiryWarning checks that every command warns before a token expires, and
+// not too early.
 func TestExpiryWarning(t *testing.T) {
 	t.Parallel()
 	at := time.Now()

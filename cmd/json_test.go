@@ -7,8 +7,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// TestJSONHasTheNamesOfFields holds that no command prints Go's names of
-// fields, nor null for an empty list.
+// TestJSONHasTheNamesOfFields checks that no command prints Go field names, or
+// null for an empty list.
 func TestJSONHasTheNamesOfFields(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, sandbox.Options{History: 20, Scopes: true})

@@ -16,8 +16,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// session runs commands one after the other, as one user of one machine, with
-// --debug, and keeps all that they say.
+// session runs commands one after the other as one user on one machine, with
+// --debug, and keeps their whole output.
 type session struct {
 	t    *testing.T
 	env  map[string]string
@@ -44,8 +44,7 @@ func newSession(t *testing.T, o sandbox.Options) *session {
 	}}
 }
 
-// run runs a command line and returns its stdout; code is what it has to end
-// with.
+// run runs a command line and returns its stdout. code is the expected exit code.
 func (s *session) run(code int, stdin string, args ...string) string {
 	s.t.Helper()
 	var out, said bytes.Buffer
@@ -59,7 +58,7 @@ func (s *session) run(code int, stdin string, args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// keptValues are the tokens and secrets in the store's file.
+// keptValues returns the tokens and secrets in the store's file.
 func (s *session) keptValues() []string {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.env["XDG_DATA_HOME"], "mender-webhooks", "secrets.json"))
@@ -81,8 +80,8 @@ func (s *session) keptValues() []string {
 	return values
 }
 
-// TestDebugOfWholeSession searches what --debug and everything else says in a
-// whole session for each password, token and secret that was in play.
+// TestDebugOfWholeSession searches the output of a whole session, with --debug,
+// for each password, token and secret in it.
 func TestDebugOfWholeSession(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, sandbox.Options{Scopes: true})
@@ -131,7 +130,7 @@ func TestDebugOfWholeSession(t *testing.T) {
 		if strings.Contains(said, secret) {
 			t.Errorf("%s is in the output", what)
 		}
-		// The parts of a token are as good as the whole.
+		// A part of a token must not show either.
 		for _, part := range strings.Split(secret, ".") {
 			if len(part) > 40 && strings.Contains(said, part) {
 				t.Errorf("a part of %s is in the output", what)

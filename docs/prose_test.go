@@ -60,8 +60,8 @@ var phrases = sync.OnceValue(func() (compiled []*regexp.Regexp) {
 	return compiled
 })
 
-// TestProse looks for the phrases of wordList in all pages and in the comments
-// and strings of the program, and so in its messages and help.
+// TestProse looks for the phrases of wordList in all pages, in all comments, and
+// in the strings of the program, and so in its messages and help.
 func TestProse(t *testing.T) {
 	t.Parallel()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -72,7 +72,7 @@ func TestProse(t *testing.T) {
 			return fs.SkipDir
 		}
 		kind := filepath.Ext(path)
-		if (kind == ".go" && !strings.HasSuffix(path, "_test.go")) || kind == ".md" {
+		if kind == ".go" || kind == ".md" {
 			findPhrases(t, path)
 		}
 		return nil
@@ -90,7 +90,7 @@ func findPhrases(t *testing.T, path string) {
 	t.Helper()
 	text := []byte(read(t, path))
 	if filepath.Ext(path) == ".go" {
-		text = proseOf(text)
+		text = proseOf(text, !strings.HasSuffix(path, "_test.go"))
 	}
 	for i, w := range wordList {
 		for _, at := range phrases()[i].FindAllIndex(text, -1) {
@@ -100,9 +100,10 @@ func findPhrases(t *testing.T, path string) {
 	}
 }
 
-// proseOf blanks everything in Go source except comments and strings, so that
-// a phrase is also found across lines, and its line is the same.
-func proseOf(source []byte) []byte {
+// proseOf blanks everything in Go source except comments and, if literals is set,
+// string literals, so that a phrase is also found across lines, and its line is
+// the same.
+func proseOf(source []byte, literals bool) []byte {
 	space := strings.NewReplacer("//", "  ", `"`, " ", "`", " ")
 	prose := bytes.Clone(source)
 	file := token.NewFileSet().AddFile("", -1, len(source))
@@ -115,7 +116,7 @@ func proseOf(source []byte) []byte {
 		if tok != token.EOF {
 			at = file.Offset(pos)
 		}
-		if tok == token.STRING || tok == token.COMMENT || tok == token.EOF {
+		if tok == token.STRING && literals || tok == token.COMMENT || tok == token.EOF {
 			blank(prose[end:at])
 			end = at + copy(prose[at:], space.Replace(text))
 		}

@@ -247,8 +247,8 @@ func checkQueries(t *testing.T, metrics string) {
 	}
 }
 
-// runs starts the command of a pod. With a store it must become ready; without
-// its NATS servers it must say that it is not.
+// runs starts the command of a pod. With a store, it must become ready. Without
+// its NATS servers, it must report that it is not ready.
 func runs(t *testing.T, args []string, ready bool) {
 	t.Helper()
 	dir := t.TempDir()
@@ -304,7 +304,7 @@ func credentials(t *testing.T) []byte {
 	return file
 }
 
-// process is a listen that runs.
+// process is a running listener.
 type process struct {
 	addr, metrics string
 	stdout        *bufio.Reader
@@ -319,8 +319,8 @@ func (p *process) line(t *testing.T) string {
 	return line
 }
 
-// start runs the program until the test ends, which must be clean, and reads
-// from its log where it listens.
+// start runs the program until the test ends, reads its address from its log, and
+// checks that it ends cleanly.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// TestInstallScript runs docs/install.sh against a release that is served here,
-// and against one whose archive was changed afterwards.
+// TestInstallScript runs docs/install.sh against a release on a local server, and
+// against one whose archive was altered.
 func TestInstallScript(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
@@ -68,7 +68,7 @@ func TestInstallScript(t *testing.T) {
 	}
 }
 
-// archive makes a release's archive with the program and the man pages.
+// archive builds a release archive with the program and the man pages.
 func archive(t *testing.T) []byte {
 	t.Helper()
 	pages, err := filepath.Glob("../../docs/man/*")

@@ -26,8 +26,8 @@ import (
 const dist = "../../dist"
 
 // TestImageRuns starts the image as an operator would: not as root, with a
-// read-only root, the queue on a volume. It uses podman where that can run a
-// container, and else unpacks the layers and runs the program in a chroot.
+// read-only root, the queue on a volume. It uses podman if that can run a
+// container. Otherwise it unpacks the layers and runs the program in a chroot.
 func TestImageRuns(t *testing.T) {
 	if err := run(dist, ""); err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func thisPlatform(t *testing.T) v1.Image {
 	return nil
 }
 
-// listener is a running listen.
+// listener is a running listener.
 type listener struct {
 	cmd           *exec.Cmd
 	addr, metrics string
@@ -184,7 +184,7 @@ type listener struct {
 	log           *bytes.Buffer
 }
 
-// start runs listen and reads from its log where it listens.
+// start runs a listener and reads its address from its log.
 func start(t *testing.T, command func(context.Context, ...string) *exec.Cmd, args ...string) *listener {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -227,7 +227,7 @@ func start(t *testing.T, command func(context.Context, ...string) *exec.Cmd, arg
 	return l
 }
 
-// stop sends SIGTERM and wants a clean end.
+// stop sends SIGTERM and checks that the listener ends cleanly.
 func (l *listener) stop(t *testing.T) {
 	t.Helper()
 	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {

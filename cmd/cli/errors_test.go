@@ -9,8 +9,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// TestKindsOfTheAPI: each cause that the API client names has the
-// kind whose exit code `mender-webhooks help exit-codes` promises.
+// TestKindsOfTheAPI checks that each error of the API client has the kind, and so
+// the exit code, that `mender-webhooks help exit-codes` documents.
 func TestKindsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	for cause, want := range map[error]fault.Kind{

@@ -19,10 +19,10 @@ const (
 )
 
 // BenchmarkActivityAll runs `activity --all -o jsonl` on the sandbox's 100,000
-// events, and beside it, in turns, one that fetches the same 200 pages over
-// one connection and parses nothing: curl where there is one, else Go's
-// client. It reports the ratio of their median times, and the largest resident
-// memory of the command. docs/benchmarks.md has the figures.
+// events. In turns with it, it fetches the same 200 pages over one connection
+// without parsing them: with curl if it is installed, otherwise with Go's client.
+// It reports the ratio of their median times, and the largest resident memory of
+// the command. docs/benchmarks.md has the figures.
 //
 //	go test ./cmd/mender-webhooks -run '^$' -bench ActivityAll -benchtime 15x
 func BenchmarkActivityAll(b *testing.B) {
@@ -52,20 +52,20 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// program is a run of mender-webhooks as a process of its own.
+// program returns a command that runs mender-webhooks in its own process.
 func program(b *testing.B, env []string, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Args[0] = "mender-webhooks" // what testscript's Main goes by
+	cmd.Args[0] = "mender-webhooks" // testscript.Main looks at this name
 	cmd.Env = append(os.Environ(), env...)
 	return cmd
 }
 
-// startSandbox starts a server with a history, as a process of its own: the
-// memory of this one would count as its children's.
+// startSandbox starts a server with a history in its own process, because a
+// child's measured memory starts with its parent's.
 func startSandbox(b *testing.B) (server, token string) {
 	cmd := program(b, nil, "sandbox", "--addr", "127.0.0.1:0", "--events", fmt.Sprint(benchEvents+100)) // some expire
 	out, err := cmd.StdoutPipe()
@@ -76,7 +76,7 @@ func startSandbox(b *testing.B) (server, token string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		_ = cmd.Process.Kill() // nothing of it is needed any more
+		_ = cmd.Process.Kill() // it has no state to save
 		_ = cmd.Wait()
 	})
 	if _, err := fmt.Fscanf(out, "export MENDER_SERVER_URL=%s\nexport MENDER_SERVER_ACCESS_TOKEN=%s\n", &server, &token); err != nil {
@@ -85,8 +85,8 @@ func startSandbox(b *testing.B) (server, token string) {
 	return server, token
 }
 
-// runActivityAll returns the command's largest resident memory in bytes, or 0
-// where the system does not tell.
+// runActivityAll returns the command's largest resident memory in bytes, or 0 if
+// the system does not report it.
 func runActivityAll(b *testing.B, server, token string) int64 {
 	out, err := os.CreateTemp(b.TempDir(), "events")
 	if err != nil {
@@ -105,7 +105,7 @@ func runActivityAll(b *testing.B, server, token string) int64 {
 	return residentMemory(cmd.ProcessState)
 }
 
-// fetcher returns what fetches the pages and parses nothing.
+// fetcher returns a function that fetches the pages without parsing them.
 func fetcher(b *testing.B, server, token string) (fetch func(), name string) {
 	path := server + "/api/management/v1/iot-manager/events?per_page=500&page="
 	if curl, err := exec.LookPath("curl"); err == nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// TestForwardTo follows a log of three events into an application that is
-// busy at first, and refuses the second event.
+// TestForwardTo forwards a log of three events to an application that is busy at
+// first and then refuses the second event.
 func TestForwardTo(t *testing.T) {
 	t.Parallel()
 	sb, err := sandbox.New(sandbox.Options{History: 3})
@@ -35,7 +35,7 @@ func TestForwardTo(t *testing.T) {
 	answers := []int{503, 204, 400, 200}
 	var ids []string
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // what is missing is found below
+		body, _ := io.ReadAll(r.Body) // a truncated body fails the checks below
 		text, err := os.ReadFile(secretFile)
 		if err != nil {
 			t.Error(err)

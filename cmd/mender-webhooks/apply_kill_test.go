@@ -17,8 +17,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// countingSandbox is a sandbox that counts requests, and calls killAt's victim
-// after it has done one of them and before it has answered.
+// countingSandbox is a sandbox that counts requests. After it has carried out one
+// of them, and before it answers, it calls the function set by killAt.
 type countingSandbox struct {
 	box *sandbox.Sandbox
 	url string
@@ -69,7 +69,7 @@ func (s *countingSandbox) writes() int {
 	return s.wrote
 }
 
-// killAt has the n-th request from now on call kill.
+// killAt calls kill during the n-th request from now on.
 func (s *countingSandbox) killAt(n int, kill func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,9 +98,9 @@ func (s *countingSandbox) ids(t *testing.T) []string {
 	return ids
 }
 
-// TestApplyKilled kills the program after each single request, before it sees
-// the answer, and runs it again: the server gets to what the file says, and
-// signs with the secret that this machine keeps.
+// TestApplyKilled kills the program after each single request, before it sees the
+// answer, and runs it again: the server must match the file, and sign with the
+// secret that this machine has stored.
 func TestApplyKilled(t *testing.T) {
 	t.Parallel()
 	const hook = "apiVersion: mender-webhooks/v1\nintegrations:\n  - {provider: webhook, url: '%s', secret: {generate: true}, description: %s}\n"
@@ -146,7 +146,7 @@ func TestApplyKilled(t *testing.T) {
 	}
 }
 
-// workbench is a machine with a home that lasts, a server, and a receiver.
+// workbench is a machine with a lasting home folder, a server and a receiver.
 type workbench struct {
 	*countingSandbox
 	home     string
@@ -186,15 +186,15 @@ func (w *workbench) command(ctx context.Context, args ...string) *exec.Cmd {
 func (w *workbench) must(t *testing.T, code int, args ...string) string {
 	t.Helper()
 	cmd := w.command(t.Context(), args...)
-	out, _ := cmd.Output() // the exit code tells
+	out, _ := cmd.Output() // the exit code is checked below
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		t.Fatalf("%v: exit code %d, want %d\n%s", args, got, code, out)
 	}
 	return string(out)
 }
 
-// killed runs the program and kills it after its n-th request; it reports
-// whether it came to that.
+// killed runs the program and kills it after its n-th request. It reports whether
+// there was an n-th request.
 func (w *workbench) killed(t *testing.T, n int, args ...string) bool {
 	t.Helper()
 	cmd := w.command(t.Context(), args...)
@@ -214,8 +214,8 @@ func (w *workbench) killed(t *testing.T, n int, args ...string) bool {
 	return err != nil
 }
 
-// signedWithWhatIsKept has the server send an event, and checks its signature
-// with the secret that this machine keeps.
+// signedWithWhatIsKept makes the server send an event, and checks its signature
+// with the secret that this machine has stored.
 func (w *workbench) signedWithWhatIsKept(t *testing.T, n int) {
 	t.Helper()
 	if err := w.box.SetStatus([]string{"769e5a83-259c-4506-ab05-9c2564f196fd"}, "accepted"); err != nil {

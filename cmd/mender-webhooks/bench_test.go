@@ -25,20 +25,20 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// The load of the benchmarks: so many keep-alive connections, and so many
-// requests before it is the next program's turn.
+// The load of the benchmarks: the number of keep-alive connections, and of
+// requests before the next program's turn.
 const (
 	benchConnections = 16
 	benchTurn        = 4000
 )
 
-// BenchmarkListen sends signed events, each with an id of its own, to listen
-// and to a bare handler that reads the body and answers 204: each a program of
-// its own, in turns, over loopback.
+// BenchmarkListen sends signed events with different ids to listen and, in turns,
+// to a bare handler that reads the body and answers 204. Each runs in its own
+// process, over loopback.
 //
 //	go test -run '^$' -bench Listen -benchtime 100000x ./cmd/mender-webhooks
 //
-// Each figure in b.N requests is for each of the programs.
+// Each program receives b.N requests.
 func BenchmarkListen(b *testing.B) {
 	for _, mode := range []struct {
 		name  string
@@ -57,9 +57,9 @@ func BenchmarkListen(b *testing.B) {
 	}
 }
 
-// compete sends b.N requests to each of the two, ends them, and reports how they
-// did. They take turns, each first in every other one, since who comes second
-// meets what making the requests left behind, and is slower for it.
+// compete sends b.N requests to each of the two, ends them, and reports their
+// figures. They take turns at being first, since the second is slowed down by the
+// garbage that generating the requests leaves behind.
 func compete(b *testing.B, bare, ours *contender) {
 	first, second := bare, ours
 	for done := 0; done < b.N; done += benchTurn {
@@ -77,7 +77,7 @@ func compete(b *testing.B, bare, ours *contender) {
 	b.ReportMetric(ours.stop(b), "listen-cpu-µs")
 }
 
-// bareHandler is what listen is compared with.
+// bareHandler is the handler that listen is compared with.
 func bareHandler() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +91,7 @@ func bareHandler() {
 	}))
 }
 
-// contender is one of the programs, and how it did.
+// contender is one of the compared programs, with its figures.
 type contender struct {
 	command *exec.Cmd
 	conns   []net.Conn
@@ -129,7 +129,7 @@ func startServer(b *testing.B, name string, ready *regexp.Regexp, args ...string
 		}
 		c.conns = append(c.conns, conn)
 	}
-	b.Cleanup(func() { _ = command.Process.Kill() }) // where the benchmark failed
+	b.Cleanup(func() { _ = command.Process.Kill() }) // if the benchmark failed
 	return c
 }
 
@@ -154,7 +154,8 @@ func (c *contender) send(b *testing.B, requests [][]byte) {
 	c.spent += time.Since(begin)
 }
 
-// roundTrip writes a request as it is, so that the time is the server's.
+// roundTrip writes a request without net/http, so that the time measured is the
+// server's.
 func roundTrip(conn net.Conn, in *bufio.Reader, request []byte) error {
 	if _, err := conn.Write(request); err != nil {
 		return err
@@ -171,8 +172,8 @@ func roundTrip(conn net.Conn, in *bufio.Reader, request []byte) error {
 	return nil
 }
 
-// stop ends the program and returns what a request cost it, in microseconds of
-// processor time: less noisy than the rate, on a machine with other work.
+// stop ends the program and returns its processor time per request, in
+// microseconds. On a busy machine that varies less than the rate.
 func (c *contender) stop(b *testing.B) float64 {
 	for _, conn := range c.conns {
 		_ = conn.Close()
@@ -201,7 +202,8 @@ func (c *contender) p99() float64 {
 	return float64(all[len(all)*99/100].Microseconds()) / 1000
 }
 
-// signedRequests makes deliveries as Mender's server writes them.
+// signedRequests returns deliveries in the form in which Mender's server writes
+// them.
 func signedRequests(b *testing.B, n int) [][]byte {
 	secret, err := webhook.ParseSecret("deadbeef")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cert NAME writes NAME.pem and NAME.key: a certificate for 127.0.0.1 that no
-// authority vouches for, and its key.
+// cert NAME writes a self-signed certificate for 127.0.0.1 to NAME.pem and its key
+// to NAME.key.
 func cmdCert(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// BenchmarkListenCluster is BenchmarkListen with listen --nats: on three NATS
-// servers, each a program of its own, that share the machine with it, with one
-// and with three replicas.
+// BenchmarkListenCluster is BenchmarkListen with listen --nats, on three NATS
+// servers on the same machine, each in its own process, with one and with three
+// replicas.
 //
 //	go test -run '^$' -bench ListenCluster -benchtime 20000x ./cmd/mender-webhooks
 func BenchmarkListenCluster(b *testing.B) {
@@ -33,8 +33,8 @@ func BenchmarkListenCluster(b *testing.B) {
 	}
 }
 
-// awaitSuccess waits until events are taken in: at the start the cluster may
-// not be there yet.
+// awaitSuccess waits until events are accepted. At the start, the cluster may not
+// be available yet.
 func (c *contender) awaitSuccess(b *testing.B) {
 	b.Helper()
 	in := bufio.NewReader(c.conns[0])
@@ -46,7 +46,7 @@ func (c *contender) awaitSuccess(b *testing.B) {
 		if time.Now().After(deadline) {
 			b.Fatal(err)
 		}
-		// The answer was not read to its end.
+		// The answer was not read completely.
 		_ = c.conns[0].Close()
 		if c.conns[0], err = net.Dial("tcp", c.conns[0].RemoteAddr().String()); err != nil {
 			b.Fatal(err)
@@ -67,7 +67,7 @@ func startNATSNodes(b *testing.B) string {
 	if err := os.Symlink(self, program); err != nil {
 		b.Fatal(err)
 	}
-	var at [6]string // for clients, and for each other
+	var at [6]string // three for clients, three for the other servers
 	for i := range at {
 		at[i] = freeAddress(b)
 	}

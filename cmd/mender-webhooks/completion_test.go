@@ -14,8 +14,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// completionCases are what is typed before the Tab key, and what the shell
-// makes of it. ID is the id of the sandbox's webhook.
+// completionCases are typed lines, and what the shell must offer after the Tab
+// key. ID is the id of the sandbox's webhook.
 var completionCases = []struct{ name, typed, want string }{
 	{"command", "tri", "trigger"},
 	{"flag", "activity --fail", "activity --failed"},
@@ -74,7 +74,7 @@ func TestCompletionInShells(t *testing.T) {
 	}
 }
 
-// profile writes a config file with one profile that says nothing.
+// profile writes a config file with one empty profile.
 func (x *terminal) profile(name string) {
 	x.t.Helper()
 	for _, v := range x.env {
@@ -91,8 +91,8 @@ func (x *terminal) profile(name string) {
 	}
 }
 
-// asker types a line, presses Tab, and fails the test if the shell does not
-// show what is wanted then.
+// asker types a line, presses Tab, and fails the test if the shell then shows no
+// match.
 type asker func(t *testing.T, typed string, want *regexp.Regexp)
 
 func startBash(t *testing.T, x *terminal) asker {
@@ -144,7 +144,7 @@ func startInteractive(t *testing.T, x *terminal, shell []string, setUp string) a
 	}
 }
 
-// startFish asks fish's own engine, which a script may.
+// startFish asks fish's completion engine, which scripts can call.
 func startFish(_ *testing.T, x *terminal) asker {
 	return func(t *testing.T, typed string, want *regexp.Regexp) {
 		t.Helper()

@@ -167,7 +167,8 @@ func forTest(text string, replace *strings.Replacer) string {
 	return replace.Replace(text)
 }
 
-// examplesReplaced replaces addresses and URLs of examples by ones for tests.
+// examplesReplaced returns a replacer of the examples' addresses and URLs by ones
+// for tests.
 func examplesReplaced(t *testing.T) *strings.Replacer {
 	t.Helper()
 	port := map[string]string{}
@@ -176,7 +177,7 @@ func examplesReplaced(t *testing.T) *strings.Replacer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // all of them at the end, so that they differ
+		defer l.Close() // all at the end, so that each port is different
 		_, port[example], _ = net.SplitHostPort(l.Addr().String())
 	}
 	return strings.NewReplacer(

@@ -96,7 +96,7 @@ func TestListenOutlivesItsOutput(t *testing.T) {
 	}
 }
 
-// readUntil reads until a text has come, and not a byte more than it has to.
+// readUntil reads up to a text, and not a byte further.
 func readUntil(t *testing.T, from io.Reader, to *watched, text string) {
 	t.Helper()
 	for b := make([]byte, 1); !strings.Contains(to.String(), text); {
@@ -170,7 +170,7 @@ func TestAFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// What blocks is let go at the end.
+	// Unblock the program at the end.
 	defer func() { _ = os.WriteFile(fifo, []byte("deadbeef\n"), 0o600) }()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -26,10 +26,10 @@ import (
 
 var listenKills = flag.Int("listen.kills", 10, "how often TestKilledListenerLosesNothing kills")
 
-// TestKilledListenerLosesNothing kills listen, the program itself, at random
-// moments while events come in and the application fails now and then. Every
-// event that was answered 2xx has to reach the application. (The order, and
-// how little is repeated, is the test of pkg/relay.)
+// TestKilledListenerLosesNothing kills the listen process at random moments while
+// events arrive and the application fails now and then. Every event that was
+// answered with 2xx must reach the application. (pkg/relay tests the order and the
+// number of duplicates.)
 func TestKilledListenerLosesNothing(t *testing.T) {
 	t.Parallel()
 	app := newFlakyApplication(t)
@@ -64,7 +64,7 @@ func TestKilledListenerLosesNothing(t *testing.T) {
 	t.Logf("%d kills, %d events promised and delivered", *listenKills, len(promised))
 }
 
-// flakyApplication takes events, and refuses a part of them with 500.
+// flakyApplication accepts events, and answers some of them with 500.
 type flakyApplication struct {
 	server  *httptest.Server
 	failing atomic.Bool
@@ -108,8 +108,8 @@ func (app *flakyApplication) missing(ids []string) (missing []string) {
 	return missing
 }
 
-// freeAddress is one that was free a moment ago: the listener has to come back
-// on the same one after each kill, as a service does.
+// freeAddress returns an address that was free a moment ago. After each kill the
+// listener must start on the same one, as a service does.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -146,8 +146,8 @@ func startKillable(t *testing.T, address, store, app string) *exec.Cmd {
 	return command
 }
 
-// eventLoad sends events from several connections, whoever listens, and notes
-// which were answered 2xx.
+// eventLoad sends events over several connections, across restarts of the
+// listener, and records which were answered with 2xx.
 type eventLoad struct {
 	answered atomic.Int64
 	cancel   context.CancelFunc
@@ -172,7 +172,7 @@ func startLoad(t *testing.T, url string) *eventLoad {
 				body := `{"id":"` + id + `","type":"device-status-changed","data":{"id":"d","status":"accepted"}}`
 				d := sender.Send(ctx, url, []byte(body), secret)
 				if !d.Success() {
-					time.Sleep(5 * time.Millisecond) // nobody listens; Mender would not be faster either
+					time.Sleep(5 * time.Millisecond) // no listener is running; Mender would not be faster either
 					continue
 				}
 				l.mu.Lock()
@@ -185,7 +185,7 @@ func startLoad(t *testing.T, url string) *eventLoad {
 	return l
 }
 
-// wait waits until so many more events were taken.
+// wait waits until more events were accepted.
 func (l *eventLoad) wait(t *testing.T, more int) {
 	t.Helper()
 	want := l.answered.Load() + int64(more)

@@ -14,8 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// address NAMES... sets each $NAME to an address of this machine at which nobody
-// listens yet.
+// address NAMES... sets each $NAME to an unused address of this machine.
 func cmdAddress(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	for _, name := range args {

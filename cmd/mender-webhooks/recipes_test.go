@@ -13,7 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// recipes are the fenced texts of docs/provisioning.md that are marked as such.
+// recipes returns the fenced blocks of docs/provisioning.md that are marked as
+// recipes.
 func recipes(t *testing.T) map[string]string {
 	t.Helper()
 	doc, err := os.ReadFile("../../docs/provisioning.md")
@@ -30,8 +31,8 @@ func recipes(t *testing.T) map[string]string {
 // step is a script of a pipeline.
 type step struct{ name, script string }
 
-// TestRecipes takes the scripts out of the docs and runs them against the
-// sandbox, as the pipelines would: on an empty machine each time.
+// TestRecipes runs the scripts of the docs against the sandbox as a pipeline
+// would, each time on an empty machine.
 func TestRecipes(t *testing.T) {
 	t.Parallel()
 	all := recipes(t)
@@ -60,8 +61,8 @@ func TestRecipes(t *testing.T) {
 	script := func(job string) step { return step{job, strings.Join(gitlab[job].Script, "\n")} }
 
 	tests := map[string]struct {
-		steps []step // on a server without integrations
-		again []step // once it matches
+		steps []step // run on a server without integrations
+		again []step // run when the server matches the file
 	}{
 		"shell":  {steps: []step{{"script", all["shell"]}}, again: []step{{"script", all["shell"]}}},
 		"github": {steps: steps, again: steps},
@@ -119,7 +120,7 @@ func (m machine) run(t *testing.T, s step) {
 	if s.script == "" {
 		t.Fatalf("%s: there is no script", s.name)
 	}
-	home := t.TempDir() // nothing is left of the last run
+	home := t.TempDir() // nothing remains of the previous run
 	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", s.script)
 	cmd.Dir = m.dir
 	cmd.Env = append(m.sandbox.env(), "PATH="+os.Getenv("PATH"), "HOME="+home, "HOOK_SECRET=00ff00ff", "GITHUB_STEP_SUMMARY="+filepath.Join(home, "summary"))

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// residentMemory is the largest that a process has had, in bytes.
+// residentMemory returns the peak resident memory of a process, in bytes.
 func residentMemory(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {

@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs what users type: cmd/testdata/script. Beside testscript's
-// own commands there are those of scriptCommands.
+// TestScripts runs the scripts in testdata/script. They can use testscript's own
+// commands and the scriptCommands.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	// Under nohup, programs would inherit that SIGHUP is ignored.
@@ -109,7 +109,7 @@ type jobsKey struct{}
 
 type jobs struct{ byName map[string]*job }
 
-// job is a program of ours that runs while the script goes on.
+// job is a run of the program in the background of a script.
 type job struct {
 	cmd      *exec.Cmd
 	out, err *watched
@@ -141,7 +141,7 @@ func (w *watched) String() string {
 	return w.text.String()
 }
 
-// find waits for a match in what was written.
+// find waits for a match in the buffer.
 func (w *watched) find(re *regexp.Regexp, ended <-chan struct{}) ([]string, error) {
 	deadline := time.After(patience)
 	for {
@@ -177,7 +177,8 @@ func startJob(ts *testscript.TestScript, name string, args ...string) *job {
 	return j
 }
 
-// environmentOf is the script's environment, as far as the program reads it.
+// environmentOf returns the variables of the script's environment that the program
+// reads.
 func environmentOf(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
@@ -263,7 +264,7 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // status CODE [NAME=VALUE...] ARGS runs mender-webhooks in the foreground and
-// checks its exit code. What it printed is for stdout, stderr and cmp to check.
+// checks its exit code. Check its output with stdout, stderr and cmp.
 func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	want, args := args[0], args[1:]
@@ -341,8 +342,8 @@ func call(ts *testscript.TestScript, method, path string, body []byte) []byte {
 	return answer
 }
 
-// device STATUS gives a device another status, and waits until the server has
-// logged what became of the event.
+// device STATUS changes the status of a device, and waits until the server has
+// logged the delivery of the event.
 func cmdDevice(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	const events = "/api/management/v1/iot-manager/events?per_page=500"
@@ -364,7 +365,8 @@ func cmdReadenv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], line)
 }
 
-// cmpfields FILE GOLDEN FIELDS... compares fields of an object a line.
+// cmpfields FILE GOLDEN FIELDS... compares fields of the objects in FILE, one per
+// line.
 func cmdCmpfields(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	var got strings.Builder
@@ -386,8 +388,9 @@ func cmdCmpfields(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// signed BODY NEWLINE ALTERED writes a body, the same with a newline, and an
-// altered one; SIG and TEXTSIG are the first one's signatures under deadbeef.
+// signed BODY NEWLINE ALTERED writes a body, the same body with a newline, and an
+// altered one. It sets SIG and TEXTSIG to signatures of the first with the secret
+// deadbeef: by its bytes and by its text.
 func cmdSigned(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	body := `{"id":"81afc453-e040-4a4d-8aa4-f94a47030fe8","type":"device-decommissioned","data":{"id":"d"}}`
@@ -424,7 +427,8 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600))
 }
 
-// metrics NAME PATH REGEXP waits until listen's --metrics address answers so.
+// metrics NAME PATH REGEXP waits until an answer of listen's --metrics address
+// matches.
 func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	j := ts.Value(jobsKey{}).(*jobs).byName[args[0]]
@@ -443,15 +447,15 @@ func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no %q in\n%s", args[2], text)
 }
 
-// unset NAMES... takes variables out of the environment of status: testscript
-// itself can only empty them.
+// unset NAMES... removes variables from the environment of status. testscript
+// itself can only set them to the empty string.
 func cmdUnset(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	ts.Setenv("UNSET", strings.Join(args, " "))
 }
 
-// menderCLI SERVER logs mender-cli in: it writes the files that mender-cli
-// has then, with the token of the environment.
+// menderCLI SERVER writes the files of a mender-cli that is logged in with the
+// token of the environment.
 func cmdMenderCLI(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("HOME"), ".mender-clirc"),
@@ -471,8 +475,8 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// gateway KIND starts something that is no Mender server, and sets
-// MENDER_SERVER_URL and GATEWAYADDR: html, 502, truncated, 500, refused, echo.
+// gateway KIND starts a server other than Mender's, and sets MENDER_SERVER_URL and
+// GATEWAYADDR. KIND is html, 502, truncated, 500, refused or echo.
 func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -516,7 +520,7 @@ func gateway(kind string) http.HandlerFunc {
 				`{"id":"3bb0ffff-46b7-497b-977b-9215502b73e9","provider":"carrier-pigeon","credentials":{"type":"feather","feather":{"colour":"grey"}},"loft":7}]`)
 		case "cut":
 			if r.Method != http.MethodGet {
-				panic(http.ErrAbortHandler) // the way to cut a connection off
+				panic(http.ErrAbortHandler) // closes the connection
 			}
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			_, _ = io.WriteString(w, `[{"id":"3bb0e41e-46b7-497b-977b-9215502b73e9","provider":"webhook","credentials":{"type":"http","http":{"url":"https://a.example/","secret":"<omitted>"}}}]`)

@@ -19,9 +19,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// TestSocketOutlivesTheListener hands a socket to listen as systemd does. A
-// delivery that arrives while no listener runs waits in it, and is answered by
-// the next one.
+// TestSocketOutlivesTheListener passes a socket to listen as systemd does. A
+// delivery that arrives while no listener runs waits in the socket, and the next
+// listener answers it.
 func TestSocketOutlivesTheListener(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,13 +66,13 @@ func startOnSocket(t *testing.T, socket *os.File) *onSocket {
 	if err := os.Symlink(self, program); err != nil {
 		t.Fatal(err)
 	}
-	// The variables name the process that they are for, whose id only the
-	// shell knows before it becomes the program.
+	// LISTEN_PID must be the program's process id: the shell's, since exec keeps
+	// it.
 	command := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, program,
 		"listen", "--secret", "deadbeef", "--addr", "127.0.0.1:1")
 	home := t.TempDir()
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home}
-	command.ExtraFiles = []*os.File{socket} // the first one is descriptor 3, where systemd begins
+	command.ExtraFiles = []*os.File{socket} // the first one becomes descriptor 3, as systemd's do
 	s := &onSocket{cmd: command, stderr: newWatched()}
 	command.Stderr = s.stderr
 	if err := command.Start(); err != nil {

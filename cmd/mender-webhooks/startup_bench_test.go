@@ -14,8 +14,8 @@ import (
 //
 //	go test ./cmd/mender-webhooks -run '^$' -bench Startup -benchtime 200x
 //
-// The two take turns, so that what else the machine does meets both. The
-// figures are medians of the time from fork to exit.
+// The two take turns, so that other load affects both. The figures are medians of
+// the time from fork to exit.
 func BenchmarkStartup(b *testing.B) {
 	programs := map[string]string{"mender-webhooks": ".", "skeleton": "./testdata/skeleton"}
 	var size int64
@@ -54,5 +54,5 @@ func BenchmarkStartup(b *testing.B) {
 	b.ReportMetric(ours, "ms/start")
 	b.ReportMetric(bare, "ms/skeleton-start")
 	b.ReportMetric(ours/bare, "times-skeleton")
-	b.ReportMetric(0, "ns/op") // it would be the sum of both
+	b.ReportMetric(0, "ns/op") // it would be the sum of both programs
 }

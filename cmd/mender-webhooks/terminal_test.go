@@ -17,11 +17,11 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal CODE DIALOGUE ARGS runs mender-webhooks with a pseudo-terminal as
-// stdin and stderr, and checks its exit code. Each line of the file DIALOGUE is
-// `PATTERN => ANSWER`: when the pattern appears, the answer is typed (^C and ^D as
-// such). What the terminal showed goes to terminal.txt, stdout to
-// terminal.out. The terminal must be left as it was found.
+// terminal CODE DIALOGUE ARGS runs mender-webhooks with a pseudo-terminal as stdin
+// and stderr, and checks its exit code. Each line of the file DIALOGUE is `PATTERN
+// => ANSWER`: when the pattern appears, the answer is typed, with ^C and ^D as
+// keys. It writes the contents of the terminal to terminal.txt and stdout to
+// terminal.out, and checks that the program restores the terminal's settings.
 func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	master, slave, err := pty.Open()
@@ -40,7 +40,7 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	j := &job{cmd: cmd, out: newWatched(), ended: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // the exit code is looked at below
+		_ = cmd.Wait() // the exit code is checked below
 		close(j.ended)
 	}()
 	defer func() { _ = cmd.Process.Kill() }() // it may have ended already

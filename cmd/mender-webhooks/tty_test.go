@@ -19,8 +19,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// terminal runs the program on a pseudo-terminal, as a person at a keyboard
-// has it.
+// terminal runs the program on a pseudo-terminal.
 type terminal struct {
 	t       *testing.T
 	program string
@@ -49,7 +48,7 @@ func newTerminalOn(t *testing.T, o sandbox.Options) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// testscript.Main goes by the name that the test binary is called by.
+	// testscript.Main looks at the name of the binary.
 	program := filepath.Join(t.TempDir(), "mender-webhooks")
 	if err := os.Symlink(self, program); err != nil {
 		t.Fatal(err)
@@ -62,8 +61,8 @@ func newTerminalOn(t *testing.T, o sandbox.Options) *terminal {
 	}}
 }
 
-// run types the keys once the prompt is there (at once, where there is no
-// prompt to wait for), and returns what the screen showed and the exit code.
+// run types the keys when the prompt appears, or at once if prompt is empty. It
+// returns the contents of the screen and the exit code.
 func (x *terminal) run(prompt, keys string, args ...string) (screen string, code int) {
 	x.t.Helper()
 	command := exec.Command(x.program, args...)
@@ -153,7 +152,7 @@ func TestColourAndWidthOfATerminal(t *testing.T) {
 	x.want(screen, "\x1b[", "…")
 	plain, _ := x.run("", "", "list", "--no-color")
 	doctor, _ := x.run("", "", "doctor", "-q", "--no-color")
-	x.want(doctor, "\r\n                ") // a long finding goes on below itself
+	x.want(doctor, "\r\n                ") // a long finding is wrapped and indented
 	plain += doctor
 	if strings.Contains(plain, "\x1b") {
 		t.Errorf("colour:\n%q", plain)

@@ -9,8 +9,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// TestListenFitsATerminal shows an event as a terminal of 80 columns does: on
-// one line, with the end of its note cut, and no more than that.
+// TestListenFitsATerminal checks that an event fits on one line of a terminal of
+// 80 columns, with only the end of its note truncated.
 func TestListenFitsATerminal(t *testing.T) {
 	t.Parallel()
 	for _, utc := range []bool{false, true} {

@@ -173,12 +173,12 @@ func TestModesAndLinks(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", name, info.Mode(), err, want)
 		}
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { // a link is followed only where no one else can write
+	if err := os.Chmod(dir, 0o700); err != nil { // a link is followed only in a folder that no one else can write to
 		t.Fatal(err)
 	}
 	open := filepath.Join(dir, "open.yaml")
 	write(t, open, "profiles:\n  a: {}\n")
-	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // that is what is tested
+	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // the test needs this mode
 		t.Fatal(err)
 	}
 	link := filepath.Join(dir, "link.yaml")
@@ -218,8 +218,8 @@ func TestNothingOfTheEnvironmentIsSaved(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses has several copies of this test binary edit one file at
-// once: every edit has to be there at the end.
+// TestTwoProcesses runs several copies of this test binary that edit one file at
+// once. No edit may be lost.
 func TestTwoProcesses(t *testing.T) {
 	const editor, processes, edits = "CONFIG_TEST_EDITOR", 3, 10
 	if path := os.Getenv(editor); path != "" {

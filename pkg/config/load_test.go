@@ -13,17 +13,17 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// jwt has the shape of a token; what it says does not matter here.
+// jwt has the format of a token. Its claims do not matter here.
 const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhYmMifQ.c2lnbmF0dXJl"
 
-// machine is a home folder with files in it, and what a user gives.
+// machine is a home folder with files, and a user's flags and variables.
 type machine struct {
 	t       *testing.T
 	home    string
 	args    []string
 	env     map[string]string
 	stdin   string
-	stored  map[string]string // by server and profile, with a space between
+	stored  map[string]string // by server and profile, separated by a space
 	newName bool
 }
 
@@ -83,7 +83,7 @@ profiles:
   bare: {}
 `
 
-// TestServer gives every source in turn, and with each the stronger ones.
+// TestServer checks the order of precedence of the sources of a server.
 func TestServer(t *testing.T) {
 	type want struct {
 		server string

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestToken gives tokens in several places, and says which one goes out.
+// TestToken checks which of several tokens is used.
 func TestToken(t *testing.T) {
 	const (
 		profile = "profile: a\nprofiles:\n  a: {server: a.example, token: from-profile}\n  b: {server: b.example}\n" +
@@ -85,11 +85,10 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// TestMenderCLI has mender-cli's session at hand: it is taken for its own
-// server alone.
+// TestMenderCLI checks that mender-cli's session is used only for its own server.
 func TestMenderCLI(t *testing.T) {
 	for name, test := range map[string]struct {
-		files map[string]string // beside the token
+		files map[string]string // in addition to the token
 		token string
 		args  []string
 		cache string // XDG_CACHE_HOME below the home folder

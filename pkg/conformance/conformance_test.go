@@ -131,8 +131,8 @@ func run(t *testing.T, handler http.Handler, s conformance.Suite) []conformance.
 	return results
 }
 
-// TestEachMistakeFailsItsCase has receivers with one mistake each: exactly the
-// case that names it fails, or warns if it is not required.
+// TestEachMistakeFailsItsCase tests receivers with one mistake each. Exactly the
+// case that names the mistake must fail, or warn if it is not required.
 func TestEachMistakeFailsItsCase(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -21,8 +21,8 @@ import (
 	"crypto/x509/pkix"
 )
 
-// tlsServer answers with a certificate of an authority of its own that lasts a
-// while.
+// tlsServer returns a server with a certificate from a private authority that is
+// valid for the given time.
 func tlsServer(t *testing.T, lasts time.Duration, handler http.Handler) (server *httptest.Server, authority []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,8 +47,8 @@ func tlsServer(t *testing.T, lasts time.Duration, handler http.Handler) (server 
 	return server, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// TestReceiver examines receivers before and after Mender has delivered to them:
-// what Mender does outweighs what can be seen from here.
+// TestReceiver examines receivers before and after Mender has delivered to them.
+// Mender's own deliveries outweigh what this machine can reach.
 func TestReceiver(t *testing.T) {
 	t.Parallel()
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })

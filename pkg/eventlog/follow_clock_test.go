@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// TestFollowResumesAfterServerClockSetBack stops and resumes while the
-// server's clock is set back: by less than the ids that are remembered reach,
-// and by more.
+// TestFollowResumesAfterServerClockSetBack stops and resumes while the server's
+// clock is set back, by less and by more than the remembered ids reach.
 func TestFollowResumesAfterServerClockSetBack(t *testing.T) {
 	for _, test := range []struct{ by, away time.Duration }{
 		{2 * time.Minute, time.Second}, {5 * time.Minute, 7 * time.Minute}, {2 * time.Hour, time.Minute},
@@ -42,8 +41,8 @@ func TestFollowResumesAfterServerClockSetBack(t *testing.T) {
 	}
 }
 
-// TestFollowLeavesABurstBehind counts requests after 4,000 events at once, of
-// which Mender may allow 300 a minute.
+// TestFollowLeavesABurstBehind counts the requests after a burst of 4,000 events.
+// Mender may limit requests to 300 a minute.
 func TestFollowLeavesABurstBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -64,8 +63,8 @@ func TestFollowLeavesABurstBehind(t *testing.T) {
 	})
 }
 
-// TestFollowThatHadToWait: a first look that is refused is announced, and what
-// happens meanwhile is new.
+// TestFollowThatHadToWait checks that a refused first look is reported, and that
+// events that arrive meanwhile count as new.
 func TestFollowThatHadToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHostile(23, 900, 200*time.Millisecond)
@@ -87,7 +86,7 @@ func TestFollowThatHadToWait(t *testing.T) {
 			}
 		}
 		got.missed(later)
-		if early := len(got.order) - len(later); early > 5+60 { // the Date has seconds, and events may be late
+		if early := len(got.order) - len(later); early > 5+60 { // Date is cut to the second, and events may be late
 			t.Errorf("%d older events", early)
 		}
 		if len(kinds) != 2 || kinds[0] != NoticeSlowed || kinds[1] != NoticeBack {

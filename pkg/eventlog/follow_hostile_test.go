@@ -24,10 +24,10 @@ import (
 type hostile struct {
 	mu   sync.Mutex
 	rnd  *rand.Rand
-	plan []planned // by the time they come into view
+	plan []planned // sorted by seen
 	log  []*planned
-	// failures is the share of requests that fail; delay the most that one
-	// takes; keep how long events stay.
+	// failures is the share of requests that fail, delay the longest that one
+	// takes, and keep how long events stay in the log.
 	failures float64
 	delay    time.Duration
 	keep     time.Duration
@@ -42,7 +42,7 @@ type hostile struct {
 type planned struct {
 	id   string
 	at   time.Time // as the log says
-	seen time.Time // when it comes into view
+	seen time.Time // when the log first shows it
 	body []byte
 }
 
@@ -75,7 +75,7 @@ func (h *hostile) add(i int, at time.Time) {
 	h.plan = append(h.plan, e)
 }
 
-// setBack has the server's clock set back at a time.
+// setBack sets the server's clock back at a time.
 func (h *hostile) setBack(at time.Time, by time.Duration) {
 	h.setBackAt, h.clock = at, -by
 	for i := range h.plan {
@@ -104,7 +104,7 @@ func (h *hostile) restarts(n int) {
 	}
 }
 
-// end is when the last event comes into view, and no outage lasts any more.
+// end returns when the last event is in the log and the last outage is over.
 func (h *hostile) end() time.Time {
 	end := h.plan[len(h.plan)-1].seen
 	for _, o := range h.down {
@@ -115,7 +115,7 @@ func (h *hostile) end() time.Time {
 	return end
 }
 
-// move brings the log up to date.
+// move updates the log.
 func (h *hostile) move(now time.Time) {
 	for len(h.plan) > 0 && !h.plan[0].seen.After(now) {
 		e := &h.plan[0]
@@ -126,7 +126,7 @@ func (h *hostile) move(now time.Time) {
 	for len(h.log) > 0 && h.log[len(h.log)-1].at.Before(now.Add(-h.keep)) {
 		h.log = h.log[:len(h.log)-1]
 	}
-	for i := range max(len(h.log)-1, 0) { // ties have no order
+	for i := range max(len(h.log)-1, 0) { // events of the same millisecond have no order
 		if h.log[i].at.Equal(h.log[i+1].at) && h.rnd.IntN(2) == 0 {
 			h.log[i], h.log[i+1] = h.log[i+1], h.log[i]
 		}

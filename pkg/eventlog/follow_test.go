@@ -27,19 +27,19 @@ var (
 	followSeed  = flag.Uint64("follow.seed", 0, "the one seed that TestFollowHostile tries again")
 )
 
-// followed is what a reader of a Follower has got.
+// followed records the events that a reader of a Follower received.
 type followed struct {
 	t     *testing.T
 	times map[string]int
 	last  mender.Event
-	at    time.Time // when the last one came
+	at    time.Time // when the last one was received
 	order []string
 }
 
 func newFollowed(t *testing.T) *followed { return &followed{t: t, times: map[string]int{}} }
 
-// take notes an event. What comes at the same moment comes from one look, and
-// has to be in order.
+// take records an event. Events of the same moment come from one look and must be
+// in order.
 func (g *followed) take(e mender.Event) {
 	now := time.Now()
 	if g.times[e.ID]++; g.times[e.ID] > 1 {
@@ -89,8 +89,8 @@ func mustFollow(t *testing.T, c *Log, o FollowOptions) *Follower {
 	return f
 }
 
-// TestFollowHostile is the test that counts: whatever the server does, each of
-// 10,000 events comes once, also over restarts of the follower.
+// TestFollowHostile is the most important test: whatever the server does, each of
+// 10,000 events is returned once, even if the follower restarts.
 func TestFollowHostile(t *testing.T) {
 	seeds := []uint64{}
 	for range *followSeeds {
@@ -121,8 +121,8 @@ func followHostile(t *testing.T, seed uint64) {
 		h.keep = 10 * time.Minute
 	}
 	h.clock = time.Duration(rnd.IntN(3)-1) * time.Hour
-	most := []int{mostHeld, 1000, 500}[rnd.IntN(3)]                                                   // well over what arrives while one look is on its way
-	now := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(1000)-500) * time.Hour) } // ours changes
+	most := []int{mostHeld, 1000, 500}[rnd.IntN(3)]                                                   // more than usually arrive during one look
+	now := func() time.Time { return time.Now().Add(time.Duration(rand.IntN(1000)-500) * time.Hour) } // this machine's clock changes all the time
 	c := h.client(now)
 
 	end = end.Add(time.Minute + 2*5*time.Minute)
@@ -145,7 +145,7 @@ func followHostile(t *testing.T, seed uint64) {
 	got.missed(plan)
 }
 
-// throughJSON is what becomes of a state that is kept in a file.
+// throughJSON returns a state as it is after being saved to a file and loaded.
 func throughJSON(t *testing.T, s FollowState) *FollowState {
 	t.Helper()
 	text, err := json.Marshal(s)
@@ -178,7 +178,7 @@ func TestFollowIsPrompt(t *testing.T) {
 				t.Errorf("%s was shown %s after it came", e.ID, late)
 			}
 		}
-		if n < 1990 { // those at the very start were there before
+		if n < 1990 { // the first events existed before the start
 			t.Errorf("%d events", n)
 		}
 	})
@@ -224,8 +224,8 @@ func TestFollowBegins(t *testing.T) {
 	}
 }
 
-// TestFollowLooksTwice: events that share a millisecond change places across
-// the edge of a page, far from what is looked at again and again.
+// TestFollowLooksTwice swaps events of the same millisecond across the edge of a
+// page, far from the part of the log that each look reads.
 func TestFollowLooksTwice(t *testing.T) {
 	for seed := range uint64(4) {
 		synctest.Test(t, func(t *testing.T) {
@@ -256,9 +256,8 @@ func TestFollowServerClockSetBack(t *testing.T) {
 	})
 }
 
-// TestFollowOutageWithinALook: what arrives while the server is away, between
-// two pages of one look, comes on the later page, and must not be taken for the
-// point up to which the log is known.
+// TestFollowOutageWithinALook adds events during an outage between two pages of
+// one look. They are on the later page, but the log is not known up to them.
 func TestFollowOutageWithinALook(t *testing.T) {
 	for seed := range uint64(4) {
 		synctest.Test(t, func(t *testing.T) {
@@ -302,7 +301,7 @@ func TestFollowNotices(t *testing.T) {
 		h := newHostile(9, 600, 100*time.Millisecond)
 		start := time.Now()
 		h.down = []outage{
-			{start.Add(9900 * time.Millisecond), start.Add(10100 * time.Millisecond)}, // a mishap
+			{start.Add(9900 * time.Millisecond), start.Add(10100 * time.Millisecond)}, // a short outage
 			{start.Add(20 * time.Second), start.Add(31 * time.Second)},
 		}
 		var notices []Notice
@@ -450,8 +449,8 @@ func TestFollowResumesAfterWeeks(t *testing.T) {
 	}
 }
 
-// TestFollowKeepsItsPlace ends the reader at each event, as a full disk would,
-// and a crash right after it.
+// TestFollowKeepsItsPlace ends the reader at each event, as a full disk would, and
+// as a crash right after it would.
 func TestFollowKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -471,7 +470,7 @@ func TestFollowKeepsItsPlace(t *testing.T) {
 					break
 				}
 				if n++; n == 4 {
-					break // it was not taken
+					break // the event was not consumed
 				}
 				got.take(e)
 			}
@@ -500,9 +499,9 @@ func TestFollowRefusesAnotherLog(t *testing.T) {
 	}
 }
 
-// TestFollowMemory compares what is held after ten thousand events and after
-// many more (a million in CI). They come twenty a second, so that a minute's
-// worth is seen early on.
+// TestFollowMemory compares the memory in use after ten thousand events and after
+// many more (a million in CI). With twenty events a second, the events of a minute
+// are in memory early on.
 func TestFollowMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		few, many := 10_000, *followMany
@@ -528,8 +527,8 @@ func TestFollowMemory(t *testing.T) {
 	})
 }
 
-// TestFollowCatchesUp comes back to a log that has grown by far more than what
-// is held at a time, and goes on growing.
+// TestFollowCatchesUp resumes when the log has grown by many more events than a
+// look holds, and is still growing.
 func TestFollowCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endless{start: time.Now(), step: 50 * time.Millisecond, took: time.Second}
@@ -551,7 +550,7 @@ func TestFollowCatchesUp(t *testing.T) {
 			if n++; n == *followMany {
 				requests = e.requests
 			}
-			if n == *followMany+10_000 { // those that came meanwhile too
+			if n == *followMany+10_000 { // including those that arrived meanwhile
 				break
 			}
 		}
@@ -573,11 +572,11 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// endless is a log with an event at each step, made up when it is asked for.
+// endless is a log with one event per step, generated when it is requested.
 type endless struct {
 	start    time.Time
 	step     time.Duration
-	took     time.Duration // by a request
+	took     time.Duration // duration of a request
 	requests int
 }
 

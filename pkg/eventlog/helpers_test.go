@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// testToken opens nothing: its signature is the word.
+// testToken is not a valid token: its signature is just a word.
 const testToken = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9." +
 	"eyJqdGkiOiJhIiwic3ViIjoidXNlciIsImV4cCI6NDEwMjQ0NDgwMCwiaWF0IjoxNzk1NDI3Njc0LCJtZW5kZXIudXNlciI6dHJ1ZX0.c2lnbmF0dXJl"
 
@@ -33,11 +33,10 @@ func logOf(t *testing.T, o mender.Options) *Log {
 type script struct {
 	steps []step
 	n     int
-	at    []time.Time // when each request came
+	at    []time.Time // when each request arrived
 }
 
-// step is an answer. dial fails before there is a connection; hang never
-// answers.
+// step is an answer. With dial, connecting fails; with hang, no answer comes.
 type step struct {
 	status     int
 	header     string // "Name: value"
@@ -69,7 +68,8 @@ func scripted(t *testing.T, steps ...step) (*Log, *script) {
 	return logOf(t, mender.Options{Transport: s}), s
 }
 
-// logPage is a page of the log with n events, from the one with a number on.
+// logPage returns a page of the log with n events, starting at the one with the
+// given number.
 func logPage(from, n int) []byte {
 	var b bytes.Buffer
 	for i := from; i < from+n; i++ {

@@ -20,19 +20,19 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
-// movingLog is a server whose log moves between any two requests, and that
-// fails more often than any real one.
+// movingLog is a server whose log changes between any two requests, and that fails
+// more often than any real one.
 type movingLog struct {
 	mu   sync.Mutex
 	rnd  *rand.Rand
 	log  []logged // newest first
 	made int
 
-	// arrive, expire are the most events that come and go between requests.
+	// arrive and expire limit how many events arrive and expire between requests.
 	arrive, expire int
-	// faults is how many requests in ten fail.
+	// faults is how many of ten requests fail.
 	faults int
-	// old servers take no account of integration_id.
+	// old servers ignore integration_id.
 	old bool
 
 	requests int
@@ -60,8 +60,8 @@ func newMovingLog(seed uint64, n int) *movingLog {
 	return m
 }
 
-// add saves an event; one that is late goes to its place by time, and after
-// those of the same millisecond.
+// add saves an event in its place by time, after other events of the same
+// millisecond.
 func (m *movingLog) add(at time.Time) {
 	m.made++
 	e := logged{fmt.Sprintf("event-%d", m.made), at, ours}
@@ -122,7 +122,7 @@ func (m *movingLog) RoundTrip(req *http.Request) (*http.Response, error) {
 			l.id, l.at.Format(time.RFC3339Nano), l.integration)
 		out = append(out, text)
 		if m.faults > 0 && m.rnd.IntN(20) == 0 {
-			out = append(out, text) // a repeat on the page itself
+			out = append(out, text) // a duplicate on the same page
 		}
 	}
 	return answer(http.StatusOK, "["+strings.Join(out, ",")+"]"), nil
@@ -206,11 +206,11 @@ func TestEventsBounds(t *testing.T) {
 			}
 			n++
 		}
-		if n != 800 { // two each millisecond
+		if n != 800 { // two per millisecond
 			t.Errorf("%d events", n)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // Since ends the reading, a minute behind it
+	synctest.Test(t, func(t *testing.T) { // reading ends a minute before Since
 		m := newMovingLog(1, 0)
 		for i := range 1000 {
 			m.add(time.Unix(int64(i)*10, 0))
@@ -231,7 +231,7 @@ func TestEventsStopWithTheReader(t *testing.T) {
 		"within the first page": {20, 1}, "on the second": {21, 2 + 3}, "on the fifth": {81, 5 + 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // which fails if a goroutine stays
+			synctest.Test(t, func(t *testing.T) { // synctest fails if a goroutine remains
 				m := newMovingLog(1, 5000)
 				n := 0
 				for _, err := range m.client(t).Events(t.Context(), Query{pageSize: 20}) {
@@ -291,8 +291,8 @@ func TestEventsErrors(t *testing.T) {
 	}
 }
 
-// pages are answers with events that are named like "c98": an id, and the
-// second it was saved in.
+// pages returns answers with events. "c98" is the event with the id c that was
+// saved in second 98.
 func pages(lists ...string) []step {
 	var out []step
 	for _, list := range lists {

@@ -43,7 +43,7 @@ func (l *fakeLog) fail(at time.Time, id string) {
 	l.events = append([]mender.Event{{Event: webhook.Event{ID: id, Type: "t", Time: at}, DeliveryStatuses: []mender.DeliveryStatus{{}}}}, l.events...)
 }
 
-// fakeInbox stores events; broken, it refuses them.
+// fakeInbox stores events, or refuses them if broken is set.
 type fakeInbox struct {
 	newest Received
 	ids    []string
@@ -62,8 +62,8 @@ func (i *fakeInbox) Put(_ context.Context, e mender.Event) (bool, error) {
 	return true, nil
 }
 
-// TestInterruptedRecoveryKeepsItsStartingPoint: what came meanwhile does not
-// make it forget what it still had to fetch.
+// TestInterruptedRecoveryKeepsItsStartingPoint checks that events received
+// meanwhile do not make a recovery skip the ones it has yet to fetch.
 func TestInterruptedRecoveryKeepsItsStartingPoint(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -77,7 +77,7 @@ func TestInterruptedRecoveryKeepsItsStartingPoint(t *testing.T) {
 		if err := r.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		inbox.newest = Received{log.now, log.now} // an event comes while the recovery is at work
+		inbox.newest = Received{log.now, log.now} // an event arrives during the recovery
 		done, err := r.Run(t.Context())
 		if (err != nil) != fails {
 			t.Fatalf("error: %v", err)
@@ -98,8 +98,8 @@ func TestInterruptedRecoveryKeepsItsStartingPoint(t *testing.T) {
 	}
 }
 
-// TestRecoveryBearsClocksThatDiffer: whichever clock is ahead, and whichever of
-// them the newest event has its time from.
+// TestRecoveryBearsClocksThatDiffer sets either clock ahead, and takes the newest
+// event's time from either clock.
 func TestRecoveryBearsClocksThatDiffer(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC) // by the server's clock

@@ -25,7 +25,7 @@ func (s stuck) Close() error {
 	return nil
 }
 
-// Serve ends although nothing behind it does.
+// Serve ends even if the target never does.
 func TestServeEndsWithTheGracePeriod(t *testing.T) {
 	s := stuck{release: make(chan struct{})}
 	defer close(s.release)
@@ -51,7 +51,7 @@ func TestServeEndsWithTheGracePeriod(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("it does not end")
 	}
-	for range events.Events(t.Context()) { // ends, since the hub is closed
+	for range events.Events(t.Context()) { // this loop ends because the hub is closed
 		t.Error("there was no event")
 	}
 }

@@ -19,7 +19,7 @@ func received(id string, body int) Received {
 	return Received{receiver.Exchange{Request: receiver.Request{ID: id, Body: make([]byte, body)}}}
 }
 
-// ids reads what is buffered, and ends.
+// ids returns the ids of the buffered events.
 func ids(s *Subscription) []string {
 	s.Close()
 	var got []string

@@ -8,8 +8,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// TestPortOpensWhenAnswersCanBeGiven: a delivery that waits on a port is lost
-// after Mender's 10 seconds.
+// TestPortOpensWhenAnswersCanBeGiven checks that the port opens only when the
+// listener can answer: a delivery that waits on it is lost after 10 s.
 func TestPortOpensWhenAnswersCanBeGiven(t *testing.T) {
 	t.Parallel()
 	recovering := false

@@ -19,9 +19,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// TestMetricsFollowPrometheusConventions serves a listener with a store and
-// reads its metrics: every sample belongs to a family with a help and a type,
-// counters end in _total and only they do, and the values are right.
+// TestMetricsFollowPrometheusConventions serves a listener with a store and reads
+// its metrics. Every sample must belong to a family with a help and a type, only
+// the names of counters end in _total, and the values are right.
 func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	l, err := Open(t.Context(), Options{
 		Store: &relay.StoreOptions{Dir: t.TempDir()},
@@ -76,7 +76,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	}
 }
 
-// documented returns the metrics that the docs, alerts and dashboards name.
+// documented returns the metrics that the docs, alerts and dashboards mention.
 func documented(t *testing.T) []string {
 	t.Helper()
 	var names []string
@@ -168,14 +168,14 @@ func TestMonitorBoundsItsConnections(t *testing.T) {
 		}
 		defer func() { _ = c.Close() }()
 		go func() {
-			_, _ = io.ReadAll(c) // until either side closes it
+			_, _ = io.ReadAll(c) // until one side closes it
 			ended <- struct{}{}
 		}()
 	}
 	for range 8 {
 		select {
 		case <-ended:
-		case <-time.After(9 * time.Second): // less than a slow request may take
+		case <-time.After(9 * time.Second): // less than the limit for a slow request
 			t.Fatal("too many connections stay open")
 		}
 	}

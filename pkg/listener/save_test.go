@@ -54,7 +54,7 @@ func TestSavedRequestsAreMessages(t *testing.T) {
 			t.Errorf("%s holds credentials:\n%s", name, data)
 		}
 	}
-	// An id that no signature vouches for is in no name.
+	// Without a valid signature, the id is not part of the name.
 	name, err := s.Save(savable("48919a10-2fbd-4ab4-8420-e2cb959938a4", webhook.Invalid, "{}"))
 	if err != nil || strings.Contains(name, "48919a10") {
 		t.Errorf("%q, %v", name, err)
@@ -85,13 +85,13 @@ func TestSavingIsBounded(t *testing.T) {
 	if data, err := os.ReadFile(other); string(data) != "mine" {
 		t.Errorf("a file of someone else: %q, %v", data, err)
 	}
-	s.bytes = MaxSavedBytes // as if all before were large
+	s.bytes = MaxSavedBytes // as if all earlier files were large
 	if _, err := s.Save(savable("", webhook.Rejected, "x")); err != nil || s.bytes > MaxSavedBytes {
 		t.Errorf("%d bytes, %v", s.bytes, err)
 	}
 }
 
-// TestSavingFollowsNoLink has someone plant a link where a file will be.
+// TestSavingFollowsNoLink puts a link where the next file will be.
 func TestSavingFollowsNoLink(t *testing.T) {
 	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
 	if err := os.Symlink(target, filepath.Join(dir, "20261123T100000-1.http")); err != nil {

@@ -54,7 +54,7 @@ func TestAnswersThatAreNotMenders(t *testing.T) {
 			if !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%q does not say %q in one line", err, test.says)
 			}
-			want := p.got.Header.Get("X-Men-Requestid") // nobody else gave one
+			want := p.got.Header.Get("X-Men-Requestid") // the answer has none of its own
 			if strings.Contains(test.body, "in-body") {
 				want = "in-body"
 			}
@@ -65,7 +65,8 @@ func TestAnswersThatAreNotMenders(t *testing.T) {
 	}
 }
 
-// TestNullIsAnEmptyList: a caller that prints a list prints [] and never null.
+// TestNullIsAnEmptyList checks that null becomes an empty list, so that callers
+// print [] and never null.
 func TestNullIsAnEmptyList(t *testing.T) {
 	p := newPlayer(t)
 	p.play.Response.Status, p.play.Response.Body = 200, " null\n"
@@ -81,7 +82,8 @@ func TestNullIsAnEmptyList(t *testing.T) {
 	}
 }
 
-// TestProxyRefusalIsNotRepeated: the same password would be refused again.
+// TestProxyRefusalIsNotRepeated checks that a proxy's refusal is not retried: it
+// would refuse the same password again.
 func TestProxyRefusalIsNotRepeated(t *testing.T) {
 	requests := 0
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -146,7 +148,7 @@ func TestOneIDForACall(t *testing.T) {
 func TestServerTime(t *testing.T) {
 	here := time.Date(2026, 11, 23, 12, 0, 0, 700e6, time.UTC)
 	for date, want := range map[string]time.Duration{
-		"Mon, 23 Nov 2026 12:00:00 GMT": 0, // the second that it is
+		"Mon, 23 Nov 2026 12:00:00 GMT": 0, // the current second
 		"Mon, 23 Nov 2026 12:00:02 GMT": 1300 * time.Millisecond,
 		"Mon, 23 Nov 2026 11:00:00 GMT": -time.Hour + 300*time.Millisecond,
 	} {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestDebugShowsNothingSecret plays a session with every recorded exchange and
-// more, and looks for each secret in what was written.
+// TestDebugShowsNothingSecret replays every recorded exchange and more, and
+// searches the output for each secret.
 func TestDebugShowsNothingSecret(t *testing.T) {
 	const (
 		password = `cor"rect+horse/battery&staple`
@@ -41,7 +41,7 @@ func TestDebugShowsNothingSecret(t *testing.T) {
 			tokens = append(tokens, token)
 		}
 	}
-	// Answers that give everything away: quoted, truncated, in headers.
+	// Answers that reveal secrets: quoted, truncated, in headers.
 	leaky := `{"error":"wrong SECRET for ` + testToken + `, formerly eyJhbGciOiJub25lIn0.eyJzdWIiOiJvdGhlciJ9.c2lnbmF0dXJl, at https://user:hunter22@x.example/?access_token=t0k3nv4lue\u0026a=1",` +
 		`"secret":"` + secret + `","password":"pass\"word1","token":"opaque-token-1","nested":{"token2fa":918273,"connection_string":"` + sasKey + `"},` +
 		`"x":"Bearer opaque-token-2","truncated_secret":"half-a-secr`
@@ -112,8 +112,8 @@ func TestDebugIsSafeForATerminal(t *testing.T) {
 	}
 }
 
-// TestDebugChangesNothing: what is shown still arrives whole, and breaks off
-// where it did.
+// TestDebugChangesNothing checks that the caller still reads the same body, and
+// the same error if it is cut off.
 func TestDebugChangesNothing(t *testing.T) {
 	for _, debug := range []io.Writer{nil, io.Discard} {
 		c := testClient(t, newBroken(t), func(o *Options) { o.Debug, o.Retry.Retries = debug, -1 })
@@ -124,7 +124,7 @@ func TestDebugChangesNothing(t *testing.T) {
 	}
 }
 
-// newBroken is a server that ends its answer in the middle.
+// newBroken starts a server that cuts off its answer in the middle.
 func newBroken(t *testing.T) string {
 	p := newPlayer(t)
 	p.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -106,7 +106,7 @@ func sameJSON(t *testing.T, what, want, got string) {
 	}
 }
 
-// TestScanRefusesWhatWouldMissDevices has servers that ignore sorting or the
+// TestScanRefusesWhatWouldMissDevices scans servers that ignore the sorting or the
 // filter.
 func TestScanRefusesWhatWouldMissDevices(t *testing.T) {
 	p := newPlayer(t)
@@ -123,8 +123,8 @@ func TestScanRefusesWhatWouldMissDevices(t *testing.T) {
 	}
 }
 
-// TestNoDeviceIDsAreNotAllDevices keeps the server from taking an empty list
-// for all.
+// TestNoDeviceIDsAreNotAllDevices checks that an empty list is not sent, which the
+// server would treat as all devices.
 func TestNoDeviceIDsAreNotAllDevices(t *testing.T) {
 	p := newPlayer(t)
 	c := testClient(t, p.URL)
@@ -140,8 +140,8 @@ func TestNoDeviceIDsAreNotAllDevices(t *testing.T) {
 	}
 }
 
-// TestSearchIsRepeated repeats a search after a gateway's error, although it is
-// a POST: it changes nothing.
+// TestSearchIsRepeated checks that a search is retried after a gateway's error. It
+// is a POST, but changes nothing.
 func TestSearchIsRepeated(t *testing.T) {
 	n := 0
 	server := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {

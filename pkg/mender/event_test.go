@@ -13,8 +13,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// logPage makes a page of the log as the server would, of n events from the
-// one with the given number on.
+// logPage returns a page of the log as the server writes it, with n events,
+// starting at the one with the given number.
 func logPage(from, n int) []byte {
 	var b bytes.Buffer
 	b.WriteByte('[')
@@ -99,8 +99,7 @@ func TestEventsThatAreNone(t *testing.T) {
 	}
 }
 
-// FuzzDecodeEvents compares the quick reading of the log with the standard
-// library's.
+// FuzzDecodeEvents compares the fast decoder with the standard library's.
 func FuzzDecodeEvents(f *testing.F) {
 	for _, x := range recorded(f) {
 		if strings.Contains(x.Request.Path, "/events") {

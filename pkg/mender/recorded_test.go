@@ -18,7 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 )
 
-// exchange is one request to the real services, and what they answered.
+// exchange is one request to the real services, and their answer.
 type exchange struct {
 	Name    string `json:"name"`
 	Request struct {
@@ -50,7 +50,7 @@ func recorded(t testing.TB) []exchange {
 }
 
 // player answers each request with the recorded response of one exchange, and
-// keeps what it was asked.
+// keeps the request.
 type player struct {
 	*httptest.Server
 	t    *testing.T
@@ -94,12 +94,12 @@ func testClient(t *testing.T, server string, change ...func(*Options)) *Client {
 	return c
 }
 
-// testToken opens nothing: its signature is the word.
+// testToken is not a valid token: its signature is just a word.
 const testToken = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9." +
 	"eyJqdGkiOiJhIiwic3ViIjoidXNlciIsImV4cCI6NDEwMjQ0NDgwMCwiaWF0IjoxNzk1NDI3Njc0LCJtZW5kZXIudXNlciI6dHJ1ZX0.c2lnbmF0dXJl"
 
-// perform makes the call that an exchange records, as far as the client has
-// one for it, and gives what the client makes of the answer as JSON.
+// perform makes the call that an exchange records, if the client has one for it,
+// and returns the decoded answer.
 func perform(ctx context.Context, c *Client, x exchange) (result any, known bool, err error) {
 	path, query, _ := strings.Cut(x.Request.Path, "?")
 	rest, iot := strings.CutPrefix(path, iotManager)
@@ -142,7 +142,7 @@ func perform(ctx context.Context, c *Client, x exchange) (result any, known bool
 			Scopes      []string
 		}
 		_ = json.Unmarshal([]byte(x.Request.Body), &n)
-		if checkCredentials(n.Provider, "", n.Credentials) != nil { // the client would not send it
+		if checkCredentials(n.Provider, "", n.Credentials) != nil { // the client refuses to send it
 			n.Provider, n.Credentials = ProviderWebhook, HTTP("http://x.example", "")
 		}
 		result, err = c.CreateIntegration(ctx, NewIntegration(n))
@@ -172,7 +172,7 @@ func TestRecordedResponses(t *testing.T) {
 			p.play = x
 			result, known, err := perform(t.Context(), c, x)
 			if !known {
-				// No call of the client's: the answer alone, as raw as can be.
+				// The client has no such call: only decode the answer.
 				k := &call{op: "play", method: x.Request.Method, path: strings.SplitN(x.Request.Path, "?", 2)[0],
 					accept: []int{200, 202, 204}}
 				_, err = c.do(t.Context(), k)
@@ -195,8 +195,7 @@ func TestRecordedResponses(t *testing.T) {
 	}
 }
 
-// checkResult compares what the client made of an answer, encoded again, with
-// the answer.
+// checkResult encodes the result again and compares it with the answer.
 func checkResult(t *testing.T, x exchange, result any) {
 	t.Helper()
 	if id, ok := strings.CutPrefix(x.Response.Headers["Location"], iotManager+"/integrations/"); ok {
@@ -233,7 +232,7 @@ func checkError(t *testing.T, x exchange, err error) {
 	if err := json.Unmarshal([]byte(x.Response.Body), &body); err != nil {
 		t.Fatal(err)
 	}
-	// The server quotes a secret that it does not take; the error does not.
+	// The server quotes a secret that it refuses. The error must not.
 	body.Error = strings.ReplaceAll(body.Error, "not-hex", redact.Mask)
 	got := []any{e.StatusCode, e.Message, e.RequestID}
 	want := []any{x.Response.Status, body.Error, x.Response.Headers["X-Men-Requestid"]}

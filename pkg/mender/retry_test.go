@@ -16,20 +16,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script is a network that answers as it is told, one step for each request;
-// the last step goes on for ever. It runs in synctest's time.
+// script is a network with one scripted step for each request. The last step
+// repeats forever. It runs in synctest's time.
 type script struct {
 	steps []step
 	n     int
-	at    []time.Time // when each request came
+	at    []time.Time // when each request arrived
 }
 
 type step struct {
 	status int
 	header string // "Name: value"
 	body   string
-	// dial fails before a connection is had, breaks after; hang never
-	// answers.
+	// With dial, connecting fails; with breaks, the connection fails later; with
+	// hang, no answer comes.
 	dial, breaks, hang bool
 }
 
@@ -41,7 +41,7 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	if trace := callOf(req.Context()); trace != nil {
-		trace.sent.Store(true) // what the client's own trace does on a network
+		trace.sent.Store(true) // as the client's own trace does on a real network
 	}
 	if now.hang {
 		<-req.Context().Done()

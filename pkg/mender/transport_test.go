@@ -19,7 +19,7 @@ import (
 func TestPrivateAuthority(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
 	defer server.Close()
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that hangs up is meant
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients hang up on purpose
 	server.StartTLS()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
@@ -92,7 +92,7 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// TestRedirectSaysWhyItIsNotFollowed: the reason is the true one.
+// TestRedirectSaysWhyItIsNotFollowed checks that the error has the right reason.
 func TestRedirectSaysWhyItIsNotFollowed(t *testing.T) {
 	var to string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +191,7 @@ func TestReplaceCredentials(t *testing.T) {
 	if want := iotManager + `/integrations/a/credentials {"type":"http","http":{"url":"https://y.example"}}`; put != want {
 		t.Errorf("sent %s, want %s", put, want)
 	}
-	listed = strings.Replace(listed, "webhook", "kafka", 1) // a provider to come
+	listed = strings.Replace(listed, "webhook", "kafka", 1) // a future provider
 	if err := c.ReplaceCredentials(t.Context(), "a", aws); !errors.Is(err, ErrCredentials) {
 		t.Errorf("an unknown provider with other credentials: %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The body of an answer that switches protocols has no end.
+// The body of an answer with status 101 never ends.
 func TestACallEndsWhateverTheServerSends(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkStream writes one event of an ordinary size in each format.
+// BenchmarkStream writes an event of typical size in each format.
 func BenchmarkStream(b *testing.B) {
 	value := json.RawMessage(`{"id":"27f35fc7-6930-4fb0-96f3-d9d0ef261c8c","type":"device-status-changed",` +
 		`"data":{"id":"769e5a83-259c-4506-ab05-9c2564f196fd","status":"rejected"},"time":"2026-11-23T09:54:34.681Z",` +

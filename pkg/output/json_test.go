@@ -60,8 +60,8 @@ func decode(t *testing.T, text []byte) any {
 
 var ansi = regexp.MustCompile("\x1b\\[[0-9]+m")
 
-// FuzzJSON holds that JSON output always means what went in, whatever that
-// is, and never has a character that a terminal obeys.
+// FuzzJSON checks that JSON output decodes to the input, and contains no character
+// that controls a terminal.
 func FuzzJSON(f *testing.F) {
 	for _, s := range unsafeSeeds {
 		f.Add(s)
@@ -94,7 +94,7 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// FuzzYAML holds the same for YAML: it is read back by go-yaml's decoder.
+// FuzzYAML checks the same for YAML, with go-yaml's decoder.
 func FuzzYAML(f *testing.F) {
 	for _, s := range unsafeSeeds {
 		f.Add(s)

@@ -75,13 +75,13 @@ func TestPrintWhatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-// writes collects the pieces that are written.
+// writes records each Write.
 type writes []string
 
 func (w *writes) Write(b []byte) (int, error) { *w = append(*w, string(b)); return len(b), nil }
 
-// What a stream is given is written before Write returns, and in one piece,
-// so that lines of two programs don't mix.
+// A stream writes each value at once and in one piece, so that the lines of two
+// programs do not mix.
 func TestStreamWritesAtOnce(t *testing.T) {
 	for format, want := range map[Format]writes{
 		JSONL: {"{\"a\":1}\n", "{\"a\":1}\n"},
@@ -164,8 +164,8 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// Only a broken pipe of stdout itself ends a command quietly: not one of a
-// connection, and not beside another error.
+// Only a broken pipe of stdout itself ends a command quietly: not that of a
+// connection, and not together with another error.
 func TestIsClosedMeansStdoutOnly(t *testing.T) {
 	write := func(cause error) error {
 		_, err := Stdout(&counted{fail: cause}).Write([]byte("x"))
@@ -193,8 +193,8 @@ func TestIsClosedMeansStdoutOnly(t *testing.T) {
 	}
 }
 
-// A table has to fit a terminal whatever its width, as long as the columns
-// that may not be cut do.
+// A table must fit a terminal of any width, as long as the columns that may not be
+// truncated fit.
 func TestTableFitsTerminal(t *testing.T) {
 	for total := 38; total < 130; total++ {
 		for _, stream := range []bool{false, true} {
@@ -234,7 +234,7 @@ func TestShortAndLongRows(t *testing.T) {
 	}
 }
 
-// counted counts writes, and fails once it is told to.
+// counted counts writes, and fails after a given number.
 type counted struct {
 	bytes.Buffer
 	writes int

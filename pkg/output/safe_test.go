@@ -47,7 +47,7 @@ var unsafeSeeds = []string{
 	"2026-11-23", "1e5", "\ufffd", "'", "a: \n  b", "?", "---", "...", "null", "Yes", "y", "N", "!tag", "|", ">",
 }
 
-// onlyVisible fails on any character that a terminal might obey or hide.
+// onlyVisible fails on any character that a terminal might interpret or hide.
 func onlyVisible(t *testing.T, what, text, allowed string) {
 	t.Helper()
 	if !utf8.ValidString(text) {

@@ -16,8 +16,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// memory is a store of secrets in memory: what is left of it is what a
-// machine's store would have after the process ended.
+// memory is a store of secrets in memory. It outlives a stopped process as a
+// machine's store does.
 type memory struct {
 	secrets map[string]webhook.Secret
 	applied map[string]webhook.Secret
@@ -107,12 +107,12 @@ func newServer(t *testing.T, o sandbox.Options) *server {
 	return &server{box: box, client: client, claims: claims}
 }
 
-// provisioner may do everything, through api.
+// provisioner returns a provisioner with all permissions that uses api.
 func (s *server) provisioner(api API, m Secrets) *Provisioner {
 	return New(Options{API: api, Secrets: m, Claims: s.claims, Prune: true, AllowRecreate: true})
 }
 
-// integrations are what the server has.
+// integrations returns the server's integrations.
 func (s *server) integrations(t *testing.T) []mender.Integration {
 	t.Helper()
 	all, err := s.client.Integrations(t.Context())
@@ -122,7 +122,7 @@ func (s *server) integrations(t *testing.T) []mender.Integration {
 	return all
 }
 
-// clear empties the server.
+// clear deletes all integrations of the server.
 func (s *server) clear(t *testing.T) {
 	t.Helper()
 	for _, i := range s.integrations(t) {
@@ -155,7 +155,7 @@ const (
 	fileOpenRenamed   = "integrations: [{provider: webhook, url: 'https://example.com/a', secret: {none: true}, description: b}]"
 )
 
-// encode writes a document as the commands do.
+// encode returns a document as the commands write it.
 func encode(t *testing.T, d Document) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -11,12 +11,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// interrupting is an API during whose call an interruption arrives: before the
-// server is reached, or before its answer is.
+// interrupting is an API with a call that is interrupted, before it reaches the
+// server or before the answer arrives.
 type interrupting struct {
 	API
 	call   string // "delete", "create" or "replace"
-	after  bool   // the server does what was asked
+	after  bool   // the server carries out the request
 	cancel func()
 }
 
@@ -29,7 +29,7 @@ func (i *interrupting) at(ctx context.Context, call string, do func() error) err
 	if i.after {
 		err = do()
 	}
-	if i.cancel(); ctx.Err() == nil && !i.after { // the call does not end with the interruption
+	if i.cancel(); ctx.Err() == nil && !i.after { // the interruption does not end the call
 		return do()
 	}
 	return errors.Join(err, ctx.Err())
@@ -51,14 +51,14 @@ func (i *interrupting) CreateIntegration(ctx context.Context, n mender.NewIntegr
 	return id, err
 }
 
-// TestInterruptedRecreationLeavesWebhook interrupts "delete and create" in each
-// of its calls: there is a webhook afterwards, the old one or the new one, also
-// if the old one's secret is not known.
+// TestInterruptedRecreationLeavesWebhook interrupts "delete and create" in each of
+// its calls. There must be a webhook afterwards, the old or the new one, even if
+// the old one's secret is unknown.
 func TestInterruptedRecreationLeavesWebhook(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, call  string
-		after, gone bool // gone: the old one
+		after, gone bool // gone: the old one is
 	}{
 		{"before the DELETE", "delete", false, false},
 		{"after the DELETE", "delete", true, true},
@@ -96,8 +96,8 @@ func TestInterruptedRecreationLeavesWebhook(t *testing.T) {
 	}
 }
 
-// TestInterruptedDeleteForgetsSecret interrupts a delete whose answer is lost:
-// what this machine has of the webhook goes with it.
+// TestInterruptedDeleteForgetsSecret interrupts a delete whose answer is lost. The
+// webhook's stored secret must be removed too.
 func TestInterruptedDeleteForgetsSecret(t *testing.T) {
 	t.Parallel()
 	s, m := newServer(t, sandbox.Options{}), newMemory()
@@ -112,9 +112,9 @@ func TestInterruptedDeleteForgetsSecret(t *testing.T) {
 	}
 }
 
-// TestFailedRecreationDoesNotContradictItself has the server fail after the
-// delete: the error keeps its cause's kind, and does not ask for the look that
-// it reports the result of.
+// TestFailedRecreationDoesNotContradictItself makes the server fail after the
+// delete. The error must keep its cause's kind, and must not ask the user to check
+// something that it reports itself.
 func TestFailedRecreationDoesNotContradictItself(t *testing.T) {
 	t.Parallel()
 	s, m := newServer(t, sandbox.Options{}), newMemory()

@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// listing is an API that has integrations, and takes nothing.
+// listing is an API that lists integrations and refuses all changes.
 type listing struct {
 	API
 	all []mender.Integration
@@ -21,7 +21,7 @@ type listing struct {
 
 func (l listing) Integrations(context.Context) ([]mender.Integration, error) { return l.all, nil }
 
-// text is a plan in one line for each step.
+// text returns a plan with one line for each step.
 func text(plan *Plan) []string {
 	lines := []string{}
 	for _, s := range plan.Steps {

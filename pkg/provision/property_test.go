@@ -10,9 +10,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
-// TestApplyThenNothing goes through random states of the server and of this
-// machine, and random files: after apply, a plan says nothing, and what the
-// file names is what the server has.
+// TestApplyThenNothing applies random files to random states of the server and of
+// this machine. Afterwards the plan must be empty, and the server must match the
+// file.
 func TestApplyThenNothing(t *testing.T) {
 	t.Parallel()
 	for _, enterprise := range []bool{false, true} {
@@ -21,7 +21,7 @@ func TestApplyThenNothing(t *testing.T) {
 			s := newServer(t, sandbox.Options{Scopes: enterprise})
 			m := newMemory()
 			for seed := range uint64(250) {
-				r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test is to be repeatable
+				r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // so that the test is repeatable
 				if r.IntN(3) > 0 {
 					s.clear(t)
 					s.randomState(t, r)
@@ -51,12 +51,12 @@ func TestApplyThenNothing(t *testing.T) {
 	}
 }
 
-// matches compares what the file names with what the server has, by itself.
+// matches compares the file with the server, independently of the package.
 func matches(t *testing.T, s *server, f *File, enterprise bool, seed uint64) {
 	t.Helper()
 	all := s.integrations(t)
 	if len(f.entries) == 0 {
-		return // pruned, or left as it is
+		return // pruned or left unchanged
 	}
 	e := f.entries[0]
 	if len(all) != 1 || all[0].Provider != mender.ProviderWebhook {
@@ -74,7 +74,7 @@ func matches(t *testing.T, s *server, f *File, enterprise bool, seed uint64) {
 
 func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 
-// randomState puts something on the server, or nothing.
+// randomState sets a random state of the server.
 func (s *server) randomState(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	n := mender.NewIntegration{Description: pick(r, "", "a", "b")}
@@ -120,8 +120,8 @@ func randomFile(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestExportReadsBack exports random states and finds that the file says what
-// the server has.
+// TestExportReadsBack exports random states, and checks that the file matches the
+// server.
 func TestExportReadsBack(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "plain", "it's: #1", "- a", "line\nline\n", "{x}", "1", "true", "ü\u202e\x1b", "'", `"`, "\r", "~", " x ", "!!str"} {

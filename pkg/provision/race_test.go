@@ -23,7 +23,7 @@ func someoneCreates(t *testing.T, s *server, url string) {
 
 func someoneDeletes(t *testing.T, s *server) { t.Helper(); s.clear(t) }
 
-// TestSomeoneWasFaster has another process at work in the middle of apply.
+// TestSomeoneWasFaster makes another process change the server during apply.
 func TestSomeoneWasFaster(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -139,17 +139,17 @@ func leftAlone(url string) func(*testing.T, *server, error) {
 	}
 }
 
-// TestRecreateFails has the second half of a recreation fail.
+// TestRecreateFails makes the second half of a recreation fail.
 func TestRecreateFails(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		forget bool // the machine knows nothing of what was applied
+		forget bool // the machine has forgotten the secret
 		before string
 		file   string
 		api    func(*testing.T, *server) API
 		says   []string
-		now    string // URL or provider of what is there then
+		now    string // URL or provider of the integration afterwards
 	}{
 		{
 			name: "put back", before: fileHook, file: fileRenamed, now: "https://example.com/a",
@@ -233,8 +233,8 @@ func TestRecreateFails(t *testing.T) {
 	}
 }
 
-// refusing is an API that refuses to create, so many times, and to list after
-// that where lists is set.
+// refusing is an API that refuses to create a given number of times, and then to
+// list if lists is set.
 type refusing struct {
 	API
 	times int
@@ -257,8 +257,8 @@ func (r *refusing) Integrations(ctx context.Context) ([]mender.Integration, erro
 	return r.API.Integrations(ctx)
 }
 
-// TestNothingWithoutLeave refuses a recreation that is not allowed before
-// anything is sent.
+// TestNothingWithoutLeave checks that a recreation without permission is refused
+// before anything is sent.
 func TestNothingWithoutLeave(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, sandbox.Options{})
@@ -277,8 +277,8 @@ func TestNothingWithoutLeave(t *testing.T) {
 	}
 }
 
-// TestSecretIsKeptFirst finds a generated secret in the store by the time that
-// the server gets it: otherwise nobody would know it, should the process end.
+// TestSecretIsKeptFirst checks that a generated secret is stored before the server
+// receives it. Otherwise it would be lost if the process ended then.
 func TestSecretIsKeptFirst(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, sandbox.Options{})

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testSources are the variables and files of the tests.
+// testSources returns the variables and files of the tests.
 func testSources() Sources {
 	env := map[string]string{
 		"HOOK_SECRET": "00ff00ff", "HOOK_URL": "https://user:hunter2@example.com/hook",
@@ -32,8 +32,8 @@ func testSources() Sources {
 	}
 }
 
-// TestWrongFiles compares what is said of wrong files with golden files, which
-// are meant to be read. UPDATE_GOLDEN=1 writes them.
+// TestWrongFiles compares the errors of wrong files with golden files.
+// UPDATE_GOLDEN=1 writes them.
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/wrong/*.yaml")
@@ -104,8 +104,8 @@ func TestReadTakes(t *testing.T) {
 	}
 }
 
-// FuzzRead looks for files that make the reader panic, or a problem that has
-// no place in the file.
+// FuzzRead looks for files that make Read panic, or report a problem without its
+// position in the file.
 func FuzzRead(f *testing.F) {
 	files, _ := filepath.Glob("testdata/wrong/*.yaml")
 	for _, name := range files {

@@ -17,7 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// compiled returns the schema as the library for JSON Schema reads it.
+// compiled returns the schema, compiled by the JSON Schema library.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
@@ -31,8 +31,9 @@ func compiled(t *testing.T) *jsonschema.Schema {
 	return c.MustCompile(schemaURL)
 }
 
-// TestSchemaOfWrongFiles finds that the schema refuses what Read refuses, but
-// for what takes the machine to know, or is not JSON's.
+// TestSchemaOfWrongFiles checks that the schema refuses the files that Read
+// refuses, except for mistakes that depend on the machine, or that JSON cannot
+// express.
 func TestSchemaOfWrongFiles(t *testing.T) {
 	t.Parallel()
 	s := compiled(t)
@@ -122,8 +123,8 @@ func TestSchemaAndReadAgree(t *testing.T) {
 	}
 }
 
-// ofValues reports whether all that Read finds wrong is what variables and
-// files hold, which no schema sees.
+// ofValues reports whether Read only finds fault with the values of variables and
+// files, which no schema can check.
 func ofValues(err error) bool {
 	var wrong *FileError
 	return errors.As(err, &wrong) && !slices.ContainsFunc(wrong.Problems, func(p problem) bool { return !ofValue.MatchString(p.Text) })
@@ -131,8 +132,8 @@ func ofValues(err error) bool {
 
 var ofValue = regexp.MustCompile(`: (variable|file) .*: (it is no |the URL |nothing is expanded)`)
 
-// mutate changes one thing somewhere in a value: a key is dropped, added or
-// renamed, or a value becomes another.
+// mutate makes one change somewhere in a value: it removes, adds or renames a key,
+// or replaces a value.
 func mutate(r *rand.Rand, value any) any {
 	switch v := value.(type) {
 	case map[string]any:

@@ -14,9 +14,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// stopping is an API whose process ends with its n-th call, counted from 1:
-// either right before it, or after the server has done it and before the
-// answer is seen. Zero never stops.
+// stopping is an API whose process ends with its n-th call, counted from 1: either
+// right before it, or after the server has carried it out but before the answer
+// arrives. Zero means never.
 type stopping struct {
 	API
 	at     int
@@ -76,9 +76,8 @@ func apply(ctx context.Context, p *Provisioner, f *File) (ended bool, err error)
 	return false, err
 }
 
-// TestStoppedAfterAnyCall ends the process with each of its calls, runs apply
-// again, and finds that the server is as the file says, from everything to
-// everything.
+// TestStoppedAfterAnyCall ends the process with each of its calls and runs apply
+// again. The server must match the file then, from every state to every other.
 func TestStoppedAfterAnyCall(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
@@ -89,7 +88,7 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 		text := files[from]
 		for to, next := range files {
 			if strings.HasPrefix(to, "stored") != (from == "generate") {
-				continue // one that is stored comes from there, and the others go the same way from elsewhere
+				continue // a stored secret comes from the store; the others take the same path
 			}
 			t.Run(from+" to "+to, func(t *testing.T) {
 				t.Parallel()
@@ -126,7 +125,7 @@ func TestStoppedAfterAnyCall(t *testing.T) {
 	}
 }
 
-// values are a map's values.
+// values returns the values of a map.
 func values(m map[string]webhook.Secret) map[webhook.Secret]bool {
 	set := map[webhook.Secret]bool{}
 	for _, v := range m {
@@ -135,8 +134,8 @@ func values(m map[string]webhook.Secret) map[webhook.Secret]bool {
 	return set
 }
 
-// converges applies a file, and then checks that nothing is left to do, that
-// there is one integration at most, and that its secret is the one kept.
+// converges applies a file, and then checks that the plan is empty, that there is
+// no more than one integration, and that its secret is the stored one.
 func converges(t *testing.T, s *server, m *memory, f *File, when string) {
 	t.Helper()
 	p := s.provisioner(s.client, m)
@@ -167,8 +166,8 @@ func converges(t *testing.T, s *server, m *memory, f *File, when string) {
 	}
 }
 
-// TestHalfAnsweredPost has the server do what is asked, and its answer get
-// lost: apply looks instead of creating twice, and needs no second run.
+// TestHalfAnsweredPost loses the answer of a request that the server carries out.
+// apply must check the server instead of creating twice, and finish in one run.
 func TestHalfAnsweredPost(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"hook": fileHook, "generate": fileGenerate} {
@@ -192,13 +191,13 @@ func TestHalfAnsweredPost(t *testing.T) {
 	}
 }
 
-// lostAnswerError is what the client says of an answer that got lost.
+// lostAnswerError is the client's error for an answer that was lost.
 type lostAnswerError struct{}
 
 func (*lostAnswerError) Error() string        { return "the integration may have been created all the same" }
 func (*lostAnswerError) Is(target error) bool { return target == mender.ErrOutcomeUnknown }
 
-// racing is an API where others are at work too.
+// racing is an API that others use at the same time.
 type racing struct {
 	API
 	creates, deletes          int

@@ -19,9 +19,9 @@ import (
 // benchConns is how many keep-alive connections the benchmarks send over.
 const benchConns = 16
 
-// BenchmarkListen compares the receiver, verifying and counting without a
-// line for each request, with a bare handler that reads the body and answers
-// 204, over real loopback connections, in turns:
+// BenchmarkListen compares the receiver, which verifies and counts but prints
+// nothing, with a bare handler that reads the body and answers 204. They take
+// turns, over real loopback connections:
 //
 //	go test -run xxx -bench Listen -benchtime 200000x -count 5 ./pkg/receiver
 func BenchmarkListen(b *testing.B) {
@@ -81,8 +81,8 @@ func listen(b *testing.B) net.Listener {
 	return l
 }
 
-// rawDelivery is a recorded delivery as it goes over the wire. The clients
-// write it as it is, so that the time measured is the server's.
+// rawDelivery returns a recorded delivery as it is sent over the wire. The clients
+// write its bytes without net/http, so that the time measured is the server's.
 func rawDelivery(b *testing.B, s webhook.Secret) []byte {
 	req, err := webhook.NewRequest(context.Background(), "http://127.0.0.1/hook", recorded(b)[1].body, s)
 	if err != nil {

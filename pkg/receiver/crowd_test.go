@@ -17,13 +17,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// A crowd that holds connections, with nothing, with half a header or with
-// half a body, can't keep honest events out.
+// Many open connections, idle or with half a header or half a body, cannot keep
+// Mender's events out.
 func TestHonestEventsGetThroughACrowd(t *testing.T) {
 	const limit = 50
 	s := secret(t, "deadbeef")
 	r := start(t, receiver.Options{Secrets: only(s)}, receiver.ServerOptions{MaxConns: limit})
-	r.do(r.post(event, s)) // a connection that Mender keeps
+	r.do(r.post(event, s)) // a connection that Mender keeps open
 	stop := make(chan struct{})
 	var crowd sync.WaitGroup
 	var opened, most atomic.Int64
@@ -55,14 +55,14 @@ func TestHonestEventsGetThroughACrowd(t *testing.T) {
 				}
 				opened.Add(1)
 				most.Store(max(most.Load(), int64(r.srv.Conns())))
-				time.Sleep(time.Millisecond) // a pace, so that the test leaves others some processor
+				time.Sleep(time.Millisecond) // so that the test leaves some processor time to others
 			}
 		})
 	}
 	eventually(t, "the crowd is over the limit", func() bool { return opened.Load() > 4*limit })
 	for i := range 100 {
 		client := r.client
-		if i%2 == 0 { // half of them over connections of their own
+		if i%2 == 0 { // half of them over separate connections
 			transport := &http.Transport{DisableKeepAlives: true}
 			client = &http.Client{Transport: transport}
 		}
@@ -83,8 +83,8 @@ func TestHonestEventsGetThroughACrowd(t *testing.T) {
 	}
 }
 
-// Thousands of connections that are held open, each with a large body begun,
-// take bounded memory, and honest events get through.
+// Thousands of open connections, each with part of a large body, use bounded
+// memory, and Mender's events get through.
 func TestThousandsOfConnections(t *testing.T) {
 	const crowd = 3000
 	s := secret(t, "deadbeef")
@@ -107,7 +107,7 @@ func TestThousandsOfConnections(t *testing.T) {
 			t.Skipf("no more than %d connections here: %v", len(held), err)
 		}
 		held = append(held, c)
-		_, _ = c.Write(begun) // it may have been cut already
+		_, _ = c.Write(begun) // it may be closed already
 		if len(held)%30 == 0 {
 			r.do(r.post(event, s))
 		}
@@ -133,7 +133,7 @@ func TestThousandsOfConnections(t *testing.T) {
 	}
 }
 
-// inUse is the memory of the heap and the stacks, in bytes.
+// inUse returns the memory of the heap and the stacks, in bytes.
 func inUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -141,7 +141,7 @@ func inUse() int64 {
 	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // far from overflowing
 }
 
-// At the limit a newcomer is cut before any connection at work is.
+// At the limit, a new connection is closed rather than one that is in use.
 func TestAConnectionAtWorkIsNotCut(t *testing.T) {
 	const limit = 3
 	arrived, release := make(chan struct{}), make(chan struct{})
@@ -170,7 +170,7 @@ func TestAConnectionAtWorkIsNotCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = io.Copy(io.Discard, c) // until it is cut
+		_, _ = io.Copy(io.Discard, c) // until it is closed
 		_ = c.Close()
 	}
 	close(release)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Connections must leave descriptors to the store: without any, it cannot
-// write the events that those connections bring.
+// Connections must leave descriptors for the store, since it could not write their
+// events otherwise.
 func TestConnectionsLeaveDescriptors(t *testing.T) {
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
@@ -26,7 +26,7 @@ func TestConnectionsLeaveDescriptors(t *testing.T) {
 		limited := was
 		limited.Cur = 0
 		for range test.limit {
-			limited.Cur++ // its type differs from system to system
+			limited.Cur++ // its type depends on the system
 		}
 		if limited.Cur > was.Max {
 			t.Skip("the limit of descriptors is lower here")

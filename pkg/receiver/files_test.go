@@ -27,7 +27,7 @@ import (
 
 func put(t *testing.T, path, text string) {
 	t.Helper()
-	// As editors and secret stores do it: a new file in the old one's place.
+	// Replace the file, as editors and secret stores do.
 	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// reports collects what was reported of reloads.
+// reports collects the reports of reloads.
 type reports struct {
 	mu  sync.Mutex
 	got []receiver.Reload
@@ -127,7 +127,7 @@ func TestSecretFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// makeCert writes a certificate of that serial number, and its key.
+// makeCert writes a certificate with the serial number, and its key.
 func makeCert(t *testing.T, certFile, keyFile string, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -183,7 +183,7 @@ func TestTLSReload(t *testing.T) {
 		t.Errorf("reports: %+v", got)
 	}
 
-	// A delivery over TLS, as Mender would send it, but for the authority.
+	// A delivery over TLS as Mender would send it, except for the authority.
 	sender := webhook.NewSender(webhook.SenderOptions{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}})
 	defer sender.Close()
 	url := strings.Replace(r.url, "http:", "https:", 1)

@@ -16,7 +16,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// maxAnswer is how much of an application's answer is passed back, in bytes.
+// maxAnswer is how much of an application's answer is returned to Mender, in
+// bytes.
 const maxAnswer = 64 << 10
 
 // forwarding starts a receiver that forwards events to an application.

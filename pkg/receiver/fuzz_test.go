@@ -11,9 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// FuzzHandler sends anything at all: the receiver never panics, never answers
-// an unsigned or wrongly signed request with success, and never gives the
-// right signature away.
+// FuzzHandler sends arbitrary requests. The receiver must never panic, accept an
+// unsigned or wrongly signed request, or reveal the right signature.
 func FuzzHandler(f *testing.F) {
 	s := secret(f, "deadbeef")
 	for _, d := range recorded(f) {

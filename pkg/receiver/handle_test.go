@@ -115,7 +115,7 @@ func TestRecordAsJSON(t *testing.T) {
 	}
 }
 
-// What anybody may have sent is shown, but not at any length.
+// The record of a refused request is shown, but its length is limited.
 func TestRecordOfARefusedRequest(t *testing.T) {
 	r := start(t, receiver.Options{Secrets: only(secret(t, "deadbeef"))}, receiver.ServerOptions{})
 	for _, c := range []struct {
@@ -182,7 +182,7 @@ func TestDuplicates(t *testing.T) {
 		r.do(r.post(`{"id":"`+id+`","type":"t"}`, webhook.Secret{}))
 		got = append(got, r.record().Duplicate)
 	}
-	// The third a comes after b and c have pushed it out.
+	// The third a comes after b and c have displaced the first.
 	if diff := cmp.Diff([]bool{false, true, false, false, false, true}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -250,13 +250,13 @@ func TestDelay(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	long := start(t, receiver.Options{Delay: time.Hour, AllowUnchecked: true, Accept: func(context.Context, *receiver.Request) receiver.Answer {
-		cancel() // the event is in; now the sender goes away
+		cancel() // the event was received; now the sender disconnects
 		return receiver.Answer{}
 	}}, receiver.ServerOptions{})
 	if _, err := long.client.Do(long.post(event, webhook.Secret{}).WithContext(ctx)); err == nil {
 		t.Error("an answer came")
 	}
-	long.record() // the sender is gone, and so nobody waits for the hour
+	long.record() // the sender is gone, so the hour is not waited for
 }
 
 func TestUnknownStatusFromAccept(t *testing.T) {

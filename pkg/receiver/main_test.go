@@ -49,8 +49,8 @@ func recorded(t testing.TB) []delivery {
 	return file.Deliveries
 }
 
-// request makes the recorded request, header for header, with another body
-// where one is given.
+// request returns the recorded request with the same headers, and with another
+// body if one is given.
 func (d delivery) request(t testing.TB, base string, body []byte) *http.Request {
 	t.Helper()
 	req, err := http.NewRequest(d.Method, base+d.Path, strings.NewReader(string(body)))
@@ -91,8 +91,8 @@ type running struct {
 	client  *http.Client
 }
 
-// start serves with the options, and stops at the test's end. Records come
-// in r.records unless o.Observe is set.
+// start starts a server with the options and stops it when the test ends. Records
+// arrive in r.records unless o.Observe is set.
 func start(t testing.TB, o receiver.Options, so receiver.ServerOptions) *running {
 	t.Helper()
 	r := &running{t: t, records: make(chan receiver.Record, 4096), ended: make(chan error, 1)}
@@ -168,7 +168,7 @@ func (r *running) record() receiver.Record {
 
 const event = `{"id":"e-1","type":"device-status-changed","data":{"id":"d-1","status":"accepted"},"time":"2026-11-23T10:00:00Z"}`
 
-// post makes a delivery of body, signed where there is a secret.
+// post returns a delivery of body, signed if there is a secret.
 func (r *running) post(body string, s webhook.Secret) *http.Request {
 	r.t.Helper()
 	req, err := webhook.NewRequest(context.Background(), r.url+"/hook", []byte(body), s)
@@ -178,7 +178,7 @@ func (r *running) post(body string, s webhook.Secret) *http.Request {
 	return req
 }
 
-// eventually polls until ok, or fails the test after some seconds.
+// eventually polls until ok returns true, and fails the test after some seconds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {

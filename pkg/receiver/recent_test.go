@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRecentFromManyGoroutines is for the race detector, and for the count:
-// of the goroutines that bring the same id, one is first.
+// TestRecentFromManyGoroutines looks for races, and checks that of several
+// goroutines with the same id exactly one is first.
 func TestRecentFromManyGoroutines(t *testing.T) {
 	t.Parallel()
 	r := newRecent(64)

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// hmacOf signs as a sender would that took the wrong bytes for the key.
+// hmacOf signs as a sender would that uses the wrong bytes as its key.
 func hmacOf(key string, body []byte) string {
 	h := hmac.New(sha256.New, []byte(key))
 	h.Write(body)
@@ -40,7 +40,7 @@ func TestRecordedDeliveries(t *testing.T) {
 		case d.SecretHex == nil:
 			right, withOther = want{webhook.Unchecked, "", 204}, unsigned
 		case *d.SecretHex == "":
-			// Nobody can configure an empty secret, so nothing makes it valid.
+			// An empty secret cannot be configured, so it is never valid.
 			known, right, withOther = []webhook.Secret{secret(t, other)}, empty, empty
 			withNone.reason = webhook.EmptySecretUsed
 		default:
@@ -125,7 +125,7 @@ func TestRecordedDeliveriesSignedWrongly(t *testing.T) {
 	}
 }
 
-// One byte changed, anywhere, is enough to be refused.
+// A change of any single byte must be refused.
 func TestRecordedDeliveriesAltered(t *testing.T) {
 	for i, d := range recorded(t) {
 		if d.SecretHex == nil || *d.SecretHex == "" {

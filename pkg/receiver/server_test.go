@@ -18,7 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// dialRaw connects and sends bytes as they are.
+// dialRaw connects and sends the bytes of text.
 func (r *running) dialRaw(text string) net.Conn {
 	r.t.Helper()
 	c, err := net.Dial("tcp", r.addr)
@@ -31,7 +31,7 @@ func (r *running) dialRaw(text string) net.Conn {
 	return c
 }
 
-// statusOf reads an answer's status; 0 where the connection was closed.
+// statusOf reads an answer's status. It is 0 if the connection was closed.
 func statusOf(c net.Conn) int {
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -88,8 +88,8 @@ func TestBrokenOffBody(t *testing.T) {
 	}
 }
 
-// Senders that announce and half send large bodies get no more memory
-// together than a fixed amount, and small events pass.
+// All senders of incomplete large bodies together use no more than a fixed amount
+// of memory, and small events get through.
 func TestMemoryStaysBounded(t *testing.T) {
 	s := secret(t, "deadbeef")
 	r := start(t, receiver.Options{Secrets: only(s)}, receiver.ServerOptions{ReadTimeout: 20 * time.Second})
@@ -140,7 +140,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 		<-release
 		return receiver.Answer{}
 	}}, receiver.ServerOptions{})
-	r.dialRaw("POST / HT") // a slow one, which must not hold up the end
+	r.dialRaw("POST / HT") // a slow one, which must not delay the end
 	c := r.dialRaw("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + fmt.Sprint(len(event)) + "\r\n\r\n" + event)
 	<-entered
 	r.stop()

@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// What net/http answers or refuses by itself leaves a trace.
+// Requests that net/http answers or refuses itself are traced.
 func TestConnectionsWithoutARequestAreTraced(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -24,7 +24,7 @@ func TestConnectionsWithoutARequestAreTraced(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		tls   *tls.Config
-		bytes string // sent as they are
+		bytes string // sent unchanged
 		want  string
 	}{
 		"a failed handshake":    {conf, "\x16\x03\x01\xff\xff", "TLS handshake error"},
@@ -63,7 +63,7 @@ func TestConnectionsWithoutARequestAreTraced(t *testing.T) {
 	}
 }
 
-// Deliveries that are answered leave none.
+// Deliveries that are answered are not traced.
 func TestAnsweredDeliveriesAreNotTraced(t *testing.T) {
 	r := start(t, receiver.Options{Secrets: only(secret(t, "00ff"))}, receiver.ServerOptions{Trace: func(text string) { t.Error(text) }})
 	r.do(r.post(event, secret(t, "00ff")))

@@ -28,7 +28,7 @@ func TestAnEventPastItsAgeIsRetriedAtTheOrdinaryPace(t *testing.T) {
 	}
 }
 
-// With no room for dead letters, an event that is past --max-age stays.
+// Without room for dead letters, an event older than --max-age stays in the queue.
 func TestAnEventPastItsAgeWaitsForRoomAmongTheDeadLetters(t *testing.T) {
 	s, err := Open(t.Context(), StoreOptions{Dir: t.TempDir(), Logf: t.Logf})
 	if err != nil {
@@ -69,7 +69,7 @@ func TestAnEventPastItsAgeWaitsForRoomAmongTheDeadLetters(t *testing.T) {
 	}
 }
 
-// never is a target that no event may reach.
+// never is a target that fails the test if an event reaches it.
 type never struct{ t *testing.T }
 
 func (n never) Deliver(context.Context, target.Event) target.Result {

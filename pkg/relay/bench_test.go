@@ -16,12 +16,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// connections is how many senders the benchmarks of storing have.
+// connections is the number of senders in the benchmarks of storing.
 const connections = 16
 
-// BenchmarkHandler compares a bare handler, which reads the body and answers
-// 204, with one that stores the body before. Both are behind real
-// connections of this process, so the sender's share is in the figures.
+// BenchmarkHandler compares a bare handler, which reads the body and answers 204,
+// with one that stores the body first. The sender runs in this process too, so the
+// figures include its share.
 func BenchmarkHandler(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
 		load(b, func(string, []byte) int { return http.StatusNoContent })
@@ -58,7 +58,7 @@ func benchStore(b *testing.B, o relay.StoreOptions) *relay.Store {
 }
 
 // load sends b.N events over connections, and reports the rate and the 99th
-// percentile of the time an answer takes.
+// percentile of the answer times.
 func load(b *testing.B, handle func(id string, body []byte) int) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -118,7 +118,7 @@ func send(b *testing.B, transport *http.Transport, url, id, body string) {
 	}
 }
 
-// BenchmarkPublish is storing without HTTP.
+// BenchmarkPublish measures storing without HTTP.
 func BenchmarkPublish(b *testing.B) {
 	for _, sync := range []bool{false, true} {
 		b.Run(fmt.Sprintf("sync=%t", sync), func(b *testing.B) {
@@ -138,8 +138,8 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkForward is the way from the store to an application that answers
-// at once.
+// BenchmarkForward measures forwarding from the store to an application that
+// answers at once.
 func BenchmarkForward(b *testing.B) {
 	for _, concurrency := range []int{1, 16} {
 		b.Run(fmt.Sprintf("concurrency=%d", concurrency), func(b *testing.B) {
@@ -170,7 +170,7 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
-// fill stores n events, as fast as it goes.
+// fill stores n events as fast as possible.
 func fill(b *testing.B, s *relay.Store, n int) {
 	b.Helper()
 	var next atomic.Int64

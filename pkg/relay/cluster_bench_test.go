@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// BenchmarkCluster is storing on, and forwarding from, three nodes of this
-// machine, which share its cores with the listener and the application.
+// BenchmarkCluster measures storing on and forwarding from three nodes, which
+// share this machine's cores with the listener and the application.
 func BenchmarkCluster(b *testing.B) {
 	n := startNodes(b, os.Args[0])
 	for _, replicas := range []int{1, 3} {

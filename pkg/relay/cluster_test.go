@@ -22,12 +22,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// rounds is how many faults the cluster tests make. The fourth, a node that is
-// killed, takes as long as the first three: electing a leader takes its time.
+// rounds is how many faults the cluster tests cause. The fourth, a killed node,
+// takes as long as the first three, because a leader must be elected.
 var rounds = flag.Int("relay.rounds", 3, "how many faults the cluster tests make; with less than 8, only one of these tests runs")
 
-// needRounds skips a test that takes its time, as it starts three servers and
-// several listeners.
+// needRounds skips a test that starts three servers and several listeners, and so
+// takes long.
 func needRounds(t *testing.T) {
 	t.Helper()
 	if *rounds < 8 {
@@ -83,11 +83,11 @@ func (l *listenerProcess) start() {
 }
 
 func (l *listenerProcess) kill() {
-	_ = l.cmd.Process.Kill() // one that is gone is told by the load
+	_ = l.cmd.Process.Kill() // the load notices if it is gone already
 	_ = l.cmd.Wait()
 }
 
-// end stops the listener in order.
+// end stops the listener cleanly.
 func (l *listenerProcess) end() {
 	_ = l.stdin.Close()
 	if err := l.cmd.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
@@ -111,7 +111,7 @@ type generator struct {
 	promised map[string]bool
 	refused  int
 	slowest  time.Duration // of the answers
-	noise    time.Duration // of the answers to questions that need no cluster
+	noise    time.Duration // of answers that need no cluster
 }
 
 // send offers one event. It reports whether the event was promised.
@@ -154,8 +154,8 @@ func (l *generator) listen(to *listenerProcess) {
 	l.noise = max(l.noise, time.Since(start))
 }
 
-// run sends until ctx ends. Every fifth event comes twice, to both listeners
-// at the same time.
+// run sends until ctx ends. It sends every fifth event to both listeners at the
+// same time.
 func (l *generator) run(ctx context.Context, workers int) *sync.WaitGroup {
 	var all sync.WaitGroup
 	for _, to := range l.listeners {
@@ -180,7 +180,7 @@ func (l *generator) run(ctx context.Context, workers int) *sync.WaitGroup {
 				} else if !l.send(l.listeners[first], id) {
 					l.send(l.listeners[(first+1)%len(l.listeners)], id)
 				}
-				time.Sleep(time.Millisecond) // the machine is there for the cluster too
+				time.Sleep(time.Millisecond) // leave processor time to the cluster
 			}
 		})
 	}
@@ -225,7 +225,7 @@ func newChaos(t *testing.T, program string, concurrency int) *chaos {
 	return c
 }
 
-// fault is one thing that goes wrong, for a while.
+// fault is one temporary fault.
 type fault struct {
 	name string
 	make func(c *chaos, round int)
@@ -262,8 +262,8 @@ func faults() []fault {
 	}
 }
 
-// round makes a fault under load, and waits until all that was promised is
-// delivered, at least once.
+// round causes a fault under load, and waits until every acknowledged event was
+// delivered at least once.
 func (c *chaos) round(n int, f fault) {
 	c.t.Helper()
 	before := c.repeats()
@@ -308,7 +308,7 @@ func (c *chaos) round(n int, f fault) {
 	c.load.slowest, c.load.noise = 0, 0
 }
 
-// repeats is how many deliveries were not the first of their event.
+// repeats returns how many deliveries were duplicates.
 func (c *chaos) repeats() int {
 	seen := map[string]bool{}
 	taken := c.app.took()
@@ -340,8 +340,7 @@ func (c *chaos) inOrder() {
 	}
 }
 
-// TestCluster plays through what can go wrong with a cluster and the listeners
-// that share it.
+// TestCluster causes each fault of a cluster and of the listeners that share it.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t, os.Args[0], 1)
@@ -352,7 +351,8 @@ func TestCluster(t *testing.T) {
 	c.inOrder()
 }
 
-// TestClusterConcurrent is TestCluster where order was given up.
+// TestClusterConcurrent is TestCluster with a concurrency that does not preserve
+// order.
 func TestClusterConcurrent(t *testing.T) {
 	needRounds(t)
 	c := newChaos(t, os.Args[0], 4)
@@ -362,7 +362,7 @@ func TestClusterConcurrent(t *testing.T) {
 	}
 }
 
-// stockServer is the nats-server that is installed.
+// stockServer returns the path of the installed nats-server.
 func stockServer(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("nats-server")
@@ -377,7 +377,7 @@ func stockServer(t *testing.T) string {
 	return program
 }
 
-// TestStockServer runs the same with the nats-server that is installed.
+// TestStockServer is TestCluster with the installed nats-server.
 func TestStockServer(t *testing.T) {
 	needRounds(t)
 	t.Parallel()
@@ -389,7 +389,7 @@ func TestStockServer(t *testing.T) {
 	c.inOrder()
 }
 
-// publishTo stores events, each as soon as the cluster takes it.
+// publishTo stores events, each as soon as the cluster accepts it.
 func publishTo(t testing.TB, q *relay.Cluster, ids ...string) {
 	t.Helper()
 	for _, id := range ids {

@@ -26,10 +26,10 @@ import (
 // long run.
 var kills = flag.Int("relay.kills", 10, "how often the crash test kills the process")
 
-// childEnv, when set, makes the test binary the process that is killed.
+// childEnv, if set, turns the test binary into the process to be killed.
 const childEnv = "RELAY_TEST_CHILD"
 
-// child is what the process that is killed is told.
+// child holds the instructions for the process to be killed.
 type child struct {
 	Dir         string
 	URL         string
@@ -42,9 +42,8 @@ type child struct {
 	MinFree     int64
 }
 
-// crashChild stores and forwards events until it is killed, or its standard
-// input ends. It prints the id of each event that the store promised to keep,
-// and of each that was refused.
+// crashChild stores and forwards events until it is killed, or its standard input
+// ends. It prints the id of each event that the store acknowledged or refused.
 func crashChild() int {
 	var c child
 	if err := json.Unmarshal([]byte(os.Getenv(childEnv)), &c); err != nil {
@@ -169,12 +168,12 @@ func (p *process) kill(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-p.read
-	_ = p.cmd.Wait() // it says that it was killed
+	_ = p.cmd.Wait() // it returns the signal
 }
 
 func (p *process) end(t *testing.T) {
 	t.Helper()
-	_ = p.stdin.Close() // a child that is gone is told by Wait
+	_ = p.stdin.Close() // Wait notices if the child is gone
 	<-p.read
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the child: %v", err)
@@ -192,13 +191,13 @@ func (p *process) wait(t *testing.T, c chan struct{}, what string) {
 	}
 }
 
-// delivery is one event that the application took.
+// delivery is one event that the application accepted.
 type delivery struct {
 	id string
 	at time.Time
 }
 
-// moody is an application that fails, and comes back.
+// moody is an application that fails from time to time.
 type moody struct {
 	mu    sync.Mutex
 	down  bool
@@ -209,7 +208,7 @@ type moody struct {
 func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the process was killed while it sent
+		return // the process was killed while sending
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -241,7 +240,7 @@ func (m *moody) missing(want []string) (missing []string) {
 	return missing
 }
 
-// deliver waits until all of want came, as long as events come at all.
+// deliver waits until all wanted events arrived, as long as events keep arriving.
 func (m *moody) deliver(t *testing.T, want []string) {
 	t.Helper()
 	for {
@@ -255,7 +254,7 @@ func (m *moody) deliver(t *testing.T, want []string) {
 	}
 }
 
-// span is the time that a kill took.
+// span is the time during which a process was killed.
 type span struct{ begin, end time.Time }
 
 func TestKill(t *testing.T) {
@@ -304,7 +303,7 @@ func testKill(t *testing.T, concurrency, kills int) {
 	t.Logf("%d events promised, %d stored, %d deliveries, %d kills", len(promised), len(stored), len(app.taken), kills)
 }
 
-// pause lets the child run: when it is killed is up to chance.
+// pause lets the child run for a random time.
 func pause(d time.Duration) { <-time.After(d) }
 
 func storedIDs(t *testing.T, dir string) []string {
@@ -330,13 +329,13 @@ func checkOrder(t *testing.T, stored []string, taken []delivery) {
 	}
 }
 
-// checkRepeats allows an event to come again only after a kill, and only where
-// it had come within about a second before that kill.
+// checkRepeats allows a duplicate only after a kill, and only if the event was
+// delivered within about a second before that kill.
 func checkRepeats(t *testing.T, taken []delivery, killed []span) {
 	t.Helper()
 	const (
 		before = 1500 * time.Millisecond
-		// The application may take a request whose sender is dead.
+		// The application may accept a request whose sender was killed.
 		after = 200 * time.Millisecond
 	)
 	last := map[string]time.Time{}

@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// steps collects what a forwarder tells.
+// steps collects the steps of a forwarder.
 type steps struct {
 	mu  sync.Mutex
 	all []relay.Step
@@ -26,7 +26,7 @@ func (s *steps) add(step relay.Step) {
 	s.all = append(s.all, step)
 }
 
-// summary is each step in short.
+// summary returns a short form of each step.
 func (s *steps) summary() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,7 @@ func TestDeadLetters(t *testing.T) {
 	if err := s.Retry(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
-	// The application has it a moment before the queue knows.
+	// The application accepts it a moment before the queue knows.
 	eventually(t, "it is delivered", func() bool { return len(seen.summary()) == len(want)+1 })
 	if err := s.Drop(t.Context(), "often", "gone"); !errors.Is(err, relay.ErrNotFound) {
 		t.Errorf("gone was delivered, and can't be dropped: %v", err)
@@ -137,7 +137,7 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// A dead letter is a duplicate, and stays one, after a restart.
+// A dead letter is recognized as a duplicate, also after a restart.
 func TestDeadLetterSurvivesRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, relay.StoreOptions{Dir: dir, Keep: 100 * time.Millisecond})
@@ -149,7 +149,7 @@ func TestDeadLetterSurvivesRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
-	time.Sleep(150 * time.Millisecond) // Keep has to pass
+	time.Sleep(150 * time.Millisecond) // let Keep pass
 	s = openStore(t, relay.StoreOptions{Dir: dir, Keep: 100 * time.Millisecond})
 	eventually(t, "the line has forgotten it", func() bool { return len(listed(t, s, relay.Delivered)) == 0 })
 	closeStore(t, s)
@@ -268,8 +268,8 @@ func TestWhoOnlyLooksIsWaitedFor(t *testing.T) {
 	}
 }
 
-// What blocks the line can be dropped, or tried again, without waiting for
-// the end of its pause.
+// A blocked event can be dropped or retried without waiting for the end of its
+// pause.
 func TestBlockedEventIsDroppedOrTriedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, relay.StoreOptions{Dir: dir})

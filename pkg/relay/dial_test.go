@@ -20,7 +20,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// startServer runs one NATS server of the test's own, and returns its URL.
+// startServer runs a NATS server for the test, and returns its URL.
 func startServer(t *testing.T, change func(*server.Options)) string {
 	t.Helper()
 	o := &server.Options{
@@ -71,7 +71,7 @@ func mustDial(t *testing.T, o relay.DialOptions) *relay.Cluster {
 	return c
 }
 
-// streams connects as someone who changes streams and consumers by hand.
+// streams connects as an admin who changes streams and consumers.
 func streams(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -282,8 +282,8 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// TestStatusOfSeveral asks two listeners: what one knows alone is in the
-// answer, and what the other settled since is not.
+// TestStatusOfSeveral asks two listeners. The answer includes events that only one
+// of them knows, but not those that the other has settled since.
 func TestStatusOfSeveral(t *testing.T) {
 	url := startServer(t, nil)
 	var bad = make(chan int, 1)
@@ -318,7 +318,7 @@ func TestStatusOfSeveral(t *testing.T) {
 	}
 }
 
-// TestQueueOverCluster looks after dead letters from a third process.
+// TestQueueOverCluster manages dead letters from a third process.
 func TestQueueOverCluster(t *testing.T) {
 	url := startServer(t, nil)
 	app := newApplication(t, func(_ string, attempt int) int {

@@ -24,7 +24,7 @@ func TestNoRoomForBothStreams(t *testing.T) {
 		t.Errorf("it left %s behind", name)
 	}
 	publishTo(t, mustDial(t, relay.DialOptions{URLs: []string{url}, MaxBytes: 8 << 20}), "a")
-	// A stream that was there stays.
+	// A stream that existed before stays.
 	if err := streams(t, url).DeleteStream(t.Context(), "MENDER_DEAD"); err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +36,8 @@ func TestNoRoomForBothStreams(t *testing.T) {
 	}
 }
 
-// TestDialEnds asks a server that does not answer: the end of the
-// context ends it at once.
+// TestDialEnds dials a server that does not answer. Dial must return as soon as
+// its context ends.
 func TestDialEnds(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestDialEnds(t *testing.T) {
 	}
 }
 
-// TestDialWaits begins before the server is there.
+// TestDialWaits dials before the server has started.
 func TestDialWaits(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	failed := make(chan error, 100)

@@ -28,7 +28,7 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// fillDisk takes what is free but leave bytes.
+// fillDisk fills the disk, except for leave bytes.
 func fillDisk(t *testing.T, dir string, leave int64) (remove func()) {
 	t.Helper()
 	var s syscall.Statfs_t
@@ -60,8 +60,7 @@ func TestFullDisk(t *testing.T) {
 		refused []relay.Outcome
 	}{
 		{"with a reserve", 4 << 20, []relay.Outcome{relay.Full}},
-		// A write that fails breaks the stream, unless the look at what is free
-		// comes before it.
+		// A failed write breaks the stream, unless the free space is checked first.
 		{"to the last byte", 1, []relay.Outcome{relay.Full, relay.Unavailable}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -74,7 +73,7 @@ func TestFullDisk(t *testing.T) {
 				MaxBytes: 1 << 30, MinFree: test.minFree,
 				Workers: 4, Events: 500,
 			}
-			// The disk gets full while it stores.
+			// The disk becomes full while the store is in use.
 			closeStore(t, openStore(t, relay.StoreOptions{Dir: dir, MaxBytes: 1 << 30}))
 			remove := fillDisk(t, disk, test.minFree+100<<10)
 			p := startChild(t, c)
@@ -93,7 +92,7 @@ func TestFullDisk(t *testing.T) {
 			p.mu.Unlock()
 			p.kill(t)
 
-			// It starts on a full disk too, and goes on when there is room.
+			// It also starts on a full disk, and continues once there is room.
 			c.Round, c.Events = 1, 1
 			p = startChild(t, c)
 			p.wait(t, p.published, "done with storing")
@@ -113,8 +112,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A store whose write failed takes events in again, by itself, once there is
-// room.
+// A store whose write failed accepts events again once there is room.
 func TestFullDiskHeals(t *testing.T) {
 	disk := smallDisk(t)
 	s := openStore(t, relay.StoreOptions{

@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// What comes from outside can't reach the stream as a name or an order.
+// Text from a sender never becomes a name or an instruction in the stream.
 func TestHostileEvents(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir()})
 	app := newApplication(t, nil)
@@ -104,7 +104,7 @@ func TestForwardOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// Errors name neither password nor token of the application's URL.
+// Errors contain neither the password nor the token in the application's URL.
 func TestErrorsKeepTheURLToThemselves(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir()})
 	app := newApplication(t, nil)

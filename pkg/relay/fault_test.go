@@ -18,7 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// talk collects what a store says.
+// talk collects the messages of a store.
 type talk struct {
 	t  *testing.T
 	mu sync.Mutex
@@ -38,7 +38,7 @@ func (l *talk) String() string {
 	return l.b.String()
 }
 
-// lastBlock is the file that the last events are in.
+// lastBlock returns the file with the last events.
 func lastBlock(t *testing.T, dir string) string {
 	t.Helper()
 	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "jetstream", "$G", "streams", "MENDER_EVENTS", "msgs", "*.blk"))
@@ -48,8 +48,7 @@ func lastBlock(t *testing.T, dir string) string {
 	return slices.MaxFunc(blocks, func(a, b string) int { return len(a)*1000 - len(b)*1000 + strings.Compare(a, b) })
 }
 
-// crashed leaves a store as a kill leaves it: 20 events were delivered, and 10
-// wait.
+// crashed leaves a store as a kill would, with 20 delivered and 10 waiting events.
 func crashed(t *testing.T, url string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -157,8 +156,8 @@ func TestTornLastBlock(t *testing.T) {
 	}
 }
 
-// overwrite puts noise into a file, from an offset; a negative one counts
-// from its end.
+// overwrite fills a file with random bytes from an offset. A negative offset
+// counts from the end.
 func overwrite(t *testing.T, path string, from int) {
 	t.Helper()
 	raw, err := os.ReadFile(path)

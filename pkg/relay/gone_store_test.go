@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// A store whose folder or lock is taken away refuses events, says why, and
+// A store whose folder or lock is removed refuses events, logs the reason, and
 // does not share the folder with another process.
 func TestStoreThatIsTakenAwayRefusesEvents(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -22,7 +22,7 @@ func TestStoreThatIsTakenAwayRefusesEvents(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		take func(dir string) error
-		// shared says whether the folder that is there now is still the store's.
+		// shared reports whether the present folder is still the store's.
 		shared bool
 	}{
 		{"folder removed", os.RemoveAll, false},

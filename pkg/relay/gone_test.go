@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestRemovingADeadLetterThatIsGone is the race of an event that dies again
-// before its old letter is removed.
+// TestRemovingADeadLetterThatIsGone removes a letter that was replaced, because
+// its event became a dead letter again.
 func TestRemovingADeadLetterThatIsGone(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -24,7 +24,7 @@ func TestRemovingADeadLetterThatIsGone(t *testing.T) {
 	if err := s.removeDead(ctx, 12345); err != nil {
 		t.Errorf("in an empty stream: %v", err)
 	}
-	for range 2 { // the second takes the first one's place
+	for range 2 { // the second replaces the first
 		if _, err := s.js.PublishMsg(ctx, nats.NewMsg(s.subject("dead", "an-id"))); err != nil {
 			t.Fatal(err)
 		}

@@ -53,8 +53,8 @@ func mustPublish(t *testing.T, q *Queue, id string, want Outcome) {
 	}
 }
 
-// What waits longer than the stream was to know ids is a duplicate also after
-// the store was closed for long.
+// An event that waits for longer than the deduplication window is recognized as a
+// duplicate even after the store was closed for a long time.
 func TestIDsOutliveTheirWindow(t *testing.T) {
 	o := StoreOptions{Dir: t.TempDir(), Logf: t.Logf}
 	s, err := Open(t.Context(), o)
@@ -74,7 +74,7 @@ func TestIDsOutliveTheirWindow(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(config.Duplicates + 50*time.Millisecond) // the window has to pass
+	time.Sleep(config.Duplicates + 50*time.Millisecond) // let the window pass
 	if s, err = Open(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestIDsOutliveTheirWindow(t *testing.T) {
 	mustPublish(t, s.Queue, "b", Stored)
 }
 
-// The same queue behind a connection to a server of somebody else's.
+// The queue works on a server that it does not own.
 func TestQueueOnAnotherServer(t *testing.T) {
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
@@ -155,9 +155,9 @@ func TestSafeTokens(t *testing.T) {
 	}
 }
 
-// A full disk may also cost the consumer its state: the server that starts
-// anew goes on where the cursor says.
-func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
+// A full disk may destroy the consumer's state. A restarted server then continues
+// after the recorded position.
+func TestConsumerIsRecreatedWithTheServer(t *testing.T) {
 	got := make(chan string, 100)
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -200,7 +200,7 @@ func TestConsumerIsMadeAnewWithTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.tracker.mu.Lock()
-	f.tracker.recent = ring.New[uint64, time.Time](remembered) // as if it were too long ago
+	f.tracker.recent = ring.New[uint64, time.Time](remembered) // as if it had been too long ago
 	f.tracker.mu.Unlock()
 	s.mend <- struct{}{}
 	for {

@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// heldUp connects once; then it tells of each attempt, and holds it up.
+// heldUp connects once. Then it reports each attempt to connect, and delays it.
 type heldUp struct {
 	first    chan net.Conn
 	attempts chan struct{}
@@ -32,8 +32,8 @@ func (d *heldUp) Dial(network, address string) (net.Conn, error) {
 	return net.Dial(network, address)
 }
 
-// TestAnswerInTime asks while a connection is being made anew, to a server
-// that takes its time: nats.go keeps everybody waiting for it.
+// TestAnswerInTime publishes while nats.go reconnects to a slow server, which
+// blocks all publishes.
 func TestAnswerInTime(t *testing.T) {
 	d := &heldUp{first: make(chan net.Conn, 1), attempts: make(chan struct{}), release: make(chan struct{})}
 	d.first <- nil

@@ -15,7 +15,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// taking is a target that takes every event.
+// taking is a target that accepts every event.
 type taking struct{}
 
 func (taking) Deliver(context.Context, target.Event) target.Result { return target.Result{Status: 204} }
@@ -109,7 +109,7 @@ func TestLookingAtARunningStoreChangesNothing(t *testing.T) {
 	}
 }
 
-// state is everything about a store that looking at it must not change.
+// state returns everything about a store that looking at it must not change.
 func state(t *testing.T, dir string) map[string]any {
 	t.Helper()
 	s := mustOpen(t, StoreOptions{Dir: dir})
@@ -168,7 +168,7 @@ func TestLookingAtAStoppedStoreChangesNothing(t *testing.T) {
 	}
 }
 
-// A large store takes longer to open than a listener takes to answer.
+// Opening a large store takes longer than a listener may take to answer.
 func TestAStoppedStoreMayTakeLongToOpen(t *testing.T) {
 	dir := t.TempDir()
 	mustClose(t, mustOpen(t, StoreOptions{Dir: dir}))
@@ -184,8 +184,8 @@ func TestAStoppedStoreMayTakeLongToOpen(t *testing.T) {
 
 func TestAListenerWaitsForAProcessThatIsStartingToLook(t *testing.T) {
 	dir := t.TempDir()
-	// It has the lock, and has not said yet what for. A killed listener left
-	// its announcement.
+	// It has the lock, but has not announced its server yet. The announcement is
+	// that of a killed listener.
 	mustClose(t, mustOpen(t, StoreOptions{Dir: dir}))
 	if err := writeJSON(dir, contactFile, contact{URL: "nats://127.0.0.1:1", PID: 1 << 30}); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func filled(t *testing.T, kill bool) (dir string) {
 	p.wait(t, p.published, "done with storing")
 	if kill {
 		p.kill(t)
-		_ = p.stdin.Close() // nobody reads it
+		_ = p.stdin.Close() // it is not read any more
 	} else {
 		p.end(t)
 	}
@@ -104,7 +104,7 @@ func TestTheTruthAboutLoss(t *testing.T) {
 			if !strings.Contains(text, want) || (want == "") != (text == "") || strings.Count(text, "\n") > 1 {
 				t.Errorf("one line with %q is wanted, got %q", want, text)
 			}
-			// It is told once: the next start is an ordinary one.
+			// It is reported once: nothing is reported at the next start.
 			closeStore(t, s)
 			again := &talk{t: t}
 			s = openStore(t, relay.StoreOptions{Dir: dir, Logf: again.logf})
@@ -122,7 +122,7 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// An operator's drop and retry on a stopped store are no loss.
+// Dropping and retrying events of a stopped store does not count as a loss.
 func TestChangesToAStoppedStoreAreNoLoss(t *testing.T) {
 	dir := filled(t, false)
 	admin, err := relay.Attach(t.Context(), dir, t.Logf)

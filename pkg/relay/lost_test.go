@@ -11,7 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// forwardedBoth is a listener that has forwarded two events, and knows it.
+// forwardedBoth returns a listener that has forwarded two events and recorded
+// that.
 func forwardedBoth(t *testing.T, url string, said *talk) (*relay.Cluster, *application) {
 	t.Helper()
 	app := newApplication(t, nil)
@@ -46,8 +47,8 @@ func TestDeletedConsumerIsCreatedAgain(t *testing.T) {
 	}
 }
 
-// A process that only looks does not create a consumer, which would decide
-// where forwarding begins.
+// A process that only looks does not create a consumer, since that would set where
+// forwarding begins.
 func TestLookingCreatesNoConsumer(t *testing.T) {
 	t.Parallel()
 	url := startServer(t, nil)

@@ -24,7 +24,7 @@ import (
 // The test binary is also a node of a cluster, and a listener, so that they
 // can be killed.
 const (
-	nodeEnv     = "RELAY_TEST_NODE"     // a configuration file of nats-server's
+	nodeEnv     = "RELAY_TEST_NODE"     // a configuration file for nats-server
 	listenerEnv = "RELAY_TEST_LISTENER" // a listenerChild as JSON
 )
 
@@ -116,17 +116,17 @@ func (n *nodes) start(i int) {
 	n.cmds[i], n.stdins[i] = cmd, stdin
 }
 
-// kill ends a node as a power cut of its process would.
+// kill ends a node without giving it time to stop.
 func (n *nodes) kill(i int) {
 	if cmd := n.cmds[i]; cmd != nil {
-		_ = cmd.Process.Kill() // one that is gone is gone
+		_ = cmd.Process.Kill() // it may be gone already
 		_ = cmd.Wait()
 		_ = n.stdins[i].Close()
 		n.cmds[i] = nil
 	}
 }
 
-// admin is a connection for the test's own questions and orders.
+// admin returns a connection for the test's own requests.
 func (n *nodes) admin() *nats.Conn {
 	n.t.Helper()
 	nc, err := nats.Connect(strings.Join(n.urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
@@ -151,7 +151,7 @@ func stepDown(t testing.TB, nc *nats.Conn, what string) {
 	}
 }
 
-// dialNodes opens the queue once all nodes are there.
+// dialNodes opens the queue once all nodes have started.
 func dialNodes(t testing.TB, o relay.DialOptions) *relay.Cluster {
 	t.Helper()
 	var c *relay.Cluster
@@ -175,7 +175,7 @@ func dialNodes(t testing.TB, o relay.DialOptions) *relay.Cluster {
 	return c
 }
 
-// quietLog drops what is said after the test.
+// quietLog drops messages after the end of the test.
 func quietLog(t testing.TB) relay.Logf {
 	return func(format string, args ...any) {
 		if t.Context().Err() == nil {
@@ -184,7 +184,7 @@ func quietLog(t testing.TB) relay.Logf {
 	}
 }
 
-// listenerChild is what a process that listens is told.
+// listenerChild holds the instructions for a listener process.
 type listenerChild struct {
 	Name        string
 	URLs        []string
@@ -192,7 +192,7 @@ type listenerChild struct {
 	Concurrency int
 }
 
-// runListenerChild takes events in by HTTP, as listen does, and forwards them.
+// runListenerChild receives events over HTTP, as listen does, and forwards them.
 func runListenerChild() int {
 	var c listenerChild
 	if err := json.Unmarshal([]byte(os.Getenv(listenerEnv)), &c); err != nil {
@@ -287,8 +287,8 @@ func startProxy(t testing.TB, target string) *proxy {
 	return p
 }
 
-// set cuts the network: what is sent gets nowhere, and nobody is told. Mended,
-// connections from before are gone.
+// set cuts or restores the network. While it is cut, data is silently lost. When
+// it is restored, earlier connections are closed.
 func (p *proxy) set(cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

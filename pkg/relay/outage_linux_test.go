@@ -15,17 +15,17 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// What a store promises while its disk fails.
+// The guarantees of a store while its disk fails.
 const (
 	answerLimit = 5 * time.Second
 	resumeLimit = 15 * time.Second
 )
 
-// diskFault is a cause for which nothing can be written.
+// diskFault is a fault that prevents all writing.
 type diskFault struct {
 	name  string
 	mount func(t *testing.T) string
-	// begin causes the fault, and returns what ends it.
+	// begin causes the fault, and returns a function that ends it.
 	begin func(t *testing.T, disk string) (end func())
 }
 
@@ -40,8 +40,8 @@ func diskFaults() []diskFault {
 	}
 }
 
-// Every event is answered in time while nothing can be written, and stored
-// again soon after.
+// While nothing can be written, every event is answered in time. Soon after that,
+// events are stored again.
 func TestEventsAreAnsweredWhileTheDiskFails(t *testing.T) {
 	for _, fault := range diskFaults() {
 		t.Run(fault.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestEventsAreAnsweredWhileTheDiskFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = s.Close() }) // a disk that is gone
+			t.Cleanup(func() { _ = s.Close() }) // the disk may be gone
 			app := newApplication(t, nil)
 			if _, err := s.Forward(quick(app.URL)); err != nil {
 				t.Fatal(err)
@@ -83,7 +83,7 @@ func TestEventsAreAnsweredWhileTheDiskFails(t *testing.T) {
 					for start := time.Now(); time.Since(start) < 3*time.Second; {
 						if !answered(fmt.Sprintf("during-%d", n.Add(1))) {
 							refused.Add(1)
-							time.Sleep(10 * time.Millisecond) // the machine is there for the store too
+							time.Sleep(10 * time.Millisecond) // leave processor time to the store
 						}
 					}
 				})
@@ -186,7 +186,7 @@ func useUpDescriptors(t *testing.T, _ string) func() {
 		t.Fatal(err)
 	}
 	limited := was
-	limited.Cur = 8 // what is open stays so
+	limited.Cur = 8 // open files stay open
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limited); err != nil {
 		t.Fatal(err)
 	}

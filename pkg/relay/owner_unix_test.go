@@ -17,7 +17,7 @@ import (
 // stranger is a user id that owns nothing on this machine.
 const stranger = 54321
 
-// owned calls check for each file and folder of a store.
+// owned calls check with the owner of each file and folder of a store.
 func owned(t *testing.T, dir string, check func(path string, uid uint32)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -85,8 +85,8 @@ func TestRootDoesNotRunAnotherUsersStore(t *testing.T) {
 	}
 }
 
-// What may not be read is not what is not there: a store would begin again
-// with its first event.
+// A file that may not be read is not a missing file: the store would start again
+// at its first event.
 func TestPermissionDeniedIsNotAnEmptyStore(t *testing.T) {
 	for _, name := range []string{"", embedded.Directory, recordFile, acknowledgedFile, contactFile, "o.dat", "meta.inf"} {
 		t.Run("file "+name, func(t *testing.T) {

@@ -26,8 +26,8 @@ func mountDisk(t *testing.T, image string) (dir string) {
 	return dir
 }
 
-// With Sync, an event that was acknowledged is on the disk: what the kernel has
-// yet to write is not needed.
+// With Sync, an acknowledged event is on the disk, and does not depend on the
+// kernel's cache.
 func TestSyncedEventsSurviveAPowerCut(t *testing.T) {
 	image := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
@@ -47,7 +47,7 @@ func TestSyncedEventsSurviveAPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.kill(t)
-	_ = p.stdin.Close() // nobody reads it
+	_ = p.stdin.Close() // it is not read any more
 	after := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(after, disk, 0o600); err != nil {
 		t.Fatal(err)

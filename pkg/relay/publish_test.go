@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestRepeatOfWhatIsBeingStored plays a cluster that has yet to agree on an
-// event's first copy, in the words of newer servers and of older ones.
+// TestRepeatOfWhatIsBeingStored simulates a cluster that has yet to agree on an
+// event's first copy, with the answers of newer and older servers.
 func TestRepeatOfWhatIsBeingStored(t *testing.T) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// TestNoQuorum freezes two nodes of three: nothing may be promised, not even a
-// repeat of an event that the leader has, but could not get agreed on.
+// TestNoQuorum freezes two of three nodes. No event may be acknowledged, not even
+// a duplicate of one that the leader has but that the others have not confirmed.
 func TestNoQuorum(t *testing.T) {
 	t.Run("embedded server", func(t *testing.T) { testNoQuorum(t, os.Args[0]) })
 	t.Run("stock server", func(t *testing.T) { testNoQuorum(t, stockServer(t)) })
@@ -46,7 +46,7 @@ func testNoQuorum(t *testing.T, program string) {
 		t.Fatal(err)
 	}
 	leader := stream.CachedInfo().Cluster.Leader
-	// One client talks to the leader, which does not know yet.
+	// One client is connected to the leader, which has not noticed yet.
 	var lone *relay.Cluster
 	for i, url := range n.urls {
 		if fmt.Sprintf("n%d", i) == leader {
@@ -71,7 +71,7 @@ func testNoQuorum(t *testing.T, program string) {
 		}
 	}
 	for _, cmd := range n.cmds {
-		_ = cmd.Process.Signal(syscall.SIGCONT) // those that were not stopped do not mind
+		_ = cmd.Process.Signal(syscall.SIGCONT) // this has no effect on those that run
 	}
 	eventually(t, "events are taken in again", func() bool {
 		outcome, _ := q.Publish(t.Context(), event("during"))
@@ -84,9 +84,8 @@ func testNoQuorum(t *testing.T, program string) {
 	}
 }
 
-// freeze returns once a process stands still. The signal alone stops a thread
-// of it, which on a busy machine may take long enough to notice for the others
-// to agree on one more event.
+// freeze returns once a process has stopped. On a busy machine, the signal may
+// take effect so late that the nodes agree on one more event.
 func freeze(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// patience is how long a test waits for what must happen.
+// patience is how long a test waits for an expected change.
 const patience = 20 * time.Second
 
 func eventually(t testing.TB, what string, ok func() bool) {
@@ -97,8 +97,8 @@ func publish(t *testing.T, s *relay.Store, ids ...string) {
 	}
 }
 
-// application is what events are forwarded to. It answers with what answer
-// says, and remembers what it took.
+// application is an application that events are forwarded to. It answers with the
+// result of answer, and remembers the events that it accepted.
 type application struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -165,12 +165,12 @@ func (a *application) triesOf(id string) int {
 	return a.tries[id]
 }
 
-// quick are pauses for tests.
+// quick returns options with short pauses.
 func quick(url string) relay.ForwardOptions {
 	return relay.ForwardOptions{Target: to(url), MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond}
 }
 
-// to is an application at a URL.
+// to returns a target for a URL.
 func to(text string) target.Target {
 	u, err := httptarget.ParseURL(text)
 	if err != nil {
@@ -215,7 +215,7 @@ func TestForwardKeepsBytesHeadersAndOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	got := app.last.Header.Clone()
-	got.Del("Accept-Encoding") // as Mender sends it
+	got.Del("Accept-Encoding") // as Mender sends them
 	got.Del("Content-Length")
 	if diff := cmp.Diff(sent.Header, got); diff != "" {
 		t.Error(diff)
@@ -349,7 +349,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// An event that was broken off is put back at once, not after AckWait.
+// An event whose attempt was aborted is returned at once, not after AckWait.
 func TestStopBreaksOffAtTheEndOfItsContext(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, relay.StoreOptions{Dir: dir, AckWait: time.Hour})
@@ -374,7 +374,7 @@ func TestStopBreaksOffAtTheEndOfItsContext(t *testing.T) {
 	eventually(t, "a is tried again", func() bool { return app.triesOf("a") == 2 })
 }
 
-// A slow answer outlasts AckWait many times, and the event is tried once.
+// An answer that takes many times as long as AckWait causes no second attempt.
 func TestSlowApplicationGetsAnEventOnce(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), AckWait: 100 * time.Millisecond})
 	app := newApplication(t, func(string, int) int {
@@ -389,7 +389,8 @@ func TestSlowApplicationGetsAnEventOnce(t *testing.T) {
 	}
 }
 
-// Only a kill repeats: what was delivered just before a clean stop is known.
+// Only a kill causes duplicates: events delivered just before a clean stop are
+// recorded.
 func TestCleanRestartRepeatsNothing(t *testing.T) {
 	dir := t.TempDir()
 	app := newApplication(t, nil)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestRetentionCountsFromDelivery has events that waited for days: they are
-// retained from their delivery on, and no shorter.
+// TestRetentionCountsFromDelivery checks that events that waited for days are
+// retained for the whole time from their delivery on.
 func TestRetentionCountsFromDelivery(t *testing.T) {
 	var r retention
 	start := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
@@ -31,7 +31,7 @@ func TestRetentionCountsFromDelivery(t *testing.T) {
 	if len(r) > retentionMarks+2 {
 		t.Errorf("%d marks", len(r))
 	}
-	// Sequences that are assigned again say nothing of those before.
+	// Marks of sequences that were assigned again are dropped.
 	r = retention{{start, 5}, {start.Add(time.Hour), 9}}
 	r.note(start.Add(2*time.Hour), 6, time.Minute, false)
 	if gone := r.expired(start.Add(90 * time.Minute)); gone != 5 {

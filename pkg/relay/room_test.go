@@ -11,7 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// stuck is a target that takes every event but one.
+// stuck is a target that accepts every event except one.
 type stuck struct{ taken chan string }
 
 func (s stuck) Deliver(_ context.Context, e target.Event) target.Result {

@@ -24,7 +24,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// authority signs certificates. Its own is in the file ca.
+// authority signs certificates. Its own certificate is in the file ca.
 type authority struct {
 	t    *testing.T
 	dir  string
@@ -75,7 +75,7 @@ func (a *authority) save(name, kind string, raw []byte) (path string) {
 	return path
 }
 
-// issue makes a certificate for a server on loopback, or a client.
+// issue writes a certificate for a server on loopback or for a client.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	key := a.newKey()
@@ -91,8 +91,8 @@ func (a *authority) issue(name string) (certFile, keyFile string) {
 	return a.save(name+".pem", "CERTIFICATE", raw), a.save(name+".key", "PRIVATE KEY", bare)
 }
 
-// secure makes a server speak TLS; with clients, to those alone that these
-// authorities know.
+// secure makes a server use TLS. If clients is set, it requires certificates from
+// that authority.
 func (a *authority) secure(clients *authority) func(*server.Options) {
 	a.t.Helper()
 	certFile, keyFile := a.issue("server")
@@ -110,8 +110,8 @@ func (a *authority) secure(clients *authority) func(*server.Options) {
 	}
 }
 
-// refuses checks that a cluster is not entered, and that the error says why
-// and tells no secret.
+// refuses checks that a cluster cannot be used, and that the error has the reason
+// and no secret.
 func refuses(t *testing.T, o relay.DialOptions, want string, secrets ...string) {
 	t.Helper()
 	start := time.Now()
@@ -206,8 +206,8 @@ func (o *operator) publicKey(pair nkeys.KeyPair, err error) (nkeys.KeyPair, stri
 	return pair, public
 }
 
-// account makes an account with JetStream. One that is not known is not told
-// to the server.
+// account creates an account with JetStream. The server does not know it unless
+// known is set.
 func (o *operator) account(known, storage bool) (nkeys.KeyPair, string) {
 	o.t.Helper()
 	pair, public := o.publicKey(nkeys.CreateAccount())
@@ -225,8 +225,8 @@ func (o *operator) account(known, storage bool) (nkeys.KeyPair, string) {
 	return pair, public
 }
 
-// creds writes a file with a user's credentials, and returns what of it is
-// secret.
+// creds writes a file with a user's credentials, and returns its path and its
+// secret parts.
 func (o *operator) creds(account nkeys.KeyPair, change func(*jwt.UserClaims)) (path string, secrets []string) {
 	o.t.Helper()
 	pair, public := o.publicKey(nkeys.CreateUser())

@@ -14,7 +14,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
-// large is an event of about 10 KiB.
+// large returns an event of about 10 KiB.
 func large(id string) relay.Event {
 	e := event(id)
 	e.Body = fmt.Appendf(nil, `{"id":%s,"type":"device-provisioned","data":%q}`, quoted(id), strings.Repeat("x", 10<<10))
@@ -35,10 +35,10 @@ func TestOnlyWhatWaitsFillsTheQueue(t *testing.T) {
 			o.Concurrency = concurrency
 			f := forward(t, s, o)
 			if concurrency > 1 {
-				// All others pass it.
+				// All others are delivered past it.
 				publish(t, s, "stuck")
 			}
-			// Four times what fits goes through.
+			// Four times as many events pass as fit.
 			var sent []string
 			for n := range 400 {
 				id := fmt.Sprint("e", n)
@@ -56,7 +56,8 @@ func TestOnlyWhatWaitsFillsTheQueue(t *testing.T) {
 			if err := f.Stop(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// Nothing takes events any more: it gets full, and says so.
+			// The application no longer accepts events: the store fills up and
+			// reports it.
 			before := slices.Clone(app.took())
 			var waiting []string
 			for n := 0; ; n++ {
@@ -102,7 +103,7 @@ func TestDeliveredEventsAreForgottenAfterKeep(t *testing.T) {
 	}
 	publish(t, s, "c")
 	closeStore(t, s)
-	time.Sleep(o.Keep) // it has to pass
+	time.Sleep(o.Keep) // let it pass
 	s = openStore(t, o)
 	eventually(t, "they are forgotten", func() bool { return len(listed(t, s, relay.Delivered)) == 0 })
 	if diff := cmp.Diff([]string{"c"}, listed(t, s, relay.Waiting)); diff != "" {
@@ -110,9 +111,8 @@ func TestDeliveredEventsAreForgottenAfterKeep(t *testing.T) {
 	}
 }
 
-// TestDeliveredEventsMakeRoomBesideOneThatFails has an event that keeps failing,
-// and others that were delivered past it before a restart: they do not fill the
-// store.
+// TestDeliveredEventsMakeRoomBesideOneThatFails checks that events delivered past
+// one that keeps failing do not fill the store, even after a restart.
 func TestDeliveredEventsMakeRoomBesideOneThatFails(t *testing.T) {
 	dir := t.TempDir()
 	app := newApplication(t, func(id string, _ int) int {
@@ -130,7 +130,7 @@ func TestDeliveredEventsMakeRoomBesideOneThatFails(t *testing.T) {
 		publish(t, s, fmt.Sprint("stuck", round))
 		for range 60 {
 			sent++
-			// After a restart there is room once the forwarder has what failed.
+			// After a restart there is room once the forwarder has the failed event.
 			eventually(t, "it is stored", func() bool {
 				outcome, _ := s.Publish(t.Context(), large(fmt.Sprint("e", sent)))
 				return outcome == relay.Stored

@@ -10,7 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// refusing is a target that gives one answer to all events.
+// refusing is a target with the same result for all events.
 type refusing target.Result
 
 func (r refusing) Deliver(context.Context, target.Event) target.Result { return target.Result(r) }

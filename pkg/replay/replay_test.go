@@ -18,8 +18,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// scripted is a target that gives one result after the other; the last one
-// stays.
+// scripted is a target with one result after the other. The last one repeats.
 type scripted struct {
 	results []target.Result
 	sent    []string
@@ -74,7 +73,7 @@ func TestSendKeepsTheOrderAndCountsKnownEventsAsDelivered(t *testing.T) {
 	}
 }
 
-// An attempt that an interruption cut short says nothing of the receiver.
+// An interrupted attempt is not a failure of the receiver.
 func TestSendStopsWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &scripted{results: []target.Result{failed(0)}}

@@ -15,7 +15,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// hook is a receiver that takes everything.
+// hook is a receiver that accepts everything.
 type hook struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -30,7 +30,7 @@ func startHook(t *testing.T) *hook {
 		t.Fatal(err)
 	}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // what is missing is no event
+		body, _ := io.ReadAll(r.Body) // a truncated body is not an event
 		e, err := webhook.ParseEvent(body)
 		if err != nil {
 			t.Errorf("delivery of %q: %v", body, err)
@@ -67,7 +67,7 @@ func TestDeliveriesRunAllAtOnce(t *testing.T) {
 	together.Add(all)
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		together.Done()
-		together.Wait() // nobody is answered before everybody is there
+		together.Wait() // no one is answered before all have arrived
 	}))
 	t.Cleanup(hook.Close)
 	c := start(t, Options{DeliveryTimeout: 20 * time.Second})
@@ -104,7 +104,7 @@ func TestNothingHappensWithoutAnIntegration(t *testing.T) {
 func TestCloseCutsDeliveriesOff(t *testing.T) {
 	arrived := make(chan struct{})
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // until it is read, the server does not see the end
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices the end only after the body was read
 		close(arrived)
 		<-r.Context().Done()
 	}))
@@ -293,7 +293,7 @@ func TestLogHasTheTimeOfSaving(t *testing.T) {
 	now := newClock()
 	var sent webhook.Event
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // what is missing is no event
+		body, _ := io.ReadAll(r.Body) // a truncated body is not an event
 		sent, _ = webhook.ParseEvent(body)
 		now.advance(3 * time.Second)
 	}))

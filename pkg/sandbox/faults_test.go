@@ -17,7 +17,7 @@ func TestFailRate(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 		resp, err := c.http.Do(req)
 		if err != nil {
-			seen[0]++ // cut off; the client repeats some of these by itself
+			seen[0]++ // cut off; the client retries some of these itself
 			continue
 		}
 		_ = resp.Body.Close()
@@ -37,7 +37,7 @@ func TestFailRate(t *testing.T) {
 	if seen[200] < 60 || seen[200] > 140 {
 		t.Errorf("%d of 200 requests went well, want about half", seen[200])
 	}
-	// Devices are no part of it.
+	// The devices' own API is not affected.
 	c.do("GET", inside+"/alive", "").expect(t, 204, "")
 }
 

@@ -23,10 +23,10 @@ const (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sharedKey saves the tenth of a second that a key takes to make.
+// sharedKey saves the tenth of a second that generating a key takes.
 var sharedKey = sync.OnceValues(newKey)
 
-// client talks to a sandbox over HTTP, as everybody does.
+// client is an HTTP client of a sandbox.
 type client struct {
 	t     *testing.T
 	box   *Sandbox
@@ -35,7 +35,7 @@ type client struct {
 	token string // of an admin
 }
 
-// start starts a sandbox behind a server, both ended with the test.
+// start starts a sandbox behind a server, and stops both when the test ends.
 func start(t *testing.T, o Options) *client {
 	t.Helper()
 	if o.key == nil {
@@ -69,7 +69,7 @@ type answer struct {
 	coding []string
 }
 
-// do makes a request with headers given as name, value, name, value.
+// do sends a request. headers alternates names and values.
 func (c *client) do(method, path, body string, headers ...string) answer {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader([]byte(body)))
@@ -91,7 +91,7 @@ func (c *client) do(method, path, body string, headers ...string) answer {
 	return answer{resp.StatusCode, resp.Header, string(b), resp.TransferEncoding}
 }
 
-// as makes a request with a token and a JSON body.
+// as sends a request with a token and a JSON body.
 func (c *client) as(token, method, path, body string) answer {
 	c.t.Helper()
 	return c.do(method, path, body, "Authorization", "Bearer "+token, "Content-Type", "application/json")
@@ -103,7 +103,7 @@ func (c *client) login(email, password, body string) answer {
 	return c.do("POST", useradm+"/auth/login", body, "Authorization", "Basic "+basic, "Content-Type", "application/json")
 }
 
-// webhook sets a webhook up and returns its id.
+// webhook creates a webhook and returns its id.
 func (c *client) webhook(url string) string {
 	c.t.Helper()
 	a := c.as(c.token, "POST", iot+"/integrations", `{"provider":"webhook","credentials":{"type":"http","http":{"url":"`+url+`","secret":"deadbeef"}}}`)
@@ -139,7 +139,7 @@ func (c *client) settle() {
 func (a answer) expect(t *testing.T, status int, message string) {
 	t.Helper()
 	var got struct{ Error string }
-	_ = json.Unmarshal([]byte(a.body), &got) // what is no JSON has no error
+	_ = json.Unmarshal([]byte(a.body), &got) // a body that is not JSON has no error
 	if a.status != status || got.Error != message {
 		t.Errorf("got %d %q, want %d %q", a.status, a.body, status, message)
 	}

@@ -72,7 +72,8 @@ func TestHistoryIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestHistoryIsEncodedAsTheRest: it is written by hand.
+// TestHistoryIsEncodedAsTheRest compares the handwritten encoding of the history
+// with encoding/json's.
 func TestHistoryIsEncodedAsTheRest(t *testing.T) {
 	c := start(t, Options{History: 500})
 	got := c.as(c.token, "GET", iot+"/events?per_page=500", "").body

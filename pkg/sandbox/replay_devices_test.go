@@ -18,18 +18,18 @@ import (
 // devices, whose answers the recording abbreviates.
 const otherInstallation = "scan devauth, page 1"
 
-// TestReplayDevices plays the recorded exchanges with deviceauth and inventory.
-// What the recording leaves out is done by hand: devices that were made between
-// two exchanges, and services that were stopped. Not compared are the tokens of
-// devices, the activity log between recorded changes, answers that are too long
-// to be in the recording, and the order of a device's attributes, which depends
-// on which of the workflows was first.
+// TestReplayDevices replays the recorded exchanges with deviceauth and inventory.
+// It adds the steps that the recording leaves out: devices created between two
+// exchanges, and services that were stopped. It does not compare the tokens of
+// devices, the activity log between recorded changes, answers that were too long
+// to record, and the order of a device's attributes, which depends on the order of
+// the workflows.
 func TestReplayDevices(t *testing.T) {
 	var recorded struct{ Exchanges []exchange }
 	load(t, "devices-api.json", &recorded)
 	c := start(t, Options{})
 	p := &devicePlayer{player: newPlayer(t, c, "127.0.0.1:23099", recorded.Exchanges), all: recorded.Exchanges}
-	clear(p.literal) // what requests name are ids of answers before them
+	clear(p.literal) // requests refer to ids from earlier answers
 	for i, e := range recorded.Exchanges {
 		if e.Name == otherInstallation {
 			break
@@ -45,7 +45,7 @@ type devicePlayer struct {
 	token string // of the device
 }
 
-// prepare does what was done between two recorded exchanges.
+// prepare repeats the steps that were taken between two recorded exchanges.
 func (p *devicePlayer) prepare(i int, e exchange) {
 	box := p.c.box
 	switch e.Name {
@@ -194,7 +194,7 @@ func (p *devicePlayer) playDevice(i int, e exchange) {
 	}
 }
 
-// orderless returns an answer of inventory's with attributes in order.
+// orderless returns an answer of inventory with sorted attributes.
 func orderless(body string) string {
 	var names []map[string]any
 	if json.Unmarshal([]byte(body), &names) == nil && len(names) > 0 && names[0]["count"] != nil {
@@ -208,7 +208,7 @@ func orderless(body string) string {
 	}
 	for i := range list {
 		slices.SortFunc(list[i].Attributes, func(a, b attribute) int { return strings.Compare(a.Scope+a.Name, b.Scope+b.Name) })
-		list[i].Identities = nil // in the order in which they came
+		list[i].Identities = nil // in the order of their arrival
 	}
 	out, _ := json.Marshal(list)
 	return string(out)
@@ -250,8 +250,8 @@ func TestScansOfManyDevices(t *testing.T) {
 	}
 }
 
-// TestActionsCauseTheRecordedEvents makes each change of a device and compares
-// the events that follow with the table in the recording's time line.
+// TestActionsCauseTheRecordedEvents makes each change of a device, and compares
+// the resulting events with the recording's time line.
 func TestActionsCauseTheRecordedEvents(t *testing.T) {
 	received := make(chan string, 10)
 	c := start(t, Options{})
@@ -327,8 +327,8 @@ func TestActionsCauseTheRecordedEvents(t *testing.T) {
 	}
 }
 
-// TestLostEventsLeaveNoTrace loses every delivery, and then every event: the
-// state changes all the same.
+// TestLostEventsLeaveNoTrace loses every delivery, and then every event. The state
+// must change anyway.
 func TestLostEventsLeaveNoTrace(t *testing.T) {
 	for name, o := range map[string]Options{"deliveries": {Lose: 1}, "events": {LoseEvents: 1}} {
 		c := start(t, o)
@@ -350,7 +350,7 @@ func TestLostEventsLeaveNoTrace(t *testing.T) {
 	}
 }
 
-// TestInventoryDown has inventory miss a change, and answer as a gateway does.
+// TestInventoryDown makes inventory miss a change and answer as a gateway does.
 func TestInventoryDown(t *testing.T) {
 	c := start(t, Options{})
 	token := c.token
@@ -373,7 +373,8 @@ func TestInventoryDown(t *testing.T) {
 	}
 }
 
-// TestDevicesSurviveARestart keeps what both services know in the state file.
+// TestDevicesSurviveARestart checks that the state file has the state of both
+// services.
 func TestDevicesSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state"
 	at := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)

@@ -54,21 +54,21 @@ func load(t *testing.T, name string, into any) {
 	}
 }
 
-// TestReplay plays every recorded exchange of the real services and compares
-// the answers and the deliveries that follow.
+// TestReplay replays every recorded exchange of the real services, and compares
+// the answers and the resulting deliveries.
 func TestReplay(t *testing.T) {
 	var recorded struct{ Exchanges []exchange }
 	load(t, "management-api.json", &recorded)
 	var want struct{ Deliveries []recordedDelivery }
 	load(t, "deliveries.json", &want)
 
-	// The slow receiver needs more than the time-out, all others much less.
+	// Only the slow receiver exceeds this timeout.
 	c := start(t, Options{DeliveryTimeout: time.Second})
 	receiver := startReceiver(t, want.Deliveries)
 	p := newPlayer(t, c, receiver.host, recorded.Exchanges)
 	for i, e := range recorded.Exchanges {
 		if e.Name == "create iot-core" {
-			// The recording leaves out that the integration before was removed.
+			// The recording leaves out that the previous integration was deleted.
 			c.as(p.session, "DELETE", p.ours(recorded.Exchanges[i-2].Response.Headers["Location"]), "")
 		}
 		before := receiver.count()
@@ -92,7 +92,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// receivedDelivery is what the receiver got on the wire.
+// receivedDelivery is a request as the receiver read it from the connection.
 type receivedDelivery struct {
 	method, path string
 	headers      map[string]string
@@ -150,7 +150,7 @@ func reply(t *testing.T, w http.ResponseWriter, req *http.Request, how string) {
 		}
 		_ = conn.Close()
 	case "slow":
-		<-req.Context().Done() // longer than anybody waits
+		<-req.Context().Done() // longer than any sender waits
 	default:
 		var status int
 		if _, err := fmt.Sscan(how, &status); err != nil {
@@ -160,16 +160,16 @@ func reply(t *testing.T, w http.ResponseWriter, req *http.Request, how string) {
 	}
 }
 
-// player makes recorded requests of a sandbox and compares its answers,
-// matching what must differ: ids, times, tokens, ports.
+// player sends recorded requests to a sandbox and compares its answers, except for
+// values that must differ: ids, times, tokens, ports.
 type player struct {
 	t       *testing.T
 	c       *client
 	host    string            // of the receiver, in place of the recorded one
-	closed  string            // an address where nobody listens
+	closed  string            // an unused address
 	ids     map[string]string // recorded → ours
 	back    map[string]string // ours → recorded
-	literal map[string]bool   // what the requests say, and so must come back
+	literal map[string]bool   // values of the requests, which the answers must repeat
 	session string
 	pats    []string
 }
@@ -191,7 +191,7 @@ func newPlayer(t *testing.T, c *client, host string, exchanges []exchange) *play
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close() // for an address where nobody listens
+	_ = l.Close() // to get an unused address
 	p := &player{
 		t: t, c: c, host: host, closed: l.Addr().String(),
 		ids: map[string]string{}, back: map[string]string{}, literal: map[string]bool{},
@@ -243,7 +243,7 @@ func (p *player) play(i int, e exchange) {
 	}
 }
 
-// token is the token that the recorded request was made with.
+// token returns the token for a recorded request.
 func (p *player) token(exchange string) string {
 	switch exchange {
 	case "personal access token used", "revoked personal access token used":
@@ -263,7 +263,7 @@ func (p *player) keep(exchange, jwt string) {
 	}
 }
 
-// ours turns recorded ids into the sandbox's.
+// ours replaces recorded ids by the sandbox's.
 func (p *player) ours(text string) string {
 	return uuids.ReplaceAllStringFunc(text, func(id string) string {
 		if mapped, ok := p.ids[id]; ok {
@@ -283,8 +283,8 @@ func (p *player) body(text string) string {
 	return closed.ReplaceAllString(text, p.closed)
 }
 
-// same compares text but for ids, which must stand for each other all the
-// way, and times.
+// same compares texts. Times may differ, and so may ids, as long as each recorded
+// id always corresponds to the same one of ours.
 func (p *player) same(recorded, ours string) bool {
 	ours = strings.ReplaceAll(ours, p.host, recordedHost)
 	ours = strings.ReplaceAll(ours, p.closed, recordedClosed)

@@ -37,7 +37,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	after := start(t, Options{StateFile: file, History: 10}) // a history is only for a new state
+	after := start(t, Options{StateFile: file, History: 10}) // a history is only added to a new state
 	if diff := cmp.Diff(want, answers(after)); diff != "" {
 		t.Errorf("after the restart (-before +after):\n%s", diff)
 	}
@@ -115,7 +115,7 @@ func TestStateFilesThatAreNone(t *testing.T) {
 	}
 }
 
-// stateIn has a sandbox leave a state file behind.
+// stateIn writes a sandbox's state file.
 func stateIn(t *testing.T, file string) {
 	t.Helper()
 	if err := start(t, Options{StateFile: file}).box.Close(); err != nil {

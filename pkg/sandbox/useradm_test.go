@@ -83,7 +83,7 @@ func TestContentType(t *testing.T) {
 	post("text/plain").expect(t, 415, "Bad Content-Type, expected 'application/json'")
 	post("").expect(t, 400, "Invalid value for Content-Type header: mime: no media type")
 	post("application/json; charset=utf-8").expect(t, 200, "")
-	// iot-manager doesn't care.
+	// iot-manager accepts any content type.
 	c.do("POST", iot+"/integrations", `{}`, "Authorization", bearer).
 		expect(t, 400, "malformed request body: credentials: (type: cannot be blank.); provider: cannot be blank.")
 }
@@ -95,12 +95,12 @@ func TestOldestSessionEnds(t *testing.T) {
 		sessions = append(sessions, c.login("admin@example.com", "correct-horse-battery", "").body)
 	}
 	me := func(token string) answer { return c.as(token, "GET", useradm+"/users/me", "") }
-	me(c.token).expect(t, 401, "unauthorized") // the sandbox's own was the oldest
+	me(c.token).expect(t, 401, "unauthorized") // the client's own session was the oldest
 	me(sessions[0]).expect(t, 200, "")
 	me(c.login("admin@example.com", "correct-horse-battery", "").body).expect(t, 200, "")
 	me(sessions[0]).expect(t, 401, "unauthorized")
 	me(sessions[1]).expect(t, 200, "")
-	// Another user's sessions are his own.
+	// Another user's sessions are counted separately.
 	me(c.login("reader@example.com", "only-looking-around", "").body).expect(t, 200, "")
 	me(sessions[1]).expect(t, 200, "")
 }
@@ -123,7 +123,7 @@ func TestTokenLimits(t *testing.T) {
 		create(fmt.Sprintf(`{"name":"token %d"}`, i)).expect(t, 200, "")
 	}
 	create(`{"name":"one more"}`).expect(t, 422, "maximum number of personal acess tokens reached for this user")
-	// Tokens don't count as sessions, nor the other way round.
+	// Tokens do not count as sessions, and sessions do not count as tokens.
 	for range 9 {
 		c.login("admin@example.com", "correct-horse-battery", "").expect(t, 200, "")
 	}
@@ -191,7 +191,7 @@ func TestTokensThatAreNone(t *testing.T) {
 	}
 	// The web UI sends a cookie.
 	c.do("GET", iot+"/integrations", "", "Cookie", "JWT="+c.token).expect(t, 200, "")
-	// Nothing is told of what exists without a token.
+	// Without a token, the answer does not reveal which paths exist.
 	c.do("GET", iot+"/nothing", "").expect(t, 401, "Authorization not present in header")
 }
 

@@ -103,7 +103,7 @@ func TestOldKeysAreAdoptedOnlyWithTheirIntegration(t *testing.T) {
 func TestOneUnconfirmedSecret(t *testing.T) {
 	s, ctx := newStore(t, newKeyring(), true), t.Context()
 	a := s.Account("https://a", "")
-	keep(t, a, "pending", "0099") // as apply called it once
+	keep(t, a, "pending", "0099") // as an earlier version of apply called it
 	keep(t, a, Unconfirmed, "0011")
 	second := keep(t, a, Unconfirmed, "0022")
 	infos, err := a.List()

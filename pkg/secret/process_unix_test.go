@@ -18,14 +18,15 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// The test binary runs itself again, as another process, with these in its
-// environment: what to do, and the store's path.
+// The test binary runs itself as another process, with these variables: the task
+// and the store's path.
 const (
 	envChild = "SECRET_TEST_CHILD"
 	envPath  = "SECRET_TEST_PATH"
 )
 
-// child returns a command that runs one test of this binary as another process.
+// child returns a command that runs one test of the test binary as another
+// process.
 func child(t *testing.T, test, what, path string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$") //nolint:gosec // this binary
 	cmd.Env = append(os.Environ(), envChild+"="+what, envPath+"="+path)
@@ -40,8 +41,8 @@ func run(cmd *exec.Cmd) error {
 	return nil
 }
 
-// TestTwoProcesses has several processes keep and forget secrets at once:
-// none may be lost, and none may come back.
+// TestTwoProcesses stores and removes secrets in several processes at once. None
+// may be lost, and none may reappear.
 func TestTwoProcesses(t *testing.T) {
 	const processes, each = 3, 8
 	if what := os.Getenv(envChild); what != "" {
@@ -114,8 +115,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestKilled kills a process in the middle of its writing, again and again:
-// the store can be read each time, and what was kept before is there.
+// TestKilled repeatedly kills a process while it writes. The store must be
+// readable each time, and still have the earlier secrets.
 func TestKilled(t *testing.T) {
 	if os.Getenv(envChild) != "" {
 		s := at(os.Getenv(envPath), newKeyring(), true)
@@ -154,12 +155,12 @@ func TestKilled(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// The lock went with the process.
+		// The lock ended with the process.
 		if err := s.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
-	// So did what it was writing, of which there is one here in any case.
+	// So did its unfinished file. Make sure that there is one.
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".secrets.json123"), []byte("the-token"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -172,11 +173,10 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestSecretService runs in a session of its own, with a keyring that has
-// just been made.
+// TestSecretService runs in a separate session, with a new keyring.
 func TestSecretService(t *testing.T) {
 	if os.Getenv(envChild) != "" {
-		// The daemon goes to the background before it is on the bus.
+		// The daemon goes into the background before it is on the bus.
 		deadline := time.Now().Add(20 * time.Second)
 		for {
 			_, err := system{}.Get(service, "nobody")

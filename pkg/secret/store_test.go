@@ -19,14 +19,14 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// fakeKeyring keeps what it is given, fails, or never answers.
+// fakeKeyring stores values, fails, or never answers.
 type fakeKeyring struct {
 	mu     sync.Mutex
 	items  map[string]string
 	err    error
 	hang   chan struct{} // calls wait until it is closed
 	calls  int
-	called func() // told of each call
+	called func() // called for each call
 }
 
 func (f *fakeKeyring) Set(service, user, password string) error {
@@ -98,7 +98,7 @@ var (
 	hookKey  = Key{Kind: Webhook, Server: "https://a.example", Name: "7e5c"}
 )
 
-// TestKeep goes through the life of a secret, in each place.
+// TestKeep tests the life of a secret in each place.
 func TestKeep(t *testing.T) {
 	for name, test := range map[string]struct {
 		keyring func(*testing.T) *fakeKeyring
@@ -123,7 +123,7 @@ func TestKeep(t *testing.T) {
 			if err != nil || saved.Place != test.place || !strings.Contains(saved.String(), test.told) {
 				t.Fatalf("kept in %s, %v; want %s", saved, err, test.told)
 			}
-			again := at(s.path, ring, test.no) // as another process would
+			again := at(s.path, ring, test.no) // as another process would open it
 			got, err := again.Get(ctx, tokenKey)
 			e.Place, e.Stored = test.place, noon().Truncate(time.Second)
 			if err != nil || !cmp.Equal(e, got) {
@@ -152,8 +152,8 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestHungKeyringIsWaitedForOnce: a user with several secrets to keep does not
-// wait several times.
+// TestHungKeyringIsWaitedForOnce checks that storing several secrets waits only
+// once for a keyring that hangs.
 func TestHungKeyringIsWaitedForOnce(t *testing.T) {
 	ring := hungKeyring(t)
 	s := newStore(t, ring, false)
@@ -193,7 +193,7 @@ func TestKeyringThatHasItFails(t *testing.T) {
 	}
 }
 
-// TestMove changes the place of a secret: it must not stay in the other one.
+// TestMove changes the place of a secret. It must not stay in the old one.
 func TestMove(t *testing.T) {
 	ring := newKeyring()
 	inRing := newStore(t, ring, false)
@@ -378,8 +378,8 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// TestCancelled interrupts while the keyring waits for its owner: that must
-// not put the secret into the file.
+// TestCancelled interrupts while the keyring waits for its owner. The secret must
+// not end up in the file.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ring := hungKeyring(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// receiver notes the ids and verdicts of what it is sent.
+// receiver records the ids and verdicts of the events sent to it.
 type receiver struct {
 	*httptest.Server
 	secret   webhook.Secret
@@ -42,7 +42,7 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-// load returns a load of n events for r, in the order of their ids.
+// load returns a load of n events for r, ordered by id.
 func (r *receiver) load(t *testing.T, n int) trigger.Load {
 	t.Helper()
 	sender, err := trigger.NewSender(trigger.SenderOptions{})

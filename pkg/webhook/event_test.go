@@ -34,7 +34,7 @@ func TestRecordedEventsRoundTrip(t *testing.T) {
 	}
 }
 
-// An event made here has the bytes that Mender would have sent.
+// NewEvent returns the same bytes as Mender would send.
 func TestNewEvent(t *testing.T) {
 	r := recordings(t)
 	read, err := ParseEvent(r[0].body)
@@ -163,8 +163,8 @@ func TestDeviceStatuses(t *testing.T) {
 	}
 }
 
-// FuzzParseEvent holds that reading and writing an event loses nothing, and
-// is stable: what is written is read as the same.
+// FuzzParseEvent checks that decoding and encoding an event loses nothing, and
+// that the result decodes to the same event.
 func FuzzParseEvent(f *testing.F) {
 	for _, r := range recordings(f) {
 		f.Add(r.body)

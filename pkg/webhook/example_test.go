@@ -11,8 +11,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// A receiver checks the signature over the body as it came, before it reads
-// it as JSON, and answers at once: Mender gives it 10 seconds, and one try.
+// A receiver checks the signature of the exact body before it decodes the JSON,
+// and answers at once: Mender waits 10 seconds and tries only once.
 func Example_receiver() {
 	secret, err := webhook.ParseSecret("deadbeef")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// recording is one delivery as a receiver got it from the real iot-manager.
+// recording is one delivery from the real iot-manager, as a receiver read it.
 type recording struct {
 	ReceiverAnswers string            `json:"receiver_answers"`
 	Method          string            `json:"method"`
@@ -21,7 +21,7 @@ type recording struct {
 	header http.Header
 }
 
-// secret is the one that the webhook had.
+// secret returns the webhook's secret.
 func (r recording) secret(t testing.TB) Secret {
 	t.Helper()
 	switch {

@@ -75,8 +75,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// However a secret is printed, on its own or inside something else, neither
-// its text nor its key shows.
+// However a secret is printed, neither its text nor its key is shown.
 func TestSecretIsNeverPrinted(t *testing.T) {
 	const text = "73656372657431323334" // the key is the text secret1234
 	s := mustSecret(t, text)

@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rawReceiver takes one connection after the other, hands the bytes of each
+// rawReceiver accepts one connection after the other, sends the bytes of each
 // request to the channel, and writes the answer, or closes or resets the
 // connection.
 func rawReceiver(t *testing.T, answer string) (addr string, requests <-chan string) {
@@ -53,7 +53,7 @@ func rawReceiver(t *testing.T, answer string) (addr string, requests <-chan stri
 	return l.Addr().String(), got
 }
 
-// readRaw reads one request without net/http, which would tidy it up.
+// readRaw reads one request without net/http, which would normalize it.
 func readRaw(conn net.Conn) string {
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	r := bufio.NewReader(conn)
@@ -75,8 +75,8 @@ func readRaw(conn net.Conn) string {
 	return all.String()
 }
 
-// What a rawReceiver may do in place of an answer. The recorded deliveries
-// call the first one a reset, and the log has EOF for it.
+// What a rawReceiver can do in place of an answer. The recorded deliveries call
+// the first one a reset, although the log says EOF.
 const (
 	closeAnswer = "close"
 	resetAnswer = "reset"
@@ -91,7 +91,7 @@ func newSender(t *testing.T, o SenderOptions) *Sender {
 	return s
 }
 
-// What is sent is, byte for byte but for the port, what iot-manager sent.
+// Except for the port, every byte is the same as iot-manager's.
 func TestSendsWhatWasRecorded(t *testing.T) {
 	addr, requests := rawReceiver(t, noContent)
 	sender := newSender(t, SenderOptions{})
@@ -127,7 +127,7 @@ func TestSendsWhatWasRecorded(t *testing.T) {
 	}
 }
 
-// How the answers of the recorded receiver are judged, in the log's words.
+// The recorded receiver's answers have the same results as in Mender's log.
 func TestJudgesAsRecorded(t *testing.T) {
 	const closed = "Connection: close\r\nContent-Length: 0\r\n\r\n"
 	for _, test := range []struct {
@@ -201,7 +201,7 @@ func TestSendToNoHTTP(t *testing.T) {
 	}
 }
 
-// The time-out covers everything up to the answer's headers.
+// The timeout covers everything up to the answer's headers.
 func TestSendTimesOut(t *testing.T) {
 	for name, accept := range map[string]bool{"no answer": true, "not even a connection taken": false} {
 		t.Run(name, func(t *testing.T) {
@@ -287,7 +287,7 @@ func httptestAddr(t *testing.T, h http.HandlerFunc) string {
 	return server.Listener.Addr().String()
 }
 
-// Connections are used again after an answer without a body.
+// Connections are reused after an answer without a body.
 func TestConnectionsAreReused(t *testing.T) {
 	var connections atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// sign makes a signature without any of this package's code.
+// sign computes a signature without any of this package's code.
 func sign(key string, body []byte) string {
 	h := hmac.New(sha256.New, []byte(key))
 	h.Write(body)
@@ -76,7 +76,7 @@ func (r recording) title() string {
 	return string(e.Type) + " " + e.ID[:8]
 }
 
-// Whatever is changed in a body, wherever, the signature no longer fits.
+// After any change of the body, the signature is invalid.
 func TestAlteredBody(t *testing.T) {
 	for _, r := range recordings(t) {
 		if !r.signed() || *r.SecretHex == "" {
@@ -178,8 +178,8 @@ func TestVerificationString(t *testing.T) {
 	}
 }
 
-// FuzzVerify tries signature headers: nothing but the right signature is
-// valid, and nothing makes Verify panic.
+// FuzzVerify tries signature headers: only the right signature is valid, and none
+// makes Verify panic.
 func FuzzVerify(f *testing.F) {
 	body := []byte(`{"id":"1","type":"t"}`)
 	good := sign("\xde\xad\xbe\xef", body)

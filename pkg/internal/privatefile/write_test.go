@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// file makes a file with a mode that the umask does not change.
+// file writes a file with exactly this mode, whatever the umask.
 func file(t *testing.T, path string, mode fs.FileMode) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {

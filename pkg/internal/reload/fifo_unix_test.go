@@ -12,7 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/reload"
 )
 
-// Opening a FIFO blocks until someone writes to it, and with it the request
+// Opening a FIFO blocks until someone writes to it, and would block the request
 // that noticed the change.
 func TestAFIFOInPlaceOfAFileIsNotOpened(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")

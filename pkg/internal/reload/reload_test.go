@@ -21,8 +21,8 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// A file that could not be read once is read again, although it looks the same
-// as before: permissions and descriptors come back without a change of it.
+// A file that could not be read is read again even if it has not changed: the
+// cause may have been permissions or a lack of descriptors.
 func TestAFailedReadIsTriedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	put(t, path, "first")

@@ -10,7 +10,7 @@ func TestTheOldestKeyIsForgotten(t *testing.T) {
 	m := ring.New[string, int](2)
 	m.Put("a", 1)
 	m.Put("b", 2)
-	m.Put("a", 3) // stays the oldest
+	m.Put("a", 3) // it is still the oldest
 	m.Put("c", 4)
 	m.Put("d", 5)
 	for key, want := range map[string]int{"c": 4, "d": 5} {

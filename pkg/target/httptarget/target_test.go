@@ -63,7 +63,7 @@ func raw(t *testing.T, serve func(net.Conn)) string {
 	return "http://" + l.Addr().String()
 }
 
-// Whatever the application sends, and however slowly, an attempt ends.
+// An attempt ends whatever the application sends, and however slowly.
 func TestAnAttemptIsBoundedWhateverTheApplicationSends(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	for name, test := range map[string]struct {
@@ -171,7 +171,7 @@ func TestTheURLsOwnCredentialsWin(t *testing.T) {
 	}
 }
 
-// The pause that an application asks for is counted by its own clock.
+// The pause that an application asks for is measured by its own clock.
 func TestTheApplicationsRetryAfterIsHeeded(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", "Wed, 25 Nov 2020 10:00:00 GMT")
