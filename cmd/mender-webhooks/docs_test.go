@@ -30,8 +30,9 @@ import (
 //	<!-- test exit: CODE -->         expect this exit code
 //	<!-- test file: NAME -->         save the block, in any language
 //
-// The ports of the examples are replaced by free ones, and the public URL by the
-// listener's.
+// The ports of the examples are replaced by free ones, and the public URL by one
+// where nothing listens: in an example, too, events arrive only if its URL leads
+// to the listener.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	pages := []string{"../../README.md"}
@@ -172,7 +173,7 @@ func forTest(text string, replace *strings.Replacer) string {
 func examplesReplaced(t *testing.T) *strings.Replacer {
 	t.Helper()
 	port := map[string]string{}
-	for _, example := range []string{"8090", "3000", "3001"} {
+	for _, example := range []string{"8090", "3000", "3001", "example.com"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +182,7 @@ func examplesReplaced(t *testing.T) *strings.Replacer {
 		_, port[example], _ = net.SplitHostPort(l.Addr().String())
 	}
 	return strings.NewReplacer(
-		"https://example.com/mender", "http://127.0.0.1:"+port["8090"]+"/mender",
+		"https://example.com/mender", "http://127.0.0.1:"+port["example.com"]+"/mender",
 		"ci@example.com", "admin@example.com",
 		"0.0.0.0:8090", "127.0.0.1:"+port["8090"],
 		"8090", port["8090"], "3000", port["3000"], "3001", port["3001"])
