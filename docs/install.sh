@@ -56,7 +56,7 @@ have=$(sum "$work/$archive" | cut -d' ' -f1)
 
 tar -xzf "$work/$archive" -C "$work"
 mkdir -p "$prefix/bin" "$prefix/share/man/man1" "$prefix/share/man/man7"
-# Beside its final place first, so that a program that runs is not cut short.
+# Write next to the target and rename, so that a running program is not truncated.
 cp "$work/mender-webhooks" "$prefix/bin/.mender-webhooks.new"
 chmod 755 "$prefix/bin/.mender-webhooks.new"
 mv "$prefix/bin/.mender-webhooks.new" "$prefix/bin/mender-webhooks"
