@@ -32,8 +32,8 @@ signed test event: the status "noauth" of the device with the id
 00000000-0000-0000-0000-000000000000.
 
 The exit code is that of the first ✗: 2 for the settings, 3 for a missing
-webhook, 4 for the token, 6 for the server, 1 for the receiver. Without ✗ it is
-0.`,
+webhook, 4 for the token, 5 for an integration of another provider, 6 for the
+server, 1 for the receiver. Without ✗ it is 0.`,
 		Example:           "  mender-webhooks doctor\n  mender-webhooks doctor --probe\n  mender-webhooks doctor --jq '.[] | select(.status == \"failed\")'",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,
