@@ -34,6 +34,7 @@ type listenOptions struct {
 	saveDir        string
 	secrets        cli.SecretFlags
 	relay          relayOptions
+	inspect        inspectOptions
 }
 
 // NewListenCmd returns the listen command.
@@ -59,10 +60,14 @@ forwarded until the application accepts it: Mender itself tries only once. With
 --nats instead, the store is a stream on a NATS JetStream cluster, which several
 listeners can share.
 
+--inspect serves a page for your browser that shows each request in full, and
+can send it to your application again.
+
 --respond, --delay and --fail-rate simulate a faulty receiver, to see failures
 in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
+  mender-webhooks listen --secret-file hook.secret --forward-to 3000 --inspect
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
@@ -94,6 +99,7 @@ func listenRules() cli.Rules {
 			"dead-on": stored, "concurrency": stored,
 			"forward-timeout": {"forward-to"},
 			"tls-cert":        {"tls-key"}, "tls-key": {"tls-cert"},
+			"inspect-edit": {"inspect"},
 		}),
 	}
 }
@@ -122,6 +128,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
 	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
+	o.inspect.register(f)
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }
 
@@ -147,6 +154,9 @@ func (o *listenOptions) check() error {
 		if o.metrics, err = cli.ListenAddress("--metrics", o.metrics); err != nil {
 			return err
 		}
+	}
+	if err := o.inspect.check(); err != nil {
+		return err
 	}
 	return o.relay.check()
 }

@@ -63,8 +63,13 @@ func (l *listening) run(ctx context.Context) error {
 		// throughput of a bare handler instead of 0.80, for a few MiB more.
 		debug.SetGCPercent(400)
 	}
-	return l.serve(ctx, ls, func() (listener.Ports, error) {
-		ports, err := l.options.ports(ctx, sockets)
+	endPage := func() {}
+	defer func() { endPage() }()
+	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
+		if endPage, err = l.inspect(ctx, ls, options.Target); err != nil {
+			return ports, err
+		}
+		ports, err = l.options.ports(ctx, sockets)
 		if err == nil {
 			l.announce(ports)
 		}

@@ -84,6 +84,13 @@ func (c *clustered) stats() (relay.Stats, bool) {
 	return relay.Stats{}, false
 }
 
+func (c *clustered) events() *relay.Queue {
+	if s := c.store.Load(); s != nil {
+		return s.queue
+	}
+	return nil
+}
+
 // start accepts events at once, or as soon as the cluster is available. It waits
 // only while the cluster is unavailable: any other error ends Serve, even later.
 func (c *clustered) start(ctx context.Context) error {

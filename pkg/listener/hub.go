@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -30,8 +31,15 @@ type Hub struct {
 	taps    []func(Event)
 	subs    []*Subscription
 	history history
+	number  uint64 // of the last event that was offered to subscribers
 	dropped uint64 // by subscriptions that have been closed
 	closed  bool
+}
+
+// Numbered is an event and its number. A Hub counts its events from 1.
+type Numbered struct {
+	Number uint64
+	Event  Event
 }
 
 // isWatched reports whether there is a tap or a subscriber, without taking a
@@ -49,11 +57,24 @@ func (h *Hub) publish(e Event) {
 	if len(h.subs) == 0 {
 		return
 	}
-	e = e.masked()
+	h.number++
+	n := Numbered{h.number, e.masked()}
 	for _, s := range h.subs {
-		s.offer(e)
+		s.offer(n)
 	}
-	h.history.add(e)
+	h.history.add(n)
+}
+
+// Find returns the event with the number, and false if the history does not have
+// it, or no longer.
+func (h *Hub) Find(number uint64) (Event, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(h.history.events, number, func(n Numbered, number uint64) int { return cmp.Compare(n.Number, number) })
+	if !ok {
+		return nil, false
+	}
+	return h.history.events[i].Event, true
 }
 
 // Tap calls f for each event, in order, from the goroutine that publishes it.
@@ -89,7 +110,7 @@ type SubscribeOptions struct {
 func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &Subscription{hub: h, history: o.History, events: make(chan Event, maxBuffered)}
+	s := &Subscription{hub: h, history: o.History, events: make(chan Numbered, maxBuffered)}
 	if h.closed {
 		close(s.events)
 		return s
@@ -100,6 +121,18 @@ func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	h.subs = append(h.subs, s)
 	h.watched.Store(true)
 	return s
+}
+
+// KeepHistory makes the hub keep its history until release is called.
+func (h *Hub) KeepHistory() (release func()) {
+	sub := h.Subscribe(SubscribeOptions{History: true})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range sub.Events(context.Background()) { // so that its buffer stays empty
+		}
+	}()
+	return func() { sub.Close(); <-done }
 }
 
 // close ends all subscriptions. Events that are already in a buffer can still be
@@ -131,8 +164,8 @@ func (h *Hub) remove(s *Subscription) {
 type Subscription struct {
 	hub     *Hub
 	history bool
-	past    []Event
-	events  chan Event
+	past    []Numbered
+	events  chan Numbered
 	bytes   atomic.Int64 // of the events in the buffer
 	dropped atomic.Uint64
 }
@@ -141,6 +174,17 @@ type Subscription struct {
 // until the subscription is closed and its buffer is empty. Call it only once.
 func (s *Subscription) Events(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
+		for n := range s.Numbered(ctx) {
+			if !yield(n.Event) {
+				return
+			}
+		}
+	}
+}
+
+// Numbered is Events with the number of each event, for Hub.Find.
+func (s *Subscription) Numbered(ctx context.Context) iter.Seq[Numbered] {
+	return func(yield func(Numbered) bool) {
 		for _, e := range s.past {
 			if !yield(e) {
 				return
@@ -155,7 +199,7 @@ func (s *Subscription) Events(ctx context.Context) iter.Seq[Event] {
 				if !ok {
 					return
 				}
-				s.bytes.Add(-e.size())
+				s.bytes.Add(-e.Event.size())
 				if !yield(e) {
 					return
 				}
@@ -180,8 +224,8 @@ func (s *Subscription) Close() {
 
 // offer buffers an event, or counts it as dropped. The caller holds the hub's
 // lock.
-func (s *Subscription) offer(e Event) {
-	size := e.size()
+func (s *Subscription) offer(e Numbered) {
+	size := e.Event.size()
 	if s.bytes.Add(size) <= maxMemory {
 		select {
 		case s.events <- e:
@@ -196,11 +240,11 @@ func (s *Subscription) offer(e Event) {
 // history keeps the last events while at least one subscriber needs them.
 type history struct {
 	users  int
-	events []Event
+	events []Numbered
 	bytes  int64
 }
 
-func (h *history) open() []Event {
+func (h *history) open() []Numbered {
 	h.users++
 	return slices.Clone(h.events)
 }
@@ -211,14 +255,14 @@ func (h *history) close() {
 	}
 }
 
-func (h *history) add(e Event) {
+func (h *history) add(e Numbered) {
 	if h.users == 0 {
 		return
 	}
-	h.events, h.bytes = append(h.events, e), h.bytes+e.size()
+	h.events, h.bytes = append(h.events, e), h.bytes+e.Event.size()
 	for len(h.events) > maxHistory || h.bytes > maxMemory {
-		h.bytes -= h.events[0].size()
-		h.events[0] = nil // so that its body can be garbage-collected
+		h.bytes -= h.events[0].Event.size()
+		h.events[0] = Numbered{} // so that its body can be garbage-collected
 		h.events = h.events[1:]
 	}
 }

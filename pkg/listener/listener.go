@@ -109,6 +109,13 @@ func (l *Listener) Hub() *Hub { return &l.hub }
 // Count returns how many requests have had the verdict so far.
 func (l *Listener) Count(v webhook.Verdict) uint64 { return l.rc.Count(v) }
 
+// Queue returns the queue, or nil without a store and while the cluster is
+// unavailable.
+func (l *Listener) Queue() *relay.Queue { return l.sink.events() }
+
+// Stats returns the statistics of the queue. ok is false if Queue returns nil.
+func (l *Listener) Stats() (s relay.Stats, ok bool) { return l.sink.stats() }
+
 // Ports are the sockets that a Listener serves. Events is required.
 type Ports struct {
 	Events []net.Listener

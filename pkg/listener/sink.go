@@ -18,6 +18,8 @@ type sink interface {
 	ready(context.Context) error
 	// stats returns the queue's statistics; ok is false if there is no queue.
 	stats() (s relay.Stats, ok bool)
+	// events returns the queue, or nil if there is none.
+	events() *relay.Queue
 	// close finishes the work in progress, or aborts it when ctx is done.
 	close(ctx context.Context) error
 }
@@ -41,6 +43,7 @@ func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { retu
 func (nowhere) start(context.Context) error                               { return nil }
 func (nowhere) ready(context.Context) error                               { return nil }
 func (nowhere) stats() (relay.Stats, bool)                                { return relay.Stats{}, false }
+func (nowhere) events() *relay.Queue                                      { return nil }
 func (nowhere) close(context.Context) error                               { return nil }
 
 // direct forwards each event while Mender waits for the answer.

@@ -90,6 +90,8 @@ func (s *stored) ready(ctx context.Context) error {
 
 func (s *stored) stats() (relay.Stats, bool) { return s.queue.Stats(), true }
 
+func (s *stored) events() *relay.Queue { return s.queue }
+
 func (s *stored) close(ctx context.Context) error {
 	var err error
 	if s.stopRecovery != nil {

@@ -13,6 +13,8 @@ const (
 	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so that
 	// its bytes differ from the original delivery.
 	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
+	// HeaderEdited marks an event that a user edited and that was signed again.
+	HeaderEdited = "X-Mender-Webhooks-Edited"
 	// HeaderDuplicate marks the answer to an event that is a duplicate.
 	HeaderDuplicate = "X-Mender-Webhooks-Duplicate"
 )
@@ -29,7 +31,7 @@ const (
 //
 // It removes connection headers and credentials, and limits the remaining headers
 // to 48 values and 6 KiB. They are added in this order: the signature headers and
-// HeaderRebuilt; Content-Type, Content-Encoding and User-Agent; Mender's other
+// the headers of this program; Content-Type, Content-Encoding and User-Agent; Mender's other
 // headers; and all others, by name. The order matters because headers are not
 // signed: anyone who repeats a delivery can add more.
 func EndToEnd(in http.Header) http.Header {
@@ -88,7 +90,7 @@ func listed(values []string, name string) bool {
 // displace those that an application needs.
 func rank(name string) int {
 	switch http.CanonicalHeaderKey(name) {
-	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt:
+	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt, HeaderEdited:
 		return 0
 	case "Content-Type", "Content-Encoding", "User-Agent":
 		return 1

@@ -1,0 +1,215 @@
+package inspector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+const (
+	replayTimeout = 30 * time.Second
+	queueTimeout  = 5 * time.Second
+	// shownEvents is how many events of each state the page lists.
+	shownEvents = 100
+)
+
+// replay sends a request's exact bytes to the target again.
+func (i *Inspector) replay(w http.ResponseWriter, r *http.Request) {
+	_, e, ok := i.find(w, r)
+	if !ok || !i.mayReplay(w, e) {
+		return
+	}
+	i.deliver(w, r, target.Event{ID: e.ID, Type: string(e.Type), Header: target.EndToEnd(e.Header), Body: e.Body})
+}
+
+// mayReplay answers with 409 if a request must not reach the application.
+func (i *Inspector) mayReplay(w http.ResponseWriter, e listener.Received) bool {
+	switch v := e.Verification.Verdict; {
+	case i.o.Target == nil:
+		http.Error(w, "there is no application: start listen with --forward-to", http.StatusConflict)
+	case v != webhook.Valid && v != webhook.Unchecked:
+		http.Error(w, "the request was refused: only accepted requests are sent to the application", http.StatusConflict)
+	default:
+		return true
+	}
+	return false
+}
+
+// canEdit reports whether edited copies can be signed and sent.
+func (i *Inspector) canEdit() bool {
+	return i.o.Edit && i.o.Target != nil && len(i.o.Secrets()) > 0
+}
+
+// edit sends a copy of a request with another body, signed with the webhook's
+// secret and marked as edited. The answer does not contain the signature, which
+// would be valid for Mender's own webhook.
+func (i *Inspector) edit(w http.ResponseWriter, r *http.Request) {
+	_, e, ok := i.find(w, r)
+	if !ok || !i.mayReplay(w, e) {
+		return
+	}
+	if !i.canEdit() {
+		http.Error(w, "editing is off: start listen with --inspect-edit and a secret", http.StatusConflict)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhook.MaxBody))
+	if err != nil {
+		http.Error(w, fmt.Sprintf("the body is larger than %d bytes", webhook.MaxBody), http.StatusRequestEntityTooLarge)
+		return
+	}
+	header := target.EndToEnd(e.Header)
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Men-Sig") })
+	maps.Copy(header, webhook.Header(body, i.o.Secrets()[0]))
+	header.Set(target.HeaderEdited, "1")
+	i.deliver(w, r, target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body})
+}
+
+// deliver makes one attempt and answers with its result.
+func (i *Inspector) deliver(w http.ResponseWriter, r *http.Request, e target.Event) {
+	ctx, cancel := context.WithTimeout(r.Context(), replayTimeout)
+	defer cancel()
+	result := i.o.Target.Deliver(ctx, e)
+	answer := struct {
+		Target     string      `json:"target"`
+		Status     int         `json:"status"`
+		Error      string      `json:"error"`
+		DurationMS float64     `json:"duration_ms"`
+		Header     http.Header `json:"header,omitempty"`
+		Body       string      `json:"body,omitempty"`
+	}{Target: i.o.Target.String(), Status: result.Status, DurationMS: milliseconds(result.Duration)}
+	if result.Err != nil {
+		answer.Error = result.Err.Error()
+	}
+	if a := result.Answer; a != nil {
+		answer.Header, answer.Body = a.Header, strings.ToValidUTF8(string(a.Body), "\uFFFD")
+	}
+	writeJSON(w, answer)
+}
+
+// curl answers with a command that sends a request's bytes.
+func (i *Inspector) curl(w http.ResponseWriter, r *http.Request) {
+	_, e, ok := i.find(w, r)
+	if !ok {
+		return
+	}
+	if !utf8.Valid(e.Body) || slices.Contains(e.Body, 0) {
+		http.Error(w, "the body is not text, which a command line cannot hold: download the request", http.StatusConflict)
+		return
+	}
+	var b strings.Builder
+	b.WriteString("curl --data-raw " + quote(string(e.Body)))
+	header := target.EndToEnd(e.Header)
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			b.WriteString(" \\\n  --header " + quote(name+": "+redact.Text(value)))
+		}
+	}
+	b.WriteString(" \\\n  http://localhost:3000/\n")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, b.String())
+}
+
+// quote quotes text for a POSIX shell.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// queued is a stored event as the page lists it.
+type queued struct {
+	ID       string    `json:"id"`
+	Type     string    `json:"type"`
+	Stored   time.Time `json:"stored"`
+	Attempts int       `json:"attempts"`
+	Reason   string    `json:"reason"`
+}
+
+// queue answers with the first waiting events and dead letters, and the event
+// that blocks the queue.
+func (i *Inspector) queue(w http.ResponseWriter, r *http.Request) {
+	q, ok := i.openQueue(w)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queueTimeout)
+	defer cancel()
+	status, err := q.Status(ctx)
+	answer := struct {
+		Waiting []queued       `json:"waiting"`
+		Dead    []queued       `json:"dead"`
+		Blocked *relay.Blocked `json:"blocked"`
+	}{Blocked: status.Blocked}
+	if err == nil {
+		answer.Waiting, err = firstEvents(ctx, q, relay.Waiting)
+	}
+	if err == nil {
+		answer.Dead, err = firstEvents(ctx, q, relay.Dead)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, answer)
+}
+
+func firstEvents(ctx context.Context, q *relay.Queue, state relay.State) ([]queued, error) {
+	events := []queued{}
+	for e, err := range q.List(ctx, state) {
+		if err != nil {
+			return nil, err
+		}
+		if len(events) == shownEvents {
+			break
+		}
+		events = append(events, queued{ID: e.ID, Type: e.Type, Stored: e.Stored, Attempts: e.Attempts, Reason: e.Reason})
+	}
+	return events, nil
+}
+
+// changeQueue retries or deletes the event that the body names.
+func (i *Inspector) changeQueue(w http.ResponseWriter, r *http.Request) {
+	q, ok := i.openQueue(w)
+	if !ok {
+		return
+	}
+	var order struct {
+		ID string `json:"id"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&order); err != nil || order.ID == "" {
+		http.Error(w, "the id of an event is required", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queueTimeout)
+	defer cancel()
+	change := q.Retry
+	if strings.HasSuffix(r.URL.Path, "/drop") {
+		change = q.Drop
+	}
+	switch err := change(ctx, order.ID); {
+	case errors.Is(err, relay.ErrNotFound):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (i *Inspector) openQueue(w http.ResponseWriter) (*relay.Queue, bool) {
+	q := i.o.Listener.Queue()
+	if q == nil {
+		http.Error(w, "there is no queue: start listen with --store or --nats, or wait until the cluster is available", http.StatusConflict)
+	}
+	return q, q != nil
+}
