@@ -38,6 +38,11 @@ function element(name, properties = {}, ...children) {
   return e;
 }
 
+// fill replaces what an element contains; null stands for nothing.
+function fill(parent, ...children) {
+  parent.replaceChildren(...children.filter((c) => c !== null));
+}
+
 // stream reads the server-sent events. EventSource cannot send the token.
 async function stream() {
   for (;;) {
@@ -134,10 +139,13 @@ function verdictText(item) {
   return `${text} → ${last.error || `application ${last.status}`}`;
 }
 
+// words turns a reason's code, such as wrong-secret-or-altered-body, into text.
+const words = (reason) => reason.replaceAll("-", " ");
+
 function verdictClass(item) {
   if (item.verdict !== "valid" && item.verdict !== "unchecked") return "bad";
   const last = item.target ? item : outcome(item);
-  return last && last.error ? "warn" : "good";
+  return last && (last.error || last.status >= 300) ? "warn" : "good";
 }
 
 function shown() {
@@ -158,7 +166,7 @@ function drawList() {
       element("div", {}, new Date(item.at).toLocaleTimeString(), " ", String(item.answer), " ",
         element("span", { class: verdictClass(item) }, verdictText(item))),
       element("div", {}, item.type || "not an event", item.device_status ? ` ${item.device_status}` : "", item.device ? ` ${item.device}` : ""),
-      item.reason ? element("div", { class: "why" }, item.reason) : null);
+      item.reason ? element("div", { class: "why" }, words(item.reason)) : null);
     return line;
   }));
   $("requests").setAttribute("aria-activedescendant", selected ? `request-${selected}` : "");
@@ -223,10 +231,10 @@ function showDetails(r) {
     whole.setAttribute("aria-pressed", String(raw));
     body.textContent = raw ? r.body : formatted(r.body);
   } }, "Raw");
-  $("details").replaceChildren(
+  fill($("details"),
     element("h2", {}, r.type || "Not an event", r.id ? ` ${r.id}` : ""),
     element("p", { id: "verdict-line", class: verdictClass(r) }, `answered ${r.answer} after ${r.took_ms} ms: ${verdictText(r)}`),
-    r.reason ? element("p", {}, r.reason) : null,
+    r.reason ? element("p", {}, words(r.reason)) : null,
     r.fix ? element("p", { id: "fix" }, r.fix) : null,
     element("p", { class: "faint" }, `from ${r.from}, POST ${r.path}, ${r.bytes} bytes`),
     element("div", { class: "buttons" }, about.target && accepted ? replay : null, about.edit && accepted ? edit : null,
@@ -234,9 +242,9 @@ function showDetails(r) {
       element("button", { type: "button", onclick: () => download(r, result) }, "Download"), whole),
     result,
     attempts(r),
-    element("h3", {}, "Headers"), headers(r.header),
     element("h3", {}, r.binary ? "Body (bytes that are not UTF-8 are replaced)" : "Body"), body,
     element("div", { id: "difference" }),
+    element("h3", {}, "Headers"), headers(r.header),
     r.answer_body ? element("h3", {}, "Answer") : null,
     r.answer_body ? element("pre", {}, r.answer_body) : null);
   difference(r);
@@ -363,7 +371,7 @@ async function showQueue() {
     element("td", {}, new Date(e.stored).toLocaleString()), element("td", {}, e.type), element("td", {}, e.id), element("td", {}, e.reason),
     element("td", { class: "buttons" }, retry ? element("button", { type: "button", onclick: change("retry", e.id) }, "Retry") : null,
       element("button", { type: "button", onclick: change("drop", e.id) }, "Delete"))))));
-  $("details").replaceChildren(element("h2", {}, "Queue"),
+  fill($("details"), element("h2", {}, "Queue"),
     queue.blocked ? element("p", { class: "warn" }, `Event ${queue.blocked.id} failed ${queue.blocked.attempts} times: ${queue.blocked.reason}`) : null,
     queue.blocked ? element("div", { class: "buttons" }, element("button", { type: "button", onclick: change("retry", queue.blocked.id) }, "Retry now")) : null,
     element("h3", {}, `Dead letters (${queue.dead.length})`), rows(queue.dead, true),
