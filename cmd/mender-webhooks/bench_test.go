@@ -50,11 +50,22 @@ func BenchmarkListen(b *testing.B) {
 	} {
 		b.Run(mode.name, func(b *testing.B) {
 			bare := startServer(b, "bare-handler", regexp.MustCompile(`listening on http://(\S+)`))
-			flags := append([]string{"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none"}, mode.flags(b.TempDir())...)
-			ours := startServer(b, "mender-webhooks", regexp.MustCompile(`listening on http://([^\s;]+)`), flags...)
-			compete(b, bare, ours)
+			compete(b, bare, startListen(b, mode.flags(b.TempDir())...))
 		})
 	}
+}
+
+// BenchmarkInspect compares listen with --inspect to listen without it, which is
+// the bare program in its figures.
+//
+//	go test -run '^$' -bench Inspect -benchtime 100000x ./cmd/mender-webhooks
+func BenchmarkInspect(b *testing.B) {
+	compete(b, startListen(b), startListen(b, "--inspect=127.0.0.1:0"))
+}
+
+func startListen(b *testing.B, flags ...string) *contender {
+	flags = append([]string{"listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-o", "none"}, flags...)
+	return startServer(b, "mender-webhooks", regexp.MustCompile(`listening on http://([^\s;]+)`), flags...)
 }
 
 // compete sends b.N requests to each of the two, ends them, and reports their

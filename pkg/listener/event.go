@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -68,14 +69,19 @@ func (a Attempted) masked() Event    { return a }
 func (d DeadLettered) masked() Event { return d }
 
 // maskHeader returns the header with *** in place of credentials. An
-// authentication scheme, such as Basic, stays readable.
+// authentication scheme, such as Basic, stays readable. Most headers have none
+// and are returned as they are, since copying each would cost a tenth of the rate
+// of listen -o none.
 func maskHeader(header http.Header) http.Header {
-	shown := make(http.Header, len(header))
-	for name, values := range header {
-		if redact.IsCredential(name) {
-			values = []string{redact.HeaderValue(name, header.Get(name))}
+	shown, cloned := header, false
+	for name := range header {
+		if !redact.IsCredential(name) {
+			continue
 		}
-		shown[name] = values
+		if !cloned {
+			shown, cloned = maps.Clone(header), true
+		}
+		shown[name] = []string{redact.HeaderValue(name, header.Get(name))}
 	}
 	return shown
 }
