@@ -293,6 +293,9 @@ func TestADeadLetterIsRetried(t *testing.T) {
 	s.deliver(event("e1", "d1", "accepted"))
 	<-s.forwarded
 	s.await(`document.getElementById("totals").textContent.includes("1 dead letters")`)
+	if s.text(`String(document.getElementById("queue-chart").hidden)`) != "false" {
+		t.Error("the chart of the queue is hidden")
+	}
 	s.answer.Store(http.StatusOK)
 	s.do(chromedp.Click("#queue-button"))
 	s.await(details + `.includes("410")`)

@@ -18,6 +18,7 @@ const token = sessionStorage.getItem("token") || "";
 let items = [];         // newest first
 let selected = 0;       // number of the request whose details are shown
 let waiting = [];       // items that arrived during a pause
+let depths = [];        // waiting events in each second of the last 10 minutes
 let about = { target: "", edit: false, queue: false };
 let drawing = false;
 
@@ -82,6 +83,8 @@ function handle(kind, data) {
   if (kind === "stats") {
     let text = "";
     if (about.queue) text = `${data.waiting} waiting` + (data.waiting ? `, the oldest for ${duration(data.oldest_s)}` : "") + `, ${data.dead} dead letters`;
+    depths.push(data.waiting);
+    if (depths.length > 600) depths.shift();
     if (!data.available) text += " — events are refused";
     $("totals").textContent = text;
     return;
@@ -199,6 +202,10 @@ function drawCharts() {
   $("latency").replaceChildren(...requests.map((i) => svg("circle", {
     class: i.verdict, r: 1.5, cx: 300 - (now - new Date(i.at)) / span * 300, cy: 57 - (i.took_ms || 0) / slowest * 45,
   })));
+  const deepest = Math.max(1, ...depths);
+  const points = depths.map((n, i) => `${(300 - (depths.length - 1 - i) / 2).toFixed(1)},${(59 - n / deepest * 50).toFixed(1)}`);
+  $("waiting").replaceChildren(svg("polyline", { points: points.join(" ") }));
+  $("depth").textContent = `, up to ${Math.max(0, ...depths)}`;
   $("slowest").textContent = requests.length ? `, up to ${slowest.toFixed(1)} ms` : "";
 }
 
@@ -419,7 +426,7 @@ $("pause").addEventListener("change", () => {
 
 call("/api/about").then(async (response) => {
   about = await response.json();
-  $("queue-button").hidden = !about.queue;
+  $("queue-button").hidden = $("queue-chart").hidden = !about.queue;
   setInterval(drawCharts, 5000);
   stream();
 }).catch((error) => say(error.message, "bad"));
