@@ -71,7 +71,7 @@ func TestDoctorTransport(t *testing.T) {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
 	// Other commands warn each time.
-	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not checked") {
+	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not verified") {
 		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
 	}
 	m.env["MENDER_CA_CERT"] = m.env["HOME"] + "/none.pem"

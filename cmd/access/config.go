@@ -198,7 +198,7 @@ func runConfigGet(a *cli.App, key string) error {
 			return p.Print(output.View{Value: v, Names: []string{v.Text}})
 		}
 	}
-	return cli.Failf(fault.NotFound, "%s is not set", key)
+	return cli.Hinted(cli.Failf(fault.NotFound, "%s is not set", key), "set it with `mender-webhooks config set %s VALUE`", key)
 }
 
 func unknownSetting(key string) error {

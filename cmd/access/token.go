@@ -149,7 +149,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	revoked := []map[string]string{}
 	for _, t := range usedLast(selected, inUse(set)) {
 		if err := client.RevokeToken(ctx, t.ID); err != nil {
-			return fmt.Errorf("%s (%d of %d were revoked): %w", t.Name, len(revoked), len(selected), err)
+			return fmt.Errorf("token %s (%d of %d tokens were revoked before it): %w", t.Name, len(revoked), len(selected), err)
 		}
 		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
 		done.Names = append(done.Names, t.ID)

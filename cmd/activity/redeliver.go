@@ -31,13 +31,14 @@ func NewRedeliverCmd(a *cli.App) *cobra.Command {
 		Long: `Send events again: by id, or all events in Mender's log that failed.
 
 An event from the log is rebuilt. Its id, type and data are the same, but its
-bytes are not: the log has a time of its own and sorts the keys. It is signed
-with the webhook's secret, and marked with the header
+bytes are not: the log has its own timestamps and sorts the JSON keys. It is
+signed with the webhook's secret, and marked with the header
 ` + target.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for a
 cluster), the exact bytes are sent with their original signature.
 
-Events go to --to, or to the webhook's URL. An event that the receiver knows
-already counts as delivered. The exit code is 1 if an event was not delivered.`,
+Events go to --to, or to the webhook's URL. A duplicate, which the receiver
+already has, counts as delivered. The exit code is 1 if an event was not
+delivered.`,
 		Example: `  mender-webhooks redeliver --failed --since 2h --secret-file hook.secret
   mender-webhooks redeliver 48919a10 --to http://localhost:3000/hook --secret-file hook.secret
   mender-webhooks redeliver --failed --since 1d --dry-run

@@ -128,7 +128,7 @@ func (a *App) watchStored() (func() []webhook.Secret, error) {
 		case errors.Is(err, errForgotten):
 			a.Warn("the stored secrets for %s were removed; the previous ones stay in use", set.Server)
 		case err != nil:
-			a.Warn("cannot use the changed store of secrets: %v; the previous secrets stay in use", err)
+			a.Warn("cannot reload the stored secrets: %v; the previous ones stay in use", err)
 		case !slices.Equal(secrets, known):
 			known = secrets
 			a.Say("the stored secrets for %s changed: now checking against secret %s", set.Server, fingerprints(secrets))

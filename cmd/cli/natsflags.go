@@ -129,15 +129,15 @@ func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 func NatsError(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrNoStream):
-		return Hinted(Failf(fault.NotFound, "--nats: %w", err), "`mender-webhooks listen --nats` creates it; check that --subject-prefix is the listener's")
+		return Hinted(Failf(fault.NotFound, "--nats: %w", err), "run `mender-webhooks listen --nats` to create it, or pass the listener's --subject-prefix")
 	case errors.Is(err, relay.ErrRefused):
 		return Hinted(Failf(fault.Access, "--nats: %w", err), "pass credentials with --nats-creds, --nats-nkey, --nats-cert, or %s and %s; pass the certificate authority with --nats-ca", envNATSUser, envNATSPassword)
 	case errors.Is(err, relay.ErrMisfit):
 		return Hinted(Failf(fault.Conflict, "--nats: %w", err), "change the stream with `nats stream edit`, or use another --subject-prefix")
 	case errors.Is(err, relay.ErrNoRoom):
-		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "reduce --max-bytes or --replicas, or increase `max_file_store` of the servers; the space of a stream that was just deleted may take a moment to become free")
+		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "reduce --max-bytes or --replicas, or increase `max_file_store` on the servers; the space of a stream that was just deleted is freed after a short delay")
 	case errors.Is(err, relay.ErrUnavailable):
-		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "check the address, that JetStream is enabled, and that a majority of the servers runs")
+		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "check the address, that JetStream is enabled, and that a majority of the servers is running")
 	}
 	return Usagef("--nats: %w", err)
 }

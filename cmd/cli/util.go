@@ -27,7 +27,7 @@ func Percent(share float64) string {
 // ErrTimeIsUp and ErrEnough are the causes that end a stream at a limit that the user set.
 var (
 	ErrTimeIsUp = errors.New("the time is up")
-	ErrEnough   = errors.New("enough events came")
+	ErrEnough   = errors.New("enough events received")
 )
 
 // StringsOf returns values as strings.
@@ -56,7 +56,7 @@ func Plural(n int, noun string) string {
 // CheckURL returns a usage error if the URL is not valid for a webhook.
 func CheckURL(flag, text string) error {
 	if err := provision.CheckURL(text); err != nil {
-		return Hinted(Usagef("%s: %w", flag, err), "Mender's server accepts any URL, and then every delivery fails")
+		return Hinted(Usagef("%s: %w", flag, err), "correct the URL: Mender would accept it, but every delivery would fail")
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func fileFailure(a *cli.App, wrong *provision.FileError) error {
 	for _, line := range wrong.Lines() {
 		a.PrintError(line)
 	}
-	return cli.Usagef("%s has %d mistakes; nothing was sent", wrong.Name, len(wrong.Problems))
+	return cli.Usagef("%s has %d errors; nothing was sent", wrong.Name, len(wrong.Problems))
 }
 
 func warnOf(a *cli.App, plan *provision.Plan) {

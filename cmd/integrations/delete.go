@@ -36,7 +36,7 @@ with --dry-run you can leave it out to select the organization's only webhook.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
-	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave secrets stored on this machine alone")
+	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "keep the secrets stored on this machine")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
 }

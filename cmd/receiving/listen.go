@@ -165,7 +165,7 @@ func positive(f *pflag.FlagSet, names ...string) error {
 
 // warn warns about flags with which Mender would stop waiting before the answer.
 func (o *listenOptions) warn(a *cli.App) {
-	const warning = "%s %s: Mender waits %s for an answer, and an event that takes longer never reaches its log"
+	const warning = "%s %s is too long: Mender waits only %s for an answer, and does not log a delivery that takes longer"
 	if o.delay >= menderPatience {
 		a.Warn(warning, "--delay", o.delay, menderPatience)
 	}

@@ -102,7 +102,7 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 		return cli.Hinted(cli.Usagef("trigger requires the type of the event, --suite or --request FILE"), "pass one of %s", cli.Joined(webhook.EventTypes()))
 	}
 	if o.to == "" && !o.request.print {
-		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "start `mender-webhooks listen` to have a receiver, and pass --to 8090")
+		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "run `mender-webhooks listen` to start a receiver, then pass --to 8090")
 	}
 	if o.request.file != "" {
 		return o.sendRequest(ctx, a, p)
@@ -144,7 +144,7 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 			return err
 		}
 		if o.load.Secret.IsZero() && o.load.Tamper {
-			return cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered")
+			return cli.Hinted(cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 		}
 	}
 	if !o.suite.run {

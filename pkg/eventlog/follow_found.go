@@ -98,10 +98,10 @@ func (l *look) next(most int) int {
 	return max(0, first-most)
 }
 
-// knownUntil returns the time up to which all events were read: that of the
-// newest new event on the first page or after it in the log. Later pages can
-// contain newer ones, which arrived while the log was read, perhaps with others
-// that no page contained.
+// knownUntil returns the time up to which all events were read: the time
+// of the newest new event that is not newer than the first page. Later pages can
+// contain newer events, which arrived while the log was being read; others that
+// arrived then may be on no page.
 func (l *look) knownUntil() time.Time {
 	var newest time.Time
 	for _, x := range l.news {

@@ -126,7 +126,7 @@ func (m *metrics) write(p *page) {
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
 	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
-	p.value("lines_dropped_total", counter, "Events dropped because the display was too slow.", float64(l.hub.totalDropped()))
+	p.value("lines_dropped_total", counter, "Events that a slow display or --save missed; storing and forwarding are not affected.", float64(l.hub.totalDropped()))
 	if s, ok := l.sink.stats(); ok {
 		writeQueue(p, s)
 	}

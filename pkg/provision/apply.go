@@ -113,7 +113,8 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		*s = next
 	}
-	return raceError(nil, errors.New("it keeps changing"))
+	return fault.WithHint(fault.New(fault.Conflict, "gave up after %d attempts: the server kept changing in the meantime", maxLooks),
+		"check the difference with --dry-run, then run apply again")
 }
 
 // raced reports whether an error means that the server may have changed since

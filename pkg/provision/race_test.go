@@ -94,6 +94,24 @@ func TestSomeoneWasFaster(t *testing.T) {
 			},
 			check: succeeded("https://example.com/a"),
 		},
+		{
+			name: "the server keeps changing", before: fileEmpty, file: fileHook,
+			race: func(t *testing.T, s *server, r *racing) {
+				var conflict func(string, error) (string, error)
+				conflict = func(string, error) (string, error) {
+					someoneDeletes(t, s)
+					r.afterCreate = conflict
+					return "", mender.ErrConflict
+				}
+				r.afterCreate = conflict
+			},
+			check: func(t *testing.T, _ *server, err error) {
+				t.Helper()
+				if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "gave up after 3 attempts") {
+					t.Errorf("got %v, want a conflict that reports the attempts", err)
+				}
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

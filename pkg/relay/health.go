@@ -61,7 +61,7 @@ func (s *Store) inspect() {
 	}
 }
 
-// suspect makes the mender check the server's health.
+// suspect makes repairLoop check the embedded server's health.
 func (s *Store) suspect() {
 	select {
 	case s.mend <- struct{}{}:
@@ -81,9 +81,9 @@ func (s *Store) heard(err error) {
 	}
 }
 
-// mender restarts the server after a failed write, because the stream then refuses all
+// repairLoop restarts the embedded server after a failed write, because the stream then refuses all
 // further events. It tries again until the restart succeeds.
-func (s *Store) mender() {
+func (s *Store) repairLoop() {
 	ticks := time.NewTicker(upkeepPeriod)
 	defer ticks.Stop()
 	for {

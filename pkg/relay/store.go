@@ -148,7 +148,7 @@ func (s *Store) run(ctx context.Context) error {
 	}
 	s.retained = s.saveRetention
 	s.maintain(s.tick)
-	s.done.Go(s.mender)
+	s.done.Go(s.repairLoop)
 	return nil
 }
 
