@@ -64,7 +64,7 @@ func TestDoctorTransport(t *testing.T) {
 		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
-	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust an authority of your own with --ca-cert FILE") {
+	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust your own authority with --ca-cert FILE") {
 		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
 	}
 	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not verified (--skip-verify)") {

@@ -43,7 +43,7 @@ func cases() []testCase { return slices.Concat(signatures(), events(), connectio
 func signatures() []testCase {
 	const verify = "verify X-Men-Signature before you do anything else with a request"
 	return []testCase{
-		{"secret-as-text", true, "an event signed with the secret's text", rejected, "use the bytes that the secret's hexadecimal digits stand for as the key, not their text", secretAsText},
+		{"secret-as-text", true, "an event signed with the secret's text", rejected, "decode the secret from hexadecimal, and use the bytes as the key, not the text", secretAsText},
 		{"valid", true, "a signed event", taken, "compare your signature of the raw body with X-Men-Signature: `mender-webhooks verify` shows what it should be", func(ctx context.Context, s *Suite) verdict {
 			v := s.accepted(s.signed(ctx, s.status()))
 			if v.reason != "" && v.blocks == "" {
@@ -51,7 +51,7 @@ func signatures() []testCase {
 			}
 			return v
 		}},
-		{"signature-header", true, "the signature in X-Men-Signature-Payload, as Mender's documentation has named it", taken, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
+		{"signature-header", true, "the signature in X-Men-Signature-Payload, the name that Mender's documentation once used", taken, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
 			req := s.signed(ctx, s.status())
 			req.Header["X-Men-Signature-Payload"] = req.Header[webhook.HeaderSignature]
 			req.Header.Del(webhook.HeaderSignature)
@@ -98,8 +98,8 @@ func secretAsText(ctx context.Context, s *Suite) verdict {
 
 func events() []testCase {
 	return []testCase{
-		{"raw-body", true, "signed JSON that changes when it is decoded and encoded again", taken, "compute the signature over the bytes of the body as they came", rawBody},
-		{"repeat", true, "the same event twice", taken, "answer an event that you have seen with 2xx: a relay sends it again until you do", func(ctx context.Context, s *Suite) verdict {
+		{"raw-body", true, "signed JSON that changes when it is decoded and encoded again", taken, "compute the signature over the raw bytes of the body, as received", rawBody},
+		{"duplicate", true, "the same event twice", taken, "answer 2xx to an event that you already have: a relay resends it until you do", func(ctx context.Context, s *Suite) verdict {
 			body := s.status()
 			return s.accepted(s.signed(ctx, body), s.signed(ctx, body))
 		}},
@@ -149,14 +149,14 @@ func connections() []testCase {
 			req.GetBody = nil
 			return s.accepted(req)
 		}},
-		{"chunked", false, "a body of unannounced length, as a proxy may send it", taken, "read the body to its end instead of relying on Content-Length", func(ctx context.Context, s *Suite) verdict {
+		{"chunked", false, "a body without a Content-Length, as a proxy may send it", taken, "read the body to its end instead of relying on Content-Length", func(ctx context.Context, s *Suite) verdict {
 			req := s.signed(ctx, s.status())
 			req.ContentLength = -1
 			return s.accepted(req)
 		}},
-		{"burst", false, "200 events at the same moment", taken, "answer first and work later; allow enough connections", burst},
+		{"burst", false, "200 events at the same moment", taken, "answer first and process later; allow enough connections", burst},
 		{"idle-connection", false, "a second event over a connection that was idle", taken, "keep idle connections for longer than Mender's 90 s: an event is lost if you close one while it is sent", idle},
-		{"answers-in-time", true, "the slowest answer so far", "10 s at most, better under 2 s", "store the event, answer, and work afterwards: what takes longer is lost without a trace", func(_ context.Context, s *Suite) verdict {
+		{"answers-in-time", true, "the slowest answer so far", "at most 10 s, preferably under 2 s", "store the event, answer, and process it afterwards: Mender does not log a delivery that takes longer than 10 s", func(_ context.Context, s *Suite) verdict {
 			switch {
 			case s.timedOut:
 				return verdict{reason: "took more than 10 s, after which Mender gives up"}

@@ -151,7 +151,7 @@ func (l *Log) Wait(ctx context.Context, o FollowOptions, ready func()) (mender.E
 	return mender.Event{}, context.Cause(ctx)
 }
 
-var errReaderGone = errors.New("the reader wants no more")
+var errReaderGone = errors.New("the reader stopped")
 
 func (f *Follower) run(ctx context.Context, give func(mender.Event) bool) error {
 	f.started = time.Now()

@@ -131,13 +131,13 @@ func (l *Log) Find(ctx context.Context, id string) (mender.Event, error) {
 			found = append(found, e)
 		}
 		if len(found) > 1 {
-			return mender.Event{}, fault.WithHint(fault.Usagef("more than one event's id begins with %q", id),
-				"give more of it: %s, %s, …", found[0].ID, found[1].ID)
+			return mender.Event{}, fault.WithHint(fault.Usagef("ambiguous event id %q: %d events match", id, len(found)),
+				"pass a longer prefix, such as of %s or %s", found[0].ID, found[1].ID)
 		}
 	}
 	if len(found) == 1 {
 		return found[0], nil
 	}
 	return mender.Event{}, fault.WithHint(fault.New(fault.NotFound, "there is no event %q in the log", id),
-		"Mender keeps events for a week; `mender-webhooks activity` lists them")
+		"run `mender-webhooks activity` to list events; Mender keeps them for a week")
 }

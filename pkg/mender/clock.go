@@ -43,7 +43,7 @@ func (c *Client) ClockSkew() (time.Duration, bool) {
 // it first requests one event to learn the time.
 func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
 	if !c.clock.known.Load() {
-		if _, err := c.eventsPage(ctx, "ask the server for its time", "", 1, 1); err != nil {
+		if _, err := c.eventsPage(ctx, "get the server's time", "", 1, 1); err != nil {
 			return time.Time{}, err
 		}
 	}

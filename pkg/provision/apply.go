@@ -61,7 +61,7 @@ func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 			return ErrNotAllowed
 		case s.Action == Delete:
 			if _, err := p.o.Secrets.Stored(ctx, s.ID); err != nil {
-				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "pass --no-store to leave stored secrets alone")
+				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "pass --no-store to keep stored secrets unchanged")
 			}
 		case s.Action != Nothing:
 			changes = true
@@ -102,7 +102,7 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		again, planErr := p.Plan(ctx, f)
 		if planErr != nil {
-			return fmt.Errorf("%w; looking again failed, too: %w", err, planErr)
+			return fmt.Errorf("%w; reading the server's state again also failed: %w", err, planErr)
 		}
 		next := again.stepOf(s.entry)
 		if next.Action == Create && errors.Is(err, mender.ErrOutcomeUnknown) {

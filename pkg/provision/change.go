@@ -117,7 +117,7 @@ func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 
 // unsent wraps an error that the store returned before anything was sent.
 func unsent(s *Step, err error) error {
-	hint := "pass --no-store to do without the store"
+	hint := "pass --no-store to store nothing"
 	if s.generated && s.out == "" {
 		hint += ", and --secret-out FILE for the generated secret"
 	}
@@ -154,7 +154,7 @@ func (c *secretChange) failed(ctx context.Context, cause error) error {
 		return fault.WithHint(cause, "the secret is stored as %s. If `mender-webhooks list` shows the webhook, run `mender-webhooks secret show %[1]s | mender-webhooks secret set --secret-file -`; "+
 			"then, or if it does not, run `mender-webhooks secret forget %[1]s`", c.kept.Name)
 	}
-	return fault.WithHint(cause, "the server may have made the change, so `listen` accepts the secret from before it and the one from after it; try the update again")
+	return fault.WithHint(cause, "the server may have made the change, so `listen` accepts both the old and the new secret; try the update again")
 }
 
 // refused reports whether the server certainly did not make the change.

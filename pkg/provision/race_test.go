@@ -172,7 +172,7 @@ func TestRecreateFails(t *testing.T) {
 		{
 			name: "put back", before: fileHook, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"was deleted, and its successor could not be created: refused", "it was restored, with the new id"},
+			says: []string{"was deleted, but its replacement could not be created: refused", "it was restored, with the new id"},
 		},
 		{
 			name: "put back, with a generated secret", before: fileGenerate, file: fileRenamed, now: "https://example.com/a",
@@ -206,7 +206,7 @@ func TestRecreateFails(t *testing.T) {
 			api: func(t *testing.T, s *server) API {
 				return &refusing{API: s.client, times: 2, lists: true}
 			},
-			says: []string{"it is not known what exists now: refused"},
+			says: []string{"the current state of the server is unknown: refused"},
 		},
 	}
 	for _, tt := range tests {

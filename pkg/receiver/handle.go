@@ -14,7 +14,7 @@ const (
 	pathNotFound     webhook.Reason = "path-not-found"     // 404
 	bodyTooLarge     webhook.Reason = "body-too-large"     // 413
 	bodyTooSlow      webhook.Reason = "body-too-slow"      // 408
-	bodyBroken       webhook.Reason = "body-broken-off"    // 400
+	bodyBroken       webhook.Reason = "body-incomplete"    // 400
 	notAnEvent       webhook.Reason = "not-an-event"       // 400
 	tooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
 )

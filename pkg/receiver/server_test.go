@@ -82,7 +82,7 @@ func TestBrokenOffBody(t *testing.T) {
 		r := start(t, receiver.Options{}, receiver.ServerOptions{})
 		c := r.dialRaw("POST / HTTP/1.1\r\nHost: x\r\n" + head)
 		_ = c.(*net.TCPConn).CloseWrite()
-		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != "body-broken-off" || rec.Status != 400 {
+		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != "body-incomplete" || rec.Status != 400 {
 			t.Errorf("record %+v", rec)
 		}
 	}

@@ -36,7 +36,7 @@ type Cluster struct {
 	ended sync.Once
 }
 
-var errTooSlow = errors.New("it did not answer in time")
+var errTooSlow = errors.New("the server did not answer in time")
 
 // Dial connects to a JetStream cluster and opens the queue on it. It creates
 // missing streams and checks existing ones. If the cluster is unreachable or has no

@@ -26,7 +26,7 @@ func (s *Store) ready() error {
 	case s.gone.Load() != nil:
 		return fmt.Errorf("%w: %w", ErrUnavailable, *s.gone.Load())
 	case s.diskFull.Load():
-		return fmt.Errorf("%w: the disk has less than %d MiB or %d files free", ErrFull, s.o.MinFree>>20, minFreeFiles)
+		return fmt.Errorf("%w: the disk has room for less than %d MiB or %d files", ErrFull, s.o.MinFree>>20, minFreeFiles)
 	case s.broken.Load():
 		return fmt.Errorf("%w: a write to the disk failed; the store is restarting", ErrUnavailable)
 	}
@@ -54,9 +54,9 @@ func (s *Store) inspect() {
 	full := err == nil && (space.bytes < s.o.MinFree || space.files < minFreeFiles)
 	if was := s.diskFull.Swap(full); was != full {
 		if full {
-			s.o.Logf("the disk of %s is full (%d MiB and %d files are free): events are refused", s.o.Dir, space.bytes>>20, space.files)
+			s.o.Logf("the disk with %s is full (room for %d MiB and %d files): events are refused", s.o.Dir, space.bytes>>20, space.files)
 		} else {
-			s.o.Logf("the disk of %s has space again: events are accepted", s.o.Dir)
+			s.o.Logf("the disk with %s has space again: events are accepted", s.o.Dir)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func Resolve(path string) (string, error) {
 		}
 		path = to
 	}
-	return "", fault.Usagef("%s is a symbolic link that leads through too many others", path)
+	return "", fault.Usagef("%s: too many levels of symbolic links", path)
 }
 
 // folder returns the folder of path without symbolic links, so that ".." in a
