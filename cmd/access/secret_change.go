@@ -106,8 +106,8 @@ func newSecretForgetCmd(a *cli.App) *cobra.Command {
 		Short:       "Delete a stored webhook secret",
 		Long: `Delete the stored secret of a webhook. It may be the only copy, so the command
 asks for confirmation on a terminal, and otherwise requires --yes. With --old,
-delete only the secrets before the current one, to finish a rotation; this
-needs no confirmation.`,
+delete only the earlier secrets and keep the current one, to finish a rotation;
+this needs no confirmation.`,
 		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: completeKept(a),
@@ -116,7 +116,7 @@ needs no confirmation.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "skip the confirmation prompt")
-	cmd.Flags().BoolVar(&old, "old", false, "delete only the secrets before the current one")
+	cmd.Flags().BoolVar(&old, "old", false, "delete only the earlier secrets, and keep the current one")
 	return cmd
 }
 

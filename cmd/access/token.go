@@ -40,8 +40,8 @@ func newTokenListCmd(a *cli.App) *cobra.Command {
 		Aliases:     []string{"ls"},
 		Short:       "List your personal access tokens",
 		Long: `List the personal access tokens of the logged-in user, without the tokens
-themselves: the server shows each only once, when it is created. LAST USED has
-an accuracy of five minutes.`,
+themselves: the server shows each only once, when it is created. LAST USED is
+accurate to five minutes.`,
 		Example: "  mender-webhooks token list\n  mender-webhooks token list -o name",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -39,12 +39,12 @@ type NatsFlags struct {
 // Register adds the flags to f.
 func (n *NatsFlags) Register(f *pflag.FlagSet, usage string) {
 	f.StringSliceVar(&n.urls, "nats", nil, usage)
-	f.StringVar(&n.context, "nats-context", "", "with or instead of --nats: `NAME` of a context of the nats command line")
+	f.StringVar(&n.context, "nats-context", "", "with or instead of --nats: `NAME` of a nats CLI context")
 	f.StringVar(&n.creds, "nats-creds", "", "with --nats: credentials `FILE` (JWT and seed)")
 	f.StringVar(&n.nkey, "nats-nkey", "", "with --nats: `FILE` with the seed of an NKey; for user and password, set "+envNATSUser+" and "+envNATSPassword)
 	f.StringVar(&n.ca, "nats-ca", "", "with --nats: `FILE` with the certificate authority")
 	f.StringVar(&n.cert, "nats-cert", "", "with --nats: `FILE` with the client certificate")
-	f.StringVar(&n.key, "nats-key", "", "with --nats: `FILE` with the key of the certificate")
+	f.StringVar(&n.key, "nats-key", "", "with --nats: `FILE` with the private key of the client certificate")
 	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: `PREFIX` of subjects and streams, to share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 

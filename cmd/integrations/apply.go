@@ -62,12 +62,12 @@ pass --assume-secret-unchanged. See docs/provisioning.md for the file.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.file, "file", "f", "", "`FILE` to apply; - is stdin")
+	f.StringVarP(&o.file, "file", "f", "", "`FILE` to apply; - for stdin")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --dry-run: exit with 8 if the server differs from the file")
-	f.BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
+	f.BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
 	f.BoolVar(&o.prune, "prune", false, "delete integrations that the file does not name")
-	f.BoolVar(&o.allowRecreate, "allow-recreate", false, "delete and create if the server cannot change in place")
+	f.BoolVar(&o.allowRecreate, "allow-recreate", false, "delete and recreate an integration that the server cannot change in place")
 	f.BoolVar(&o.assumeSecret, "assume-secret-unchanged", false,
 		"assume that the server's secret is current if this machine has no record of it")
 	f.BoolVar(&o.noStore, "no-store", false, "store no secrets or fingerprints on this machine")

@@ -22,7 +22,7 @@ type suiteOptions struct {
 }
 
 func (o *suiteOptions) register(f *pflag.FlagSet) {
-	f.BoolVar(&o.run, "suite", false, "test the receiver: send what Mender, or an attacker, may send, and judge the answers")
+	f.BoolVar(&o.run, "suite", false, "test the receiver with requests that Mender or an attacker could send, and judge the answers")
 	f.StringVar(&o.junit, "junit", "", "with --suite: also write the results as a JUnit report to `FILE`")
 	f.DurationVar(&o.idle, "idle", 0, "with --suite: also test a connection that was idle for a `DURATION`, such as 85s (Mender keeps connections for 90s)")
 }

@@ -27,7 +27,7 @@ func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
 	flags.StringArray(flagSecret, nil,
 		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
 	flags.StringArray(FlagSecretFile, nil,
-		"`FILE` with the webhook secret; - for stdin (variable "+EnvWebhookSecret+" has the secret itself)")
+		"`FILE` with the webhook secret; - for stdin (or set "+EnvWebhookSecret+" to the secret itself)")
 	if generate {
 		flags.Bool(flagGenerateSecret, false, "generate a new webhook secret")
 	}
