@@ -40,8 +40,8 @@ func exitCode(kind fault.Kind) int {
 
 // report prints the error of a command and returns the exit code. If a signal
 // ended ctx, it reports the command as interrupted, even if the error says
-// something else. Only a *cli.EndError keeps its kind, because a signal is the
-// regular end of a stream.
+// something else. Only a *cli.EndError keeps its kind, because a signal is how a
+// stream normally ends.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	switch {

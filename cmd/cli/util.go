@@ -96,7 +96,7 @@ func (a *App) PrintError(line string) {
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 
 // UntilInterrupted returns nil if err only reports that a signal ended the stream,
-// because a signal is the regular end of a stream without another end.
+// because a signal is how an endless stream normally ends.
 func UntilInterrupted(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled):

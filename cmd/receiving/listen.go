@@ -163,7 +163,7 @@ func positive(f *pflag.FlagSet, names ...string) error {
 	return nil
 }
 
-// warn warns about flags with which Mender would stop waiting before the answer.
+// warn warns about flags that delay the answer past Mender's time limit.
 func (o *listenOptions) warn(a *cli.App) {
 	const warning = "%s %s is too long: Mender waits only %s for an answer, and does not log a delivery that takes longer"
 	if o.delay >= menderPatience {

@@ -72,7 +72,7 @@ func (l *listening) run(ctx context.Context) error {
 	})
 }
 
-// prepare reads the files that the options name and makes all checks that change
+// prepare reads the files that the options name, and runs all checks that change
 // nothing.
 func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo listener.Options, err error) {
 	if l.secrets, err = l.options.secrets.Reloading(ctx, l.app); err != nil {

@@ -77,8 +77,8 @@ func signatures() []testCase {
 	}
 }
 
-// secretAsText finds receivers that use the secret's text as the key. They refuse
-// every valid delivery, so that the other failures are not reported.
+// secretAsText finds receivers that use the secret's text as the key. Such
+// receivers refuse every valid delivery, so the other failures are not reported.
 func secretAsText(ctx context.Context, s *Suite) verdict {
 	text, err := webhook.ParseSecret(hex.EncodeToString([]byte(s.Secret.Hex())))
 	if err != nil {

@@ -35,7 +35,7 @@ type Suite struct {
 
 	device   string
 	slowest  time.Duration
-	timedOut bool // an answer did not come within Mender's limit
+	timedOut bool // an answer exceeded Mender's time limit
 	open     bool // the receiver accepts unsigned events
 }
 

@@ -25,8 +25,7 @@ import (
 
 // examineURL examines the webhook's URL from this machine, which may see the
 // receiver differently than Mender's server does. delivered means that Mender's
-// last delivery succeeded, which counts for more than the findings from this
-// machine.
+// last delivery succeeded, which outweighs findings from this machine.
 func (d *doctor) examineURL(ctx context.Context, text string, delivered bool) {
 	u, err := urls.Parse(text)
 	if err != nil {

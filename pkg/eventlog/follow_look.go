@@ -106,7 +106,7 @@ func (f *Follower) take(l *look, events []mender.Event) {
 		l.read++
 	}
 	l.oldest, l.page = at, page
-	if !l.first || !l.floor.IsZero() { // else no more than Limit are held
+	if !l.first || !l.floor.IsZero() { // otherwise, no more than Limit are held
 		l.trim(f.most)
 	}
 }

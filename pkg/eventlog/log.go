@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// slack is how far out of order the log may be without missing an event after
-// Since.
+// slack is how far out of order events may be in the log without any after Since
+// being missed.
 const slack = time.Minute
 
 // Query selects events. The zero Query selects all of them.
@@ -53,7 +53,7 @@ func (q Query) matches(e *mender.Event) bool {
 // IsAll reports whether the query selects all events, up to its limit.
 func (q Query) IsAll() bool { return !q.filters() && q.Since.IsZero() && q.Until.IsZero() }
 
-// filters reports whether the query excludes events for their content.
+// filters reports whether the query excludes events based on their content.
 func (q Query) filters() bool {
 	return len(q.Types) > 0 || q.Device != "" || q.Status != "" || q.Failed || q.IntegrationID != ""
 }

@@ -27,7 +27,7 @@ type Claims struct {
 	// User reports whether the token belongs to a user rather than a device
 	// (mender.user).
 	User bool
-	// IssuedAt and ExpiresAt are cut to the second. A zero ExpiresAt means that
+	// IssuedAt and ExpiresAt are truncated to the second. A zero ExpiresAt means that
 	// the token never expires.
 	IssuedAt, ExpiresAt time.Time
 }

@@ -14,7 +14,7 @@ type clock struct {
 	skew  atomic.Int64 // nanoseconds that the server is ahead
 }
 
-// observe updates the skew from an answer's Date header, which is cut to the
+// observe updates the skew from an answer's Date header, which is truncated to the
 // second. took is the time since the request was sent. Of all offsets that are
 // consistent with both, observe records the one closest to zero, so that a clock
 // that may be correct counts as correct.

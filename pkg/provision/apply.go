@@ -136,9 +136,8 @@ func harmless(next Step) bool {
 	case Nothing, Create:
 		return true
 	case ChangeCredentials:
-		// If only the secret differs, and is not known to be a different one, it
-		// is this entry's: this run set it, or another run that applies the same
-		// file.
+		// If only the secret differs, and may be the same, treat the integration
+		// as this entry's: this run or another run with the same file created it.
 		return !slices.ContainsFunc(next.Changes, func(c Change) bool {
 			return c.Field != secretField || c.From == secretSet
 		})

@@ -136,7 +136,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
 		} else if len(there) >= maxIntegrations {
-			found, there = &there[0], there[1:] // it takes the only place
+			found, there = &there[0], there[1:] // an organization has room for only one
 		}
 		step, warnings, err := p.step(ctx, f, e, found)
 		if err != nil {

@@ -67,8 +67,8 @@ func (p *Provisioner) plan(w Webhook, s Step) *Plan {
 // CheckRoom.
 func (p *Provisioner) CreatePlan(w Webhook) *Plan { return p.plan(w, Step{Action: Create}) }
 
-// CheckRoom returns an error that is a conflict if the organization has an
-// integration already, so that Mender would refuse to create one.
+// CheckRoom returns a conflict error if the organization already has an
+// integration, since Mender would refuse to create another.
 func (p *Provisioner) CheckRoom(ctx context.Context) error {
 	existing, err := p.o.API.Integrations(ctx)
 	if err != nil || len(existing) < maxIntegrations {

@@ -42,7 +42,7 @@ func connFrom(ctx context.Context) *conn {
 	return c
 }
 
-// work marks the connection as busy: its request is complete, so that the
+// work marks the connection as busy: its request is complete, so the
 // connection must not be closed.
 func (c *conn) work() {
 	if c != nil {

@@ -49,7 +49,7 @@ func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	var why error // of the last attempt that ctx did not end
+	var why error // error of the last attempt that failed before ctx ended
 	for {
 		c, err := d.attempt(ctx)
 		switch {

@@ -1,5 +1,5 @@
-// Package privatefile replaces files as a whole: a reader sees the old content or
-// the new one, also after a power cut. A new file has mode 0600. An existing file
+// Package privatefile replaces files as a whole: a reader sees either the old
+// or the new content, even after a power failure. A new file has mode 0600. An existing file
 // keeps its owner, group and mode; if that is not possible, the file stays as it
 // is, and the result is an error.
 package privatefile
