@@ -110,7 +110,7 @@ delete only the earlier secrets and keep the current one, to finish a rotation;
 this needs no confirmation.`,
 		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
 		Args:              cli.Args(0, 1, "at most one id"),
-		ValidArgsFunction: completeKept(a),
+		ValidArgsFunction: completeStored(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSecretForget(cmd.Context(), a, cli.FirstOf(args), yes, old)
 		},
@@ -128,7 +128,7 @@ func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool)
 	if err != nil {
 		return err
 	}
-	info, err := findKept(a, set, arg)
+	info, err := findStored(a, set, arg)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 		return finishDryRun(a, p, plan, o.exitCode)
 	}
 	warnOf(a, plan)
-	if err := agree(ctx, a, p, o, file, plan); err != nil {
+	if err := confirmPlan(ctx, a, p, o, file, plan); err != nil {
 		return err
 	}
 	done, err := pr.Apply(ctx, plan)
@@ -167,9 +167,9 @@ func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode 
 	return nil
 }
 
-// agree shows the plan and asks for confirmation. If the plan is not allowed, it
+// confirmPlan shows the plan and asks for confirmation. If the plan is not allowed, it
 // returns an error and does not ask.
-func agree(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
+func confirmPlan(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
 	if p.Format() == output.Table {
 		if err := printPlan(a, p, plan); err != nil {
 			return err

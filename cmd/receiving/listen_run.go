@@ -174,7 +174,7 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	end(nil)
 	saved()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
-	l.sum(ls, shown)
+	l.reportTotals(ls, shown)
 	cause, taken := context.Cause(ctx), ls.Count(webhook.Valid)+ls.Count(webhook.Unchecked)
 	switch {
 	case err != nil:
@@ -200,8 +200,8 @@ func countdown(n int, done func()) func(listener.Event) {
 	}
 }
 
-// sum reports how many requests were received, and how many lines were not shown.
-func (l *listening) sum(ls *listener.Listener, shown *display) {
+// reportTotals reports how many requests were received, and how many lines were not shown.
+func (l *listening) reportTotals(ls *listener.Listener, shown *display) {
 	text := ""
 	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
 		if n := ls.Count(v); n > 0 {

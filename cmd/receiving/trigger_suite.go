@@ -65,7 +65,7 @@ func (o triggerOptions) runSuite(ctx context.Context, a *cli.App, p *output.Prin
 			return fmt.Errorf("--junit: %w", err)
 		}
 	}
-	return sumSuite(a, results)
+	return reportSuite(a, results)
 }
 
 func suiteRow(r conformance.Result) []string {
@@ -89,8 +89,8 @@ func suiteColor(cell string) output.Color {
 	return output.Dim
 }
 
-// sumSuite reports how to fix each case that did not pass, and sums up the results.
-func sumSuite(a *cli.App, results []conformance.Result) error {
+// reportSuite reports how to fix each case that did not pass, and sums up the results.
+func reportSuite(a *cli.App, results []conformance.Result) error {
 	counts := map[conformance.Outcome]int{}
 	required := 0
 	for _, r := range results {

@@ -39,7 +39,7 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 	if l.first && !l.ended && f.opt.Query.Since.IsZero() {
 		l.floor = l.oldest.Add(1) // older events were there before
 	}
-	f.contact.lookedAt(l.wanted)
+	f.contact.recovered(l.wanted)
 	f.noticeGap(l)
 	return l, nil
 }

@@ -46,7 +46,7 @@ type secretChange struct {
 func (p *Provisioner) begin(ctx context.Context, s *Step, name string) (*secretChange, error) {
 	c := &secretChange{secrets: p.o.Secrets, step: s}
 	if err := c.write(ctx, name); err != nil {
-		return nil, c.takeBack(ctx, err)
+		return nil, c.rollBack(ctx, err)
 	}
 	return c, nil
 }
@@ -127,8 +127,8 @@ func unsent(s *Step, err error) error {
 	return fault.WithHint(fmt.Errorf("nothing was sent, since the secret could not be stored on this machine: %w", err), "%s", hint)
 }
 
-// takeBack undoes the writes in reverse order.
-func (c *secretChange) takeBack(ctx context.Context, cause error) error {
+// rollBack undoes the writes in reverse order.
+func (c *secretChange) rollBack(ctx context.Context, cause error) error {
 	for i := len(c.undo) - 1; i >= 0; i-- {
 		if err := c.undo[i](ctx); err != nil {
 			cause = fmt.Errorf("%w; the new secret could not be removed again: %w", cause, err)
@@ -143,7 +143,7 @@ func (c *secretChange) takeBack(ctx context.Context, cause error) error {
 func (c *secretChange) failed(ctx context.Context, cause error) error {
 	switch {
 	case refused(c.step.Action, cause):
-		return c.takeBack(ctx, cause)
+		return c.rollBack(ctx, cause)
 	case c.step.out != "":
 		return fault.WithHint(cause, "the server may have accepted the new secret, so it stays in %s; check with `mender-webhooks list`", c.step.out)
 	case c.step.Action != Create && (c.kept.Name == "" || c.step.secret.value.IsZero()):

@@ -156,7 +156,7 @@ const recreateHint = "fix the cause, then run apply again"
 func (p *Provisioner) notRecreated(ctx context.Context, c *secretChange, old mender.Integration, known bool, cause error) error {
 	err := fault.WithHint(p.restore(ctx, c.step, old, known, cause), recreateHint)
 	if refused(Create, cause) {
-		return c.takeBack(ctx, err)
+		return c.rollBack(ctx, err)
 	}
 	return err
 }

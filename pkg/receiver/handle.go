@@ -31,20 +31,20 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer rc.large.give(&held)
 	}
 	if ok {
-		conn.work()
+		conn.markBusy()
 		answer, ok = rc.verify(req)
 	}
 	if ok {
 		answer = rc.accept(r, req)
 		if answer.Status < 300 && !answer.Duplicate {
-			conn.prove()
+			conn.markProven()
 		}
 	}
 	conn.limitWriting(len(answer.Body) > 0)
 	write(w, answer)
 	now := time.Now()
 	rc.record(r, req, answer, now)
-	conn.rest(now)
+	conn.markIdle(now)
 }
 
 // screen rejects requests that are wrong regardless of their body.

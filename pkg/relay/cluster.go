@@ -155,15 +155,15 @@ func (d *dialer) open(ctx context.Context) (*Cluster, error) {
 // nil, and exists so that a Cluster closes as a Store does.
 func (c *Cluster) Close() error {
 	c.ended.Do(func() {
-		c.breakOff()
+		c.interruptForwarder()
 		c.Queue.Close()
 		closeConn(c.nc)
 	})
 	return nil
 }
 
-// breakOff interrupts a forwarder that was not stopped.
-func (q *Queue) breakOff() {
+// interruptForwarder interrupts a forwarder that was not stopped.
+func (q *Queue) interruptForwarder() {
 	if f := q.forwarder.Load(); f != nil {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()

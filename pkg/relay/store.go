@@ -231,7 +231,7 @@ func (s *Store) close() error {
 	}
 	var failed []error
 	if s.Queue != nil {
-		s.breakOff()
+		s.interruptForwarder()
 		s.Queue.Close()
 		if s.ledger != nil {
 			failed = append(failed, s.closeRecord(), s.ledger.file.Close())
