@@ -61,7 +61,7 @@ func TestDoctorTransport(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
 	if code, out, _ := m.run("doctor"); code != 3 || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate is valid until") {
-		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
+		t.Errorf("private authority: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
 	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust your own authority with --ca-cert FILE") {

@@ -295,9 +295,9 @@ func TestNothingWithoutLeave(t *testing.T) {
 	}
 }
 
-// TestSecretIsKeptFirst checks that a generated secret is stored before the server
+// TestSecretIsStoredFirst checks that a generated secret is stored before the server
 // receives it. Otherwise it would be lost if the process ended then.
-func TestSecretIsKeptFirst(t *testing.T) {
+func TestSecretIsStoredFirst(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, sandbox.Options{})
 	m := newMemory()

@@ -94,7 +94,7 @@ func TestTheTruthAboutLoss(t *testing.T) {
 			r := s.Recovery()
 			missing := 300 - len(listed(t, s, relay.Waiting))
 			if missing > 0 != test.lost || r.Lost != uint64(missing) || r.Complete != test.complete || r.Unclean != test.kill {
-				t.Errorf("%d are missing, and %+v is told", missing, r)
+				t.Errorf("%d events are missing, but the store reports %+v", missing, r)
 			}
 			want := test.want
 			if test.lost {
