@@ -78,7 +78,7 @@ func (a *App) storedToSign(ctx context.Context) (webhook.Secret, error) {
 // storedOfWebhook asks the server which of the webhooks still exists, and returns the
 // description of its secret.
 func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
-	hint := "pass --secret-file FILE, or forget outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
+	hint := "pass --secret-file FILE, or delete outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
 	set, err := a.Settings()
 	if err != nil {
 		return secret.Info{}, err

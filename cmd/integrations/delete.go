@@ -89,7 +89,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 		return err
 	}
 	view.Value = deleted
-	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to forget its secret"))
+	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to delete its secret"))
 }
 
 // findAll returns the integrations for all arguments. Call it before deleting any of

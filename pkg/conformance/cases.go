@@ -51,7 +51,7 @@ func signatures() []testCase {
 			}
 			return v
 		}},
-		{"signature-header", true, "the signature in X-Men-Signature-Payload, the name that Mender's documentation once used", accepted, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
+		{"signature-header", true, "the signature in X-Men-Signature-Payload, a name that Mender's documentation also mentions", accepted, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
 			req := s.signed(ctx, s.status())
 			req.Header["X-Men-Signature-Payload"] = req.Header[webhook.HeaderSignature]
 			req.Header.Del(webhook.HeaderSignature)

@@ -302,7 +302,7 @@ func TestSecondOpenerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	openStore(t, relay.StoreOptions{Dir: dir})
 	_, err := relay.Open(t.Context(), relay.StoreOptions{Dir: dir})
-	if !errors.Is(err, relay.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+	if !errors.Is(err, relay.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("PID ", os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
 }
