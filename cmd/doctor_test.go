@@ -61,17 +61,17 @@ func TestDoctorTransport(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, sandbox.Options{})
 	if code, out, _ := m.run("doctor"); code != 3 || !strings.Contains(out, "✓  tls          TLS 1.3, and the certificate is valid until") {
-		t.Errorf("an authority of its own: exit code %d\n%s", code, out)
+		t.Errorf("private authority: exit code %d\n%s", code, out)
 	}
 	delete(m.env, "MENDER_CA_CERT")
-	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust an authority of your own with --ca-cert FILE") {
+	if code, out, _ := m.run("doctor"); code != 6 || !strings.Contains(out, "✗  tls") || !strings.Contains(out, "trust your own authority with --ca-cert FILE") {
 		t.Errorf("an unknown authority: exit code %d\n%s", code, out)
 	}
 	if code, out, _ := m.run("doctor", "--skip-verify"); code != 3 || !strings.Contains(out, "!  tls          the certificate is not verified (--skip-verify)") {
 		t.Errorf("--skip-verify: exit code %d\n%s", code, out)
 	}
 	// Other commands warn each time.
-	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not checked") {
+	if code, _, said := m.run("list", "--skip-verify"); code != 0 || !strings.Contains(said, "warning: the server's certificate is not verified") {
 		t.Errorf("list --skip-verify: exit code %d\n%s", code, said)
 	}
 	m.env["MENDER_CA_CERT"] = m.env["HOME"] + "/none.pem"

@@ -40,8 +40,8 @@ func exitCode(kind fault.Kind) int {
 
 // report prints the error of a command and returns the exit code. If a signal
 // ended ctx, it reports the command as interrupted, even if the error says
-// something else. Only a *cli.EndError keeps its kind, because a signal is the
-// regular end of a stream.
+// something else. Only a *cli.EndError keeps its kind, because a signal is how a
+// stream normally ends.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	switch {
@@ -80,7 +80,7 @@ func printJSON(a *cli.App, f cli.Failure) {
 }
 
 func printText(a *cli.App, err error, f cli.Failure) {
-	if f.Kind == fault.Interrupted && errors.Is(err, context.Canceled) && !says(err) {
+	if f.Kind == fault.Interrupted && errors.Is(err, context.Canceled) && !hasOwnError(err) {
 		var api *mender.Error
 		if errors.As(err, &api) && api.Method != http.MethodGet { // the request may have changed something
 			f.Message = "interrupted: " + f.Message
@@ -98,9 +98,9 @@ func printText(a *cli.App, err error, f cli.Failure) {
 	}
 }
 
-// says reports whether the command described the interruption with an error of its
+// hasOwnError reports whether the command described the interruption with an error of its
 // own, which is printed instead of "interrupted".
-func says(err error) bool {
+func hasOwnError(err error) bool {
 	var own *fault.Error
 	return errors.As(err, &own) && fault.KindOf(err) == own.Kind && own.Kind != fault.Unspecified
 }

@@ -92,8 +92,8 @@ func TestInterruptedRedeliverExitsWith130(t *testing.T) {
 	}
 }
 
-// TestAReaderWhoLeavesIsNoError also covers Cobra's own output.
-func TestAReaderWhoLeavesIsNoError(t *testing.T) {
+// TestClosedStdoutIsNotAnError also covers Cobra's own output.
+func TestClosedStdoutIsNotAnError(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"completion bash", "completion zsh", "help environment", "version", "list --help"} {
 		gone := &goneReader{}

@@ -101,7 +101,7 @@ func unknownTopic(root *cobra.Command, given []string) error {
 	if similar := suggest.Name(given[0], names); similar != "" {
 		return cli.Hinted(err, "did you mean `%s help %s`?", root.Name(), similar)
 	}
-	return cli.Hinted(err, "`%s help` lists all commands and topics", root.Name())
+	return cli.Hinted(err, "run `%s help` to list all commands and topics", root.Name())
 }
 
 // plainText formats a page of docs for a terminal: headings in capitals, tables as

@@ -44,7 +44,7 @@ printed as it is. Use ` + "`mender-webhooks logout`" + ` to end a session.`,
 			return runAPI(cmd.Context(), a, strings.ToUpper(args[0]), args[1], input)
 		},
 	}
-	cmd.Flags().StringVar(&input, "input", "", "the request's body, a JSON `FILE` (- reads stdin)")
+	cmd.Flags().StringVar(&input, "input", "", "JSON `FILE` with the request's body; - for stdin")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ func NewConfigCmd(a *cli.App) *cobra.Command {
 		Short: "Show and change settings and profiles",
 		Long: `Show settings with their origins, and change the config file. A profile is a
 named set of settings, for example for a server or an organization. --profile or
-MENDER_PROFILE select one for a command, and ` + "`config use`" + ` selects the default.
+MENDER_PROFILE selects one for a command, and ` + "`config use`" + ` selects the default.
 
 A profile can have these settings:
 
@@ -198,7 +198,7 @@ func runConfigGet(a *cli.App, key string) error {
 			return p.Print(output.View{Value: v, Names: []string{v.Text}})
 		}
 	}
-	return cli.Failf(fault.NotFound, "%s is not set", key)
+	return cli.Hinted(cli.Failf(fault.NotFound, "%s is not set", key), "set it with `mender-webhooks config set %s VALUE`", key)
 }
 
 func unknownSetting(key string) error {

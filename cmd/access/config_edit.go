@@ -101,7 +101,7 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 	file := config.NewFile(set.ConfigFile)
 	if err := file.Unset(ctx, set.Profile, key); err != nil {
 		if errors.Is(err, config.ErrNotSet) {
-			return cli.Hinted(cli.Failf(fault.NotFound, "%w", err), "`mender-webhooks config list --profiles` shows the profiles")
+			return cli.Hinted(cli.Failf(fault.NotFound, "%w", err), "run `mender-webhooks config list --profiles` to list the profiles")
 		}
 		return err
 	}

@@ -31,9 +31,9 @@ The receiver gets a HEAD request from this machine. With --probe it also gets a
 signed test event: the status "noauth" of the device with the id
 00000000-0000-0000-0000-000000000000.
 
-The exit code is that of the first ✗: 2 for the settings, 3 for a missing
+The exit code depends on the first ✗: 2 for the settings, 3 for a missing
 webhook, 4 for the token, 5 for an integration of another provider, 6 for the
-server, 1 for the receiver. Without ✗ it is 0.`,
+server, 1 for the receiver. It is 0 if there is no ✗.`,
 		Example:           "  mender-webhooks doctor\n  mender-webhooks doctor --probe\n  mender-webhooks doctor --jq '.[] | select(.status == \"failed\")'",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,

@@ -207,7 +207,7 @@ func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email,
 		case errors.Is(err, config.ErrNotSet):
 			rememberSetting(ctx, a, file, set.Profile, v.Key, v.Text)
 		case err == nil && has != v.Text && v.Key == "server":
-			a.Warn("profile %s still has the server %s: pass --server %s to later commands, or log in with --profile NAME for another profile",
+			a.Warn("profile %s keeps its server %s: pass --server %s to later commands, or log in again with --profile NAME to use a separate profile",
 				set.Profile, has, v.Text)
 		}
 	}

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +60,7 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	}
 	switch {
 	case ending != nil:
-		return cli.Hinted(ending, "the token was deleted from this machine, but the session on the server continues%s", untilText(entry.Value))
+		return fmt.Errorf("%w; the token was deleted from this machine, but the session on the server remains valid%s", ending, untilText(entry.Value))
 	case entry.Origin == secret.Login:
 		a.Say("logged out of %s: ended the session and deleted the token", set.Server)
 	default:

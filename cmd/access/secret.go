@@ -97,7 +97,7 @@ stored for the server. This sends no request.`,
 		Example: `  mender-webhooks secret show | ssh receiver 'umask 077; cat > hook.secret'
   mender-webhooks secret show 3bb0e41e`,
 		Args:              cli.Args(0, 1, "at most one id"),
-		ValidArgsFunction: completeKept(a),
+		ValidArgsFunction: completeStored(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSecretShow(cmd.Context(), a, cli.FirstOf(args))
 		},
@@ -125,7 +125,7 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 	if err != nil {
 		return err
 	}
-	info, err := findKept(a, set, arg)
+	info, err := findStored(a, set, arg)
 	if err != nil {
 		return err
 	}
@@ -144,9 +144,9 @@ func runSecretShow(ctx context.Context, a *cli.App, arg string) error {
 	}})
 }
 
-// findKept returns the stored secret of the webhook with an id or a prefix of one. For
+// findStored returns the stored secret of the webhook with an id or a prefix of one. For
 // "", it returns the only secret that is stored for the server.
-func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
+func findStored(a *cli.App, set *config.Settings, arg string) (secret.Info, error) {
 	_, here, err := a.Stored(set)
 	if err != nil {
 		return secret.Info{}, err
@@ -172,8 +172,8 @@ func findKept(a *cli.App, set *config.Settings, arg string) (secret.Info, error)
 	return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
 }
 
-// completeKept completes the ids of webhooks whose secret is stored.
-func completeKept(a *cli.App) cobra.CompletionFunc {
+// completeStored completes the ids of webhooks whose secret is stored.
+func completeStored(a *cli.App) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		if set, err := a.LocalSettings(); err == nil {

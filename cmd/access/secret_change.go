@@ -106,17 +106,17 @@ func newSecretForgetCmd(a *cli.App) *cobra.Command {
 		Short:       "Delete a stored webhook secret",
 		Long: `Delete the stored secret of a webhook. It may be the only copy, so the command
 asks for confirmation on a terminal, and otherwise requires --yes. With --old,
-delete only the secrets before the current one, to finish a rotation; this
-needs no confirmation.`,
+delete only the earlier secrets and keep the current one, to finish a rotation;
+this needs no confirmation.`,
 		Example:           "  mender-webhooks secret forget 3bb0e41e --yes\n  mender-webhooks secret forget --old",
 		Args:              cli.Args(0, 1, "at most one id"),
-		ValidArgsFunction: completeKept(a),
+		ValidArgsFunction: completeStored(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSecretForget(cmd.Context(), a, cli.FirstOf(args), yes, old)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "skip the confirmation prompt")
-	cmd.Flags().BoolVar(&old, "old", false, "delete only the secrets before the current one")
+	cmd.Flags().BoolVar(&old, "old", false, "delete only the earlier secrets, and keep the current one")
 	return cmd
 }
 
@@ -128,7 +128,7 @@ func runSecretForget(ctx context.Context, a *cli.App, arg string, yes, old bool)
 	if err != nil {
 		return err
 	}
-	info, err := findKept(a, set, arg)
+	info, err := findStored(a, set, arg)
 	if err != nil {
 		return err
 	}

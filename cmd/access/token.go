@@ -40,8 +40,8 @@ func newTokenListCmd(a *cli.App) *cobra.Command {
 		Aliases:     []string{"ls"},
 		Short:       "List your personal access tokens",
 		Long: `List the personal access tokens of the logged-in user, without the tokens
-themselves: the server shows each only once, when it is created. LAST USED has
-an accuracy of five minutes.`,
+themselves: the server shows each only once, when it is created. LAST USED is
+accurate to five minutes.`,
 		Example: "  mender-webhooks token list\n  mender-webhooks token list -o name",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -149,7 +149,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	revoked := []map[string]string{}
 	for _, t := range usedLast(selected, inUse(set)) {
 		if err := client.RevokeToken(ctx, t.ID); err != nil {
-			return fmt.Errorf("%s (%d of %d were revoked): %w", t.Name, len(revoked), len(selected), err)
+			return fmt.Errorf("token %s (%d of %d tokens were revoked before it): %w", t.Name, len(revoked), len(selected), err)
 		}
 		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
 		done.Names = append(done.Names, t.ID)

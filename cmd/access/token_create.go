@@ -33,7 +33,7 @@ logged-in user.`,
 			return runTokenCreate(cmd.Context(), a, args[0], expires)
 		},
 	}
-	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "lifetime, a `DURATION` such as 12h or 90d, at most 365d; or never")
+	cmd.Flags().StringVar(&expires, "expires", defaultExpiry, "`DURATION` until the token expires, such as 12h or 90d, at most 365d; or never")
 	return cmd
 }
 

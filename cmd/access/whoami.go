@@ -36,9 +36,9 @@ func NewWhoamiCmd(a *cli.App) *cobra.Command {
 		Use:         "whoami",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show the user, the server and when the token expires",
-		Long: `Ask the server for the user of the token. Show the user, the organization, the
-origin of the token and when it expires. Roles and plans exist only in Mender
-Enterprise.`,
+		Long: `Ask the server which user the token belongs to. Show the user, the organization,
+the origin of the token and when it expires. Roles and plans exist only in
+Mender Enterprise.`,
 		Example: "  mender-webhooks whoami\n  mender-webhooks whoami --jq .user.email",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -37,9 +37,9 @@ With an id, or a unique prefix of one, show that event in full.
 
 With --follow, show the last events, then each new one as it arrives, until
 Ctrl-C; --resume continues after a restart. With --wait-for, wait for an event;
-the exit code is 7 if it does not come in time. With --stats, show statistics.
+the exit code is 7 if it does not arrive in time. With --stats, show statistics.
 --forward-to forwards followed events to an application on this machine: rebuilt
-from the log, signed with a secret of its own, and marked
+from the log, signed with a separate secret, and marked
 X-Mender-Webhooks-Rebuilt.
 
 Mender keeps events for a week. Deliveries that took longer than 10 seconds are
@@ -81,7 +81,7 @@ never logged, and neither is anything while there is no integration.`,
 	f.BoolVar(&o.utc, "utc", false, "times in UTC instead of local time, in tables")
 	o.follow.register(f)
 	f.StringSliceVar(&o.waitFor, "wait-for", nil, "wait for an event, print it and exit; comma-separated `CONDITIONS`: type=, device= and status=")
-	f.DurationVar(&o.timeout, "timeout", time.Minute, "with --wait-for: how long to wait, a `DURATION`; 0 waits forever")
+	f.DurationVar(&o.timeout, "timeout", time.Minute, "with --wait-for: `DURATION` to wait; 0 waits forever")
 	f.BoolVar(&o.stats, "stats", false, "statistics of the deliveries: by type, status and error, and over time")
 	completeTypes(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("integration", a.CompleteIntegrations)

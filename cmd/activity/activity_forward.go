@@ -22,7 +22,7 @@ type forwardOptions struct {
 
 func (o *forwardOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.to, "forward-to", "", "with --follow: forward each event, rebuilt from the log, to a local `URL` or port")
-	f.StringVar(&o.secretFile, "forward-secret-file", "", "the secret to sign forwarded events with, in a `FILE`; created if missing")
+	f.StringVar(&o.secretFile, "forward-secret-file", "", "`FILE` with the secret to sign forwarded events; created if missing")
 	o.target.Register(f)
 }
 

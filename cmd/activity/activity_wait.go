@@ -66,7 +66,7 @@ func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
 	e, err := o.wait(ctx, a)
 	switch {
 	case errors.Is(context.Cause(ctx), cli.ErrTimeIsUp) && err != nil:
-		return cli.Hinted(cli.Failf(fault.Timeout, "no event with %s came within %s", strings.Join(o.waitFor, ", "), o.timeout),
+		return cli.Hinted(cli.Failf(fault.Timeout, "no event with %s arrived within %s", strings.Join(o.waitFor, ", "), o.timeout),
 			"an event is in the log once its delivery is done, within 10 seconds; pass --since 1m to include earlier ones")
 	case err != nil:
 		return err

@@ -31,13 +31,14 @@ func NewRedeliverCmd(a *cli.App) *cobra.Command {
 		Long: `Send events again: by id, or all events in Mender's log that failed.
 
 An event from the log is rebuilt. Its id, type and data are the same, but its
-bytes are not: the log has a time of its own and sorts the keys. It is signed
-with the webhook's secret, and marked with the header
+bytes are not: the log has its own timestamps and sorts the JSON keys. It is
+signed with the webhook's secret, and marked with the header
 ` + target.HeaderRebuilt + `. From listen's store (--store DIR, or --nats URL for a
 cluster), the exact bytes are sent with their original signature.
 
-Events go to --to, or to the webhook's URL. An event that the receiver knows
-already counts as delivered. The exit code is 1 if an event was not delivered.`,
+Events go to --to, or to the webhook's URL. A duplicate, which the receiver
+already has, counts as delivered. The exit code is 1 if an event was not
+delivered.`,
 		Example: `  mender-webhooks redeliver --failed --since 2h --secret-file hook.secret
   mender-webhooks redeliver 48919a10 --to http://localhost:3000/hook --secret-file hook.secret
   mender-webhooks redeliver --failed --since 1d --dry-run
@@ -62,8 +63,8 @@ already counts as delivered. The exit code is 1 if an event was not delivered.`,
 	f.BoolVar(&o.failed, "failed", false, "send the events in Mender's log that failed")
 	o.register(f, "with --failed: ")
 	f.StringVar(&o.store, "store", "", "send events that listen stored in this `DIR`")
-	o.nats.Register(f, "instead of --store: send events that listen stored on a cluster, by its servers' `URLS`")
-	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 3000 or localhost:3000/hook (default: the webhook's)")
+	o.nats.Register(f, "instead of --store: send events that listen stored on a cluster; comma-separated `URLS` of its servers")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`; 3000 and localhost:3000/hook work, too (default: the webhook's URL)")
 	o.secret.Register(f)
 	o.target.Register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the events without sending them")

@@ -49,7 +49,7 @@ func (o redeliverOptions) fromLog(ctx context.Context, a *cli.App, ids []string)
 		return nil, err
 	}
 	if secret.IsZero() {
-		a.Warn("no secret is known: events are sent unsigned")
+		a.Warn("no secret is known: events are sent unsigned; pass --secret-file FILE to sign them")
 	}
 	chosen, err := o.choose(ctx, a, client, ids)
 	if err != nil {

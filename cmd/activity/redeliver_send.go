@@ -61,7 +61,7 @@ func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printe
 		return err
 	}
 	sent, failed := len(events), int(progress.Failed.Load())
-	a.Say("%s sent to %s: %d delivered (%d already known), %d failed", cli.Plural(sent, "event"), t, sent-failed, known, failed)
+	a.Say("%s sent to %s: %d delivered (%s), %d failed", cli.Plural(sent, "event"), t, sent-failed, cli.Plural(known, "duplicate"), failed)
 	if failed > 0 {
 		return cli.Failf(fault.Failed, "%d of %d events were not delivered", failed, sent)
 	}
@@ -87,7 +87,7 @@ func (r redelivery) row() []string {
 	case r.DryRun:
 		result = "-"
 	case r.Duplicate:
-		result = fmt.Sprintf("ok %d, known", r.StatusCode)
+		result = fmt.Sprintf("ok %d, duplicate", r.StatusCode)
 	case r.Success:
 		result = fmt.Sprintf("ok %d", r.StatusCode)
 	case r.StatusCode != 0:

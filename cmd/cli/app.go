@@ -189,7 +189,7 @@ func (a *App) Load(in config.Input) (*config.Settings, error) {
 func (a *App) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
 		return nil, Hinted(Failf(fault.Access, "not logged in to %s: there is no access token", set.Server),
-			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; without a server, use `mender-webhooks sandbox`", config.EnvToken)
+			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; to try it without a server, run `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)
 	return a.NewClient(set, set.Token.Value)
@@ -198,7 +198,7 @@ func (a *App) client(set *config.Settings) (*mender.Client, error) {
 // NewClient returns an API client that uses a token. To log in, pass an empty token.
 func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, error) {
 	if set.SkipVerify {
-		a.Warn("the server's certificate is not checked (--skip-verify)")
+		a.Warn("the server's certificate is not verified (--skip-verify)")
 	}
 	client, err := whileWanted(a, func() (*mender.Client, error) { return mender.New(a.ClientOptions(set, token)) })
 	if err != nil {

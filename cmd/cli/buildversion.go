@@ -4,8 +4,9 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the module's version that the Go toolchain recorded. It is a
-// release after `go install …@v1.2.3`, which also builds the released binaries.
+// Version returns the module's version that the Go toolchain recorded. After
+// `go install …@v1.2.3` it is that release; the released binaries are built the
+// same way.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

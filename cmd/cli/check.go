@@ -42,7 +42,7 @@ func checkValues(cmd *cobra.Command, args, given []string) error {
 		case emptyValue(f, value):
 			return Hinted(Usagef("--%s is empty", f.Name), "pass a value, or leave the flag out")
 		case count[f.Name] > 1 && singular(f):
-			return Hinted(Usagef("--%s is given %d times, and takes one value", f.Name, count[f.Name]), "pass it once")
+			return Hinted(Usagef("--%s was given %d times, but takes only one value", f.Name, count[f.Name]), "pass it once")
 		}
 		return nil
 	})

@@ -36,12 +36,12 @@ func (a *App) AddCompletions(root *cobra.Command) {
 	if c, _, err := root.Find([]string{"activity"}); err == nil {
 		_ = c.RegisterFlagCompletionFunc("wait-for", completeConditions)
 	}
-	keepFromFiles(root)
+	disableFileCompletion(root)
 }
 
-// keepFromFiles disables the completion of file names, except for flags and commands that
+// disableFileCompletion disables the completion of file names, except for flags and commands that
 // take a file.
-func keepFromFiles(c *cobra.Command) {
+func disableFileCompletion(c *cobra.Command) {
 	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
 	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
 		c.ValidArgsFunction = cobra.NoFileCompletions
@@ -59,7 +59,7 @@ func keepFromFiles(c *cobra.Command) {
 	c.LocalNonPersistentFlags().VisitAll(each)
 	c.PersistentFlags().VisitAll(each)
 	for _, sub := range c.Commands() {
-		keepFromFiles(sub)
+		disableFileCompletion(sub)
 	}
 }
 

@@ -100,7 +100,7 @@ func (a *App) roleHint() string {
 			plan = " (this organization has the plan " + claims.Plan + ")"
 		}
 	}
-	return "changing integrations requires the Admin permission: ask an administrator of the organization for the role. " +
+	return "changing integrations requires the Admin permission: ask an administrator of the organization for a role with it. " +
 		"Roles require the Enterprise plan" + plan
 }
 

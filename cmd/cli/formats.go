@@ -59,7 +59,7 @@ func (a *App) checkOutput(cmd *cobra.Command) error {
 	case declared:
 		return err
 	default:
-		return Usagef("invalid --output %q: %s prints no result; only json is accepted, for errors", a.Flags.Output, shortPath(cmd))
+		return Usagef("invalid --output %q: %s prints no result, so only json is accepted (for errors)", a.Flags.Output, shortPath(cmd))
 	}
 	if a.Flags.Jq != "" && !declared {
 		return Usagef("--jq cannot be combined with %s, which prints no result", shortPath(cmd))

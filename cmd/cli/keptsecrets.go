@@ -78,7 +78,7 @@ func (a *App) storedToSign(ctx context.Context) (webhook.Secret, error) {
 // storedOfWebhook asks the server which of the webhooks still exists, and returns the
 // description of its secret.
 func (a *App) storedOfWebhook(ctx context.Context, here []secret.Info) (secret.Info, error) {
-	hint := "pass --secret-file FILE, or forget outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
+	hint := "pass --secret-file FILE, or delete outdated secrets with `mender-webhooks secret forget`: " + WebhookNames(here)
 	set, err := a.Settings()
 	if err != nil {
 		return secret.Info{}, err
@@ -128,7 +128,7 @@ func (a *App) watchStored() (func() []webhook.Secret, error) {
 		case errors.Is(err, errForgotten):
 			a.Warn("the stored secrets for %s were removed; the previous ones stay in use", set.Server)
 		case err != nil:
-			a.Warn("cannot use the changed store of secrets: %v; the previous secrets stay in use", err)
+			a.Warn("cannot reload the stored secrets: %v; the previous ones stay in use", err)
 		case !slices.Equal(secrets, known):
 			known = secrets
 			a.Say("the stored secrets for %s changed: now checking against secret %s", set.Server, fingerprints(secrets))

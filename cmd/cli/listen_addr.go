@@ -32,9 +32,9 @@ func ListenOn(ctx context.Context, flag, address string) (net.Listener, error) {
 	hint := "choose another address with " + flag
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint += ", or port 0 for a free one: another program listens there"
+		hint = "another program is already listening there: " + hint + ", or port 0 for a free one"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		hint = "use 127.0.0.1 for programs on this machine only, or 0.0.0.0 for other machines, too: this machine has no such address"
+		hint = "this machine has no such address: use 127.0.0.1 to accept only local programs, or 0.0.0.0 to accept other machines, too"
 	case errors.Is(err, syscall.EACCES):
 		hint += ": ports below 1024 require root"
 	}

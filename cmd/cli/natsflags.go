@@ -39,12 +39,12 @@ type NatsFlags struct {
 // Register adds the flags to f.
 func (n *NatsFlags) Register(f *pflag.FlagSet, usage string) {
 	f.StringSliceVar(&n.urls, "nats", nil, usage)
-	f.StringVar(&n.context, "nats-context", "", "with or instead of --nats: `NAME` of a context of the nats command line")
+	f.StringVar(&n.context, "nats-context", "", "with or instead of --nats: `NAME` of a nats CLI context")
 	f.StringVar(&n.creds, "nats-creds", "", "with --nats: credentials `FILE` (JWT and seed)")
 	f.StringVar(&n.nkey, "nats-nkey", "", "with --nats: `FILE` with the seed of an NKey; for user and password, set "+envNATSUser+" and "+envNATSPassword)
 	f.StringVar(&n.ca, "nats-ca", "", "with --nats: `FILE` with the certificate authority")
 	f.StringVar(&n.cert, "nats-cert", "", "with --nats: `FILE` with the client certificate")
-	f.StringVar(&n.key, "nats-key", "", "with --nats: `FILE` with the key of the certificate")
+	f.StringVar(&n.key, "nats-key", "", "with --nats: `FILE` with the private key of the client certificate")
 	f.StringVar(&n.prefix, "subject-prefix", "", "with --nats: `PREFIX` of subjects and streams, to share a cluster (default \""+relay.DefaultPrefix+"\")")
 }
 
@@ -129,15 +129,15 @@ func (n *NatsFlags) attach(ctx context.Context, a *App) (*openQueue, error) {
 func NatsError(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrNoStream):
-		return Hinted(Failf(fault.NotFound, "--nats: %w", err), "`mender-webhooks listen --nats` creates it; check that --subject-prefix is the listener's")
+		return Hinted(Failf(fault.NotFound, "--nats: %w", err), "run `mender-webhooks listen --nats` to create it, or pass the listener's --subject-prefix")
 	case errors.Is(err, relay.ErrRefused):
 		return Hinted(Failf(fault.Access, "--nats: %w", err), "pass credentials with --nats-creds, --nats-nkey, --nats-cert, or %s and %s; pass the certificate authority with --nats-ca", envNATSUser, envNATSPassword)
 	case errors.Is(err, relay.ErrMisfit):
 		return Hinted(Failf(fault.Conflict, "--nats: %w", err), "change the stream with `nats stream edit`, or use another --subject-prefix")
 	case errors.Is(err, relay.ErrNoRoom):
-		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "reduce --max-bytes or --replicas, or increase `max_file_store` of the servers; the space of a stream that was just deleted may take a moment to become free")
+		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "reduce --max-bytes or --replicas, or increase `max_file_store` on the servers; the space of a stream that was just deleted is freed after a short delay")
 	case errors.Is(err, relay.ErrUnavailable):
-		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "check the address, that JetStream is enabled, and that a majority of the servers runs")
+		return Hinted(Failf(fault.Unavailable, "--nats: %w", err), "check the address, that JetStream is enabled, and that a majority of the servers is running")
 	}
 	return Usagef("--nats: %w", err)
 }

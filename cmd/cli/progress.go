@@ -29,10 +29,10 @@ type progress struct {
 
 // newProgress starts to show the result of line, which must be safe to call at any time.
 // It returns nil, which shows nothing, with -q, if stderr is not a terminal, or if rows
-// appear on the same terminal in the meantime. atOnce means that all rows are printed
+// appear on the same terminal in the meantime. atEnd means that all rows are printed
 // together at the end.
-func (a *App) newProgress(atOnce bool, line func() string) *progress {
-	if a.Flags.Quiet || !IsTerminal(a.Err) || !atOnce && IsTerminal(a.Out) {
+func (a *App) newProgress(atEnd bool, line func() string) *progress {
+	if a.Flags.Quiet || !IsTerminal(a.Err) || !atEnd && IsTerminal(a.Out) {
 		return nil
 	}
 	p := &progress{w: a.Err, line: line, end: make(chan struct{})}
@@ -75,9 +75,9 @@ type reading struct {
 }
 
 // NewReading starts to show the progress of reading events from the log.
-func (a *App) NewReading(utc, atOnce bool) *reading {
+func (a *App) NewReading(utc, atEnd bool) *reading {
 	r := &reading{}
-	r.progress = a.newProgress(atOnce, func() string {
+	r.progress = a.newProgress(atEnd, func() string {
 		n := int(r.count.Load())
 		if n == 0 {
 			return "waiting for the server"

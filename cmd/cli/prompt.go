@@ -20,8 +20,8 @@ import (
 // pipe.
 func (a *App) Interactive() bool { return IsTerminal(a.In) && IsTerminal(a.Err) }
 
-// CheckConfirm returns the error of a Confirm without a terminal, for commands that send
-// requests before they ask. If yes is set, they do not ask, and there is no error.
+// CheckConfirm returns the error that Confirm returns without a terminal, or nil if yes is
+// set. Commands that send requests before they ask call it first.
 func (a *App) CheckConfirm(yes bool) error {
 	if yes || a.Interactive() {
 		return nil

@@ -31,11 +31,11 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	case o.Store == "" && o.Nats.Given():
 		return o.Nats.attach(ctx, a)
 	case o.Store == "":
-		return nil, Hinted(Usagef("--store or --nats required"), "pass the folder of `mender-webhooks listen --store DIR`, or its cluster with --nats")
+		return nil, Hinted(Usagef("--store or --nats required"), "pass the same --store or --nats as to `mender-webhooks listen`")
 	}
 	store, err := relay.Attach(ctx, o.Store, func(format string, args ...any) { a.Warn(format, args...) })
 	if errors.Is(err, relay.ErrNoStore) {
-		return nil, Hinted(Failf(fault.NotFound, "--store: %w", err), "check that it is the folder of `mender-webhooks listen --store`")
+		return nil, Hinted(Failf(fault.NotFound, "--store: %w", err), "pass the same folder as to `mender-webhooks listen --store`")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", o.Store, err)

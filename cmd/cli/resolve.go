@@ -33,7 +33,7 @@ func (a *App) FindWebhook(ctx context.Context, client *mender.Client, arg string
 	}
 	i, err := PickIntegration(all, arg)
 	if err == nil && i.Provider != mender.ProviderWebhook {
-		err = Usagef("integration %s has provider %s, not a webhook", i.ID, i.Provider)
+		err = Usagef("integration %s is not a webhook: its provider is %s", i.ID, i.Provider)
 	}
 	return i, err
 }

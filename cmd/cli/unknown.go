@@ -18,11 +18,11 @@ func (a *App) WarnUnknown(flag string, given, known []string) {
 		if slices.Contains(known, word) {
 			continue
 		}
-		next := "known are " + strings.Join(known, ", ")
+		next := "known values are " + strings.Join(known, ", ")
 		if similar := suggest.Name(word, known); similar != "" {
 			next = "did you mean " + similar + "?"
 		}
-		a.Warn("%s: Mender is not known to use %q; %s", flag, word, next)
+		a.Warn("unknown %s %q, used anyway; %s", flag, word, next)
 	}
 }
 

@@ -27,7 +27,7 @@ func Percent(share float64) string {
 // ErrTimeIsUp and ErrEnough are the causes that end a stream at a limit that the user set.
 var (
 	ErrTimeIsUp = errors.New("the time is up")
-	ErrEnough   = errors.New("enough events came")
+	ErrEnough   = errors.New("enough events received")
 )
 
 // StringsOf returns values as strings.
@@ -56,7 +56,7 @@ func Plural(n int, noun string) string {
 // CheckURL returns a usage error if the URL is not valid for a webhook.
 func CheckURL(flag, text string) error {
 	if err := provision.CheckURL(text); err != nil {
-		return Hinted(Usagef("%s: %w", flag, err), "Mender's server accepts any URL, and then every delivery fails")
+		return Hinted(Usagef("%s: %w", flag, err), "correct the URL: Mender would accept it, but every delivery would fail")
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (a *App) PrintError(line string) {
 func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
 
 // UntilInterrupted returns nil if err only reports that a signal ended the stream,
-// because a signal is the regular end of a stream without another end.
+// because a signal is how an endless stream normally ends.
 func UntilInterrupted(ctx context.Context, err error) error {
 	switch {
 	case err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled):

@@ -62,12 +62,12 @@ pass --assume-secret-unchanged. See docs/provisioning.md for the file.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.file, "file", "f", "", "`FILE` to apply; - is stdin")
+	f.StringVarP(&o.file, "file", "f", "", "`FILE` to apply; - for stdin")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --dry-run: exit with 8 if the server differs from the file")
-	f.BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
+	f.BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
 	f.BoolVar(&o.prune, "prune", false, "delete integrations that the file does not name")
-	f.BoolVar(&o.allowRecreate, "allow-recreate", false, "delete and create if the server cannot change in place")
+	f.BoolVar(&o.allowRecreate, "allow-recreate", false, "delete and recreate an integration that the server cannot change in place")
 	f.BoolVar(&o.assumeSecret, "assume-secret-unchanged", false,
 		"assume that the server's secret is current if this machine has no record of it")
 	f.BoolVar(&o.noStore, "no-store", false, "store no secrets or fingerprints on this machine")
@@ -105,7 +105,7 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 		return finishDryRun(a, p, plan, o.exitCode)
 	}
 	warnOf(a, plan)
-	if err := agree(ctx, a, p, o, file, plan); err != nil {
+	if err := confirmPlan(ctx, a, p, o, file, plan); err != nil {
 		return err
 	}
 	done, err := pr.Apply(ctx, plan)
@@ -145,7 +145,7 @@ func fileFailure(a *cli.App, wrong *provision.FileError) error {
 	for _, line := range wrong.Lines() {
 		a.PrintError(line)
 	}
-	return cli.Usagef("%s has %d mistakes; nothing was sent", wrong.Name, len(wrong.Problems))
+	return cli.Usagef("%s has %d errors; nothing was sent", wrong.Name, len(wrong.Problems))
 }
 
 func warnOf(a *cli.App, plan *provision.Plan) {
@@ -167,9 +167,9 @@ func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode 
 	return nil
 }
 
-// agree shows the plan and asks for confirmation. If the plan is not allowed, it
+// confirmPlan shows the plan and asks for confirmation. If the plan is not allowed, it
 // returns an error and does not ask.
-func agree(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
+func confirmPlan(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
 	if p.Format() == output.Table {
 		if err := printPlan(a, p, plan); err != nil {
 			return err

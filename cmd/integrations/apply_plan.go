@@ -109,7 +109,7 @@ func changeText(s provision.Step, c provision.Change) string {
 	case s.Action == provision.Create || c.From == "":
 		return fmt.Sprintf("%s: %s", c.Field, c.To)
 	case c.To == "":
-		return fmt.Sprintf("%s: %s → nothing", c.Field, c.From)
+		return fmt.Sprintf("%s: %s → (none)", c.Field, c.From)
 	}
 	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
 }

@@ -141,7 +141,7 @@ func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *me
 	if err != nil {
 		// Print at least the id, because scripts need it to clean up.
 		_ = p.Print(output.View{Value: map[string]string{"id": id}, Names: []string{id}})
-		return cli.Hinted(err, "the webhook exists; its id is %s", id)
+		return cli.Hinted(err, "the webhook was created with the id %s: run `mender-webhooks inspect %[1]s` to check it", id)
 	}
 	if err := p.Print(output.View{Value: created, Names: []string{id}}); err != nil {
 		return err

@@ -22,12 +22,13 @@ func NewDeleteCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsID(),
 		Aliases:     []string{"rm"},
 		Short:       "Delete integrations",
-		Long: `Delete integrations of any provider. Mender then sends and logs no more events;
-events in the log stay there. A secret stored on this machine is forgotten, too.
+		Long: `Delete integrations of any provider. After that, Mender neither sends nor logs
+new events; events already in the log remain. A secret stored on this machine is
+deleted, too.
 
 delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
-ID is an id, a unique prefix of one, or the webhook's URL. On a terminal and
-with --dry-run you can leave it out to select the organization's only webhook.`,
+ID is an id, a unique prefix of one, or the webhook's URL. On a terminal or
+with --dry-run, you can leave it out to select the organization's only webhook.`,
 		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -35,8 +36,8 @@ with --dry-run you can leave it out to select the organization's only webhook.`,
 			return runDelete(cmd.Context(), a, args, o)
 		},
 	}
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the prompt")
-	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "leave secrets stored on this machine alone")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
+	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "keep the secrets stored on this machine")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
 }
@@ -88,7 +89,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 		return err
 	}
 	view.Value = deleted
-	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to forget its secret"))
+	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to delete its secret"))
 }
 
 // findAll returns the integrations for all arguments. Call it before deleting any of

@@ -36,8 +36,8 @@ func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 	return &engine{provision.New(o), client, account}, nil
 }
 
-// adopting is an API client that, when it lists the integrations, also assigns their
-// secrets to the account if older versions stored them without one.
+// adopting is an API client that, when it lists the integrations, also assigns
+// secrets to the account that older versions stored without an account.
 type adopting struct {
 	*mender.Client
 	a *cli.App

@@ -20,7 +20,7 @@ func NewInspectCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Show an integration and its recent deliveries",
 		Long: `Show the settings of an integration and its deliveries of the last day. The
-deliveries come from Mender's log, which does not contain those that ran into
+deliveries come from Mender's log, which does not contain those that exceeded
 the server's limit of 10 seconds. -o json prints only the integration, as the
 API returns it.
 

@@ -70,7 +70,7 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	case s.show && !cli.IsTerminal(a.Err):
 		return cli.Hinted(cli.Usagef("--show-secret requires a terminal: elsewhere the secret would end up in a log"), "pass --secret-out FILE")
 	case generated && s.noStore && s.out == "" && !s.show:
-		return cli.Hinted(cli.Usagef("no one would know the generated secret"), "leave out --no-store, or pass --secret-out FILE, or --show-secret on a terminal")
+		return cli.Hinted(cli.Usagef("--no-store would discard the generated secret"), "leave out --no-store, or pass --secret-out FILE, or --show-secret on a terminal")
 	}
 	if n := len(found.Secret.Hex()) / 2; n > 0 && n < shortSecret {
 		a.Warn("a secret of %s is short enough to guess; --generate-secret generates one of %d bytes", cli.Plural(n, "byte"), webhook.GeneratedSecretSize)

@@ -115,7 +115,7 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 func finishUpdate(ctx context.Context, a *cli.App, p *output.Printer, client *mender.Client, id string) error {
 	updated, err := client.Integration(ctx, id)
 	if err != nil {
-		return cli.Hinted(err, "the webhook was updated")
+		return cli.Hinted(err, "the webhook was updated: run `mender-webhooks inspect %s` to check it", id)
 	}
 	if !updated.Credentials.HasSecret() {
 		a.Warn("deliveries are unsigned now: anyone who knows the URL can forge them")

@@ -53,11 +53,11 @@ func (d *demo) live(ctx context.Context) error {
 	}
 	for _, stage := range stages {
 		if err := stage.happen(); err != nil {
-			return fmt.Errorf("event of the device (%s): %w", stage.what, err)
+			return fmt.Errorf("device event %q: %w", stage.what, err)
 		}
 		r, err := d.expect(ctx, webhook.Valid, http.StatusNoContent)
 		if err := errors.Join(err, d.sandbox.Settle(ctx)); err != nil {
-			return fmt.Errorf("event of the device (%s): %w", stage.what, err)
+			return fmt.Errorf("device event %q: %w", stage.what, err)
 		}
 		if err := d.print("  %-22s %s %s, answered %d\n", r.Type, d.a.OutStyle().Green("✓"), r.Verdict, r.Status); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (d *demo) expect(ctx context.Context, verdict webhook.Verdict, status int) 
 		return receiver.Record{}, ctx.Err()
 	case r := <-d.records:
 		if r.Verdict != verdict || r.Status != status {
-			return r, fmt.Errorf("verdict %s with status %d from the receiver, expected %s with %d", r.Verdict, r.Status, verdict, status)
+			return r, fmt.Errorf("the receiver reported %s with status %d, expected %s with %d", r.Verdict, r.Status, verdict, status)
 		}
 		return r, nil
 	}

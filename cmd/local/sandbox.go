@@ -71,18 +71,18 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on, `HOST:PORT`; port 0 selects a free one")
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on, as `HOST:PORT`; port 0 picks a free port")
 	f.StringVar(&o.envFile, "env-file", "", "also write the two lines to `FILE` (mode 0600)")
 	f.BoolVar(&o.checkAddresses, "check-addresses", false, "refuse webhook URLs with reserved addresses, as the real server does")
 	f.BoolVar(&o.scopes, "scopes", false, "simulate an Enterprise server, with scopes, roles and a plan")
-	f.IntVar(&o.fleet, "fleet", 0, "number of simulated devices (`N`) that keep changing")
-	f.Float64Var(&o.rate, "rate", 1, "with --fleet: number of events per second, `N`")
-	f.IntVar(&o.events, "events", 0, "number of past events (`N`) to start with")
-	f.StringVar(&o.state, "state", "", "preserve the state across restarts in `FILE`")
+	f.IntVar(&o.fleet, "fleet", 0, "number `N` of simulated devices that keep changing")
+	f.Float64Var(&o.rate, "rate", 1, "with --fleet: number `N` of events per second")
+	f.IntVar(&o.events, "events", 0, "number `N` of past events to start with")
+	f.StringVar(&o.state, "state", "", "`FILE` that preserves the state across restarts")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
-	f.DurationVar(&o.latency, "latency", 0, "delay of each management request, a `DURATION`")
-	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "lifetime of a login, a `DURATION` (default 168h)")
-	f.IntVar(&o.rateLimit, "rate-limit", 0, "management requests per user and minute before 429 (`N`); 0 for no limit")
+	f.DurationVar(&o.latency, "latency", 0, "`DURATION` to delay each management request")
+	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "`DURATION` until a login expires (default 168h)")
+	f.IntVar(&o.rateLimit, "rate-limit", 0, "number `N` of management requests allowed per user and minute, before answering 429; 0 for no limit")
 	return cmd
 }
 

@@ -140,13 +140,13 @@ func TestApplyKilled(t *testing.T) {
 				if len(ids) != 1 {
 					t.Fatalf("request %d: the server has %v", n, ids)
 				}
-				w.signedWithWhatIsKept(t, n)
+				w.checkStoredSecretSigns(t, n)
 			}
 		})
 	}
 }
 
-// workbench is a machine with a lasting home folder, a server and a receiver.
+// workbench is a machine with a persistent home folder, a server and a receiver.
 type workbench struct {
 	*countingSandbox
 	home     string
@@ -214,9 +214,9 @@ func (w *workbench) killed(t *testing.T, n int, args ...string) bool {
 	return err != nil
 }
 
-// signedWithWhatIsKept makes the server send an event, and checks its signature
+// checkStoredSecretSigns makes the server send an event, and checks its signature
 // with the secret that this machine has stored.
-func (w *workbench) signedWithWhatIsKept(t *testing.T, n int) {
+func (w *workbench) checkStoredSecretSigns(t *testing.T, n int) {
 	t.Helper()
 	if err := w.box.SetStatus([]string{"769e5a83-259c-4506-ab05-9c2564f196fd"}, "accepted"); err != nil {
 		t.Fatal(err)

@@ -45,20 +45,20 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
 		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
-a terminal, else as one JSON object per line.
+a terminal, and otherwise as one JSON object per line.
 
-A request whose signature matches a secret is answered with 204, one that is
-unsigned or has another signature with 401. The secret is the one you pass, else
-the one that create stored on this machine. Without a secret every request is
+listen answers 204 if the signature matches a secret, and 401 if it does not
+match or is missing. It uses the secret that you pass or, without one, the
+secret that create stored on this machine. Without any secret every request is
 "unchecked". Pass several secrets to change one without losing events. Secret
 files and stored secrets are read again when they change.
 
-With --forward-to only, for development, each event is forwarded to your
-application at once, byte for byte, and Mender gets its answer. With --store as
-well, for production, each event is stored before Mender is answered, and then
-forwarded until the application accepts it: Mender itself tries only once. With
---nats instead, the store is a stream on a NATS JetStream cluster, which several
-listeners can share.
+With only --forward-to, for development, each event is forwarded to your
+application at once, byte for byte, and Mender gets the application's answer.
+With --store as well, for production, each event is stored before listen
+acknowledges it, and then forwarded until the application accepts it: Mender
+itself tries only once. With --nats instead, the store is a stream on a NATS
+JetStream cluster, which several listeners can share.
 
 --inspect serves a page for your browser that shows each request in full, and
 can send it to your application again.
@@ -118,11 +118,11 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowUnchecked, "allow-unchecked", false, "without a secret: accept requests from other machines, and store and forward events")
 	o.relay.register(f)
 	f.StringVar(&o.tlsCert, "tls-cert", "", "serve HTTPS with the certificate in `FILE`, read again when it changes")
-	f.StringVar(&o.tlsKey, "tls-key", "", "key of the certificate, in `FILE`")
+	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` with the private key of the certificate")
 	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "largest body to accept, in `BYTES`")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on `HOST:PORT`")
 	f.IntVar(&o.respond, "respond", 0, "answer valid events with this `STATUS`")
-	f.DurationVar(&o.delay, "delay", 0, "wait for a `DURATION` before each answer")
+	f.DurationVar(&o.delay, "delay", 0, "`DURATION` to wait before each answer")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of valid events to answer with 500, from 0 to 1")
 	f.IntVar(&o.exitAfter, "exit-after", 0, "exit after `N` valid (or unchecked) events")
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
@@ -173,9 +173,9 @@ func positive(f *pflag.FlagSet, names ...string) error {
 	return nil
 }
 
-// warn warns about flags with which Mender would stop waiting before the answer.
+// warn warns about flags that delay the answer past Mender's time limit.
 func (o *listenOptions) warn(a *cli.App) {
-	const warning = "%s %s: Mender waits %s for an answer, and an event that takes longer never reaches its log"
+	const warning = "%s %s is too long: Mender waits only %s for an answer, and does not log a delivery that takes longer"
 	if o.delay >= menderPatience {
 		a.Warn(warning, "--delay", o.delay, menderPatience)
 	}

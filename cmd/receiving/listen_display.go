@@ -62,7 +62,7 @@ func (d *display) run(stop func(error)) {
 		case err != nil && d.failed == nil:
 			d.l.app.Warn("%v; continuing without output", err)
 		case err == nil && d.failed != nil:
-			d.l.app.Say("stdout can be written to again")
+			d.l.app.Say("stdout is writable again")
 		}
 		if d.failed = err; err != nil {
 			d.lost.Add(1)

@@ -19,7 +19,7 @@ import (
 func (l *listening) startRecovery(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error) {
 	client, _, err := l.app.Connect()
 	if err != nil {
-		return nil, cli.Hinted(err, "--recover reads Mender's log; without it, listen needs no server")
+		return nil, cli.Hinted(err, "log in, or leave out --recover: only --recover uses the server")
 	}
 	file, err := l.recoveryFile()
 	if err != nil {

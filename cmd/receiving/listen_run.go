@@ -77,7 +77,7 @@ func (l *listening) run(ctx context.Context) error {
 	})
 }
 
-// prepare reads the files that the options name and makes all checks that change
+// prepare reads the files that the options name, and runs all checks that change
 // nothing.
 func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo listener.Options, err error) {
 	if l.secrets, err = l.options.secrets.Reloading(ctx, l.app); err != nil {
@@ -179,7 +179,7 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	end(nil)
 	saved()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
-	l.sum(ls, shown)
+	l.reportTotals(ls, shown)
 	cause, taken := context.Cause(ctx), ls.Count(webhook.Valid)+ls.Count(webhook.Unchecked)
 	switch {
 	case err != nil:
@@ -205,8 +205,8 @@ func countdown(n int, done func()) func(listener.Event) {
 	}
 }
 
-// sum reports how many requests were received, and how many lines were not shown.
-func (l *listening) sum(ls *listener.Listener, shown *display) {
+// reportTotals reports how many requests were received, and how many lines were not shown.
+func (l *listening) reportTotals(ls *listener.Listener, shown *display) {
 	text := ""
 	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
 		if n := ls.Count(v); n > 0 {

@@ -98,7 +98,7 @@ func lineRow(line listener.Line, utc bool) []string {
 			note = joinNotes(note, output.MaskText(f.Error))
 		}
 		if f.PauseMS > 0 {
-			note = joinNotes(note, fmt.Sprintf("again in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
+			note = joinNotes(note, fmt.Sprintf("next attempt in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
 		}
 	}
 	return []string{output.Time(line.At, utc), status, line.Kind, cli.Shorten(line.ID), line.Type, "", note}

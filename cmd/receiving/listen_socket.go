@@ -52,7 +52,7 @@ func checkLoop(addrs []net.Addr, forwardTo string) error {
 	}
 	target, err := cli.ParseURL("--forward-to", forwardTo)
 	if err == nil && listener.Loops(addrs, target) {
-		err = cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself listens there, so events would loop", target.Host),
+		err = cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself receives on this address, so events would loop", target.Host),
 			"pass the address of your application, or choose another port with --addr")
 	}
 	return err

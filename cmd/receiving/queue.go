@@ -22,11 +22,11 @@ func NewQueueCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsObject(),
 		Short:       "Manage stored events and dead letters",
 		Long: `Show the number of waiting events, attempts in flight and dead letters, the
-event that has waited longest, and the event that blocks the others with the
+event that has waited longest, and the event that blocks the others, with the
 reason.
 
-The queue is the folder of listen --store, whether listen runs or not, or with
---nats the stream that listeners share on a cluster.`,
+The queue is the folder of listen --store, whether or not listen is running, or,
+with --nats, the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
   mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,

@@ -35,7 +35,7 @@ func NewTriggerCmd(a *cli.App) *cobra.Command {
 		Short:       "Send an event to a receiver, as Mender would",
 		Long: `Send an event to a receiver with the headers that Mender sets, and judge the
 answer as Mender does: a status under 300 within 10 seconds is a success.
-Redirects are not followed, and a failed delivery is not repeated.
+Redirects are not followed, and a failed delivery is not retried.
 
 TYPE is device-provisioned, device-status-changed, device-decommissioned or
 device-inventory-changed; any other type requires --data. With --count, trigger
@@ -44,9 +44,9 @@ generates load and prints a summary with the rate and the latencies. Use
 bad requests.
 
 With --suite, trigger tests a receiver: it sends valid, altered, unsigned and
-unusual events, and prints which of them the receiver handled well. The exit
-code is 1 if a required case failed. --print and --request write and send single
-requests as files.
+unusual events, and prints which of them the receiver handled correctly. The
+exit code is 1 if a required case failed. --print prints a single request
+instead of sending it, and --request sends one from a file.
 
 Without --secret-file and MENDER_WEBHOOK_SECRET, events are signed with the
 secret that is stored on this machine for the server's webhook, if there is one.
@@ -75,14 +75,14 @@ The exit code is 1 if a delivery failed.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.to, "to", "", "the receiver's `URL`, or short for one on this machine: 8090, :8090/hook or localhost:8090")
+	f.StringVar(&o.to, "to", "", "the receiver's `URL`; 8090, :8090/hook and localhost:8090 work, too")
 	f.StringVar(&o.template.Device, "device", "", "the device's `ID` (default: a new one for each event)")
 	f.StringVar((*string)(&o.template.Status), "status", string(webhook.StatusAccepted), "the device's new `STATUS`")
-	f.StringVar(&o.dataFile, "data", "", "the event's data, a JSON `FILE` (- reads stdin)")
+	f.StringVar(&o.dataFile, "data", "", "JSON `FILE` with the event's data; - for stdin")
 	o.secret.Register(f)
 	o.target.Register(f)
-	f.IntVar(&o.load.Count, "count", 1, "number of events, `N`")
-	f.IntVar(&o.load.Concurrency, "concurrency", 1, "number of concurrent deliveries, `N`")
+	f.IntVar(&o.load.Count, "count", 1, "number `N` of events")
+	f.IntVar(&o.load.Concurrency, "concurrency", 1, "number `N` of concurrent deliveries")
 	f.BoolVar(&o.load.Tamper, "tamper", false, "alter a byte of each event after signing it")
 	f.BoolVar(&o.unsigned, "unsigned", false, "send events without a signature")
 	f.BoolVar(&o.load.Duplicate, "duplicate", false, "send each event twice")
@@ -102,7 +102,7 @@ func runTrigger(ctx context.Context, a *cli.App, o triggerOptions) error {
 		return cli.Hinted(cli.Usagef("trigger requires the type of the event, --suite or --request FILE"), "pass one of %s", cli.Joined(webhook.EventTypes()))
 	}
 	if o.to == "" && !o.request.print {
-		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "start `mender-webhooks listen` to have a receiver, and pass --to 8090")
+		return cli.Hinted(cli.Usagef("trigger requires --to URL"), "run `mender-webhooks listen` to start a receiver, then pass --to 8090")
 	}
 	if o.request.file != "" {
 		return o.sendRequest(ctx, a, p)
@@ -144,7 +144,7 @@ func (o *triggerOptions) prepare(ctx context.Context, a *cli.App) (err error) {
 			return err
 		}
 		if o.load.Secret.IsZero() && o.load.Tamper {
-			return cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered")
+			return cli.Hinted(cli.Usagef("--tamper requires a secret: only a signature shows that the event was altered"), "pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 		}
 	}
 	if !o.suite.run {

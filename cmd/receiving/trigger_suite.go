@@ -22,7 +22,7 @@ type suiteOptions struct {
 }
 
 func (o *suiteOptions) register(f *pflag.FlagSet) {
-	f.BoolVar(&o.run, "suite", false, "test the receiver: send what Mender, or an attacker, may send, and judge the answers")
+	f.BoolVar(&o.run, "suite", false, "test the receiver with requests that Mender or an attacker could send, and judge the answers")
 	f.StringVar(&o.junit, "junit", "", "with --suite: also write the results as a JUnit report to `FILE`")
 	f.DurationVar(&o.idle, "idle", 0, "with --suite: also test a connection that was idle for a `DURATION`, such as 85s (Mender keeps connections for 90s)")
 }
@@ -65,7 +65,7 @@ func (o triggerOptions) runSuite(ctx context.Context, a *cli.App, p *output.Prin
 			return fmt.Errorf("--junit: %w", err)
 		}
 	}
-	return sumSuite(a, results)
+	return reportSuite(a, results)
 }
 
 func suiteRow(r conformance.Result) []string {
@@ -89,8 +89,8 @@ func suiteColor(cell string) output.Color {
 	return output.Dim
 }
 
-// sumSuite reports how to fix each case that did not pass, and sums up the results.
-func sumSuite(a *cli.App, results []conformance.Result) error {
+// reportSuite reports how to fix each case that did not pass, and sums up the results.
+func reportSuite(a *cli.App, results []conformance.Result) error {
 	counts := map[conformance.Outcome]int{}
 	required := 0
 	for _, r := range results {

@@ -29,12 +29,13 @@ func NewVerifyCmd(a *cli.App) *cobra.Command {
 		Short:       "Verify the signature of a saved payload",
 		Long: `Check the body of a delivery against its signature, and explain a mismatch.
 FILE contains the exact bytes of the body, or a whole HTTP request as listen
---save and trigger --print write it; without FILE, or with -, stdin does.
+--save and trigger --print write it; without FILE, or with -, verify reads
+stdin.
 
-For only a body, pass the signature as the value of X-Men-Signature, or as whole
-header lines as logs and curl show them. Without --secret-file and
-MENDER_WEBHOOK_SECRET, it tries the secrets stored on this machine for the
-server. The exit code is 1 if the signature is not valid.`,
+If FILE contains only a body, pass the signature with --signature, or whole
+header lines, as logs and curl show them, with --header. Without --secret-file
+and MENDER_WEBHOOK_SECRET, verify tries the secrets stored on this machine for
+the server. The exit code is 1 if the signature is not valid.`,
 		Example: `  mender-webhooks verify body.json --signature c307cc8f… --secret-file hook.secret
   mender-webhooks verify body.json --header "X-Men-Signature: c307cc8f…" --secret-file old.secret --secret-file new.secret
   mender-webhooks verify 20261123T100000-1.http --secret-file hook.secret

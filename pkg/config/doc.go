@@ -39,7 +39,8 @@
 // # Empty variables
 //
 // If a MENDER_ variable that is needed is set but empty, that is an error: usually a CI
-// secret is missing, and the command would use another server or send unsigned events.
+// secret is missing, and otherwise the command would use another server or send
+// unsigned events.
 // Other empty variables count as unset. An empty flag is always an error.
 //
 // Errors that a user can fix are usage errors. No error contains a token or a secret.

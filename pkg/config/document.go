@@ -90,7 +90,7 @@ func (d *document) parse(text []byte) error {
 		default:
 			err = d.unknown(item.Key, name, []string{topProfile, topProfiles})
 			if _, ok := profileKey(name); ok {
-				err = d.at(item.Key, "the setting %q must be in a profile, below %s and the name of the profile", name, topProfiles)
+				err = d.at(item.Key, "the setting %q must be in a profile: move it to %s.NAME", name, topProfiles)
 			}
 		}
 		if err != nil {
@@ -159,7 +159,7 @@ func (d *document) mapping(node ast.Node, what string) ([]*ast.MappingValueNode,
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}, nil
 	}
-	return nil, d.at(node, "%s must have names with values, as in name: value", what)
+	return nil, d.at(node, "%s must be a mapping, such as name: value", what)
 }
 
 func (d *document) scalar(node ast.Node, what string) (string, error) {
@@ -207,7 +207,7 @@ func (d *document) checkMode(mode fs.FileMode) error {
 	}
 	for _, name := range d.names {
 		if e, ok := d.entry(name, keyToken); ok {
-			return usagef("chmod 600 "+d.path, "%s:%d has a token, but other users can read the file",
+			return usagef("run `chmod 600 "+d.path+"`", "%s:%d has a token, but other users can read the file",
 				d.path, e.line)
 		}
 	}

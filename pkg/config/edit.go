@@ -172,7 +172,7 @@ func mappingOf(pairs yaml.MapSlice) (*ast.MappingNode, error) {
 	}
 	m, ok := node.(*ast.MappingNode)
 	if !ok {
-		return nil, fmt.Errorf("encode setting: it became a %s", node.Type())
+		return nil, fmt.Errorf("encode setting: got a %s node, want a mapping", node.Type())
 	}
 	return m, nil
 }

@@ -90,7 +90,7 @@ func (f File) Set(ctx context.Context, profile, key, value string) error {
 		return err
 	}
 	if _, err := checkLine(profile); err != nil {
-		return usagef("", "invalid profile name: %v", err)
+		return usagef("", "invalid profile name %q: %v", profile, err)
 	}
 	text, err := k.check(value)
 	if err != nil {
@@ -168,7 +168,7 @@ func (f File) edit(ctx context.Context, change func(*document) error) error {
 	text := d.render()
 	again := &document{path: f.path, entries: map[string][]entry{}}
 	if err := again.parse(text); err != nil {
-		return fmt.Errorf("cannot edit the layout of %s, edit it by hand: %w", f.path, err)
+		return fmt.Errorf("cannot change %s automatically because of its layout; edit it by hand: %w", f.path, err)
 	}
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(path); err == nil {

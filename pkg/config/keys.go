@@ -83,9 +83,9 @@ func Keys() []Key {
 		{Name: keySkip, Flag: "skip-verify", Default: "false", InProfile: true,
 			Doc: "do not verify Mender's certificate", check: checkBool},
 		{Name: keyTimeout, Flag: "request-timeout", Default: defaultRequestTimeout.String(), InProfile: true,
-			Doc: "limit for one API request, a `DURATION` such as 30s", check: checkTimeout},
+			Doc: "`DURATION` limit for one API request, such as 30s", check: checkTimeout},
 		{Name: keyAllowHTTP, Flag: "allow-http", Default: "false", InProfile: true,
-			Doc: "allow the token over plain http to another machine", check: checkBool},
+			Doc: "allow sending the token to another machine over plain http", check: checkBool},
 		{Name: keyNoKeyring, Flag: "no-keyring", Default: "false", InProfile: true,
 			Doc: "store tokens and secrets in a file instead of the keyring", check: checkBool},
 	}

@@ -34,7 +34,7 @@ func (l *loader) flagLayer() (layer, error) {
 }
 
 // envLayer reads the environment. It does not read the server if a flag or the profile
-// selected with --profile has one, so that an empty variable is no error then.
+// selected with --profile has one, so in that case, an empty variable is not an error.
 func (l *loader) envLayer(flags layer) (layer, error) {
 	out := newLayer(SourceEnvironment)
 	if _, given := flags.values[keyCACert]; !given {

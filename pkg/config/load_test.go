@@ -214,7 +214,7 @@ func TestBadInput(t *testing.T) {
 		"wrong bool":           {config: "profiles:\n  a:\n    skip-verify: yes\n", want: "config.yaml:3:18: invalid skip-verify: must be true or false"},
 		"no unit":              {config: "profiles:\n  a:\n    request-timeout: 30\n", want: "must have a unit"},
 		"list for a value":     {config: "profiles:\n  a:\n    server: [x]\n", want: "server must be a single value"},
-		"list of profiles":     {config: "profiles:\n  - a\n", want: "profiles must have names with values"},
+		"list of profiles":     {config: "profiles:\n  - a\n", want: "profiles must be a mapping, such as name: value"},
 		"no value":             {config: "profiles:\n  a:\n    server:\n", want: "server has no value"},
 		"no YAML":              {config: "profiles:\n  a: [" + jwt + "\n", want: "config.yaml:2:"},
 		"twice":                {config: "profiles:\n  a: {}\n  a: {}\n", want: "config.yaml:3:3"},

@@ -16,7 +16,7 @@ func NormalizeServer(text string) (string, error) {
 	case text == "":
 		return "", errors.New("must not be empty")
 	case looksLikeToken(text):
-		return "", errors.New("looks like a token, must be the URL of a server")
+		return "", errors.New("looks like a token, but must be the URL of a server")
 	}
 	return urls.Server(text)
 }

@@ -27,7 +27,7 @@ func RegisterSecretFlags(flags *pflag.FlagSet, generate bool) {
 	flags.StringArray(flagSecret, nil,
 		"webhook secret in hexadecimal digits (`HEX`); other users can see it in the process list")
 	flags.StringArray(FlagSecretFile, nil,
-		"`FILE` with the webhook secret; - for stdin (variable "+EnvWebhookSecret+" has the secret itself)")
+		"`FILE` with the webhook secret; - for stdin (or set "+EnvWebhookSecret+" to the secret itself)")
 	if generate {
 		flags.Bool(flagGenerateSecret, false, "generate a new webhook secret")
 	}
@@ -60,7 +60,7 @@ func ResolveSecret(in Input) (WebhookSecret, error) {
 	case len(found) == 0:
 		return WebhookSecret{Source: SourceNone}, nil
 	case len(found) > 1 && found[0].From == found[1].From && found[0].File != "":
-		return WebhookSecret{}, usagef("leave one line in it", "%s has %d secrets, must have one", found[0].From, len(found))
+		return WebhookSecret{}, usagef("keep only one secret in the file", "%s has %d secrets, but must have exactly one", found[0].From, len(found))
 	case len(found) > 1:
 		return WebhookSecret{}, usagef("", "more than one secret: pass only one of --%s, --%s and --%s, once",
 			flagSecret, FlagSecretFile, flagGenerateSecret)

@@ -32,7 +32,7 @@ type testCase struct {
 }
 
 const (
-	taken    = "2xx"
+	accepted = "2xx"
 	rejected = "401 or 403"
 )
 
@@ -43,15 +43,15 @@ func cases() []testCase { return slices.Concat(signatures(), events(), connectio
 func signatures() []testCase {
 	const verify = "verify X-Men-Signature before you do anything else with a request"
 	return []testCase{
-		{"secret-as-text", true, "an event signed with the secret's text", rejected, "use the bytes that the secret's hexadecimal digits stand for as the key, not their text", secretAsText},
-		{"valid", true, "a signed event", taken, "compare your signature of the raw body with X-Men-Signature: `mender-webhooks verify` shows what it should be", func(ctx context.Context, s *Suite) verdict {
+		{"secret-as-text", true, "an event signed with the secret's text", rejected, "decode the secret from hexadecimal, and use the bytes as the key, not the text", secretAsText},
+		{"valid", true, "a signed event", accepted, "compare your signature of the raw body with X-Men-Signature: `mender-webhooks verify` shows what it should be", func(ctx context.Context, s *Suite) verdict {
 			v := s.accepted(s.signed(ctx, s.status()))
 			if v.reason != "" && v.blocks == "" {
 				v.blocks = "the receiver does not accept a valid event"
 			}
 			return v
 		}},
-		{"signature-header", true, "the signature in X-Men-Signature-Payload, as Mender's documentation has named it", taken, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
+		{"signature-header", true, "the signature in X-Men-Signature-Payload, a name that Mender's documentation also mentions", accepted, "accept the signature from either header", func(ctx context.Context, s *Suite) verdict {
 			req := s.signed(ctx, s.status())
 			req.Header["X-Men-Signature-Payload"] = req.Header[webhook.HeaderSignature]
 			req.Header.Del(webhook.HeaderSignature)
@@ -59,7 +59,7 @@ func signatures() []testCase {
 		}},
 		{"unsigned", true, "an event without a signature", rejected, verify, func(ctx context.Context, s *Suite) verdict {
 			v := s.refused(s.request(ctx, s.status(), webhook.Secret{}))
-			s.open = v.reason != "" && v.status > 0 && v.status < 300
+			s.acceptsUnsigned = v.reason != "" && v.status > 0 && v.status < 300
 			return v
 		}},
 		{"altered", true, "an event that was altered after it was signed", rejected, verify, func(ctx context.Context, s *Suite) verdict {
@@ -77,8 +77,8 @@ func signatures() []testCase {
 	}
 }
 
-// secretAsText finds receivers that use the secret's text as the key. They refuse
-// every valid delivery, so that the other failures are not reported.
+// secretAsText finds receivers that use the secret's text as the key. Such
+// receivers refuse every valid delivery, so the other failures are not reported.
 func secretAsText(ctx context.Context, s *Suite) verdict {
 	text, err := webhook.ParseSecret(hex.EncodeToString([]byte(s.Secret.Hex())))
 	if err != nil {
@@ -98,31 +98,31 @@ func secretAsText(ctx context.Context, s *Suite) verdict {
 
 func events() []testCase {
 	return []testCase{
-		{"raw-body", true, "signed JSON that changes when it is decoded and encoded again", taken, "compute the signature over the bytes of the body as they came", rawBody},
-		{"repeat", true, "the same event twice", taken, "answer an event that you have seen with 2xx: a relay sends it again until you do", func(ctx context.Context, s *Suite) verdict {
+		{"raw-body", true, "signed JSON that changes when it is decoded and encoded again", accepted, "compute the signature over the raw bytes of the body, as received", rawBody},
+		{"duplicate", true, "the same event twice", accepted, "answer 2xx to an event that you already have: a relay resends it until you do", func(ctx context.Context, s *Suite) verdict {
 			body := s.status()
 			return s.accepted(s.signed(ctx, body), s.signed(ctx, body))
 		}},
-		{"out-of-order", false, "two events of one device, the later one first", taken, "accept events in any order, and compare their `time`", outOfOrder},
-		{"unknown-type", true, "an event of a type that does not exist yet", taken, "accept and ignore event types that you do not know", func(ctx context.Context, s *Suite) verdict {
+		{"out-of-order", false, "two events of one device, the later one first", accepted, "accept events in any order, and compare their `time`", outOfOrder},
+		{"unknown-type", true, "an event of a type that does not exist yet", accepted, "accept and ignore event types that you do not know", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.event("device-type-of-the-future", map[string]string{"id": s.device})))
 		}},
-		{"unknown-fields", false, "an event with fields that do not exist yet", taken, "ignore fields that you do not know", func(ctx context.Context, s *Suite) verdict {
+		{"unknown-fields", false, "an event with fields that do not exist yet", accepted, "ignore fields that you do not know", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.event(webhook.DeviceStatusChanged, map[string]any{"id": s.device, "status": "accepted", "future": map[string]int{"field": 1}})))
 		}},
-		{"auth-sets", false, "a status change with auth_sets, as newer servers send it", taken, "ignore auth_sets in device-status-changed", func(ctx context.Context, s *Suite) verdict {
+		{"auth-sets", false, "a status change with auth_sets, as newer servers send it", accepted, "ignore auth_sets in device-status-changed", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.event(webhook.DeviceStatusChanged, map[string]any{"id": s.device, "status": "accepted", "auth_sets": []map[string]string{{"id": newID(), "status": "accepted"}}})))
 		}},
-		{"inventory", false, "an inventory change, which names its device in device_id", taken, "read device_id in device-inventory-changed, and id in the other events", func(ctx context.Context, s *Suite) verdict {
+		{"inventory", false, "an inventory change, which names its device in device_id", accepted, "read device_id in device-inventory-changed, and id in the other events", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.template(webhook.DeviceInventoryChanged)))
 		}},
-		{"null-data", false, "an event whose data is null", taken, "accept events without data", func(ctx context.Context, s *Suite) verdict {
+		{"null-data", false, "an event whose data is null", accepted, "accept events without data", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.event(webhook.DeviceStatusChanged, nil)))
 		}},
-		{"odd-text", false, "control characters, quotes and non-ASCII text in data", taken, "treat text in events as text: escape it where you show it", func(ctx context.Context, s *Suite) verdict {
+		{"odd-text", false, "control characters, quotes and non-ASCII text in data", accepted, "treat text in events as text: escape it where you show it", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.event(webhook.DeviceStatusChanged, map[string]string{"id": s.device, "status": "accepted", "note": "\x00\x1b[31m\u202e\"'<script>\\ Grüße 设备 🛰"})))
 		}},
-		{"large", true, "a body of 1 MiB", taken, "accept bodies of up to 1 MiB", func(ctx context.Context, s *Suite) verdict {
+		{"large", true, "a body of 1 MiB", accepted, "accept bodies of up to 1 MiB", func(ctx context.Context, s *Suite) verdict {
 			return s.accepted(s.signed(ctx, s.large(webhook.MaxBody)))
 		}},
 		{"too-large", false, "a body of 16 MiB", "413", "limit how much of a body you read: anyone can POST to a public URL", func(ctx context.Context, s *Suite) verdict {
@@ -138,7 +138,7 @@ func events() []testCase {
 
 func connections() []testCase {
 	return []testCase{
-		{"slow-body", false, "a body that arrives in two parts", taken, "read the whole body before you check it", func(ctx context.Context, s *Suite) verdict {
+		{"slow-body", false, "a body that arrives in two parts", accepted, "read the whole body before you check it", func(ctx context.Context, s *Suite) verdict {
 			body := s.status()
 			req := s.signed(ctx, body)
 			pause := s.Pause
@@ -149,19 +149,19 @@ func connections() []testCase {
 			req.GetBody = nil
 			return s.accepted(req)
 		}},
-		{"chunked", false, "a body of unannounced length, as a proxy may send it", taken, "read the body to its end instead of relying on Content-Length", func(ctx context.Context, s *Suite) verdict {
+		{"chunked", false, "a body without a Content-Length, as a proxy may send it", accepted, "read the body to its end instead of relying on Content-Length", func(ctx context.Context, s *Suite) verdict {
 			req := s.signed(ctx, s.status())
 			req.ContentLength = -1
 			return s.accepted(req)
 		}},
-		{"burst", false, "200 events at the same moment", taken, "answer first and work later; allow enough connections", burst},
-		{"idle-connection", false, "a second event over a connection that was idle", taken, "keep idle connections for longer than Mender's 90 s: an event is lost if you close one while it is sent", idle},
-		{"answers-in-time", true, "the slowest answer so far", "10 s at most, better under 2 s", "store the event, answer, and work afterwards: what takes longer is lost without a trace", func(_ context.Context, s *Suite) verdict {
+		{"burst", false, "200 events at the same moment", accepted, "answer first and process later; allow enough connections", burst},
+		{"idle-connection", false, "a second event over a connection that was idle", accepted, "keep idle connections for longer than Mender's 90 s: an event is lost if you close one while it is sent", idle},
+		{"answers-in-time", true, "the slowest answer so far", "at most 10 s, preferably under 2 s", "store the event, answer, and process it afterwards: Mender does not log a delivery that takes longer than 10 s", func(_ context.Context, s *Suite) verdict {
 			switch {
 			case s.timedOut:
 				return verdict{reason: "took more than 10 s, after which Mender gives up"}
 			case s.slowest >= SlowAnswer:
-				return verdict{mild: true, reason: fmt.Sprintf("took %.1f s", s.slowest.Seconds())}
+				return verdict{warningOnly: true, reason: fmt.Sprintf("took %.1f s", s.slowest.Seconds())}
 			}
 			return verdict{}
 		}},

@@ -33,10 +33,10 @@ type Suite struct {
 	// second.
 	Pause time.Duration
 
-	device   string
-	slowest  time.Duration
-	timedOut bool // an answer did not come within Mender's limit
-	open     bool // the receiver accepts unsigned events
+	device          string
+	slowest         time.Duration
+	timedOut        bool // an answer exceeded Mender's time limit
+	acceptsUnsigned bool
 }
 
 // Outcome is the result of a case.
@@ -72,7 +72,7 @@ func (s *Suite) Run(ctx context.Context, report func(Result)) error {
 	if _, err := webhook.NewRequest(ctx, s.URL, nil, s.Secret); err != nil {
 		return err
 	}
-	s.device, s.slowest, s.timedOut, s.open = newID(), 0, false, false
+	s.device, s.slowest, s.timedOut, s.acceptsUnsigned = newID(), 0, false, false
 	blocked := ""
 	for _, c := range cases() {
 		if c.name == "idle-connection" && s.Idle == 0 {
@@ -97,7 +97,7 @@ func (s *Suite) Run(ctx context.Context, report func(Result)) error {
 			r.Outcome = Skipped
 		default:
 			r.Fix = c.fix
-			if r.Outcome = Warned; c.required && !v.mild {
+			if r.Outcome = Warned; c.required && !v.warningOnly {
 				r.Outcome = Failed
 			}
 		}
@@ -111,11 +111,11 @@ func (s *Suite) Run(ctx context.Context, report func(Result)) error {
 
 // verdict is the finding of a case. Its reason is empty if the case passed.
 type verdict struct {
-	status    int
-	reason    string
-	mild      bool   // a warning, although the case is required
-	blocks    string // the reason to skip the other cases, or empty
-	explained bool   // another case reports the mistake
+	status      int
+	reason      string
+	warningOnly bool   // a warning, although the case is required
+	blocks      string // the reason to skip the other cases, or empty
+	explained   bool   // another case reports the mistake
 }
 
 // send delivers one request and records the longest time.
@@ -168,7 +168,7 @@ func (s *Suite) refused(req *http.Request) verdict {
 		return tooSlow()
 	case d.StatusCode == 0:
 		v.reason = fmt.Sprintf("no answer: %v", cause(d.Err))
-	case d.Success() && s.open:
+	case d.Success() && s.acceptsUnsigned:
 		v.reason, v.explained = "the receiver accepts unsigned events, too", true
 	case d.Success():
 		v.reason = fmt.Sprintf("accepted it with %d", d.StatusCode)

@@ -146,7 +146,7 @@ func TestEachMistakeFailsItsCase(t *testing.T) {
 		"empty key":            {&receiver{emptyKey: true}, []string{"empty-key"}, nil},
 		"encodes again":        {&receiver{reencodes: true}, []string{"raw-body"}, nil},
 		"one header":           {&receiver{oneHeader: true}, []string{"signature-header"}, nil},
-		"refuses repeats":      {&receiver{refusesRepeat: true}, []string{"repeat"}, nil},
+		"refuses repeats":      {&receiver{refusesRepeat: true}, []string{"duplicate"}, nil},
 		"insists on order":     {&receiver{inOrder: true}, nil, []string{"out-of-order"}},
 		"strict types":         {&receiver{strictTypes: true}, []string{"unknown-type"}, nil},
 		"strict fields":        {&receiver{strictFields: true}, nil, []string{"unknown-fields"}},

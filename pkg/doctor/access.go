@@ -54,7 +54,7 @@ func (d *doctor) clock() Finding {
 		direction = "behind"
 	}
 	text := fmt.Sprintf("the server's clock is %s %s this machine's", output.Duration(skew.Abs()), direction)
-	const advice = "correct the wrong clock, and keep it right with NTP: tokens and certificates seem expired, or not valid yet"
+	const advice = "synchronize both clocks with NTP: if they differ, tokens and certificates can seem expired or not yet valid"
 	switch {
 	case !known:
 		return unknown(checkClock, "the server does not send its time")
@@ -108,7 +108,7 @@ func (d *doctor) permission(ctx context.Context, err error) Finding {
 	case slices.Contains(me.Roles, roleAdmin):
 		return good(checkPermission, "the user is an administrator (%s)", roleAdmin)
 	}
-	return warning(checkPermission, "ask an administrator for the role if create or update is refused",
+	return warning(checkPermission, "ask an administrator for a role with this permission if create or update is refused",
 		"the user may list integrations; changing them requires the Admin permission, and the roles are %s", strings.Join(me.Roles, ", "))
 }
 

@@ -25,8 +25,7 @@ import (
 
 // examineURL examines the webhook's URL from this machine, which may see the
 // receiver differently than Mender's server does. delivered means that Mender's
-// last delivery succeeded, which counts for more than the findings from this
-// machine.
+// last delivery succeeded, which outweighs findings from this machine.
 func (d *doctor) examineURL(ctx context.Context, text string, delivered bool) {
 	u, err := urls.Parse(text)
 	if err != nil {
@@ -41,7 +40,7 @@ func (d *doctor) examineURL(ctx context.Context, text string, delivered bool) {
 func address(ctx context.Context, u *url.URL, delivered bool) Finding {
 	addresses, err := resolve(ctx, u.Hostname())
 	if err != nil {
-		return unknown(checkAddress, "%s; Mender's server may know it", lookupProblem(u.Hostname(), err))
+		return unknown(checkAddress, "%s; Mender's server may be able to resolve it", lookupProblem(u.Hostname(), err))
 	}
 	text := u.Hostname()
 	if at := join(addresses); at != text {
@@ -53,7 +52,7 @@ func address(ctx context.Context, u *url.URL, delivered bool) Finding {
 	case delivered:
 		return good(checkAddress, "%s: not public, but Mender's last delivery succeeded", text)
 	}
-	return warning(checkAddress, "give the receiver a public address, or allow private ones on a server of your own",
+	return warning(checkAddress, "give the receiver a public address, or allow private addresses on your own Mender server",
 		"%s: not public, so Mender refuses to send to it by default (the name may resolve differently there)", text)
 }
 
@@ -82,12 +81,12 @@ func (d *doctor) receiver(ctx context.Context, u *url.URL, delivered bool) Findi
 	case errors.As(err, &invalid):
 		return failed(fault.Failed, checkReceiver, receiverAdvice(err), "Mender refuses its certificate: %s", redact.URLs(invalid.Err.Error()))
 	case err != nil:
-		return warning(checkReceiver, "check that it listens, and that the internet can reach it", "this machine cannot reach it: %s", redact.URLs(err.Error()))
+		return warning(checkReceiver, "check that it is listening and can be reached from the internet", "this machine cannot reach it: %s", redact.URLs(err.Error()))
 	case answer.status >= 300 && answer.status < 400:
 		return warning(checkReceiver, "give Mender the final URL with `mender-webhooks update --url`; --probe shows whether a POST is redirected, too",
-			"it redirects (%d) to %s, and Mender does not follow", answer.status, redact.URLs(answer.location))
+			"it redirects (%d) to %s, and Mender does not follow redirects", answer.status, redact.URLs(answer.location))
 	case u.Scheme == "http":
-		return warning(checkReceiver, "give the receiver a certificate, and the webhook an https URL", "it answers in plain http: events cross the network unencrypted")
+		return warning(checkReceiver, "give the receiver a certificate, and the webhook an https URL", "it uses plain http: events cross the network unencrypted")
 	}
 	f := d.certificate(checkReceiver, answer.tls, "renew the receiver's certificate")
 	f.Finding = "it answers with " + f.Finding
@@ -103,7 +102,7 @@ func receiverAdvice(err error) string {
 	if errors.As(err, &host) {
 		return "use the name that the certificate was issued for"
 	}
-	return "use a certificate of a public authority, with the whole chain: Mender trusts no others"
+	return "use a certificate from a public authority, with the full chain: Mender trusts no other authorities"
 }
 
 // probe sends a signed test event if Probe is set.
@@ -122,7 +121,7 @@ func (d *doctor) probe(ctx context.Context, i mender.Integration, secret webhook
 	case !delivery.Success():
 		return failed(fault.Failed, checkProbe, trigger.Explain(delivery), "the test event failed after %s: %s", took, redact.URLs(delivery.Err.Error()))
 	case delivery.Duration > webhook.DeliveryTimeout/2:
-		return warning(checkProbe, "answer first and work later: a delivery that takes longer than 10 seconds is lost without a trace",
+		return warning(checkProbe, "answer first and process later: Mender does not log a delivery that takes longer than 10 seconds",
 			"the test event was accepted (%d), but only after %s", delivery.StatusCode, took)
 	}
 	return good(checkProbe, "the test event was accepted (%d) in %s", delivery.StatusCode, took)

@@ -23,7 +23,7 @@ import (
 func (d *doctor) examineServer(ctx context.Context) bool {
 	u, err := url.Parse(d.Client.Server)
 	if err != nil {
-		d.add(failed(fault.Usage, checkName, "", "invalid server URL"))
+		d.add(failed(fault.Usage, checkName, "correct --server or MENDER_SERVER_URL", "invalid server URL"))
 		return false
 	}
 	name := d.serverName(ctx, u)
@@ -46,7 +46,7 @@ func (d *doctor) serverName(ctx context.Context, u *url.URL) Finding {
 		return unknown(checkName, "requests go through the proxy %s, which resolves the name %s", proxy.Host, u.Hostname())
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return good(checkName, "%s is an address", u.Hostname())
+		return good(checkName, "%s is an IP address", u.Hostname())
 	}
 	addresses, err := lookup(ctx, u.Hostname())
 	if err != nil {
@@ -128,7 +128,7 @@ func connectionAdvice(err error) string {
 	case errors.As(err, &refused), errors.As(err, &op) && op.Op == "proxyconnect":
 		return "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the user name and password in them"
 	case errors.As(err, &unknown):
-		return "trust an authority of your own with --ca-cert FILE"
+		return "trust your own authority with --ca-cert FILE"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the server's certificate, or correct this machine's clock"
 	case errors.As(err, &host):
@@ -136,7 +136,7 @@ func connectionAdvice(err error) string {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "check for a firewall; behind a proxy, set HTTPS_PROXY"
 	}
-	return "check that the server is running, and its port"
+	return "check the port, and that the server is running"
 }
 
 // reply is the answer to a HEAD request.

@@ -151,7 +151,7 @@ func (l *Log) Wait(ctx context.Context, o FollowOptions, ready func()) (mender.E
 	return mender.Event{}, context.Cause(ctx)
 }
 
-var errReaderGone = errors.New("the reader wants no more")
+var errReaderGone = errors.New("the reader stopped")
 
 func (f *Follower) run(ctx context.Context, give func(mender.Event) bool) error {
 	f.started = time.Now()
@@ -160,7 +160,7 @@ func (f *Follower) run(ctx context.Context, give func(mender.Event) bool) error 
 		found, err := f.look(ctx)
 		if err == nil {
 			f.begin(found)
-			err = f.giveAll(ctx, found, give)
+			err = f.yieldAll(ctx, found, give)
 		}
 		if err == nil {
 			f.done(found)
@@ -183,11 +183,11 @@ func (f *Follower) run(ctx context.Context, give func(mender.Event) bool) error 
 	}
 }
 
-// giveAll passes the events that a look has found to the reader. Events that the
+// yieldAll passes the events that a look has found to the reader. Events that the
 // reader no longer wants are not remembered as seen.
-func (f *Follower) giveAll(ctx context.Context, l *look, give func(mender.Event) bool) error {
+func (f *Follower) yieldAll(ctx context.Context, l *look, give func(mender.Event) bool) error {
 	l.sort()
-	for _, found := range l.news {
+	for _, found := range l.newEvents {
 		if !found.wanted {
 			continue
 		}
@@ -213,7 +213,7 @@ func (f *Follower) begin(l *look) {
 	if l.first || l.setBack && l.horizon.Before(f.memory.floor) {
 		f.memory.floor = l.floor
 	}
-	for _, found := range l.news {
+	for _, found := range l.newEvents {
 		if !found.wanted {
 			f.memory.add(found.event.ID, found.at)
 		}

@@ -44,9 +44,9 @@ const (
 	firstTries = 5
 	// quickRetry is the wait after the first failure.
 	quickRetry = 500 * time.Millisecond
-	// maxAsked caps the wait that the server asks for with Retry-After.
-	// maxUnasked is the longest wait after a 429 without Retry-After.
-	maxAsked, maxUnasked = 5 * time.Minute, 30 * time.Second
+	// maxRetryAfter caps the wait that the server asks for with Retry-After.
+	// maxRateLimitWait is the longest wait after a 429 without Retry-After.
+	maxRetryAfter, maxRateLimitWait = 5 * time.Minute, 30 * time.Second
 	// retention is how long Mender retains events by default.
 	retention = 7 * 24 * time.Hour
 )
@@ -71,8 +71,8 @@ func (c *contact) answered() {
 	c.ever, c.announced, c.failures = true, false, 0
 }
 
-// lookedAt announces that the server is back, once a look has succeeded.
-func (c *contact) lookedAt(events int) {
+// recovered announces that the server is back, once a look has succeeded.
+func (c *contact) recovered(events int) {
 	if c.back > 0 {
 		c.notice(Notice{Kind: NoticeBack, For: c.back, Events: events})
 		c.back = 0
@@ -98,9 +98,9 @@ func (c *contact) failed(err error) (wait time.Duration, giveUp bool) {
 	}
 	asked := e.RetryAfter
 	if asked == 0 && limited {
-		asked = min(c.interval<<min(c.failures, 8), maxUnasked)
+		asked = min(c.interval<<min(c.failures, 8), maxRateLimitWait)
 	}
-	wait = max(wait, min(asked, maxAsked))
+	wait = max(wait, min(asked, maxRetryAfter))
 	switch {
 	case c.announced || !c.ever && !limited:
 	case asked > max(2*c.interval, 2*time.Second):

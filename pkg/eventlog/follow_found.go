@@ -23,20 +23,20 @@ type found struct {
 
 // look is one pass over the newest part of the log.
 type look struct {
-	first   bool
-	shallow bool                // only the newest events are looked for
-	start   int                 // the index of the first event read
-	read    int                 // how many events were read
-	news    []found             // newest first
-	here    map[string]struct{} // ids of news
-	dropped bool                // the newest of news were dropped: there was no room
-	wanted  int                 // how many wanted events were found, dropped ones included
-	page    map[string]struct{} // ids of the previous page
-	newest  time.Time           // the newest time on the first page
-	oldest  time.Time           // the time of the last event on the last page
-	known   bool                // an event was found that had been seen before
-	moved   bool                // events arrived between reading two pages
-	ended   bool                // the log was read to its end
+	first     bool
+	shallow   bool                // only the newest events are looked for
+	start     int                 // the index of the first event read
+	read      int                 // how many events were read
+	newEvents []found             // newest first
+	here      map[string]struct{} // ids of newEvents
+	dropped   bool                // the newest of newEvents were dropped: there was no room
+	wanted    int                 // how many wanted events were found, dropped ones included
+	page      map[string]struct{} // ids of the previous page
+	newest    time.Time           // the newest time on the first page
+	oldest    time.Time           // the time of the last event on the last page
+	known     bool                // an event was found that had been seen before
+	moved     bool                // events arrived between reading two pages
+	ended     bool                // the log was read to its end
 
 	floor      time.Time // events before it count as seen
 	horizon    time.Time // how far back to read
@@ -59,22 +59,22 @@ func (l *look) add(x found) {
 		x.event = mender.Event{Event: webhook.Event{ID: x.event.ID}}
 	}
 	l.here[x.event.ID] = struct{}{}
-	l.news = append(l.news, x)
+	l.newEvents = append(l.newEvents, x)
 }
 
 // trim drops the newest events if there are at least twice as many as most.
 // It sorts them first: events that arrive while the log is read come on later
 // pages than older ones.
 func (l *look) trim(most int) {
-	excess := len(l.news) - most
+	excess := len(l.newEvents) - most
 	if excess < most {
 		return
 	}
-	slices.SortStableFunc(l.news, func(a, b found) int { return b.at.Compare(a.at) })
-	for _, x := range l.news[:excess] {
+	slices.SortStableFunc(l.newEvents, func(a, b found) int { return b.at.Compare(a.at) })
+	for _, x := range l.newEvents[:excess] {
 		delete(l.here, x.event.ID)
 	}
-	l.news = slices.Clone(l.news[excess:]) // a copy, to free the memory of the others
+	l.newEvents = slices.Clone(l.newEvents[excess:]) // a copy, to free the memory of the others
 	l.dropped = true
 }
 
@@ -88,23 +88,23 @@ func (l *look) next(most int) int {
 	switch {
 	case !l.partial() || l.read == 0:
 		return 0
-	case len(l.news) == 0:
+	case len(l.newEvents) == 0:
 		return max(0, l.start-most)
 	}
-	first := l.news[0].index
-	for _, x := range l.news {
+	first := l.newEvents[0].index
+	for _, x := range l.newEvents {
 		first = min(first, x.index)
 	}
 	return max(0, first-most)
 }
 
-// knownUntil returns the time up to which all events were read: that of the
-// newest new event on the first page or after it in the log. Later pages can
-// contain newer ones, which arrived while the log was read, perhaps with others
-// that no page contained.
+// knownUntil returns the time up to which all events were read: the time
+// of the newest new event that is not newer than the first page. Later pages can
+// contain newer events, which arrived while the log was being read; others that
+// arrived then may be on no page.
 func (l *look) knownUntil() time.Time {
 	var newest time.Time
-	for _, x := range l.news {
+	for _, x := range l.newEvents {
 		if !x.at.After(l.newest) {
 			newest = later(newest, x.at)
 		}
@@ -114,6 +114,6 @@ func (l *look) knownUntil() time.Time {
 
 // sort sorts the new events, oldest first.
 func (l *look) sort() {
-	slices.Reverse(l.news)
-	slices.SortStableFunc(l.news, func(a, b found) int { return a.at.Compare(b.at) })
+	slices.Reverse(l.newEvents)
+	slices.SortStableFunc(l.newEvents, func(a, b found) int { return a.at.Compare(b.at) })
 }

@@ -39,7 +39,7 @@ func (f *Follower) look(ctx context.Context) (*look, error) {
 	if l.first && !l.ended && f.opt.Query.Since.IsZero() {
 		l.floor = l.oldest.Add(1) // older events were there before
 	}
-	f.contact.lookedAt(l.wanted)
+	f.contact.recovered(l.wanted)
 	f.noticeGap(l)
 	return l, nil
 }
@@ -106,7 +106,7 @@ func (f *Follower) take(l *look, events []mender.Event) {
 		l.read++
 	}
 	l.oldest, l.page = at, page
-	if !l.first || !l.floor.IsZero() { // else no more than Limit are held
+	if !l.first || !l.floor.IsZero() { // otherwise, no more than Limit are held
 		l.trim(f.most)
 	}
 }

@@ -8,11 +8,11 @@ const (
 	// requests, and Mender may limit those to 300 a minute.
 	deepEvery  = 10 * time.Second
 	manyEvents = 1000
-	// jitter is how much two Date headers, which are cut to the second, may
+	// jitter is how much two Date headers, which are truncated to the second, may
 	// differ from the time passed even if the server's clock was not changed.
 	jitter = 2 * time.Second
-	// saveDelay is how late Mender saves an event, 10 s at most, plus a reserve
-	// of 5 s.
+	// saveDelay is the longest delay before Mender saves an event, 10 s, plus a
+	// margin of 5 s.
 	saveDelay = 15 * time.Second
 )
 

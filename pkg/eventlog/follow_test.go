@@ -43,10 +43,10 @@ func newFollowed(t *testing.T) *followed { return &followed{t: t, times: map[str
 func (g *followed) take(e mender.Event) {
 	now := time.Now()
 	if g.times[e.ID]++; g.times[e.ID] > 1 {
-		g.t.Errorf("%s came %d times", e.ID, g.times[e.ID])
+		g.t.Errorf("%s was returned %d times", e.ID, g.times[e.ID])
 	}
 	if now.Equal(g.at) && e.Time.Before(g.last.Time) {
-		g.t.Errorf("%s of %v came after %v", e.ID, e.Time, g.last.Time)
+		g.t.Errorf("%s of %v was returned after %v", e.ID, e.Time, g.last.Time)
 	}
 	g.last, g.at = e, now
 	g.order = append(g.order, e.ID)
@@ -175,7 +175,7 @@ func TestFollowIsPrompt(t *testing.T) {
 			}
 			n++
 			if late := time.Since(plan[e.ID].seen); late > DefaultInterval {
-				t.Errorf("%s was shown %s after it came", e.ID, late)
+				t.Errorf("%s was returned %s after it arrived", e.ID, late)
 			}
 		}
 		if n < 1990 { // the first events existed before the start
@@ -224,9 +224,9 @@ func TestFollowBegins(t *testing.T) {
 	}
 }
 
-// TestFollowLooksTwice swaps events of the same millisecond across the edge of a
-// page, far from the part of the log that each look reads.
-func TestFollowLooksTwice(t *testing.T) {
+// TestFollowRereadsPageEdges swaps events of the same millisecond across a page
+// boundary, far from the part of the log that each look reads.
+func TestFollowRereadsPageEdges(t *testing.T) {
 	for seed := range uint64(4) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -324,7 +324,7 @@ func TestFollowNotices(t *testing.T) {
 			t.Fatalf("notices: %+v", notices)
 		}
 		if before == 0 || notices[1].Events < 50 || after < notices[1].Events {
-			t.Errorf("%d events, then %d announced, and %d came", before, notices[1].Events, after)
+			t.Errorf("%d events, then %d announced, and %d returned", before, notices[1].Events, after)
 		}
 	})
 }
@@ -374,7 +374,7 @@ func TestFollowWaitsAsAsked(t *testing.T) {
 		"a moment":          {step{status: 429, header: "Retry-After: 1"}, time.Second, ""},
 		"half a minute":     {step{status: 429, header: "Retry-After: 30"}, 30 * time.Second, NoticeSlowed},
 		"down for upgrades": {step{status: 503, header: "Retry-After: 60"}, time.Minute, NoticeSlowed},
-		"a month":           {step{status: 429, header: "Retry-After: 2592000"}, maxAsked, NoticeSlowed},
+		"a month":           {step{status: 429, header: "Retry-After: 2592000"}, maxRetryAfter, NoticeSlowed},
 		"not said":          {step{status: 429}, 2 * DefaultInterval, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -542,7 +542,7 @@ func TestFollowCatchesUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := fmt.Sprintf("%08d", n); event.ID[:8] != want {
-				t.Fatalf("%s came in the place of %s", event.ID, want)
+				t.Fatalf("%s was returned instead of %s", event.ID, want)
 			}
 			if n%2000 == 0 {
 				held = max(held, heap()-before)

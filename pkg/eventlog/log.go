@@ -12,8 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// slack is how far out of order the log may be without missing an event after
-// Since.
+// slack is how far out of order events may be in the log without any after Since
+// being missed.
 const slack = time.Minute
 
 // Query selects events. The zero Query selects all of them.
@@ -53,7 +53,7 @@ func (q Query) matches(e *mender.Event) bool {
 // IsAll reports whether the query selects all events, up to its limit.
 func (q Query) IsAll() bool { return !q.filters() && q.Since.IsZero() && q.Until.IsZero() }
 
-// filters reports whether the query excludes events for their content.
+// filters reports whether the query excludes events based on their content.
 func (q Query) filters() bool {
 	return len(q.Types) > 0 || q.Device != "" || q.Status != "" || q.Failed || q.IntegrationID != ""
 }
@@ -131,13 +131,13 @@ func (l *Log) Find(ctx context.Context, id string) (mender.Event, error) {
 			found = append(found, e)
 		}
 		if len(found) > 1 {
-			return mender.Event{}, fault.WithHint(fault.Usagef("more than one event's id begins with %q", id),
-				"give more of it: %s, %s, …", found[0].ID, found[1].ID)
+			return mender.Event{}, fault.WithHint(fault.Usagef("ambiguous event id %q: %d events match", id, len(found)),
+				"pass a longer prefix, such as of %s or %s", found[0].ID, found[1].ID)
 		}
 	}
 	if len(found) == 1 {
 		return found[0], nil
 	}
 	return mender.Event{}, fault.WithHint(fault.New(fault.NotFound, "there is no event %q in the log", id),
-		"Mender keeps events for a week; `mender-webhooks activity` lists them")
+		"run `mender-webhooks activity` to list events; Mender keeps them for a week")
 }

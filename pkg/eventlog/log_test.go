@@ -150,10 +150,10 @@ func TestEventsWhileTheLogMoves(t *testing.T) {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 				if got[e.ID] {
-					t.Errorf("seed %d: %s came twice", seed, e.ID)
+					t.Errorf("seed %d: %s was returned twice", seed, e.ID)
 				}
 				if !last.IsZero() && e.Time.After(last) {
-					t.Errorf("seed %d: %s of %v came after %v", seed, e.ID, e.Time, last)
+					t.Errorf("seed %d: %s of %v was returned after %v", seed, e.ID, e.Time, last)
 				}
 				if q.IntegrationID != "" && e.DeliveryStatuses[0].IntegrationID != ours {
 					t.Errorf("seed %d: %s is of another integration", seed, e.ID)
@@ -210,7 +210,7 @@ func TestEventsBounds(t *testing.T) {
 			t.Errorf("%d events", n)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // reading ends a minute before Since
+	synctest.Test(t, func(t *testing.T) { // reading stops at events a minute older than Since
 		m := newMovingLog(1, 0)
 		for i := range 1000 {
 			m.add(time.Unix(int64(i)*10, 0))
@@ -259,12 +259,12 @@ func TestEventsErrors(t *testing.T) {
 		var last error
 		for e, err := range c.Events(t.Context(), Query{pageSize: 2}) {
 			if last != nil {
-				t.Error("something came after the error")
+				t.Error("an event was returned after the error")
 			}
 			if last = err; err == nil {
 				n++
 			} else if e.ID != "" {
-				t.Error("an event came with the error")
+				t.Error("an event was returned with the error")
 			}
 		}
 		if n != 2 || !errors.Is(last, mender.ErrUnauthorized) || s.n != 2 {
@@ -338,7 +338,7 @@ func TestEventsOrder(t *testing.T) {
 	}
 }
 
-func TestWhatIsHeldStaysBounded(t *testing.T) {
+func TestLogMemoryStaysBounded(t *testing.T) {
 	r := &reading{
 		query: Query{pageSize: 3}, seen: newWindow(windowSize),
 		read: func(mender.Event) {}, yield: func(mender.Event, error) bool { return true },

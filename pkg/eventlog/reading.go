@@ -79,7 +79,7 @@ func (r *reading) lastSeen(events []mender.Event) int {
 	return -1
 }
 
-// isPassed reports whether an event is newer than the oldest one seen, so that
+// isPassed reports whether an event is newer than the oldest one seen, so
 // it belongs to a part of the log that was already read. The time does not
 // suffice to skip it, since the log may be out of order.
 func isPassed(e mender.Event, oldest time.Time) bool {

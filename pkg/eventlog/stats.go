@@ -140,7 +140,7 @@ func FailureText(d mender.DeliveryStatus) string {
 // collector accumulates the statistics of events.
 type collector struct {
 	integrationID string         // only its deliveries count, if not empty
-	ports         *regexp.Regexp // of one connection, which differ in equal failures
+	ports         *regexp.Regexp // local ports, which make otherwise equal errors differ
 	last, failed  *mender.Event
 	failure       mender.DeliveryStatus
 

@@ -20,7 +20,7 @@ type Kind int
 // The kinds. Unspecified is the kind of errors that have none of their own.
 const (
 	Unspecified Kind = iota
-	Failed           // the work was tried and did not succeed
+	Failed           // the operation was attempted and failed
 	Usage            // wrong command line, file or value; nothing was sent
 	NotFound         // the object does not exist
 	Access           // not logged in, or not allowed
@@ -33,9 +33,9 @@ const (
 
 // Error is an error with a kind, a hint, or both.
 type Error struct {
-	Kind Kind   // Unspecified leaves it to Err
+	Kind Kind   // if Unspecified, Err determines the kind
 	Err  error  // never nil
-	Hint string // an imperative sentence, or empty to leave it to Err
+	Hint string // an imperative sentence; if empty, Err may have one
 }
 
 // Error returns the text of the wrapped error, without the hint.

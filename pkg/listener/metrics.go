@@ -112,12 +112,12 @@ func (m *metrics) write(p *page) {
 	}) {
 		p.sample(fmt.Sprintf("{verdict=%q,status=\"%d\"}", a.verdict, a.status), float64(m.received[a]))
 	}
-	p.histogram("answer_duration_seconds", "Time from a request's headers to its answer.", &m.answerTime)
+	p.histogram("answer_duration_seconds", "Time from a request's headers to the answer.", &m.answerTime)
 	p.family("forward_attempts_total", counter, "Attempts to forward an event, by result.")
 	for _, result := range slices.Sorted(maps.Keys(m.attempts)) {
 		p.sample(fmt.Sprintf("{result=%q}", result), float64(m.attempts[result]))
 	}
-	p.histogram("forward_duration_seconds", "Time of an attempt until the headers of the application's answer.", &m.attemptTime)
+	p.histogram("forward_duration_seconds", "Time from the start of an attempt to the headers of the application's answer.", &m.attemptTime)
 	p.value("dead_lettered_total", counter, "Events that became dead letters.", float64(m.deadLettered))
 }
 
@@ -126,7 +126,7 @@ func (m *metrics) write(p *page) {
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
 	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
-	p.value("lines_dropped_total", counter, "Events dropped because the display was too slow.", float64(l.hub.totalDropped()))
+	p.value("lines_dropped_total", counter, "Events that a slow display or --save missed; storing and forwarding are not affected.", float64(l.hub.totalDropped()))
 	if s, ok := l.sink.stats(); ok {
 		writeQueue(p, s)
 	}

@@ -71,7 +71,7 @@ type User struct {
 // Me returns the user that the client's token belongs to.
 func (c *Client) Me(ctx context.Context) (User, error) {
 	var u User
-	err := c.get(ctx, "ask who is logged in", useradm+"/users/me", &u)
+	err := c.get(ctx, "get the current user", useradm+"/users/me", &u)
 	return u, err
 }
 
@@ -93,7 +93,7 @@ type Plan struct {
 // error is ErrNotFound, or ErrBadAnswer if a gateway answered.
 func (c *Client) Plan(ctx context.Context) (Plan, error) {
 	var p Plan
-	err := c.get(ctx, "ask for the plan", useradm+"/plan_binding", &p)
+	err := c.get(ctx, "get the plan", useradm+"/plan_binding", &p)
 	return p, err
 }
 

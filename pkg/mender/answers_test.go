@@ -82,9 +82,9 @@ func TestNullIsAnEmptyList(t *testing.T) {
 	}
 }
 
-// TestProxyRefusalIsNotRepeated checks that a proxy's refusal is not retried: it
+// TestProxyRefusalIsNotRetried checks that a proxy's refusal is not retried: it
 // would refuse the same password again.
-func TestProxyRefusalIsNotRepeated(t *testing.T) {
+func TestProxyRefusalIsNotRetried(t *testing.T) {
 	requests := 0
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		requests++
@@ -140,7 +140,7 @@ func TestOneIDForACall(t *testing.T) {
 	}
 	for id, n := range ids {
 		if len(id) != 36 || n != 4 {
-			t.Errorf("id %q came %d times", id, n)
+			t.Errorf("id %q was returned %d times", id, n)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // errNotJWT means that a text is not a JSON Web Token. Its message does not
 // quote the text, which may be a secret.
-var errNotJWT = errors.New("not a token: Mender's tokens are JWTs, three parts joined by dots")
+var errNotJWT = errors.New("not a token: Mender's tokens are JWTs: three parts separated by dots")
 
 // Claims holds the claims of an access token. They are not verified: only the
 // server can check the token's signature.
@@ -27,7 +27,7 @@ type Claims struct {
 	// User reports whether the token belongs to a user rather than a device
 	// (mender.user).
 	User bool
-	// IssuedAt and ExpiresAt are cut to the second. A zero ExpiresAt means that
+	// IssuedAt and ExpiresAt are truncated to the second. A zero ExpiresAt means that
 	// the token never expires.
 	IssuedAt, ExpiresAt time.Time
 }

@@ -261,7 +261,7 @@ func (c *Client) checkSecure(k *call) error {
 	if u.Scheme == "https" || c.allowHTTP || urls.IsLoopback(u.Hostname()) || c.token == "" && k.password == "" {
 		return nil
 	}
-	return fmt.Errorf("%s is plain http: others could read the token or password on the way", c.server)
+	return fmt.Errorf("%s is plain http: others could read the token or password in transit", c.server)
 }
 
 // list makes a call whose answer is a JSON list. The result is never nil: null

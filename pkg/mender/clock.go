@@ -14,7 +14,7 @@ type clock struct {
 	skew  atomic.Int64 // nanoseconds that the server is ahead
 }
 
-// observe updates the skew from an answer's Date header, which is cut to the
+// observe updates the skew from an answer's Date header, which is truncated to the
 // second. took is the time since the request was sent. Of all offsets that are
 // consistent with both, observe records the one closest to zero, so that a clock
 // that may be correct counts as correct.
@@ -43,7 +43,7 @@ func (c *Client) ClockSkew() (time.Duration, bool) {
 // it first requests one event to learn the time.
 func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
 	if !c.clock.known.Load() {
-		if _, err := c.eventsPage(ctx, "ask the server for its time", "", 1, 1); err != nil {
+		if _, err := c.eventsPage(ctx, "get the server's time", "", 1, 1); err != nil {
 			return time.Time{}, err
 		}
 	}

@@ -106,9 +106,9 @@ func sameJSON(t *testing.T, what, want, got string) {
 	}
 }
 
-// TestScanRefusesWhatWouldMissDevices scans servers that ignore the sorting or the
+// TestScanRefusesUnsortedOrUnfilteredPages scans servers that ignore the sorting or the
 // filter.
-func TestScanRefusesWhatWouldMissDevices(t *testing.T) {
+func TestScanRefusesUnsortedOrUnfilteredPages(t *testing.T) {
 	p := newPlayer(t)
 	c := testClient(t, p.URL)
 	for _, body := range []string{`[{"id":"b"},{"id":"a"}]`, `[{"id":"b"},{"id":"b"}]`, `{"id":"b"}`, `[{"id":"b","attributes":[{"name":"status","scope":"identity","value":5}]}]`} {
@@ -140,9 +140,9 @@ func TestNoDeviceIDsAreNotAllDevices(t *testing.T) {
 	}
 }
 
-// TestSearchIsRepeated checks that a search is retried after a gateway's error. It
+// TestSearchIsRetried checks that a search is retried after a gateway's error. It
 // is a POST, but changes nothing.
-func TestSearchIsRepeated(t *testing.T) {
+func TestSearchIsRetried(t *testing.T) {
 	n := 0
 	server := newHandler(t, func(w http.ResponseWriter, _ *http.Request) {
 		if n++; n < 3 {

@@ -31,7 +31,7 @@ var (
 	ErrUnreachable = fault.New(fault.Unavailable, "server unreachable or failing")
 	// ErrBadAnswer means that the answer is not Mender's: HTML, broken JSON, too
 	// large, or a redirect.
-	ErrBadAnswer = fault.WithHint(fault.New(fault.Unavailable, "not an answer of Mender's API"),
+	ErrBadAnswer = fault.WithHint(fault.New(fault.Unavailable, "not an answer from Mender's API"),
 		"check that --server (or MENDER_SERVER_URL) names a Mender server; --debug shows the answer")
 	// ErrOutcomeUnknown means that a request to create something may have
 	// succeeded, but no usable answer came. It has a hint but no kind.

@@ -18,7 +18,7 @@ import (
 // itself may have succeeded.
 const StatusNotRecorded = 1500
 
-// Event is one event in the log. Its Time is when the server saved it, cut to
+// Event is one event in the log. Its Time is when the server saved it, truncated to
 // milliseconds. Its Data is encoded differently than in the delivery, so the
 // delivery's signature cannot be checked from the log.
 //

@@ -94,7 +94,7 @@ func decoded(page []byte) ([]Event, error) {
 func TestEventsThatAreNone(t *testing.T) {
 	for _, raw := range []string{``, `{}`, `nul`, `[1]`, `[null]`, `[{"id":"1"}]`, `[{"id":1,"type":"x"}]`, `[{"id":"1","type":"x"}`, `[]]`} {
 		if _, err := decoded([]byte(raw)); err == nil {
-			t.Errorf("%s was taken for a page of the log", raw)
+			t.Errorf("%s counted as a page of the log", raw)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (c *Client) refusal(k *call, resp *resty.Response) error {
 	case e.Message == "" && isHTML(resp):
 		e.Err = fmt.Errorf("the answer is a web page, not Mender's API; is %s the right server?", c.server)
 	case e.StatusCode == http.StatusNotFound && !fromMender:
-		e.Err = fmt.Errorf("there is no Mender API; is %s the right server?", c.server)
+		e.Err = fmt.Errorf("no Mender API at this address; is %s the right server?", c.server)
 	case e.StatusCode >= 502 && !fromMender:
 		e.Err = errors.New("a gateway answered, not Mender itself")
 	}
@@ -222,7 +222,7 @@ func (c *Client) redirected(k *call, resp *resty.Response) error {
 	case from.Scheme != to.Scheme || from.Host != to.Host:
 		return fmt.Errorf("the server redirects to %s, which is not followed: the token is only for %s", target, c.server)
 	case k.method != http.MethodGet:
-		return fmt.Errorf("the server redirects to %s%s: only reads are redirected", target, visible(to.Path))
+		return fmt.Errorf("the server redirects to %s%s: redirects are followed only for reads", target, visible(to.Path))
 	}
 	return fmt.Errorf("the server redirects more than %d times", maxRedirects)
 }

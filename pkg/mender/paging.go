@@ -9,7 +9,7 @@ import (
 
 // Page is one page of a list.
 type Page[T any] struct {
-	// ServerTime is the server's time when it answered, cut to the second, or
+	// ServerTime is the server's time when it answered, truncated to the second, or
 	// zero if the answer has no date.
 	ServerTime time.Time
 

@@ -17,7 +17,7 @@ import (
 // retried. If the status is 300 or above, Raw returns the body together with an
 // *Error.
 //
-// Raw refuses paths that leave the server. It also refuses to log out, since
+// Raw refuses paths that point outside the server. It also refuses to log out, since
 // that would revoke a personal access token.
 func (c *Client) Raw(ctx context.Context, method, path string, body json.RawMessage) ([]byte, error) {
 	if err := checkRaw(method, path); err != nil {

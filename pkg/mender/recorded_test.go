@@ -94,7 +94,7 @@ func testClient(t *testing.T, server string, change ...func(*Options)) *Client {
 	return c
 }
 
-// testToken is not a valid token: its signature is just a word.
+// testToken is not valid on any server: its signature is the word "signature".
 const testToken = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9." +
 	"eyJqdGkiOiJhIiwic3ViIjoidXNlciIsImV4cCI6NDEwMjQ0NDgwMCwiaWF0IjoxNzk1NDI3Njc0LCJtZW5kZXIudXNlciI6dHJ1ZX0.c2lnbmF0dXJl"
 
@@ -244,7 +244,7 @@ func checkError(t *testing.T, x exchange, err error) {
 		t.Errorf("%v is not %v", err, kind)
 	}
 	if errors.Is(err, ErrOutcomeUnknown) {
-		t.Errorf("%v: the server has said no", err)
+		t.Errorf("%v: unexpected ErrOutcomeUnknown, although the server refused", err)
 	}
 	if !strings.Contains(err.Error(), body.Error) {
 		t.Errorf("%q lacks the server's words %q", err, body.Error)

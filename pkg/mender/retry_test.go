@@ -72,7 +72,7 @@ func scripted(t *testing.T, policy RetryPolicy, steps ...step) (*Client, *script
 
 var newWebhook = NewIntegration{Provider: ProviderWebhook, Credentials: HTTP("https://x.example", "c0ffee00")}
 
-func TestWhatIsRepeated(t *testing.T) {
+func TestRetriedCalls(t *testing.T) {
 	list := func(ctx context.Context, c *Client) error { _, err := c.Integrations(ctx); return err }
 	create := func(ctx context.Context, c *Client) error {
 		id, err := c.CreateIntegration(ctx, newWebhook)

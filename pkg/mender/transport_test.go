@@ -111,7 +111,7 @@ func TestRedirectSaysWhyItIsNotFollowed(t *testing.T) {
 		"to another host": {"http://other.example/", list, "which is not followed: the token is only for " + server.URL, ""},
 		"to https":        {secure + "/x", list, "the server redirects to " + secure, "use " + secure},
 		"in a circle":     {"/again", list, "redirects more than 5 times", ""},
-		"of a write":      {"/moved", remove, "/moved: only reads are redirected", ""},
+		"of a write":      {"/moved", remove, "/moved: redirects are followed only for reads", ""},
 	} {
 		to = test.to
 		err := test.call()

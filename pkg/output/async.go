@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// asyncWrites is how many writes wait for a slow writer.
+// asyncWrites is how many writes may be queued for a slow writer.
 const asyncWrites = 1000
 
-// Async is a writer that never blocks: it passes writes on in the background,
-// and drops them while too many wait. It is safe for concurrent use.
+// Async is a writer that never blocks: it writes in the background, and drops
+// writes while too many are queued. It is safe for concurrent use.
 type Async struct {
 	w     io.Writer
 	queue chan []byte

@@ -20,7 +20,7 @@ const (
 	None  Format = "none"
 )
 
-// template is the format of Options.Template.
+// templated is the format of Options.Template.
 const templated Format = "template"
 
 // Formats returns all formats, in the order in which help lists them.

@@ -130,7 +130,7 @@ func TestPlainJSON(t *testing.T) {
 		}
 	}
 	if plainJSON([]byte(`"a long text with an \u001b in it"`)) {
-		t.Error("an escape is taken for plain")
+		t.Error("an escape sequence counts as plain text")
 	}
 }
 

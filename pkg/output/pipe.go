@@ -28,8 +28,8 @@ func (e *closedError) Error() string { return e.err.Error() }
 
 func (e *closedError) Unwrap() error { return e.err }
 
-// IsClosed reports whether err consists only of errors of a reader of stdout that
-// went away, as with `| head`. Then the command ends quietly. Other broken
+// IsClosed reports whether err means only that the reader of stdout has gone away,
+// as with `| head`. Then the command ends quietly. Other broken
 // connections do not count.
 //
 // On Unix, SIGPIPE kills a program before it gets such an error, unless main handles

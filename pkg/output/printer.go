@@ -17,8 +17,8 @@ type Options struct {
 	// JQ is a jq expression that filters JSON. With Table, the format becomes
 	// JSON (JSONL with Endless); with YAML, Name and None it is an error.
 	JQ string
-	// Template is text with jq expressions in {{ }}, which prints each object of
-	// the result: of a list, each element. It replaces the format, and is an
+	// Template is text with jq expressions in {{ }}. It is applied to the result or,
+	// if that is a list, to each element. It replaces the format, and is an
 	// error with JQ.
 	Template string
 	// Columns are the names of the columns to print in tables, in any case; none

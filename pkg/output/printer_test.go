@@ -66,7 +66,7 @@ func TestPrintLists(t *testing.T) {
 	}
 }
 
-func TestPrintWhatCannotBeEncoded(t *testing.T) {
+func TestPrintUnencodableValue(t *testing.T) {
 	for _, f := range []Format{JSON, JSONL, YAML} {
 		var b bytes.Buffer
 		if err := newPrinter(t, &b, Options{Format: f}).Print(View{Value: func() {}}); err == nil || b.Len() > 0 {

@@ -37,8 +37,8 @@ func compileTemplate(text string) (*layout, error) {
 	}
 }
 
-// templated prints a value with the template: of a list, each element on a line
-// of its own. Strings are printed as they are, null as nothing, and other values
+// templated prints a value with the template or, if the value is a list, each
+// element on its own line. Strings are printed as they are, null as nothing, and other values
 // as JSON.
 func (p *Printer) templated(v any) error {
 	text, err := marshal(v)

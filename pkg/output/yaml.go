@@ -20,7 +20,7 @@ import (
 //
 // go-yaml's encoder is not used because it loses the text of numbers, fails for
 // keys with newlines, and does not quote carriage returns and .inf. Only its list
-// of reserved words is.
+// of reserved words is used.
 func toYAML(text []byte) ([]byte, error) {
 	w := yamlWriter{in: json.NewDecoder(bytes.NewReader(text))}
 	w.in.UseNumber()

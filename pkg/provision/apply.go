@@ -61,7 +61,7 @@ func (p *Provisioner) ready(ctx context.Context, plan *Plan) error {
 			return ErrNotAllowed
 		case s.Action == Delete:
 			if _, err := p.o.Secrets.Stored(ctx, s.ID); err != nil {
-				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "pass --no-store to leave stored secrets alone")
+				return fault.WithHint(fmt.Errorf("nothing was deleted: %w", err), "pass --no-store to keep stored secrets unchanged")
 			}
 		case s.Action != Nothing:
 			changes = true
@@ -102,7 +102,7 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		again, planErr := p.Plan(ctx, f)
 		if planErr != nil {
-			return fmt.Errorf("%w; looking again failed, too: %w", err, planErr)
+			return fmt.Errorf("%w; reading the server's state again also failed: %w", err, planErr)
 		}
 		next := again.stepOf(s.entry)
 		if next.Action == Create && errors.Is(err, mender.ErrOutcomeUnknown) {
@@ -113,7 +113,8 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		*s = next
 	}
-	return raceError(nil, errors.New("it keeps changing"))
+	return fault.WithHint(fault.New(fault.Conflict, "gave up after %d attempts: the server kept changing in the meantime", maxLooks),
+		"check the difference with --dry-run, then run apply again")
 }
 
 // raced reports whether an error means that the server may have changed since
@@ -135,9 +136,8 @@ func harmless(next Step) bool {
 	case Nothing, Create:
 		return true
 	case ChangeCredentials:
-		// If only the secret differs, and is not known to be a different one, it
-		// is this entry's: this run set it, or another run that applies the same
-		// file.
+		// If only the secret differs, and may be the same, treat the integration
+		// as this entry's: this run or another run with the same file created it.
 		return !slices.ContainsFunc(next.Changes, func(c Change) bool {
 			return c.Field != secretField || c.From == secretSet
 		})

@@ -46,7 +46,7 @@ type secretChange struct {
 func (p *Provisioner) begin(ctx context.Context, s *Step, name string) (*secretChange, error) {
 	c := &secretChange{secrets: p.o.Secrets, step: s}
 	if err := c.write(ctx, name); err != nil {
-		return nil, c.takeBack(ctx, err)
+		return nil, c.rollBack(ctx, err)
 	}
 	return c, nil
 }
@@ -117,7 +117,7 @@ func (c *secretChange) needsStore(ctx context.Context) (bool, error) {
 
 // unsent wraps an error that the store returned before anything was sent.
 func unsent(s *Step, err error) error {
-	hint := "pass --no-store to do without the store"
+	hint := "pass --no-store to store nothing"
 	if s.generated && s.out == "" {
 		hint += ", and --secret-out FILE for the generated secret"
 	}
@@ -127,8 +127,8 @@ func unsent(s *Step, err error) error {
 	return fault.WithHint(fmt.Errorf("nothing was sent, since the secret could not be stored on this machine: %w", err), "%s", hint)
 }
 
-// takeBack undoes the writes in reverse order.
-func (c *secretChange) takeBack(ctx context.Context, cause error) error {
+// rollBack undoes the writes in reverse order.
+func (c *secretChange) rollBack(ctx context.Context, cause error) error {
 	for i := len(c.undo) - 1; i >= 0; i-- {
 		if err := c.undo[i](ctx); err != nil {
 			cause = fmt.Errorf("%w; the new secret could not be removed again: %w", cause, err)
@@ -143,7 +143,7 @@ func (c *secretChange) takeBack(ctx context.Context, cause error) error {
 func (c *secretChange) failed(ctx context.Context, cause error) error {
 	switch {
 	case refused(c.step.Action, cause):
-		return c.takeBack(ctx, cause)
+		return c.rollBack(ctx, cause)
 	case c.step.out != "":
 		return fault.WithHint(cause, "the server may have accepted the new secret, so it stays in %s; check with `mender-webhooks list`", c.step.out)
 	case c.step.Action != Create && (c.kept.Name == "" || c.step.secret.value.IsZero()):
@@ -154,7 +154,7 @@ func (c *secretChange) failed(ctx context.Context, cause error) error {
 		return fault.WithHint(cause, "the secret is stored as %s. If `mender-webhooks list` shows the webhook, run `mender-webhooks secret show %[1]s | mender-webhooks secret set --secret-file -`; "+
 			"then, or if it does not, run `mender-webhooks secret forget %[1]s`", c.kept.Name)
 	}
-	return fault.WithHint(cause, "the server may have made the change, so `listen` accepts the secret from before it and the one from after it; try the update again")
+	return fault.WithHint(cause, "the server may have made the change, so `listen` accepts both the old and the new secret; try the update again")
 }
 
 // refused reports whether the server certainly did not make the change.

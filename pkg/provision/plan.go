@@ -54,8 +54,8 @@ type Step struct {
 	Unmanaged bool `json:"unmanaged,omitempty"`
 	// Gap is set if events are neither logged nor sent during the step.
 	Gap bool `json:"gap,omitempty"`
-	// CanRestore is set if the old integration can be restored when its successor
-	// cannot be created, since its credentials are known.
+	// CanRestore is set if the credentials of the old integration are known, so that
+	// it can be restored if its replacement cannot be created.
 	CanRestore bool `json:"can_restore,omitempty"`
 	// Done reports whether Apply completed the step and changed something.
 	Done bool `json:"done"`
@@ -136,7 +136,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 			found = &there[i]
 			there = slices.Concat(there[:i], there[i+1:])
 		} else if len(there) >= maxIntegrations {
-			found, there = &there[0], there[1:] // it takes the only place
+			found, there = &there[0], there[1:] // an organization has room for only one
 		}
 		step, warnings, err := p.step(ctx, f, e, found)
 		if err != nil {

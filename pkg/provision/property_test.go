@@ -134,7 +134,7 @@ func TestExportReadsBack(t *testing.T) {
 		}
 		e := f.entries[0]
 		if e.url != "https://example.com/?q=a#b" || e.description == nil && text != "" || e.description != nil && *e.description != text {
-			t.Errorf("%q came back as %+v of\n%s", text, e, b)
+			t.Errorf("%q was read back as %+v of\n%s", text, e, b)
 		}
 	}
 }

@@ -94,6 +94,24 @@ func TestSomeoneWasFaster(t *testing.T) {
 			},
 			check: succeeded("https://example.com/a"),
 		},
+		{
+			name: "the server keeps changing", before: fileEmpty, file: fileHook,
+			race: func(t *testing.T, s *server, r *racing) {
+				var conflict func(string, error) (string, error)
+				conflict = func(string, error) (string, error) {
+					someoneDeletes(t, s)
+					r.afterCreate = conflict
+					return "", mender.ErrConflict
+				}
+				r.afterCreate = conflict
+			},
+			check: func(t *testing.T, _ *server, err error) {
+				t.Helper()
+				if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "gave up after 3 attempts") {
+					t.Errorf("got %v, want a conflict that reports the attempts", err)
+				}
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,7 +172,7 @@ func TestRecreateFails(t *testing.T) {
 		{
 			name: "put back", before: fileHook, file: fileRenamed, now: "https://example.com/a",
 			api:  func(_ *testing.T, s *server) API { return &refusing{API: s.client, times: 1} },
-			says: []string{"was deleted, and its successor could not be created: refused", "it was restored, with the new id"},
+			says: []string{"was deleted, but its replacement could not be created: refused", "it was restored, with the new id"},
 		},
 		{
 			name: "put back, with a generated secret", before: fileGenerate, file: fileRenamed, now: "https://example.com/a",
@@ -188,7 +206,7 @@ func TestRecreateFails(t *testing.T) {
 			api: func(t *testing.T, s *server) API {
 				return &refusing{API: s.client, times: 2, lists: true}
 			},
-			says: []string{"it is not known what exists now: refused"},
+			says: []string{"the current state of the server is unknown: refused"},
 		},
 	}
 	for _, tt := range tests {
@@ -277,9 +295,9 @@ func TestNothingWithoutLeave(t *testing.T) {
 	}
 }
 
-// TestSecretIsKeptFirst checks that a generated secret is stored before the server
+// TestSecretIsStoredFirst checks that a generated secret is stored before the server
 // receives it. Otherwise it would be lost if the process ended then.
-func TestSecretIsKeptFirst(t *testing.T) {
+func TestSecretIsStoredFirst(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, sandbox.Options{})
 	m := newMemory()

@@ -126,9 +126,9 @@ func (r *reader) parse(text []byte) ast.Node {
 	}
 	switch {
 	case len(tree.Docs) > 1:
-		r.problemAt(positionOf(tree.Docs[1].Body), "a second document begins here: a file has one document")
+		r.problemAt(positionOf(tree.Docs[1].Body), "a second document begins here: the file must have only one")
 	case len(tree.Docs) == 0 || tree.Docs[0].Body == nil:
-		r.problemAt(position{}, "the file is empty; it begins with apiVersion: %s", apiVersion)
+		r.problemAt(position{}, "the file is empty: it must begin with apiVersion: %s", apiVersion)
 	default:
 		ast.Walk(unsupported{r}, tree.Docs[0].Body)
 	}

@@ -32,7 +32,7 @@ func testSources() Sources {
 	}
 }
 
-// TestWrongFiles compares the errors of wrong files with golden files.
+// TestWrongFiles compares the errors for invalid files with golden files.
 // UPDATE_GOLDEN=1 writes them.
 func TestWrongFiles(t *testing.T) {
 	t.Parallel()

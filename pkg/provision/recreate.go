@@ -22,12 +22,12 @@ func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 }
 
-// recreateError reports that an integration was deleted, and that its successor
+// recreateError reports that an integration was deleted, and that its replacement
 // could not be created.
 type recreateError struct {
 	// Deleted is the integration that was deleted.
 	Deleted mender.Integration
-	// Err is why the successor could not be created; it determines the error's
+	// Err is why the replacement could not be created; it determines the error's
 	// kind.
 	Err error
 	// Restored is the new id of the restored integration, or "".
@@ -42,7 +42,7 @@ type recreateError struct {
 
 // Error describes what exists now.
 func (e *recreateError) Error() string {
-	text := fmt.Sprintf("%s %s was deleted, and its successor could not be created: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
+	text := fmt.Sprintf("%s %s was deleted, but its replacement could not be created: %v", e.Deleted.Provider, e.Deleted.ID, afterLook(e.Err))
 	switch {
 	case e.Restored != "":
 		return text + fmt.Sprintf("; it was restored, with the new id %s", e.Restored)
@@ -50,12 +50,12 @@ func (e *recreateError) Error() string {
 		text += fmt.Sprintf("; it could not be restored: %v", afterLook(e.RestoreErr))
 	}
 	if e.LookErr != nil {
-		return text + fmt.Sprintf("; it is not known what exists now: %v", e.LookErr)
+		return text + fmt.Sprintf("; the current state of the server is unknown: %v", e.LookErr)
 	}
 	return text + "; " + describe(e.Now)
 }
 
-// Unwrap returns why the successor failed.
+// Unwrap returns why the replacement failed.
 func (e *recreateError) Unwrap() error { return e.Err }
 
 // errSecretUnknown reports why an integration could not be restored.
@@ -86,7 +86,7 @@ func (p *Provisioner) recreate(ctx context.Context, s *Step) error {
 		}
 		// Someone else may have created it, so set the secret again.
 		if err := p.o.API.ReplaceCredentials(ctx, id, s.credentials()); err != nil {
-			return fault.WithHint(&recreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("another integration has its place")}, recreateHint)
+			return fault.WithHint(&recreateError{Deleted: *s.there, Err: err, RestoreErr: errors.New("another integration has taken its place")}, recreateHint)
 		}
 	}
 	s.NewID = id
@@ -108,7 +108,7 @@ func (p *Provisioner) clear(ctx context.Context, id string) error {
 	defer cancel()
 	now, lookErr := p.o.API.Integrations(ctx)
 	if lookErr != nil {
-		return fmt.Errorf("%w; it is not known whether %s was deleted: %w", err, id, lookErr)
+		return fmt.Errorf("%w; cannot tell whether %s was deleted: %w", err, id, lookErr)
 	}
 	for _, i := range now {
 		if i.ID == id {
@@ -152,11 +152,11 @@ func (p *Provisioner) arrived(ctx context.Context, s *Step, err error) string {
 const recreateHint = "fix the cause, then run apply again"
 
 // notRecreated restores the deleted integration, and removes the secret of its
-// successor unless the server may have it.
+// replacement unless the server may have it.
 func (p *Provisioner) notRecreated(ctx context.Context, c *secretChange, old mender.Integration, known bool, cause error) error {
 	err := fault.WithHint(p.restore(ctx, c.step, old, known, cause), recreateHint)
 	if refused(Create, cause) {
-		return c.takeBack(ctx, err)
+		return c.rollBack(ctx, err)
 	}
 	return err
 }

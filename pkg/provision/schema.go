@@ -24,13 +24,13 @@ func must(key string) string {
 	return map[string]string{
 		"":             "must have keys and values, such as apiVersion: …",
 		"apiVersion":   "must be " + apiVersion,
-		"integrations": "must be a list, an entry beginning with -; an empty list is written []",
+		"integrations": "must be a list, with - before each entry; write an empty list as []",
 		"provider":     "must be webhook",
 		"url":          "must be where Mender POSTs the events: text, { env: VARIABLE } or { file: PATH }",
 		"secret": "must be a reference, because the file never contains it: { env: VARIABLE }, { file: PATH }, { stored: true }, { generate: true }, " +
 			"or { none: true } for deliveries that anyone can forge",
 		"description": "must be text",
-		"scopes":      "must be a list of different words, such as [deviceauth, inventory]",
+		"scopes":      "must be a list of words without duplicates, such as [deviceauth, inventory]",
 	}[key]
 }
 
@@ -84,7 +84,7 @@ func (r *reader) explain(m mistake) {
 		}
 		return
 	case "maxItems":
-		r.problem(child(path, strconv.Itoa(m.index)), "there is one integration too many: a Mender organization takes %d, of whatever provider", m.index)
+		r.problem(child(path, strconv.Itoa(m.index)), "too many integrations: a Mender organization can have %d, of any provider", m.index)
 		return
 	case "uniqueItems":
 		path = child(path, strconv.Itoa(m.index))

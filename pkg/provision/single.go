@@ -67,8 +67,8 @@ func (p *Provisioner) plan(w Webhook, s Step) *Plan {
 // CheckRoom.
 func (p *Provisioner) CreatePlan(w Webhook) *Plan { return p.plan(w, Step{Action: Create}) }
 
-// CheckRoom returns an error that is a conflict if the organization has an
-// integration already, so that Mender would refuse to create one.
+// CheckRoom returns a conflict error if the organization already has an
+// integration, since Mender would refuse to create another.
 func (p *Provisioner) CheckRoom(ctx context.Context) error {
 	existing, err := p.o.API.Integrations(ctx)
 	if err != nil || len(existing) < maxIntegrations {
@@ -83,7 +83,7 @@ func (p *Provisioner) CheckRoom(ctx context.Context) error {
 // must be stored on this machine; otherwise it is a usage error.
 func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w Webhook) (*Plan, error) {
 	if !isWebhook(&i) {
-		return nil, fault.Usagef("integration %s has provider %s, not a webhook: a URL and a secret would break it", i.ID, i.Provider)
+		return nil, fault.Usagef("integration %s is not a webhook: its provider is %s, which a URL and a secret would break", i.ID, i.Provider)
 	}
 	s := Step{Action: ChangeCredentials, ID: i.ID, there: &i}
 	if w.URL == "" {

@@ -42,23 +42,23 @@ func connFrom(ctx context.Context) *conn {
 	return c
 }
 
-// work marks the connection as busy: its request is complete, so that the
+// markBusy marks the connection as busy: its request is complete, so the
 // connection must not be closed.
-func (c *conn) work() {
+func (c *conn) markBusy() {
 	if c != nil {
 		c.busy.Store(true)
 	}
 }
 
-// prove marks the connection as one that delivered an accepted event.
-func (c *conn) prove() {
+// markProven marks the connection as one that delivered an accepted event.
+func (c *conn) markProven() {
 	if c != nil && !c.proven.Load() {
 		c.proven.Store(true)
 	}
 }
 
-// rest marks the connection as idle: its request is answered.
-func (c *conn) rest(now time.Time) {
+// markIdle marks the connection as idle: its request is answered.
+func (c *conn) markIdle(now time.Time) {
 	if c != nil {
 		c.since.Store(now.UnixNano())
 		c.busy.Store(false)

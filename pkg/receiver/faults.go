@@ -7,8 +7,8 @@ import (
 )
 
 // fault returns the simulated status for an event. A status of 300 or more is
-// answered instead of calling Accept, and a lower one replaces the status of a
-// success. 0 changes nothing.
+// returned without calling Accept; a lower one replaces the status of a success.
+// 0 changes nothing.
 func (rc *Receiver) fault() int {
 	bad := http.StatusInternalServerError
 	if rc.o.Respond >= 300 {

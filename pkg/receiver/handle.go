@@ -14,7 +14,7 @@ const (
 	pathNotFound     webhook.Reason = "path-not-found"     // 404
 	bodyTooLarge     webhook.Reason = "body-too-large"     // 413
 	bodyTooSlow      webhook.Reason = "body-too-slow"      // 408
-	bodyBroken       webhook.Reason = "body-broken-off"    // 400
+	bodyBroken       webhook.Reason = "body-incomplete"    // 400
 	notAnEvent       webhook.Reason = "not-an-event"       // 400
 	tooBusy          webhook.Reason = "too-busy"           // 503: too many large bodies at once
 )
@@ -31,20 +31,20 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer rc.large.give(&held)
 	}
 	if ok {
-		conn.work()
+		conn.markBusy()
 		answer, ok = rc.verify(req)
 	}
 	if ok {
 		answer = rc.accept(r, req)
 		if answer.Status < 300 && !answer.Duplicate {
-			conn.prove()
+			conn.markProven()
 		}
 	}
 	conn.limitWriting(len(answer.Body) > 0)
 	write(w, answer)
 	now := time.Now()
 	rc.record(r, req, answer, now)
-	conn.rest(now)
+	conn.markIdle(now)
 }
 
 // screen rejects requests that are wrong regardless of their body.

@@ -254,7 +254,7 @@ func TestDelay(t *testing.T) {
 		return receiver.Answer{}
 	}}, receiver.ServerOptions{})
 	if _, err := long.client.Do(long.post(event, webhook.Secret{}).WithContext(ctx)); err == nil {
-		t.Error("an answer came")
+		t.Error("the receiver answered")
 	}
 	long.record() // the sender is gone, so the hour is not waited for
 }

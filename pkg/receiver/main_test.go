@@ -161,7 +161,7 @@ func (r *running) record() receiver.Record {
 	case rec := <-r.records:
 		return rec
 	case <-time.After(10 * time.Second):
-		r.t.Fatal("no record came")
+		r.t.Fatal("no record received")
 		return receiver.Record{}
 	}
 }
@@ -183,7 +183,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it did not come to be: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

@@ -80,7 +80,7 @@ type Server struct {
 	o     ServerOptions
 	http  *http.Server
 	conns *conns
-	now   context.Context // done when Serve must end at once
+	abort context.Context // done when Serve must end at once
 	end   context.CancelFunc
 
 	cutOff     atomic.Bool   // Close found requests in progress
@@ -101,7 +101,7 @@ func NewServer(o ServerOptions) *Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s := &Server{o: o, conns: &conns{max: o.MaxConns, writeTimeout: o.WriteTimeout, all: map[net.Conn]*conn{}}}
-	s.now, s.end = context.WithCancel(context.Background())
+	s.abort, s.end = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		TLSConfig:         o.TLS,
@@ -187,7 +187,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer s.end()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	base := context.WithValue(s.now, stopKey{}, ctx.Done())
+	base := context.WithValue(s.abort, stopKey{}, ctx.Done())
 	s.http.BaseContext = func(net.Listener) context.Context { return base }
 
 	var serving sync.WaitGroup
@@ -212,7 +212,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 }
 
 func (s *Server) shutdown() error {
-	grace, cancel := context.WithTimeout(s.now, s.o.Grace)
+	grace, cancel := context.WithTimeout(s.abort, s.o.Grace)
 	defer cancel()
 	cut := time.AfterFunc(arrivalGrace, s.conns.cutWaiting)
 	defer cut.Stop()

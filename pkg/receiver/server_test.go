@@ -48,7 +48,7 @@ func TestSlowAndOversizedRequests(t *testing.T) {
 	for _, c := range []struct {
 		name, send string
 		status     int
-		reason     webhook.Reason // "" where no request came to be
+		reason     webhook.Reason // "" if no request was read
 	}{
 		{"nothing", "", 0, ""},
 		{"half a header", "POST / HTTP/1.1\r\nHost: x\r\nX-", 400, ""},
@@ -82,7 +82,7 @@ func TestBrokenOffBody(t *testing.T) {
 		r := start(t, receiver.Options{}, receiver.ServerOptions{})
 		c := r.dialRaw("POST / HTTP/1.1\r\nHost: x\r\n" + head)
 		_ = c.(*net.TCPConn).CloseWrite()
-		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != "body-broken-off" || rec.Status != 400 {
+		if rec := r.record(); rec.Verdict != webhook.Rejected || rec.Reason != "body-incomplete" || rec.Status != 400 {
 			t.Errorf("record %+v", rec)
 		}
 	}
@@ -166,7 +166,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestStopCutsOffWhatOutlastsGrace(t *testing.T) {
+func TestStopAbortsRequestsAfterGrace(t *testing.T) {
 	for _, second := range []bool{false, true} {
 		entered := make(chan struct{})
 		r := start(t, receiver.Options{AllowUnchecked: true, Accept: func(ctx context.Context, _ *receiver.Request) receiver.Answer {

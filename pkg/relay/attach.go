@@ -49,7 +49,7 @@ func Attach(ctx context.Context, dir string, logf Logf) (*Store, error) {
 		select {
 		case <-time.After(lockPause):
 		case <-wait.Done():
-			return nil, fmt.Errorf("%w, which does not answer", err)
+			return nil, fmt.Errorf("%w: the process does not answer", err)
 		}
 	}
 }

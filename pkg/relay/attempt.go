@@ -30,7 +30,7 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
 	entry.Attempts = int(meta.NumDelivered)
 	defer f.keepAlive(msg)()
-	if entry.Attempts > 1 && f.q.diedBefore(f.work, msg) {
+	if entry.Attempts > 1 && f.q.isDeadLetter(f.work, msg) {
 		f.settle(msg, entry)
 		return
 	}

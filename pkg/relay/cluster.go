@@ -36,7 +36,7 @@ type Cluster struct {
 	ended sync.Once
 }
 
-var errTooSlow = errors.New("it did not answer in time")
+var errTooSlow = errors.New("the server did not answer in time")
 
 // Dial connects to a JetStream cluster and opens the queue on it. It creates
 // missing streams and checks existing ones. If the cluster is unreachable or has no
@@ -49,7 +49,7 @@ func Dial(ctx context.Context, o DialOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	var why error // of the last attempt that ctx did not end
+	var why error // error of the last attempt that failed before ctx ended
 	for {
 		c, err := d.attempt(ctx)
 		switch {
@@ -155,15 +155,15 @@ func (d *dialer) open(ctx context.Context) (*Cluster, error) {
 // nil, and exists so that a Cluster closes as a Store does.
 func (c *Cluster) Close() error {
 	c.ended.Do(func() {
-		c.breakOff()
+		c.interruptForwarder()
 		c.Queue.Close()
 		closeConn(c.nc)
 	})
 	return nil
 }
 
-// breakOff interrupts a forwarder that was not stopped.
-func (q *Queue) breakOff() {
+// interruptForwarder interrupts a forwarder that was not stopped.
+func (q *Queue) interruptForwarder() {
 	if f := q.forwarder.Load(); f != nil {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -173,7 +173,7 @@ func (p *process) kill(t *testing.T) {
 
 func (p *process) end(t *testing.T) {
 	t.Helper()
-	_ = p.stdin.Close() // Wait notices if the child is gone
+	_ = p.stdin.Close() // if the child has exited, Wait reports it
 	<-p.read
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the child: %v", err)
@@ -300,7 +300,7 @@ func testKill(t *testing.T, concurrency, kills int) {
 	if concurrency == 1 {
 		checkOrder(t, stored, app.taken)
 	}
-	t.Logf("%d events promised, %d stored, %d deliveries, %d kills", len(promised), len(stored), len(app.taken), kills)
+	t.Logf("%d events acknowledged, %d stored, %d deliveries, %d kills", len(promised), len(stored), len(app.taken), kills)
 }
 
 // pause lets the child run for a random time.
@@ -349,13 +349,13 @@ func checkRepeats(t *testing.T, taken []delivery, killed []span) {
 		repeats++
 		between := slices.IndexFunc(killed, func(k span) bool { return k.end.Add(after).After(at) && k.begin.Before(d.at) })
 		if between < 0 {
-			t.Errorf("%s came twice without a kill, %s apart", d.id, d.at.Sub(at))
+			t.Errorf("%s was delivered twice without a kill, %s apart", d.id, d.at.Sub(at))
 			continue
 		}
 		ago := killed[between].begin.Sub(at)
 		longest = max(longest, ago)
 		if ago > before {
-			t.Errorf("%s came again though it had come %s before the kill", d.id, ago)
+			t.Errorf("%s was delivered again, although it was delivered %s before the kill", d.id, ago)
 		}
 	}
 	t.Logf("%d repeats, at most %s before a kill", repeats, longest)

@@ -61,9 +61,9 @@ func stripNats(header nats.Header) {
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, natsPrefix) })
 }
 
-// diedBefore reports whether a redelivered event is already a dead letter. This
+// isDeadLetter reports whether a redelivered event is already a dead letter. This
 // happens if the process ended before it acknowledged the event.
-func (q *Queue) diedBefore(ctx context.Context, msg jetstream.Msg) bool {
+func (q *Queue) isDeadLetter(ctx context.Context, msg jetstream.Msg) bool {
 	id := messageKey(msg.Headers())
 	if id == "" || (q.o.single && q.counters.dead.Load() == 0) {
 		return false

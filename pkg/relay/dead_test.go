@@ -81,7 +81,7 @@ func TestDeadLetters(t *testing.T) {
 		"dead often: it failed 3 times, most recently: the application answered 418 I'm a teapot",
 		"forwarded b",
 	}
-	eventually(t, "all steps were told", func() bool { return len(seen.summary()) == len(want) })
+	eventually(t, "all steps were reported", func() bool { return len(seen.summary()) == len(want) })
 	if diff := cmp.Diff(want, seen.summary()); diff != "" {
 		t.Error(diff)
 	}
@@ -97,7 +97,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Error(diff)
 	}
 	if outcome, err := s.Publish(t.Context(), event("gone")); outcome != relay.Duplicate {
-		t.Errorf("a dead letter came again: %s, %v", outcome, err)
+		t.Errorf("a dead letter was stored again: %s, %v", outcome, err)
 	}
 
 	if err := s.Retry(t.Context(), "gone"); err != nil {
@@ -242,7 +242,7 @@ func TestQueueIsLookedAfterFromOutside(t *testing.T) {
 	}
 }
 
-func TestWhoOnlyLooksIsWaitedFor(t *testing.T) {
+func TestOpenWaitsForAdminCommand(t *testing.T) {
 	dir := t.TempDir()
 	closeStore(t, openStore(t, relay.StoreOptions{Dir: dir}))
 	admin, err := relay.Attach(t.Context(), dir, t.Logf)

@@ -130,7 +130,7 @@ func TestFullDiskHeals(t *testing.T) {
 		return outcome == relay.Unavailable || outcome == relay.Full
 	})
 	remove()
-	eventually(t, "events are taken in", func() bool {
+	eventually(t, "events are accepted", func() bool {
 		outcome, _ := s.Publish(t.Context(), event("after"))
 		return outcome == relay.Stored || outcome == relay.Duplicate
 	})

@@ -79,7 +79,7 @@ func TestLargeEvents(t *testing.T) {
 	}
 	eventually(t, "it is delivered", func() bool { return len(app.took()) == 1 })
 	if !bytes.Equal(app.body, e.Body) {
-		t.Error("other bytes came")
+		t.Error("other bytes were delivered")
 	}
 	e.ID = "larger"
 	e.Body = make([]byte, 5<<20)
@@ -105,7 +105,7 @@ func TestForwardOptionsAreChecked(t *testing.T) {
 }
 
 // Errors contain neither the password nor the token in the application's URL.
-func TestErrorsKeepTheURLToThemselves(t *testing.T) {
+func TestErrorsOmitURL(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir()})
 	app := newApplication(t, nil)
 	url := strings.Replace(app.URL, "http://", "http://user:pa55@", 1) + "/hook?token=t0ken"

@@ -145,7 +145,7 @@ func TestTornLastBlock(t *testing.T) {
 				t.Error(diff)
 			}
 			if again := len(second.took()) - len(got); again > 1 {
-				t.Errorf("%d events came again", again)
+				t.Errorf("%d events were delivered again", again)
 			}
 			if lost := 10 - (len(got) - 2); lost > 0 && (r.Lost == 0 || r.Complete) {
 				t.Errorf("%d events were lost, and nothing was said of it", lost)

@@ -145,7 +145,7 @@ func inUse(dir string, pid int) error {
 	if pid == 0 {
 		return fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
-	return fmt.Errorf("%w (process %d): %s", ErrInUse, pid, dir)
+	return fmt.Errorf("%w (PID %d): %s", ErrInUse, pid, dir)
 }
 
 // checkAccess returns an error if this process may not read and write one of the

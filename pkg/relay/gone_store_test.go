@@ -15,7 +15,7 @@ import (
 
 // A store whose folder or lock is removed refuses events, logs the reason, and
 // does not share the folder with another process.
-func TestStoreThatIsTakenAwayRefusesEvents(t *testing.T) {
+func TestRemovedStoreRefusesEvents(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("files in use cannot be removed")
 	}

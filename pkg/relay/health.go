@@ -26,7 +26,7 @@ func (s *Store) ready() error {
 	case s.gone.Load() != nil:
 		return fmt.Errorf("%w: %w", ErrUnavailable, *s.gone.Load())
 	case s.diskFull.Load():
-		return fmt.Errorf("%w: the disk has less than %d MiB or %d files free", ErrFull, s.o.MinFree>>20, minFreeFiles)
+		return fmt.Errorf("%w: the disk has room for less than %d MiB or %d files", ErrFull, s.o.MinFree>>20, minFreeFiles)
 	case s.broken.Load():
 		return fmt.Errorf("%w: a write to the disk failed; the store is restarting", ErrUnavailable)
 	}
@@ -54,14 +54,14 @@ func (s *Store) inspect() {
 	full := err == nil && (space.bytes < s.o.MinFree || space.files < minFreeFiles)
 	if was := s.diskFull.Swap(full); was != full {
 		if full {
-			s.o.Logf("the disk of %s is full (%d MiB and %d files are free): events are refused", s.o.Dir, space.bytes>>20, space.files)
+			s.o.Logf("the disk with %s is full (room for %d MiB and %d files): events are refused", s.o.Dir, space.bytes>>20, space.files)
 		} else {
-			s.o.Logf("the disk of %s has space again: events are accepted", s.o.Dir)
+			s.o.Logf("the disk with %s has space again: events are accepted", s.o.Dir)
 		}
 	}
 }
 
-// suspect makes the mender check the server's health.
+// suspect makes repairLoop check the embedded server's health.
 func (s *Store) suspect() {
 	select {
 	case s.mend <- struct{}{}:
@@ -81,9 +81,9 @@ func (s *Store) heard(err error) {
 	}
 }
 
-// mender restarts the server after a failed write, because the stream then refuses all
+// repairLoop restarts the embedded server after a failed write, because the stream then refuses all
 // further events. It tries again until the restart succeeds.
-func (s *Store) mender() {
+func (s *Store) repairLoop() {
 	ticks := time.NewTicker(upkeepPeriod)
 	defer ticks.Stop()
 	for {

@@ -35,7 +35,7 @@ func TestTrackerForgetsTheOldest(t *testing.T) {
 		}
 	}
 	if tr.begin(remembered, stored.Add(time.Second)) != fresh {
-		t.Error("an event of the same place in a stream that was made anew is taken for the old one")
+		t.Error("an event with the same sequence in a recreated stream counts as the old one")
 	}
 	if tr.begin(5, stored) != fresh || tr.begin(15, stored) != settled {
 		t.Error("the wrong events are remembered")
@@ -216,10 +216,10 @@ func TestConsumerIsRecreatedWithTheServer(t *testing.T) {
 	select {
 	case id := <-got:
 		if id != "c" {
-			t.Errorf("%s came again", id)
+			t.Errorf("%s was delivered again", id)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("nothing came any more")
+		t.Error("no more events were delivered")
 	}
 }
 

@@ -81,7 +81,7 @@ func TestTheTruthAboutLoss(t *testing.T) {
 		"closed, then damaged":            {false, cutOff(1000), true, false, "has lost %d acknowledged events since it was closed"},
 		"killed":                          {true, intact, false, true, "was not closed: every acknowledged event is there"},
 		"killed, then damaged":            {true, cutOff(1000), true, false, "was not closed and has lost at least %d acknowledged events"},
-		"power cut":                       {true, change(map[string]any{"boot": "another"}), false, false, "without --sync, it may have lost events of the last second"},
+		"power cut":                       {true, change(map[string]any{"boot": "another"}), false, false, "without --sync, events of the last second may be lost"},
 		"power cut, with --sync":          {true, change(map[string]any{"boot": "another", "sync": true}), false, true, "every acknowledged event is there"},
 		"killed, and the record was lost": {true, func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "cursor.json")) }, false, false, "no record to check for lost events"},
 	} {
@@ -94,7 +94,7 @@ func TestTheTruthAboutLoss(t *testing.T) {
 			r := s.Recovery()
 			missing := 300 - len(listed(t, s, relay.Waiting))
 			if missing > 0 != test.lost || r.Lost != uint64(missing) || r.Complete != test.complete || r.Unclean != test.kill {
-				t.Errorf("%d are missing, and %+v is told", missing, r)
+				t.Errorf("%d events are missing, but the store reports %+v", missing, r)
 			}
 			want := test.want
 			if test.lost {

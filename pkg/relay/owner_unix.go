@@ -13,9 +13,9 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 )
 
-// actAsOwner makes a process of root act as the owner of a store in dir until
-// restore is called, so that no file in it changes its owner. It changes the rights of
-// all threads, and the working directory to dir. It sets dir to ".", because the owner
+// actAsOwner makes a process that runs as root act as the owner of the store in dir until
+// restore is called, so that no file in it changes its owner. It changes the credentials
+// of all threads, and makes dir the working directory. It sets dir to ".", because the owner
 // may not be able to reach it by its path.
 //
 // Unless brief is set, it returns an error instead: root must not run another user's store.

@@ -31,7 +31,7 @@ var (
 )
 
 // errNoAnswer is why a publish ends after AckTimeout.
-var errNoAnswer = errors.New("it was not acknowledged in time")
+var errNoAnswer = errors.New("the event was not acknowledged in time")
 
 // errNoID reports an event without an id, which the caller should have checked.
 var errNoID = errors.New("the event has no id")

@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestRepeatOfWhatIsBeingStored simulates a cluster that has yet to agree on an
+// TestDuplicateWhileStoring simulates a cluster that has yet to agree on an
 // event's first copy, with the answers of newer and older servers.
-func TestRepeatOfWhatIsBeingStored(t *testing.T) {
+func TestDuplicateWhileStoring(t *testing.T) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)

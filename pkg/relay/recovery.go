@@ -65,7 +65,7 @@ func (r Recovery) describe(dir string, forgotten bool) string {
 	case r.Lost > 0:
 		fmt.Fprintf(&b, "the store in %s has lost %s since it was closed", dir, events(r.Lost))
 	case r.Uncertain:
-		fmt.Fprintf(&b, "the machine stopped while the store in %s was open: without --sync, it may have lost events of the last second", dir)
+		fmt.Fprintf(&b, "the machine stopped while the store in %s was open: without --sync, events of the last second may be lost", dir)
 	case r.Unclean && r.Complete:
 		fmt.Fprintf(&b, "the store in %s was not closed: every acknowledged event is there, but some may be forwarded again", dir)
 	case r.Unclean:

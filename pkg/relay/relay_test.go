@@ -41,7 +41,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -97,8 +97,8 @@ func publish(t *testing.T, s *relay.Store, ids ...string) {
 	}
 }
 
-// application is an application that events are forwarded to. It answers with the
-// result of answer, and remembers the events that it accepted.
+// application stands in for the application that events are forwarded to. It answers
+// with the result of answer, and remembers the events that it accepted.
 type application struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -265,7 +265,7 @@ func TestFailingEventBlocksAndIsReported(t *testing.T) {
 	}
 }
 
-func TestRepeatIsADuplicateAlsoAfterRestart(t *testing.T) {
+func TestDuplicateAfterRestart(t *testing.T) {
 	dir := t.TempDir()
 	app := newApplication(t, nil)
 	s := openStore(t, relay.StoreOptions{Dir: dir})
@@ -302,7 +302,7 @@ func TestSecondOpenerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	openStore(t, relay.StoreOptions{Dir: dir})
 	_, err := relay.Open(t.Context(), relay.StoreOptions{Dir: dir})
-	if !errors.Is(err, relay.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+	if !errors.Is(err, relay.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("PID ", os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -350,7 +350,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 }
 
 // An event whose attempt was aborted is returned at once, not after AckWait.
-func TestStopBreaksOffAtTheEndOfItsContext(t *testing.T) {
+func TestStopAbortsWhenContextEnds(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, relay.StoreOptions{Dir: dir, AckWait: time.Hour})
 	arrived, release := make(chan struct{}, 10), make(chan struct{})
@@ -391,7 +391,7 @@ func TestSlowApplicationGetsAnEventOnce(t *testing.T) {
 
 // Only a kill causes duplicates: events delivered just before a clean stop are
 // recorded.
-func TestCleanRestartRepeatsNothing(t *testing.T) {
+func TestCleanRestartCausesNoDuplicates(t *testing.T) {
 	dir := t.TempDir()
 	app := newApplication(t, nil)
 	for round := range 5 {

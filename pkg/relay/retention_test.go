@@ -25,7 +25,7 @@ func TestRetentionCountsFromDelivery(t *testing.T) {
 			t.Fatalf("%s: events up to %d are gone, but only those up to %d were delivered by then", at, gone, delivered)
 		}
 		if late := floor(at.Add(-keep - keep/retentionMarks - time.Minute)); at.After(start.Add(keep+2*time.Hour)) && gone < late {
-			t.Fatalf("%s: events up to %d were delivered long ago, and only those up to %d are gone", at, late, gone)
+			t.Fatalf("%s: events up to %d were delivered long ago, but only those up to %d were removed", at, late, gone)
 		}
 	}
 	if len(r) > retentionMarks+2 {

@@ -21,7 +21,7 @@ func large(id string) relay.Event {
 	return e
 }
 
-func TestOnlyWhatWaitsFillsTheQueue(t *testing.T) {
+func TestOnlyWaitingEventsFillTheQueue(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
 		t.Run(fmt.Sprintf("concurrency %d", concurrency), func(t *testing.T) {
 			s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), MaxBytes: 1 << 20})

@@ -31,7 +31,7 @@ type counters struct {
 	stored, duplicate, refused atomic.Uint64
 	ok, failed, died           atomic.Uint64
 	nanos                      atomic.Int64
-	dead                       atomic.Int64 // dead letters now, or more
+	dead                       atomic.Int64 // upper bound of the current number of dead letters
 }
 
 func (c *counters) published(o Outcome) {

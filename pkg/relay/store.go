@@ -148,7 +148,7 @@ func (s *Store) run(ctx context.Context) error {
 	}
 	s.retained = s.saveRetention
 	s.maintain(s.tick)
-	s.done.Go(s.mender)
+	s.done.Go(s.repairLoop)
 	return nil
 }
 
@@ -231,7 +231,7 @@ func (s *Store) close() error {
 	}
 	var failed []error
 	if s.Queue != nil {
-		s.breakOff()
+		s.interruptForwarder()
 		s.Queue.Close()
 		if s.ledger != nil {
 			failed = append(failed, s.closeRecord(), s.ledger.file.Close())

@@ -25,7 +25,7 @@ func (f *Forwarder) run() {
 			f.handle(msg)
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		case err != nil:
-			// The server is unreachable or restarts.
+			// The server is unreachable or restarting.
 			select {
 			case <-time.After(outagePause):
 			case <-f.take.Done():

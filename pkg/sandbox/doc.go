@@ -15,7 +15,7 @@
 // The package's tests replay recordings of the real services against it.
 //
 // Serve a Sandbox directly, not through an http.ServeMux. The tenant of an open
-// source server has an empty id, so that paths such as
+// source server has an empty id, so paths such as
 // /api/internal/v1/iot-manager/tenants//devices are valid; a ServeMux would
 // clean and redirect them.
 //

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -28,7 +27,7 @@ func (s *Sandbox) RunFleet(ctx context.Context, devices int, rate float64) error
 		return fmt.Errorf("sandbox: invalid fleet of %d devices with %v events per second: both must be positive", devices, rate)
 	}
 	if rate > 1e6 {
-		return errors.New("sandbox: invalid fleet: must make at most a million events per second")
+		return fmt.Errorf("sandbox: invalid fleet: must send at most 1,000,000 events per second, not %v", rate)
 	}
 	source := s.opts.random("fleet")
 	f := &fleet{box: s, source: source, random: rand.New(source), size: devices}

@@ -59,7 +59,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-func TestUsersAreTold(t *testing.T) {
+func TestListedUsersCanLogIn(t *testing.T) {
 	c := start(t, Options{})
 	for _, u := range c.box.Users() {
 		token := u.Token

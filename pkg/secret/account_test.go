@@ -128,7 +128,7 @@ func TestKeepAndUndo(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	if again := keep(t, a, "1", "0033"); again.Place != "" || again.Undo != nil {
-		t.Errorf("what is stored already was stored again: %+v", again)
+		t.Errorf("an already stored secret was stored again: %+v", again)
 	}
 	if err := k.Undo(ctx); err != nil || stored(t, a, "1") != "0022 0011" {
 		t.Errorf("undone: %s, %v", stored(t, a, "1"), err)

@@ -22,5 +22,5 @@
 //
 // The file has mode 0600, in a folder that is created with 0700. It is replaced as
 // a whole, so that a crash or a full disk leaves the old file (Windows guarantees
-// less). A lock file beside it serializes changes, also between processes.
+// less). A lock file next to it serializes changes, even between processes.
 package secret

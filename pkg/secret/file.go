@@ -69,25 +69,25 @@ func (s *Store) load() (contents, error) {
 		return contents{Version: version}, nil
 	}
 	if err != nil {
-		return contents{}, fmt.Errorf("read the store of secrets: %w", err)
+		return contents{}, fmt.Errorf("read the secrets file: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return contents{}, fmt.Errorf("read the store of secrets: %w", err)
+		return contents{}, fmt.Errorf("read the secrets file: %w", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has mode %04o, so others on this machine can access it", s.path, info.Mode().Perm()),
+		return contents{}, fault.WithHint(fmt.Errorf("the secrets file %s has mode %04o, so others on this machine can access it", s.path, info.Mode().Perm()),
 			"run `chmod 600 %s`, and replace its tokens and secrets if others may have read them", s.path)
 	}
 	var c contents
 	if err := json.NewDecoder(f).Decode(&c); err != nil {
 		// The decoder's error may quote the file.
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s cannot be read: it is damaged, or another kind of file", s.path),
-			"move it away, then log in again")
+		return contents{}, fault.WithHint(fmt.Errorf("cannot read the secrets file %s: it is damaged or not a secrets file", s.path),
+			"move the file away, then log in again")
 	}
 	if c.Version != version {
-		return contents{}, fault.WithHint(fmt.Errorf("the store of secrets %s has version %d: must be version %d", s.path, c.Version, version),
+		return contents{}, fault.WithHint(fmt.Errorf("the secrets file %s has version %d: must be version %d", s.path, c.Version, version),
 			"use a newer mender-webhooks")
 	}
 	return c, nil
@@ -99,7 +99,7 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 	defer s.mu.Unlock()
 	if s.path != "" {
 		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-			return fmt.Errorf("create the folder of the store of secrets: %w", err)
+			return fmt.Errorf("create the folder of the secrets file: %w", err)
 		}
 		unlock, err := lock(ctx, s.path+".lock")
 		if err != nil {
@@ -122,10 +122,10 @@ func (s *Store) change(ctx context.Context, change func(*contents) error) error 
 func (s *Store) save(c contents) error {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the store of secrets: %w", err)
+		return fmt.Errorf("encode the secrets file: %w", err)
 	}
 	if err := privatefile.WriteSecret(s.path, append(text, '\n')); err != nil {
-		return fmt.Errorf("write the store of secrets %s: %w", s.path, err)
+		return fmt.Errorf("write the secrets file %s: %w", s.path, err)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	if _, err := l.TryLockContext(ctx, 5*time.Millisecond); err != nil {
-		return nil, fmt.Errorf("lock the store of secrets against other processes (%s): %w", path, err)
+		return nil, fmt.Errorf("lock the secrets file against other processes (%s): %w", path, err)
 	}
 	return func() { _ = l.Unlock() }, nil // the lock also ends with the process
 }

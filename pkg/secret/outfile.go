@@ -30,8 +30,8 @@ func CreateFile(path string, s webhook.Secret) (undo func() error, err error) {
 }
 
 // AddToFile writes a secret above the existing ones in a file, so that a receiver
-// that reads the file accepts all of them during a rotation. It creates a missing
-// file, and refuses a file with other contents or one that everyone can read.
+// that reads the file accepts all of them during a rotation. It creates the
+// file if it is missing, and refuses one that has other contents or that everyone can read.
 // added is false for a new file. undo restores the file.
 func AddToFile(path string, s webhook.Secret) (undo func() error, added bool, err error) {
 	before, err := os.ReadFile(path)

@@ -28,7 +28,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Store stores secrets. It is safe for concurrent use, also by several processes.
+// Store stores secrets. It is safe for concurrent use, even by several processes.
 // An error may have a hint (see pkg/fault), and never contains a secret.
 type Store struct {
 	path      string

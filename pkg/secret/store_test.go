@@ -98,8 +98,8 @@ var (
 	hookKey  = Key{Kind: Webhook, Server: "https://a.example", Name: "7e5c"}
 )
 
-// TestKeep tests the life of a secret in each place.
-func TestKeep(t *testing.T) {
+// TestStore stores, reads and deletes a secret in each place.
+func TestStore(t *testing.T) {
 	for name, test := range map[string]struct {
 		keyring func(*testing.T) *fakeKeyring
 		no      bool
@@ -152,9 +152,9 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestHungKeyringIsWaitedForOnce checks that storing several secrets waits only
+// TestWaitsForHungKeyringOnlyOnce checks that storing several secrets waits only
 // once for a keyring that hangs.
-func TestHungKeyringIsWaitedForOnce(t *testing.T) {
+func TestWaitsForHungKeyringOnlyOnce(t *testing.T) {
 	ring := hungKeyring(t)
 	s := newStore(t, ring, false)
 	for _, k := range []Key{tokenKey, hookKey} {
@@ -185,7 +185,7 @@ func TestKeyringThatHasItFails(t *testing.T) {
 		t.Errorf("delete: %v", err)
 	}
 	if infos, _ := s.List(Token); len(infos) != 1 {
-		t.Error("what could not be forgotten is no longer listed")
+		t.Error("a secret that could not be deleted is no longer listed")
 	}
 	ring.err, ring.items = nil, map[string]string{}
 	if _, err := s.Get(t.Context(), tokenKey); !errors.Is(err, ErrNotFound) {
@@ -390,6 +390,6 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if infos, err := s.List(Token); err != nil || len(infos) > 0 {
-		t.Errorf("kept all the same: %v, %v", infos, err)
+		t.Errorf("stored despite the cancellation: %v, %v", infos, err)
 	}
 }

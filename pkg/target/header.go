@@ -10,7 +10,7 @@ import (
 
 // The headers that this program adds to events and answers.
 const (
-	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so that
+	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so
 	// its bytes differ from the original delivery.
 	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
 	// HeaderEdited marks an event that a user edited and that was signed again.
@@ -33,7 +33,7 @@ const (
 // to 48 values and 6 KiB. They are added in this order: the signature headers and
 // the headers of this program; Content-Type, Content-Encoding and User-Agent; Mender's other
 // headers; and all others, by name. The order matters because headers are not
-// signed: anyone who repeats a delivery can add more.
+// signed: anyone who replays a delivery can add more.
 func EndToEnd(in http.Header) http.Header {
 	names := make([]string, 0, len(in))
 	for name := range in {

@@ -4,7 +4,7 @@ import "github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 
 // Replace replaces the text of a file as a whole, or creates the file with mode
 // 0600. A file that exists keeps its owner, group and mode, except for the permission of
-// others to write; what cannot be kept is an error. A symbolic link is followed
+// others to write; Replace fails if it cannot preserve them. A symbolic link is followed
 // only if no one else could have put it there.
 func Replace(name string, text []byte) error { return privatefile.Write(name, text) }
 

@@ -213,7 +213,7 @@ func rootCause(err error) error {
 }
 
 // percentile returns the p-th percentile of the sorted durations, in milliseconds:
-// the smallest one that at least p percent do not exceed.
+// the smallest duration that at least p percent of the durations do not exceed.
 func percentile(sorted []time.Duration, p int) float64 {
 	if len(sorted) == 0 {
 		return 0

@@ -29,17 +29,17 @@ func (a Alteration) Fix() string {
 	case NewlineAdded:
 		return "remove the newline at the end, which an editor or echo added: without it, the signature is valid"
 	case NewlineRemoved:
-		return "restore the newline at the end, which was removed on the way: with it, the signature is valid"
+		return "restore the newline at the end, which was removed in transit: with it, the signature is valid"
 	case LineEndings:
 		return "transfer the body in binary mode: with the original line endings, the signature is valid"
 	case ByteOrderMark:
 		return "remove the byte order mark at the beginning, which an editor added: without it, the signature is valid"
 	case Compressed:
-		return "decompress the body first: its gzip encoding was added on the way, and without it, the signature is valid"
+		return "decompress the body first: it was compressed in transit; decompressed, the signature is valid"
 	case WrongCharset:
 		return "read the body as bytes, not as text: UTF-8 was decoded as Latin-1; with the original bytes, the signature is valid"
 	case JSONReencoded:
-		return "verify the raw bytes before decoding them: the JSON was decoded and encoded again, and as Mender encodes it, the signature is valid"
+		return "verify the raw bytes before decoding them: the JSON was decoded and encoded again; in Mender's own encoding, the signature is valid"
 	}
 	return ""
 }

@@ -55,7 +55,7 @@ func TestNewEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(r[0].body), string(out)); diff != "" {
-		t.Errorf("made anew (-want +got):\n%s", diff)
+		t.Errorf("encoded again (-want +got):\n%s", diff)
 	}
 	if _, err := NewEvent("1", "t", at, make(chan int)); err == nil {
 		t.Error("data that can't be encoded is no error")

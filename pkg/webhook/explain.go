@@ -7,7 +7,7 @@ import "net/http"
 func Explain(v Verification, header http.Header, body []byte, secrets ...Secret) string {
 	switch v.Reason {
 	case SecretAsText:
-		return "decode the secret before using it: the key is the bytes that its hexadecimal digits stand for, not its text"
+		return "decode the secret before using it: the key is the decoded bytes, not the hexadecimal text"
 	case EmptySecretUsed:
 		return "set a secret with `mender-webhooks update`: the webhook was created with an empty one"
 	case MalformedSignature:

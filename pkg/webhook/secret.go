@@ -106,7 +106,7 @@ func GenerateSecret() Secret {
 }
 
 // EmptySecret returns the secret that Mender uses for an empty string. It signs
-// with an empty key, so that anyone can forge its signatures. ParseSecret refuses
+// with an empty key, so anyone can forge its signatures. ParseSecret refuses
 // it, but a simulated server needs it.
 func EmptySecret() Secret { return newSecret(nil, "") }
 

@@ -13,7 +13,7 @@ import (
 	"os"
 )
 
-// TLS are the settings of connections to one party.
+// TLS holds the TLS settings for connections to one peer.
 type TLS struct {
 	// CACertFile is a PEM file with authorities to trust in addition to the
 	// system's; empty adds none.
@@ -59,7 +59,7 @@ func Transport(config *tls.Config) *http.Transport {
 
 // NoUpgrade returns a RoundTripper that fails if the server switches protocols,
 // which no request here asks for. The body of such an answer is the connection
-// itself: reading it has no end, and no deadline either.
+// itself: reading it never ends, and no deadline applies.
 func NoUpgrade(next http.RoundTripper) http.RoundTripper { return noUpgrade{next} }
 
 type noUpgrade struct{ next http.RoundTripper }

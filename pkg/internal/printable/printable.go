@@ -59,13 +59,13 @@ func escapeRune(r rune) string {
 	}
 }
 
-// IsVisible reports whether a character shows as itself and changes nothing
-// around it.
+// IsVisible reports whether a character is displayed as itself, without changing
+// the text around it.
 //
 // unicode.IsGraphic leaves out control and format characters (and so the
-// bidirectional ones), line separators, private and unassigned ones. What it
-// lets through without being seen is in the two tables; variation selectors
-// 15 and 16 are let through since they belong to ordinary emoji.
+// bidirectional ones), line separators, private and unassigned ones. The
+// two tables list characters that it accepts although they are invisible.
+// Variation selectors 15 and 16 are accepted, since ordinary emoji use them.
 func IsVisible(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:

@@ -1,5 +1,5 @@
-// Package privatefile replaces files as a whole: a reader sees the old content or
-// the new one, also after a power cut. A new file has mode 0600. An existing file
+// Package privatefile replaces files as a whole: a reader sees either the old
+// or the new content, even after a power failure. A new file has mode 0600. An existing file
 // keeps its owner, group and mode; if that is not possible, the file stays as it
 // is, and the result is an error.
 package privatefile
@@ -101,7 +101,7 @@ func Resolve(path string) (string, error) {
 		}
 		path = to
 	}
-	return "", fault.Usagef("%s is a symbolic link that leads through too many others", path)
+	return "", fault.Usagef("%s: too many levels of symbolic links", path)
 }
 
 // folder returns the folder of path without symbolic links, so that ".." in a

@@ -145,7 +145,7 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 	}
 }
 
-func TestWriteRefusesWhatItCannotKeep(t *testing.T) {
+func TestWriteRefusesToLoseAttributes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := file(t, filepath.Join(dir, "one"), 0o600)

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Mask stands where a secret was.
+// Mask replaces a secret.
 const Mask = "***"
 
 // shortest is the length in bytes below which a known secret is not searched

@@ -57,7 +57,7 @@ func isSecretName(name string) bool {
 			return true
 		}
 	}
-	// Short ones are only meant at the end: api_key and sig, but not keyboard.
+	// Short names match only at the end: api_key and sig, but not keyboard.
 	for _, end := range []string{"key", "sig", "code", "pwd", "pass", "pw"} {
 		if strings.HasSuffix(name, end) {
 			return true

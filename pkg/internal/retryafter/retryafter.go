@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// most is the longest pause returned, in seconds: more overflows a Duration.
-const most = 1 << 30
+// maxSeconds is the longest pause returned, in seconds: more overflows a Duration.
+const maxSeconds = 1 << 30
 
 // Parse returns the pause that an answer asks for, given in seconds or as a
 // date, or 0 if it asks for none. A date is compared with the answer's own
@@ -17,7 +17,7 @@ const most = 1 << 30
 func Parse(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(min(seconds, most)) * time.Second
+		return time.Duration(min(seconds, maxSeconds)) * time.Second
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
@@ -26,5 +26,5 @@ func Parse(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return min(max(0, at.Sub(now)), most*time.Second)
+	return min(max(0, at.Sub(now)), maxSeconds*time.Second)
 }

@@ -15,7 +15,7 @@ func TestRetryAfterIsReadByTheAnswersOwnClock(t *testing.T) {
 	}{
 		"none":             {"", "", 0},
 		"seconds":          {"7", "", 7 * time.Second},
-		"absurd":           {"99999999999999999999", "", most * time.Second},
+		"absurd":           {"99999999999999999999", "", maxSeconds * time.Second},
 		"negative":         {"-5", "", 0},
 		"a word":           {"soon", "", 0},
 		"dated, own clock": {at, "Wed, 25 Nov 2026 10:00:20 GMT", 40 * time.Second},

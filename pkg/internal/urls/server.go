@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Server returns the URL of a Mender server in the one form in which two
-// spellings of it compare equal: scheme and host in lower case, no default
+// Server returns the URL of a Mender server in canonical form, so that
+// different spellings of the same URL compare equal: scheme and host in lower case, no default
 // port, and no slash at the end. The scheme is https by default; a path is
 // preserved, for servers below a prefix. The error quotes nothing that may be a
 // password.

@@ -52,7 +52,7 @@ func TestURLsThatNoClientCanSendToAreRefused(t *testing.T) {
 	}
 }
 
-func TestCauseAndPublicKeepCredentialsToThemselves(t *testing.T) {
+func TestCauseAndPublicOmitCredentials(t *testing.T) {
 	_, err := http.NewRequest(http.MethodPost, "http://u:secret@h:x", nil)
 	if got := Cause(fmt.Errorf("send: %w", err)); strings.Contains(got.Error(), "secret") {
 		t.Error(got)

@@ -9,14 +9,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Max is the most levels allowed, far more than any file of this project has.
+// Max is the maximum nesting depth, far more than any file of this project needs.
 const Max = 64
 
 // Error reports text that is nested more than Max levels deep. Line and Column
 // count from 1.
 type Error struct{ Line, Column int }
 
-// Error returns the problem without its place.
+// Error describes the problem without its position.
 func (e *Error) Error() string { return fmt.Sprintf("nested more than %d levels deep", Max) }
 
 // Check returns an *Error for the first place of a text that is nested too

@@ -41,7 +41,7 @@ type Options struct {
 	// Attach requires that the streams exist, and creates none.
 	Attach bool
 	// Failed, unless nil, is called with the error of each attempt that will be
-	// repeated.
+	// retried.
 	Failed func(error)
 	// AckTimeout is how long a publish waits for the cluster; 0 means
 	// relay.DefaultClusterAckTimeout.

@@ -59,7 +59,7 @@ func readContext(name string) (natsContext, error) {
 	}
 	var all map[string]any
 	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &c) != nil {
-		return c, fmt.Errorf("context %q: %s is not a context of the nats command line", name, path) // the JSON error may quote a password
+		return c, fmt.Errorf("context %q: %s is not a nats CLI context", name, path) // the JSON error may quote a password
 	}
 	known := map[string]any{}
 	if raw, err = json.Marshal(c); err == nil {

@@ -28,7 +28,7 @@ func (o Options) Resolve() (Server, error) {
 		s.options = append(s.options, known.options()...)
 	}
 	if len(o.URLs) == 0 {
-		return s, errors.New("no server URL")
+		return s, errors.New("no server URL: pass --nats URL, or a context that has one")
 	}
 	for _, text := range o.URLs {
 		if err := checkServer(text); err != nil {

@@ -89,7 +89,7 @@ func New(o Options) *Server {
 // Password returns the password that clients need.
 func (e *Server) Password() string { return e.password }
 
-// Running reports whether the server runs.
+// Running reports whether the server is running.
 func (e *Server) Running() bool { return e.running.Load() != nil }
 
 // Start runs the server, and returns when it is ready, has failed to start, or
@@ -193,7 +193,7 @@ func (p passwordCheck) Check(c server.ClientAuthentication) bool {
 }
 
 // Address returns the URL at which other processes on this machine reach the
-// server, or "" if it does not run.
+// server, or "" if it is not running.
 func (e *Server) Address() string {
 	if s := e.running.Load(); s != nil {
 		return "nats://" + s.Addr().String()

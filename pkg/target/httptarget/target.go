@@ -58,7 +58,7 @@ type Options struct {
 	SkipVerify bool
 }
 
-// Target posts events to one URL. It does not follow redirects, never repeats a
+// Target posts events to one URL. It does not follow redirects, never resends a
 // request that may have arrived, and uses a proxy as HTTP_PROXY, HTTPS_PROXY and
 // NO_PROXY specify. It is safe for concurrent use.
 type Target struct {
@@ -138,7 +138,7 @@ func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, er
 		req.Header["User-Agent"] = nil // otherwise, Go's client would add its own
 	}
 	if req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != "" {
-		req.GetBody = nil // otherwise, Go's client would repeat a request that may have arrived
+		req.GetBody = nil // otherwise, Go's client would resend a request that may have arrived
 	}
 	return req, nil
 }

@@ -64,7 +64,7 @@ func raw(t *testing.T, serve func(net.Conn)) string {
 }
 
 // An attempt ends whatever the application sends, and however slowly.
-func TestAnAttemptIsBoundedWhateverTheApplicationSends(t *testing.T) {
+func TestAttemptIsBounded(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	for name, test := range map[string]struct {
 		sent   string

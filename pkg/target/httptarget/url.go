@@ -30,7 +30,7 @@ func ParseURL(text string) (*url.URL, error) {
 	case u.Fragment != "":
 		return nil, errors.New("the URL has a fragment (#), which is never sent: remove it")
 	case u.Port() == "" && isShort:
-		return nil, fmt.Errorf("%q has no port: add one, such as %s, or pass a whole URL, such as %s",
+		return nil, fmt.Errorf("%q has no port: add one, such as %s, or pass a full URL, such as %s",
 			u.Hostname(), net.JoinHostPort(u.Hostname(), "3000"), "http://"+u.Host)
 	}
 	return u, nil

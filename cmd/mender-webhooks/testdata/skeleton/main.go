@@ -1,5 +1,5 @@
-// Command skeleton is a Cobra program that does nothing: what the start of
-// mender-webhooks is measured against.
+// Command skeleton is a Cobra program that does nothing. A benchmark compares the
+// startup time of mender-webhooks with it.
 package main
 
 import (
