@@ -224,3 +224,11 @@ func (d *document) entry(profile, key string) (entry, bool) {
 }
 
 func (d *document) has(profile string) bool { return slices.Contains(d.names, profile) }
+
+// known returns a usage error if the file does not have a profile.
+func (d *document) known(profile string) error {
+	if d.has(profile) {
+		return nil
+	}
+	return usagef("", "unknown profile %q in %s%s", profile, d.path, didYouMean(profile, d.names))
+}
