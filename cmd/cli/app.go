@@ -39,6 +39,10 @@ type App struct {
 	saidIgnored bool
 	formats     []output.Format // of the current command
 
+	allProfiles bool      // --all-profiles
+	profile     string    // see ForProfile; or empty
+	together    *together // of the apps for several profiles; or nil
+
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
 	Interrupted <-chan struct{}
@@ -181,14 +185,18 @@ func (a *App) LocalSettings() (*config.Settings, error) {
 
 // Load resolves settings without the cache.
 func (a *App) Load(in config.Input) (*config.Settings, error) {
-	in.Flags, in.LookupEnv, in.Stdin = a.SettingFlags, a.Env, a.In
+	in.Flags, in.LookupEnv, in.Stdin, in.OnlyProfile = a.SettingFlags, a.Env, a.In, a.profile
 	return whileWanted(a, func() (*config.Settings, error) { return config.Load(in) })
 }
 
 // client returns the API client for settings, or an error if there is no token.
 func (a *App) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
-		return nil, Hinted(Failf(fault.Access, "not logged in to %s: there is no access token", set.Server),
+		err := Failf(fault.Access, "not logged in to %s: there is no access token", set.Server)
+		if a.profile != "" {
+			return nil, Hinted(err, "log in with `mender-webhooks login --profile %s`", set.Profile)
+		}
+		return nil, Hinted(err,
 			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; without a server, use `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)
