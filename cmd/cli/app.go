@@ -40,8 +40,9 @@ type App struct {
 	formats     []output.Format // of the current command
 
 	allProfiles bool      // --all-profiles
-	profile     string    // see ForProfile; or empty
-	together    *together // of the apps for several profiles; or nil
+	profile     string    // of one of several profiles, or empty
+	only        bool      // see ForProfile
+	together    *together // of the apps for several profiles, or nil
 
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
@@ -185,7 +186,10 @@ func (a *App) LocalSettings() (*config.Settings, error) {
 
 // Load resolves settings without the cache.
 func (a *App) Load(in config.Input) (*config.Settings, error) {
-	in.Flags, in.LookupEnv, in.Stdin, in.OnlyProfile = a.SettingFlags, a.Env, a.In, a.profile
+	in.Flags, in.LookupEnv, in.Stdin = a.SettingFlags, a.Env, a.In
+	if a.only {
+		in.OnlyProfile = a.profile
+	}
 	return whileWanted(a, func() (*config.Settings, error) { return config.Load(in) })
 }
 
@@ -193,7 +197,7 @@ func (a *App) Load(in config.Input) (*config.Settings, error) {
 func (a *App) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
 		err := Failf(fault.Access, "not logged in to %s: there is no access token", set.Server)
-		if a.profile != "" {
+		if a.only {
 			return nil, Hinted(err, "log in with `mender-webhooks login --profile %s`", set.Profile)
 		}
 		return nil, Hinted(err,

@@ -68,14 +68,32 @@ func (p prefixed) Write(text []byte) (int, error) { return len(text), p.write(p.
 // come only from that profile, it does not prompt, and its messages name the profile. Apps
 // for different profiles may be used at the same time.
 func (a *App) ForProfile(name string) *App {
+	b := a.forOne(name)
+	b.only, b.cached = true, nil
+	return b
+}
+
+// ForCurrent is like ForProfile for the profile, server and token that a itself uses.
+func (a *App) ForCurrent() (*App, error) {
+	set, err := a.Settings()
+	if err != nil {
+		return nil, err
+	}
+	return a.forOne(set.Profile), nil
+}
+
+func (a *App) forOne(profile string) *App {
 	if a.together == nil {
 		a.together = &together{err: a.Err, stores: map[bool]*secret.Store{}}
 	}
 	b := *a
-	b.profile, b.cached, b.secrets, b.saidIgnored = name, nil, nil, false
-	b.In, b.Err = strings.NewReader(""), prefixed{a.together, output.Safe(name) + ": "}
+	b.profile, b.saidIgnored = profile, false
+	b.In, b.Err = strings.NewReader(""), prefixed{a.together, output.Safe(profile) + ": "}
 	return &b
 }
+
+// Profile returns the name of the profile, if the app is one of several.
+func (a *App) Profile() string { return a.profile }
 
 // Profiles returns the app itself or, with --all-profiles, one app for each profile of the
 // config file, in the order of their names.
@@ -165,10 +183,31 @@ func (e *ProfilesError) Unwrap() []error {
 	return errs
 }
 
+// JoinProfiles joins the errors of several calls of Each, sorted by profile. Any other
+// error takes precedence.
+func JoinProfiles(errs ...error) error {
+	all := &ProfilesError{}
+	for _, err := range errs {
+		var some *ProfilesError
+		switch {
+		case err == nil:
+		case errors.As(err, &some):
+			all.Failures = append(all.Failures, some.Failures...)
+		default:
+			return err
+		}
+	}
+	if len(all.Failures) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all.Failures, func(a, b ProfileFailure) int { return strings.Compare(a.App.profile, b.App.profile) })
+	return all
+}
+
 // Each calls do for each item, for several at the same time, and waits for all. It returns
 // the results in the order of the items, without those that failed, and a *ProfilesError
 // if any did. A result that comes with a *SilentError is returned, too. app returns the
-// app of an item; if it is not one of ForProfile, the error is returned as it is.
+// app of an item; if it is not one of several, its error is returned as it is.
 func Each[S, T any](ctx context.Context, items []S, app func(S) *App, do func(context.Context, S) (T, error)) ([]T, error) {
 	values, errs := make([]T, len(items)), make([]error, len(items))
 	slots := make(chan struct{}, profilesAtOnce)
