@@ -115,6 +115,9 @@ func (d *document) parseProfiles(node ast.Node) error {
 	}
 	for _, item := range profiles {
 		name := item.Key.GetToken().Value
+		if name == "" {
+			return d.at(item.Key, "a profile must have a name")
+		}
 		settings, err := d.mapping(item.Value, "profile "+name)
 		if err != nil {
 			return err
