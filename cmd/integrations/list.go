@@ -45,6 +45,11 @@ func list(ctx context.Context, a *cli.App) (cli.Shown, error) {
 		return cli.Shown{}, err
 	}
 	s := cli.Shown{View: output.View{Value: integrations, Table: integrationTable(integrations)}}
+	if a.Profile() != "" { // the column PROFILE takes the room
+		for _, row := range s.Table.Rows {
+			row[0] = row[0][:min(len(row[0]), shortID)]
+		}
+	}
 	for _, i := range integrations {
 		s.Names = append(s.Names, i.ID)
 	}
@@ -53,6 +58,10 @@ func list(ctx context.Context, a *cli.App) (cli.Shown, error) {
 	}
 	return s, nil
 }
+
+// shortID is the length of an id in a table with several profiles. Commands take a prefix
+// of an id, and an organization has only one integration.
+const shortID = 8
 
 // integrationTable returns the table of integrations. To fit in 80 columns, it shows
 // scopes and descriptions only if an integration has them.
