@@ -86,11 +86,15 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 			from = v.From
 		}
 	}
+	renew := cli.Renewal(set.Token)
+	if a.Profile() == "" {
+		renew += "; in a pipeline, set " + config.EnvToken
+	}
 	return doctor.Options{
 		Client:           a.ClientOptions(set, set.Token.Value),
 		Settings:         fmt.Sprintf("server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token),
 		TokenFrom:        set.Token.From,
-		RenewToken:       cli.Renewal(set.Token) + "; in a pipeline, set " + config.EnvToken,
+		RenewToken:       renew,
 		TokenExpiresSoon: cli.ExpiresSoon,
 		Pick:             func(all []mender.Integration) (mender.Integration, error) { return cli.PickIntegration(all, id) },
 		Secret: func(ctx context.Context, integrationID string) (webhook.Secret, string, error) {
@@ -103,9 +107,11 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 
 // secretOf returns the integration's secret from the environment or else the store.
 func secretOf(ctx context.Context, a *cli.App, set *config.Settings, integrationID string) (webhook.Secret, string, error) {
-	given, err := config.ResolveSecret(config.Input{LookupEnv: a.Env})
-	if err != nil || !given.Secret.IsZero() {
-		return given.Secret, given.From, err
+	if a.Profile() == "" { // the variable has the secret of one webhook
+		given, err := config.ResolveSecret(config.Input{LookupEnv: a.Env})
+		if err != nil || !given.Secret.IsZero() {
+			return given.Secret, given.From, err
+		}
 	}
 	account, err := a.Account(set)
 	if err != nil {

@@ -95,39 +95,48 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 		return c, c.makePlan(ctx, o)
 	})
 	all.list = planned
-	if len(planned) == 0 && !all.several {
+	switch {
+	case ctx.Err() != nil:
+		return cmp.Or(failed, ctx.Err())
+	case len(planned) == 0 && !all.several:
 		return failed
-	}
-	if o.dryRun {
+	case o.dryRun:
 		differs := all.finishDryRun(a, p, o.exitCode)
 		return cmp.Or(failed, differs)
 	}
+	return all.apply(ctx, a, p, o, failed)
+}
+
+// apply shows the plans, asks, and executes those that are allowed. failed is the error of
+// the profiles that have no plan.
+func (all changes) apply(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, failed error) error {
 	all.warn()
 	if p.Format() == output.Table {
 		if err := all.print(a, p); err != nil {
 			return err
 		}
 	}
-	allowed, refused := cli.Each(ctx, planned, appOf, func(ctx context.Context, c *change) (*change, error) {
+	allowed, refused := cli.Each(ctx, all.list, appOf, func(ctx context.Context, c *change) (*change, error) {
 		return c, c.check(ctx, o)
 	})
+	failed = cli.JoinProfiles(failed, refused)
 	if len(allowed) == 0 && !all.several {
-		return refused
+		return failed
 	}
-	if err := agree(ctx, a, p, o, changes{list: allowed, several: all.several}, cli.JoinProfiles(failed, refused)); err != nil {
+	if err := agree(ctx, a, p, o, changes{list: allowed, several: all.several}, failed); err != nil {
 		return err
 	}
 	_, unfinished := cli.Each(ctx, allowed, appOf, func(ctx context.Context, c *change) (*change, error) {
 		return c, c.execute(ctx)
 	})
-	err = cli.JoinProfiles(failed, refused, unfinished)
+	failed = cli.JoinProfiles(failed, unfinished)
 	if p.Format() != output.Table {
-		err = cmp.Or(all.print(a, p), err)
+		failed = cmp.Or(all.print(a, p), failed)
 	}
-	if err == nil || all.several && len(planned) > 0 {
+	if failed == nil || all.several && len(all.list) > 0 {
 		a.Say("%s", all.summary())
 	}
-	return err
+	return failed
 }
 
 // finishDryRun prints a plan. With exitCode, a plan with changes is an error.

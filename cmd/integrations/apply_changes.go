@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
@@ -84,7 +85,7 @@ func forEachProfile(a *cli.App, file *provision.File) ([]*change, error) {
 }
 
 // forEachFile returns a change for each file, of the profile that it names or else of the
-// current one. It is a usage error if two files describe the same organization.
+// current one.
 func forEachFile(a *cli.App, files []*provision.File, several bool) ([]*change, error) {
 	if i := slices.IndexFunc(files, func(f *provision.File) bool { return f.Profile != "" }); i >= 0 {
 		if err := a.CheckSelection(fmt.Sprintf("%s, which names the profile %s,", files[i].Name, files[i].Profile)); err != nil {
@@ -104,34 +105,35 @@ func forEachFile(a *cli.App, files []*provision.File, several bool) ([]*change, 
 		if err != nil {
 			return nil, err
 		}
-		for _, other := range list {
-			if err := c.distinct(other); err != nil {
-				return nil, err
-			}
-		}
 		list = append(list, c)
 	}
-	return list, nil
+	return list, checkDistinct(list)
 }
 
-// distinct returns a usage error if two files describe the same organization. An
+// checkDistinct returns a usage error if two files describe the same organization. An
 // organization that is not known before a request is sent passes.
-func (c *change) distinct(other *change) error {
-	if c.app.Profile() == other.app.Profile() {
-		return cli.Hinted(cli.Usagef("%s and %s are both for the profile %s", other.file.Name, c.file.Name, c.app.Profile()),
-			"keep one file for each organization; it names its profile with profile: NAME")
+func checkDistinct(list []*change) error {
+	if len(list) < 2 {
+		return nil
 	}
-	here, err := c.app.Settings()
-	if err != nil {
-		return nil //nolint:nilerr // reported with the profile's other errors
-	}
-	there, err := other.app.Settings()
-	if err != nil || !here.OrganizationKnown || !there.OrganizationKnown {
-		return nil //nolint:nilerr // reported with the profile's other errors
-	}
-	if here.Server == there.Server && here.Organization == there.Organization {
-		return cli.Hinted(cli.Usagef("%s and %s are for the same organization on %s: the profiles %s and %s both belong to it",
-			other.file.Name, c.file.Name, here.Server, there.Profile, here.Profile), "keep one file for each organization")
+	profiles, organizations := map[string]*change{}, map[config.Account]*change{}
+	for _, c := range list {
+		profile := c.app.Profile()
+		if other := profiles[profile]; other != nil {
+			return cli.Hinted(cli.Usagef("%s and %s are both for the profile %s", other.file.Name, c.file.Name, profile),
+				"keep one file for each organization; it names its profile with profile: NAME")
+		}
+		profiles[profile] = c
+		set, err := c.app.Settings()
+		if err != nil || !set.OrganizationKnown {
+			continue // an error is reported with the profile's others
+		}
+		organization := config.Account{Server: set.Server, Organization: set.Organization}
+		if other := organizations[organization]; other != nil {
+			return cli.Hinted(cli.Usagef("%s and %s are for the same organization on %s: the profiles %s and %s both belong to it",
+				other.file.Name, c.file.Name, set.Server, other.app.Profile(), profile), "keep one file for each organization")
+		}
+		organizations[organization] = c
 	}
 	return nil
 }
