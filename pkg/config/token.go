@@ -82,8 +82,8 @@ func (l *loader) profileToken(s *Settings) (Token, error) {
 	server, bound := l.doc.entry(l.profile, keyServer)
 	isToken := func(e entry) bool { return e.key == keyToken || e.key == keyTokenFile }
 	if l.in.OnlyProfile != "" && !bound && slices.ContainsFunc(l.doc.entries[l.profile], isToken) {
-		return Token{}, usagef("set it with `mender-webhooks config set server URL --profile NAME`",
-			"profile %s has a token, but no server to send it to", l.profile)
+		return Token{}, usagef("run `mender-webhooks config set server URL --profile "+l.profile+"`",
+			"the profile has a token, but no server to send it to")
 	}
 	if !bound || server.text == s.Server {
 		if e, ok := l.doc.entry(l.profile, keyToken); ok {
