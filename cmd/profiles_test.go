@@ -42,17 +42,51 @@ func startServers(t *testing.T) *servers {
 		tokens: make([]string, manyServers), urls: make([]string, manyServers), reads: map[int]int{}, writes: map[int]int{},
 		readAll: make(chan struct{}), wroteAll: make(chan struct{}),
 	}
+	state := stateWithKey(t)
 	for n := range manyServers {
-		box, err := sandbox.New(sandbox.Options{})
+		file := filepath.Join(t.TempDir(), "state")
+		writeFile(t, file, state)
+		box, err := sandbox.New(sandbox.Options{StateFile: file})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = box.Close() })
+		if slices.Contains(s.tokens, box.AdminToken()) {
+			t.Fatal("two servers have the same token")
+		}
 		server := httptest.NewServer(s.front(n, box))
 		t.Cleanup(server.Close)
 		s.tokens[n], s.urls[n] = box.AdminToken(), server.URL
 	}
 	return s
+}
+
+// stateWithKey returns the state of a sandbox that has a key, which takes long to generate,
+// and no tokens, so that each sandbox that restores it has its own.
+func stateWithKey(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "state")
+	box, err := sandbox.New(sandbox.Options{StateFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state map[string]json.RawMessage
+	if err := json.Unmarshal(text, &state); err != nil {
+		t.Fatal(err)
+	}
+	delete(state, "tokens")
+	text, err = json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // front returns the handler of a server. The one that is down closes connections. The slow
@@ -109,9 +143,13 @@ func TestApplyToManyServers(t *testing.T) {
 	config := "profiles:\n"
 	for n, url := range s.urls {
 		config += fmt.Sprintf("  customer-%02d: {server: %q, token: %s}\n", n, url, s.tokens[n])
+		secret := "none"
+		if n%5 == 0 { // to store one takes long
+			secret = "generate"
+		}
 		writeFile(t, filepath.Join(home, "files", fmt.Sprintf("%02d.yaml", manyServers-n)),
 			fmt.Sprintf("apiVersion: mender-webhooks/v1\nprofile: customer-%02d\nintegrations:\n"+
-				"  - {provider: webhook, url: 'https://example.com/%02[1]d', secret: {generate: true}}\n", n))
+				"  - {provider: webhook, url: 'https://example.com/%02[1]d', secret: {%s: true}}\n", n, secret))
 	}
 	writeFile(t, filepath.Join(home, "config", "mender-webhooks", "config.yaml"), config)
 	m := machine{t: t, now: time.Now, env: map[string]string{
