@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
@@ -44,9 +46,12 @@ func exitCode(kind fault.Kind) int {
 // stream normally ends.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
+	var many *cli.ProfilesError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &many):
+		return reportEach(ctx, a, many)
 	case errors.As(err, &silent) && silent.Code != 0:
 		return silent.Code
 	case errors.As(err, &silent):
@@ -54,7 +59,35 @@ func report(ctx context.Context, a *cli.App, err error) int {
 	case output.IsClosed(err):
 		return 0 // the reader of stdout has read enough
 	}
-	f := a.Describe(err)
+	return reportOne(ctx, a, a, err)
+}
+
+// reportEach reports the errors of several profiles. The exit code is theirs if all have
+// the same, and otherwise 1. Profiles that a signal only ended are reported once.
+func reportEach(ctx context.Context, a *cli.App, many *cli.ProfilesError) int {
+	codes := map[int]bool{}
+	for _, f := range many.Failures {
+		var silent *cli.SilentError
+		switch {
+		case errors.As(f.Err, &silent):
+			codes[exitCode(silent.Kind)] = true
+		case ctx.Err() == nil || !onlyInterrupted(f.Err):
+			codes[reportOne(ctx, a, f.App, f.Err)] = true
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return reportOne(ctx, a, a, ctx.Err())
+	case len(codes) == 1:
+		return slices.Collect(maps.Keys(codes))[0]
+	}
+	return exitCode(fault.Failed)
+}
+
+// reportOne prints an error of the command, or of one of its profiles, and returns the
+// exit code.
+func reportOne(ctx context.Context, a, profile *cli.App, err error) int {
+	f := profile.Describe(err)
 	var end *cli.EndError
 	if ctx.Err() != nil && !errors.As(err, &end) {
 		f.Kind = fault.Interrupted
@@ -71,24 +104,27 @@ func printJSON(a *cli.App, f cli.Failure) {
 	enc := json.NewEncoder(a.Err)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(struct { // without stderr, an error cannot be reported
+		Profile   string `json:"profile,omitempty"`
 		Message   string `json:"error"`
 		Code      int    `json:"code"`
 		Status    int    `json:"status,omitempty"`
 		RequestID string `json:"request_id,omitempty"`
 		Hint      string `json:"hint,omitempty"`
-	}{f.Message, exitCode(f.Kind), f.Status, f.RequestID, f.Hint})
+	}{f.Profile, f.Message, exitCode(f.Kind), f.Status, f.RequestID, f.Hint})
 }
 
 func printText(a *cli.App, err error, f cli.Failure) {
-	if f.Kind == fault.Interrupted && errors.Is(err, context.Canceled) && !hasOwnError(err) {
-		var api *mender.Error
-		if errors.As(err, &api) && api.Method != http.MethodGet { // the request may have changed something
-			f.Message = "interrupted: " + f.Message
-		} else {
-			f.Message, f.RequestID = "interrupted", ""
-		}
+	switch {
+	case f.Kind != fault.Interrupted || !errors.Is(err, context.Canceled) || hasOwnError(err):
+	case onlyInterrupted(err):
+		f.Message, f.RequestID = "interrupted", ""
+	default:
+		f.Message = "interrupted: " + f.Message
 	}
 	text := output.Safe(f.Message)
+	if f.Profile != "" {
+		text = "profile " + output.Safe(f.Profile) + ": " + text
+	}
 	if f.RequestID != "" {
 		text += " (request id " + output.Safe(f.RequestID) + ")"
 	}
@@ -96,6 +132,13 @@ func printText(a *cli.App, err error, f cli.Failure) {
 	if f.Hint != "" {
 		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Bold("hint:"), output.Safe(f.Hint))
 	}
+}
+
+// onlyInterrupted reports whether an error only says that a signal ended the command, and
+// nothing about a request that may have changed something.
+func onlyInterrupted(err error) bool {
+	var api *mender.Error
+	return errors.Is(err, context.Canceled) && !hasOwnError(err) && (!errors.As(err, &api) || api.Method == http.MethodGet)
 }
 
 // hasOwnError reports whether the command described the interruption with an error of its

@@ -33,7 +33,7 @@ A profile can have these settings:
 		Args:                       cli.UnknownCommand,
 		RunE:                       cli.NeedsSubcommand,
 	}
-	cmd.AddCommand(newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a), newConfigUseCmd(a), newConfigPathCmd(a))
+	cmd.AddCommand(newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a), newConfigUseCmd(a), newConfigRenameCmd(a), newConfigPathCmd(a))
 	return cmd
 }
 

@@ -124,14 +124,12 @@ func runConfigUnset(ctx context.Context, a *cli.App, key string) error {
 
 func newConfigUseCmd(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "use PROFILE",
-		Short:   "Select the default profile",
-		Long:    "Select the profile that commands use by default, without --profile and\nMENDER_PROFILE.",
-		Example: "  mender-webhooks config use lab",
-		Args:    cli.Args(1, 1, "the name of a profile"),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return profileNames(a), cobra.ShellCompDirectiveNoFileComp
-		},
+		Use:               "use PROFILE",
+		Short:             "Select the default profile",
+		Long:              "Select the profile that commands use by default, without --profile and\nMENDER_PROFILE.",
+		Example:           "  mender-webhooks config use lab",
+		Args:              cli.Args(1, 1, "the name of a profile"),
+		ValidArgsFunction: a.CompleteProfiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runConfigUse(cmd.Context(), a, args[0])
 		},
@@ -153,15 +151,44 @@ func runConfigUse(ctx context.Context, a *cli.App, profile string) error {
 	return nil
 }
 
-func profileNames(a *cli.App) []string {
-	file, _, err := configTarget(a)
+func newConfigRenameCmd(a *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename PROFILE NEW-NAME",
+		Short: "Rename a profile",
+		Long: `Rename a profile of the config file. Its settings, comments and the tokens that
+login saved for it are preserved. If it is the default profile, it remains so.`,
+		Example: "  mender-webhooks config rename lab staging",
+		Args:    cli.Args(2, 2, "the name of a profile and its new name"),
+		ValidArgsFunction: func(cmd *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(given) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.CompleteProfiles(cmd, given, typed)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runConfigRename(cmd.Context(), a, args[0], args[1])
+		},
+	}
+}
+
+func runConfigRename(ctx context.Context, a *cli.App, from, to string) error {
+	set, err := a.Load(config.Input{NoToken: true, NewProfile: true})
 	if err != nil {
-		return nil
+		return err
 	}
-	profiles, _ := file.Profiles() // no completion if the file cannot be read
-	var names []string
-	for _, p := range profiles {
-		names = append(names, p.Name)
+	file := config.NewFile(set.ConfigFile)
+	rename := func() error { return file.Rename(ctx, from, to) }
+	if set.SecretsFile == "" {
+		err = rename()
+	} else {
+		err = a.Store(set).RenameTokens(ctx, from, to, rename)
 	}
-	return names
+	if err != nil {
+		return err
+	}
+	a.Say("renamed profile %s to %s in %s", from, to, file.Path())
+	if a.Getenv(config.EnvProfile) == from {
+		a.Warn("%s is still set to %s", config.EnvProfile, from)
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/doctor"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -37,19 +38,24 @@ server, 1 for the receiver. It is 0 if there is no ✗.`,
 		Example:           "  mender-webhooks doctor\n  mender-webhooks doctor --probe\n  mender-webhooks doctor --jq '.[] | select(.status == \"failed\")'",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,
+		PreRunE:           cli.Rules{Against: map[string][]string{"all-profiles": {"ID"}}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runDoctor(cmd.Context(), a, cli.FirstOf(args), probe)
+			p, err := a.Printer()
+			if err != nil {
+				return err
+			}
+			return a.PrintEach(cmd.Context(), p, output.MergeSections, func(ctx context.Context, a *cli.App) (cli.Shown, error) {
+				return examine(ctx, a, cli.FirstOf(args), probe)
+			})
 		},
 	}
+	a.AddAllProfiles(cmd.Flags())
 	cmd.Flags().BoolVar(&probe, "probe", false, "send a signed test event to the webhook's URL")
 	return cmd
 }
 
-func runDoctor(ctx context.Context, a *cli.App, id string, probe bool) error {
-	p, err := a.Printer()
-	if err != nil {
-		return err
-	}
+// examine returns the findings, and a *cli.SilentError if a check failed.
+func examine(ctx context.Context, a *cli.App, id string, probe bool) (cli.Shown, error) {
 	var findings []doctor.Finding
 	if set, err := a.Settings(); err != nil {
 		findings = doctor.InvalidSettings(err)
@@ -59,20 +65,18 @@ func runDoctor(ctx context.Context, a *cli.App, id string, probe bool) error {
 		findings = doctor.Examine(ctx, options)
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := p.Print(findingsView(a, findings)); err != nil {
-		return err
+		return cli.Shown{}, ctx.Err()
 	}
 	count := map[doctor.Status]int{}
 	for _, f := range findings {
 		count[f.Status]++
 	}
-	a.Say("%s, %s", cli.Plural(count[doctor.Failed], "failure"), cli.Plural(count[doctor.Warning], "warning"))
+	shown := cli.Shown{View: findingsView(a, findings),
+		Note: cli.Plural(count[doctor.Failed], "failure") + ", " + cli.Plural(count[doctor.Warning], "warning")}
 	if kind := doctor.FirstFailure(findings); kind != fault.Unspecified {
-		return &cli.SilentError{Kind: kind}
+		return shown, &cli.SilentError{Kind: kind}
 	}
-	return nil
+	return shown, nil
 }
 
 func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
@@ -82,11 +86,15 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 			from = v.From
 		}
 	}
+	renew := cli.Renewal(set.Token)
+	if a.Profile() == "" {
+		renew += "; in a pipeline, set " + config.EnvToken
+	}
 	return doctor.Options{
 		Client:           a.ClientOptions(set, set.Token.Value),
 		Settings:         fmt.Sprintf("server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token),
 		TokenFrom:        set.Token.From,
-		RenewToken:       cli.Renewal(set.Token) + "; in a pipeline, set " + config.EnvToken,
+		RenewToken:       renew,
 		TokenExpiresSoon: cli.ExpiresSoon,
 		Pick:             func(all []mender.Integration) (mender.Integration, error) { return cli.PickIntegration(all, id) },
 		Secret: func(ctx context.Context, integrationID string) (webhook.Secret, string, error) {
@@ -99,9 +107,11 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 
 // secretOf returns the integration's secret from the environment or else the store.
 func secretOf(ctx context.Context, a *cli.App, set *config.Settings, integrationID string) (webhook.Secret, string, error) {
-	given, err := config.ResolveSecret(config.Input{LookupEnv: a.Env})
-	if err != nil || !given.Secret.IsZero() {
-		return given.Secret, given.From, err
+	if a.Profile() == "" { // the variable has the secret of one webhook
+		given, err := config.ResolveSecret(config.Input{LookupEnv: a.Env})
+		if err != nil || !given.Secret.IsZero() {
+			return given.Secret, given.From, err
+		}
 	}
 	account, err := a.Account(set)
 	if err != nil {

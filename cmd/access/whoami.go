@@ -32,33 +32,35 @@ type tokenSummary struct {
 
 // NewWhoamiCmd returns the whoami command.
 func NewWhoamiCmd(a *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:         "whoami",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show the user, the server and when the token expires",
 		Long: `Ask the server which user the token belongs to. Show the user, the organization,
 the origin of the token and when it expires. Roles and plans exist only in
 Mender Enterprise.`,
-		Example: "  mender-webhooks whoami\n  mender-webhooks whoami --jq .user.email",
+		Example: "  mender-webhooks whoami\n  mender-webhooks whoami --jq .user.email\n  mender-webhooks whoami --all-profiles",
 		Args:    cli.Args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runWhoami(cmd.Context(), a)
+			p, err := a.Printer()
+			if err != nil {
+				return err
+			}
+			return a.PrintEach(cmd.Context(), p, output.MergeSections, whoami)
 		},
 	}
+	a.AddAllProfiles(cmd.Flags())
+	return cmd
 }
 
-func runWhoami(ctx context.Context, a *cli.App) error {
-	p, err := a.Printer()
-	if err != nil {
-		return err
-	}
+func whoami(ctx context.Context, a *cli.App) (cli.Shown, error) {
 	client, set, err := a.Connect()
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	me, err := client.Me(ctx)
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	id := identity{User: me, Server: set.Server, Profile: set.Profile,
 		Token: tokenSummary{Source: set.Token.Source, From: set.Token.From}}
@@ -71,7 +73,7 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 	if plan, err := client.Plan(ctx); err == nil && plan.Name != "" {
 		id.Plan = plan.Name
 	}
-	return p.Print(output.View{Value: id, Names: []string{me.Email}, Fields: cli.Details([][2]string{
+	return cli.Shown{View: output.View{Value: id, Names: []string{me.Email}, Fields: cli.Details([][2]string{
 		{"User", me.Email},
 		{"User ID", me.ID},
 		{"Server", set.Server},
@@ -81,7 +83,7 @@ func runWhoami(ctx context.Context, a *cli.App) error {
 		{"Profile", set.Profile},
 		{"Token", "from " + set.Token.From},
 		{"Expires", expiryText(a, id.Token.ExpiresAt)},
-	})})
+	})}}, nil
 }
 
 // expiryText returns when a token expires, and the time until then.

@@ -51,7 +51,7 @@ never logged, and neither is anything while there is no integration.`,
   mender-webhooks activity --follow --resume place.json -o jsonl >> record.jsonl
   mender-webhooks activity --wait-for type=device-status-changed,status=accepted --timeout 5m
   mender-webhooks activity --follow --forward-to 3000 --forward-secret-file app.secret
-  mender-webhooks activity --stats --since 24h`,
+  mender-webhooks activity --stats --since 24h --all-profiles`,
 		Args:    cli.Args(0, 1, "at most one event's id"),
 		PreRunE: activityRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,6 +83,7 @@ never logged, and neither is anything while there is no integration.`,
 	f.StringSliceVar(&o.waitFor, "wait-for", nil, "wait for an event, print it and exit; comma-separated `CONDITIONS`: type=, device= and status=")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "with --wait-for: `DURATION` to wait; 0 waits forever")
 	f.BoolVar(&o.stats, "stats", false, "statistics of the deliveries: by type, status and error, and over time")
+	a.AddAllProfiles(f)
 	completeTypes(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("integration", a.CompleteIntegrations)
 	return cmd

@@ -7,11 +7,12 @@ import "github.com/mender-webhooks/mender-webhooks/cmd/cli"
 func activityRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{
-			"limit":    {"all", "wait-for", "stats"},
-			"all":      {"wait-for", "stats"},
-			"stats":    {"follow", "wait-for"},
-			"until":    {"follow", "wait-for"},
-			"wait-for": {"follow"},
+			"limit":        {"all", "wait-for", "stats"},
+			"all":          {"wait-for", "stats"},
+			"stats":        {"follow", "wait-for"},
+			"until":        {"follow", "wait-for"},
+			"wait-for":     {"follow"},
+			"all-profiles": {"integration"},
 			"EVENT-ID": {
 				"follow", "wait-for", "stats", "since", "until", "type", "device", "failed", "integration", "limit", "all",
 			},
@@ -19,6 +20,7 @@ func activityRules() cli.Rules {
 		Needs: map[string][]string{
 			"interval":            {"follow", "wait-for"},
 			"resume":              {"follow"},
+			"all-profiles":        {"stats"},
 			"forward-to":          {"follow"},
 			"forward-secret-file": {"forward-to"},
 			"timeout":             {"wait-for"},

@@ -26,28 +26,32 @@ func runStats(ctx context.Context, a *cli.App, o activityOptions) error {
 	if err != nil {
 		return err
 	}
+	err = a.PrintEach(ctx, p, output.MergeSections, func(ctx context.Context, a *cli.App) (cli.Shown, error) {
+		return stats(ctx, a, o)
+	})
+	if err == nil && p.Format() == output.Table {
+		a.Say("%s", notInLog)
+	}
+	return err
+}
+
+func stats(ctx context.Context, a *cli.App, o activityOptions) (cli.Shown, error) {
 	log, q, err := o.open(ctx, a)
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	q.Limit = 0
 	progress := a.NewReading(o.utc, true)
 	s, err := log.Statistics(ctx, q, progress.Read)
 	progress.Stop()
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	view := output.View{Value: activityStats{s, notInLog}, Fields: statsFields(s, o.utc)}
 	view.More = []output.TableView{
 		typeTable(s), statusTable(s), errorTable(s, o.utc), timeTable(a, s, o.utc), gapTable(s, o.utc),
 	}
-	if err := p.Print(view); err != nil {
-		return err
-	}
-	if p.Format() == output.Table {
-		a.Say("%s", notInLog)
-	}
-	return nil
+	return cli.Shown{View: view}, nil
 }
 
 func statsFields(s eventlog.Stats, utc bool) []output.Field {

@@ -39,6 +39,11 @@ type App struct {
 	saidIgnored bool
 	formats     []output.Format // of the current command
 
+	allProfiles bool      // --all-profiles
+	profile     string    // of one of several profiles, or empty
+	only        bool      // see ForProfile
+	together    *together // of the apps for several profiles, or nil
+
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
 	Interrupted <-chan struct{}
@@ -182,13 +187,20 @@ func (a *App) LocalSettings() (*config.Settings, error) {
 // Load resolves settings without the cache.
 func (a *App) Load(in config.Input) (*config.Settings, error) {
 	in.Flags, in.LookupEnv, in.Stdin = a.SettingFlags, a.Env, a.In
+	if a.only {
+		in.OnlyProfile = a.profile
+	}
 	return whileWanted(a, func() (*config.Settings, error) { return config.Load(in) })
 }
 
 // client returns the API client for settings, or an error if there is no token.
 func (a *App) client(set *config.Settings) (*mender.Client, error) {
 	if set.Token.Value == "" {
-		return nil, Hinted(Failf(fault.Access, "not logged in to %s: there is no access token", set.Server),
+		err := Failf(fault.Access, "not logged in to %s: there is no access token", set.Server)
+		if a.only {
+			return nil, Hinted(err, "log in with `mender-webhooks login --profile %s`", set.Profile)
+		}
+		return nil, Hinted(err,
 			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; to try it without a server, run `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
@@ -25,7 +24,7 @@ type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 // asks for completions: it visits all flags, which would slow down other commands.
 func (a *App) AddCompletions(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("output", completeFormats)
-	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	_ = root.RegisterFlagCompletionFunc("profile", a.CompleteProfiles)
 	for path, complete := range map[string]completer{
 		"activity": a.completeEvents, "redeliver": a.completeEvents, "token revoke": a.completeTokens,
 	} {
@@ -127,18 +126,10 @@ func described(choice, what string) string {
 	return cobra.CompletionWithDesc(output.Safe(choice), output.Safe(what))
 }
 
-// completeProfiles completes the names of profiles.
-func (a *App) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	path, err := config.ConfigFile(config.Input{Flags: a.SettingFlags, LookupEnv: a.Env})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	profiles, _ := config.NewFile(path).Profiles() // none if the file cannot be read
-	var choices []string
-	for _, p := range profiles {
-		choices = append(choices, p.Name)
-	}
-	return choices, cobra.ShellCompDirectiveNoFileComp
+// CompleteProfiles completes the names of profiles.
+func (a *App) CompleteProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	names, _ := a.ProfileNames() // none if the file cannot be read
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func completeFormats(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -45,6 +45,7 @@ func (e *SilentError) Error() string { return fmt.Sprintf("kind %d, exit code %d
 
 // Failure is an error in the form in which it is printed.
 type Failure struct {
+	Profile   string // of one of several profiles, or empty
 	Kind      fault.Kind
 	Message   string // one line
 	Status    int    // HTTP status of the server, or 0
@@ -108,6 +109,7 @@ func (a *App) roleHint() string {
 // address, the token or the role.
 func (a *App) Describe(err error) Failure {
 	f := classify(err)
+	f.Profile = a.profile
 	switch {
 	case f.Hint != "":
 	case f.Status == http.StatusUnauthorized:

@@ -14,8 +14,14 @@ import (
 
 // Store returns the store of tokens and webhook secrets on this machine.
 func (a *App) Store(set *config.Settings) *secret.Store {
+	open := func() *secret.Store {
+		return secret.New(secret.Options{File: set.SecretsFile, NoKeyring: set.NoKeyring, Now: a.Now})
+	}
+	if a.profile != "" {
+		return a.together.store(set, open)
+	}
 	if a.secrets == nil {
-		a.secrets = secret.New(secret.Options{File: set.SecretsFile, NoKeyring: set.NoKeyring, Now: a.Now})
+		a.secrets = open()
 	}
 	return a.secrets
 }

@@ -1,18 +1,16 @@
 package integrations
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // maxProvisionFile is the size limit of a file for apply, in bytes. It is far higher
@@ -20,7 +18,7 @@ import (
 const maxProvisionFile = 256 << 10
 
 type applyOptions struct {
-	file          string
+	files         []string
 	yes           bool
 	dryRun        bool
 	exitCode      bool
@@ -34,7 +32,7 @@ type applyOptions struct {
 func NewApplyCmd(a *cli.App) *cobra.Command {
 	o := applyOptions{}
 	cmd := &cobra.Command{
-		Use:         "apply -f FILE",
+		Use:         "apply -f FILE...",
 		Annotations: cli.PrintsResult(),
 		Short:       "Make the server match a file",
 		Long: `Make the server match a file that describes the organization's webhook. apply
@@ -50,19 +48,24 @@ one, and events in between are neither logged nor sent.
 
 The server never returns a secret, so apply stores a fingerprint of the secret
 on this machine. Without a fingerprint it sets the secret again, unless you
-pass --assume-secret-unchanged. See docs/provisioning.md for the file.`,
+pass --assume-secret-unchanged. See docs/provisioning.md for the file.
+
+With several files, or a folder of them, each file names the profile of its
+organization. One that cannot be reached does not keep the others from being
+changed. With --all-profiles, --dry-run compares one file with each profile.`,
 		Example: `  mender-webhooks apply -f webhooks.yaml --dry-run
   mender-webhooks apply -f webhooks.yaml --yes
+  mender-webhooks apply -f customers/ --yes
   mender-webhooks export | mender-webhooks apply -f - --dry-run --exit-code`,
 		Args:    cli.Args(0, 0, "no arguments, only -f FILE"),
-		PreRunE: cli.Rules{Needs: map[string][]string{"exit-code": {"dry-run"}}}.Check,
+		PreRunE: cli.Rules{Needs: map[string][]string{"exit-code": {"dry-run"}, "all-profiles": {"dry-run"}}}.Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runApply(cmd.Context(), a, o)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.file, "file", "f", "", "`FILE` to apply; - for stdin")
+	f.StringArrayVarP(&o.files, "file", "f", nil, "`FILE` or folder to apply; - for stdin (repeatable)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --dry-run: exit with 8 if the server differs from the file")
 	f.BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
@@ -71,6 +74,7 @@ pass --assume-secret-unchanged. See docs/provisioning.md for the file.`,
 	f.BoolVar(&o.assumeSecret, "assume-secret-unchanged", false,
 		"assume that the server's secret is current if this machine has no record of it")
 	f.BoolVar(&o.noStore, "no-store", false, "store no secrets or fingerprints on this machine")
+	a.AddAllProfiles(f)
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	return cmd
 }
@@ -80,120 +84,80 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.file == "" {
-		return cli.Hinted(cli.Usagef("apply requires -f FILE"), "run `mender-webhooks export > webhooks.yaml` to write one")
-	}
-	file, err := readProvisionFile(ctx, a, o.file)
+	all, err := o.changes(ctx, a)
 	if err != nil {
 		return err
 	}
-	if !o.dryRun && !o.yes && (o.file == "-" || !a.Interactive()) {
+	if !o.dryRun && !o.yes && (slices.Contains(o.files, "-") || !a.Interactive()) {
 		return cli.Hinted(cli.Usagef("confirmation required, but stdin is not a terminal"), "pass --yes to skip the prompt, or --dry-run to see only the plan")
 	}
-	pr, err := newEngine(a, o.noStore, provision.Options{
-		Prune: o.prune, AllowRecreate: o.allowRecreate, AssumeSecretUnchanged: o.assumeSecret,
-		Progress: func(s provision.Step) { a.Say("%s", doneText(s)) },
+	planned, failed := cli.Each(ctx, all.list, appOf, func(ctx context.Context, c *change) (*change, error) {
+		return c, c.makePlan(ctx, o)
 	})
-	if err != nil {
+	all.list = planned
+	switch {
+	case ctx.Err() != nil:
+		return cmp.Or(failed, ctx.Err())
+	case len(planned) == 0 && !all.several:
+		return failed
+	case o.dryRun:
+		differs := all.finishDryRun(a, p, o.exitCode)
+		return cmp.Or(failed, differs)
+	}
+	return all.apply(ctx, a, p, o, failed)
+}
+
+// apply shows the plans, asks, and executes those that are allowed. failed is the error of
+// the profiles that have no plan.
+func (all changes) apply(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, failed error) error {
+	all.warn()
+	if p.Format() == output.Table {
+		if err := all.print(a, p); err != nil {
+			return err
+		}
+	}
+	allowed, refused := cli.Each(ctx, all.list, appOf, func(ctx context.Context, c *change) (*change, error) {
+		return c, c.check(ctx, o)
+	})
+	failed = cli.JoinProfiles(failed, refused)
+	if len(allowed) == 0 && !all.several {
+		return failed
+	}
+	if err := confirmPlan(ctx, a, p, o, changes{list: allowed, several: all.several}, failed); err != nil {
 		return err
 	}
-	plan, err := pr.Plan(ctx, file)
-	if err != nil {
-		return err
-	}
-	if o.dryRun {
-		return finishDryRun(a, p, plan, o.exitCode)
-	}
-	warnOf(a, plan)
-	if err := confirmPlan(ctx, a, p, o, file, plan); err != nil {
-		return err
-	}
-	done, err := pr.Apply(ctx, plan)
+	_, unfinished := cli.Each(ctx, allowed, appOf, func(ctx context.Context, c *change) (*change, error) {
+		return c, c.execute(ctx)
+	})
+	failed = cli.JoinProfiles(failed, unfinished)
 	if p.Format() != output.Table {
-		err = errors.Join(err, printPlan(a, p, done))
+		failed = cmp.Or(all.print(a, p), failed)
 	}
-	if err == nil {
-		a.Say("%s", summary(done))
+	if failed == nil || all.several && len(all.list) > 0 {
+		a.Say("%s", all.summary())
 	}
-	return unkept(err, "run apply again")
-}
-
-// readProvisionFile reads and checks the file before anything is sent.
-func readProvisionFile(ctx context.Context, a *cli.App, name string) (*provision.File, error) {
-	text, err := a.ReadText(ctx, name, maxProvisionFile)
-	if err != nil {
-		return nil, err
-	}
-	dir := ""
-	if name != "-" {
-		dir = filepath.Dir(name)
-	}
-	file, err := provision.Read(textfile.Name(name), text, provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, Dir: dir})
-	var wrong *provision.FileError
-	if errors.As(err, &wrong) {
-		return nil, fileFailure(a, wrong)
-	}
-	return file, err
-}
-
-// fileFailure returns a usage error for a file with problems. If a file has several, it
-// also prints each on a line of its own.
-func fileFailure(a *cli.App, wrong *provision.FileError) error {
-	if len(wrong.Problems) == 1 || a.Flags.Output == string(output.JSON) {
-		return cli.Usagef("%w", wrong)
-	}
-	for _, line := range wrong.Lines() {
-		a.PrintError(line)
-	}
-	return cli.Usagef("%s has %d errors; nothing was sent", wrong.Name, len(wrong.Problems))
-}
-
-func warnOf(a *cli.App, plan *provision.Plan) {
-	for _, w := range plan.Warnings {
-		a.Warn("%s", w)
-	}
+	return failed
 }
 
 // finishDryRun prints a plan. With exitCode, a plan with changes is an error.
 func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode bool) error {
-	warnOf(a, plan)
-	if err := printPlan(a, p, plan); err != nil {
-		return err
-	}
-	a.Say("%s", summary(plan))
-	if exitCode && plan.Changes {
-		return &cli.SilentError{Kind: fault.Differs}
-	}
-	return nil
+	all := changes{list: []*change{{app: a, plan: plan}}}
+	return all.finishDryRun(a, p, exitCode)
 }
 
-// confirmPlan shows the plan and asks for confirmation. If the plan is not allowed, it
-// returns an error and does not ask.
-func confirmPlan(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, file *provision.File, plan *provision.Plan) error {
-	if p.Format() == output.Table {
-		if err := printPlan(a, p, plan); err != nil {
-			return err
-		}
-	}
-	if !plan.Changes {
-		return nil
-	}
-	for _, s := range plan.Steps {
-		if s.Action == provision.Recreate && !o.allowRecreate {
-			return provision.ErrNotAllowed
-		}
-		if s.Action != provision.Nothing && s.Action != provision.Delete {
-			for _, url := range file.URLs() {
-				a.WarnAboutReceiver(ctx, url)
-			}
-		}
-	}
-	if o.yes {
+// confirmPlan asks for confirmation if anything is to be changed. It names the profiles that
+// are left out.
+func confirmPlan(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, allowed changes, leftOut error) error {
+	if o.yes || !allowed.any() {
 		return nil
 	}
 	if p.Format() != output.Table || !cli.IsTerminal(a.Out) {
-		for _, line := range planLines(plan, a.ErrStyle()) {
-			a.SayAlways(line)
+		a.SayAlways(allowed.text(a.ErrStyle()))
+	}
+	var many *cli.ProfilesError
+	if errors.As(leftOut, &many) {
+		for _, f := range many.Failures {
+			a.Warn("profile %s is left out: %v", f.App.Profile(), f.Err)
 		}
 	}
 	return a.Confirm(ctx, "Apply this plan?")

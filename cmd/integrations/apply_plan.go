@@ -2,27 +2,21 @@ package integrations
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
-	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-// printPlan prints a plan on stdout, as text or in the requested format.
-func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
-	if p.Format() != output.Table {
-		view := output.View{Value: masked(plan)}
-		for _, s := range plan.Steps {
-			if id := resultID(s); id != "" {
-				view.Names = append(view.Names, id)
-			}
+// planView returns a plan for the formats other than text.
+func planView(plan *provision.Plan) output.View {
+	view := output.View{Value: masked(plan)}
+	for _, s := range plan.Steps {
+		if id := resultID(s); id != "" {
+			view.Names = append(view.Names, id)
 		}
-		return p.Print(view)
 	}
-	_, err := io.WriteString(a.Stdout(), strings.Join(planLines(plan, a.OutStyle()), "\n")+"\n")
-	return err
+	return view
 }
 
 // resultID returns the id that the integration has after a step, or its current id if

@@ -1,59 +1,66 @@
 package integrations
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // NewExportCmd returns the export command.
 func NewExportCmd(a *cli.App) *cobra.Command {
-	return &cobra.Command{
+	dir := ""
+	cmd := &cobra.Command{
 		Use:         "export",
 		Annotations: cli.Prints(output.YAML, output.JSON),
 		Short:       "Export integrations to a file for apply",
 		Long: `Write the organization's webhook as a file for ` + "`apply`" + `. The server does not
 return secrets, so the file refers to the store if the secret is stored on this
 machine, and to an environment variable otherwise. stderr lists the variables
-to set.`,
-		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json",
+to set.
+
+With --all-profiles, write a folder with one file for each profile, which
+` + "`apply -f DIR`" + ` takes. The files that are there already are replaced.`,
+		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json\n  mender-webhooks export --all-profiles -d customers",
 		Args:    cli.Args(0, 0, "no arguments"),
+		PreRunE: cli.Rules{
+			Against: map[string][]string{"dir": {"jq"}},
+			Needs:   map[string][]string{"dir": {"all-profiles"}, "all-profiles": {"dir"}},
+		}.Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runExport(cmd.Context(), a)
+			p, err := a.Printer()
+			switch {
+			case err != nil:
+				return err
+			case dir != "":
+				return exportFolder(cmd.Context(), a, p.Format(), dir)
+			}
+			return runExport(cmd.Context(), a, p)
 		},
 	}
+	a.AddAllProfiles(cmd.Flags())
+	cmd.Flags().StringVarP(&dir, "dir", "d", "", "with --all-profiles: `DIR` to write the files to")
+	return cmd
 }
 
-func runExport(ctx context.Context, a *cli.App) error {
-	p, err := a.Printer()
+func runExport(ctx context.Context, a *cli.App, p *output.Printer) error {
+	e, err := fetchExport(ctx, a)
 	if err != nil {
 		return err
 	}
-	client, set, err := a.Connect()
-	if err != nil {
-		return err
-	}
-	integrations, err := a.Integrations(ctx, client)
-	if err != nil {
-		return err
-	}
-	_, kept, err := a.Stored(set)
-	if err != nil {
-		return err
-	}
-	document, notes := provision.Export(integrations, func(id string) bool {
-		for _, info := range kept {
-			if info.Name == id {
-				return true
-			}
-		}
-		return false
-	})
+	document, notes := provision.Export(e.integrations, provision.ExportOptions{IsStored: e.isStored})
 	if p.Format() == output.YAML {
 		if _, err := fmt.Fprintln(a.Stdout(), provision.SchemaComment); err != nil {
 			return err
@@ -66,4 +73,97 @@ func runExport(ctx context.Context, a *cli.App) error {
 		a.Say("%s", note)
 	}
 	return nil
+}
+
+// export has what a file needs to know about an organization.
+type export struct {
+	app          *cli.App
+	set          *config.Settings
+	integrations []mender.Integration
+	stored       []secret.Info
+}
+
+func fetchExport(ctx context.Context, a *cli.App) (e export, err error) {
+	client, set, err := a.Connect()
+	if err != nil {
+		return e, err
+	}
+	e.app, e.set = a, set
+	if e.integrations, err = a.Integrations(ctx, client); err != nil {
+		return e, err
+	}
+	_, e.stored, err = a.Stored(set)
+	return e, err
+}
+
+func (e export) isStored(id string) bool {
+	return slices.ContainsFunc(e.stored, func(info secret.Info) bool { return info.Name == id })
+}
+
+func (e export) sameOrganization(other export) bool {
+	return e.set.Server == other.set.Server && e.set.Organization == other.set.Organization &&
+		e.set.OrganizationKnown && other.set.OrganizationKnown
+}
+
+// exportFolder writes a file for each profile. If several profiles belong to the same
+// organization, it writes one file for it, since apply refuses two.
+func exportFolder(ctx context.Context, a *cli.App, format output.Format, dir string) error {
+	if format != output.YAML && format != output.JSON {
+		return cli.Usagef("--dir requires -o yaml or -o json")
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return cli.Usagef("invalid --dir %s: must be a folder", dir)
+	}
+	apps, err := a.Profiles()
+	if err != nil {
+		return err
+	}
+	done, failed := cli.Each(ctx, apps, func(app *cli.App) *cli.App { return app }, fetchExport)
+	var written []export
+	for _, e := range done {
+		if i := slices.IndexFunc(written, e.sameOrganization); i >= 0 {
+			e.app.Warn("left out, since the profile %s belongs to the same organization", written[i].set.Profile)
+			continue
+		}
+		written = append(written, e)
+	}
+	profiles := make([]string, len(apps))
+	for i, app := range apps {
+		profiles[i] = app.Profile()
+	}
+	options, names := provision.ForProfiles(profiles)
+	for _, e := range written {
+		i := slices.Index(profiles, e.set.Profile)
+		options[i].IsStored = e.isStored
+		document, notes := provision.Export(e.integrations, options[i])
+		if err := writeExport(dir, names[i]+"."+string(format), format, document); err != nil {
+			return err
+		}
+		for _, note := range notes {
+			e.app.Say("%s", note)
+		}
+	}
+	if len(written) > 0 {
+		a.Say("wrote %s to %s", cli.Plural(len(written), "file"), dir)
+	}
+	return failed
+}
+
+// writeExport replaces a file as a whole. Only its owner can read a new one.
+func writeExport(dir, name string, format output.Format, document provision.Document) error {
+	var text bytes.Buffer
+	if format == output.YAML {
+		fmt.Fprintln(&text, provision.SchemaComment)
+	}
+	p, err := output.New(&text, output.Options{Format: format})
+	if err != nil {
+		return err
+	}
+	if err := p.Print(output.View{Value: document}); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create the folder: %w", err)
+	}
+	return textfile.Replace(filepath.Join(dir, name), text.Bytes())
 }

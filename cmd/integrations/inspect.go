@@ -15,7 +15,7 @@ import (
 
 // NewInspectCmd returns the inspect command.
 func NewInspectCmd(a *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:         "inspect [ID]",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show an integration and its recent deliveries",
@@ -26,38 +26,44 @@ API returns it.
 
 ID is an id, a unique prefix of one, or the webhook's URL. Without it, the
 command uses the organization's only webhook.`,
-		Example:           "  mender-webhooks inspect\n  mender-webhooks inspect 3bb0e41e -o json\n  mender-webhooks inspect --jq .credentials.http.url",
+		Example:           "  mender-webhooks inspect\n  mender-webhooks inspect 3bb0e41e -o json\n  mender-webhooks inspect --jq .credentials.http.url\n  mender-webhooks inspect --all-profiles",
 		Args:              cli.Args(0, 1, "at most one id"),
 		ValidArgsFunction: a.CompleteIntegrations,
+		PreRunE:           cli.Rules{Against: map[string][]string{"all-profiles": {"ID"}}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runInspect(cmd.Context(), a, cli.FirstOf(args))
+			p, err := a.Printer()
+			if err != nil {
+				return err
+			}
+			return a.PrintEach(cmd.Context(), p, output.MergeSections, func(ctx context.Context, a *cli.App) (cli.Shown, error) {
+				return inspect(ctx, a, cli.FirstOf(args), p.Format() == output.Table)
+			})
 		},
 	}
+	a.AddAllProfiles(cmd.Flags())
+	return cmd
 }
 
-func runInspect(ctx context.Context, a *cli.App, arg string) error {
-	p, err := a.Printer()
-	if err != nil {
-		return err
-	}
+// inspect returns an integration, with its deliveries if they are to be shown.
+func inspect(ctx context.Context, a *cli.App, arg string, deliveries bool) (cli.Shown, error) {
 	client, _, err := a.Connect()
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	i, err := a.FindIntegration(ctx, client, arg)
 	if err != nil {
-		return err
+		return cli.Shown{}, err
 	}
 	view := output.View{Value: i, Names: []string{i.ID}}
-	if p.Format() == output.Table {
+	if deliveries {
 		rows := integrationRows(i)
 		stats, err := eventlog.New(client).LastDay(ctx, i.ID)
 		if err != nil {
-			return err
+			return cli.Shown{}, err
 		}
 		view.Fields = cli.Details(append(rows, healthRows(stats)...))
 	}
-	return p.Print(view)
+	return cli.Shown{View: view}, nil
 }
 
 func integrationRows(i mender.Integration) [][2]string {

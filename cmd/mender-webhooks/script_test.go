@@ -416,15 +416,20 @@ func cmdLogin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("MENDER_SERVER_ACCESS_TOKEN", token)
 }
 
-// config PROFILE writes a config file whose only profile has the server and
-// the token of the environment.
+// config PROFILE adds a profile with the server and the token of the environment to the
+// config file. The first one is the default.
 func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	dir := filepath.Join(ts.Getenv("XDG_CONFIG_HOME"), "mender-webhooks")
 	ts.Check(os.MkdirAll(dir, 0o700))
-	text := fmt.Sprintf("profile: %[1]s\nprofiles:\n  %[1]s:\n    server: %[2]s\n    token: %[3]s\n",
+	path := filepath.Join(dir, "config.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		text = fmt.Appendf(nil, "profile: %q\nprofiles:\n", args[0])
+	}
+	text = fmt.Appendf(text, "  %q:\n    server: %s\n    token: %s\n",
 		args[0], ts.Getenv("MENDER_SERVER_URL"), ts.Getenv("MENDER_SERVER_ACCESS_TOKEN"))
-	ts.Check(os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600))
+	ts.Check(os.WriteFile(path, text, 0o600))
 }
 
 // metrics NAME PATH REGEXP waits until an answer of listen's --metrics address
@@ -498,6 +503,8 @@ func gateway(kind string) http.HandlerFunc {
 		case "html":
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, "<!doctype html><title>Welcome</title>")
+		case "hang":
+			<-r.Context().Done()
 		case "502":
 			w.WriteHeader(http.StatusBadGateway)
 		case "null":

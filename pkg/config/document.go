@@ -115,6 +115,9 @@ func (d *document) parseProfiles(node ast.Node) error {
 	}
 	for _, item := range profiles {
 		name := item.Key.GetToken().Value
+		if name == "" {
+			return d.at(item.Key, "a profile must have a name")
+		}
 		settings, err := d.mapping(item.Value, "profile "+name)
 		if err != nil {
 			return err
@@ -224,3 +227,11 @@ func (d *document) entry(profile, key string) (entry, bool) {
 }
 
 func (d *document) has(profile string) bool { return slices.Contains(d.names, profile) }
+
+// known returns a usage error if the file does not have a profile.
+func (d *document) known(profile string) error {
+	if d.has(profile) {
+		return nil
+	}
+	return usagef("", "unknown profile %q in %s%s", profile, d.path, didYouMean(profile, d.names))
+}

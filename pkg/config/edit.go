@@ -91,6 +91,37 @@ func (d *document) use(profile string) error {
 	return add(top, yaml.MapSlice{{Key: topProfile, Value: profile}})
 }
 
+// rename changes the name of a profile, and of the default profile if it is the same.
+func (d *document) rename(from, to string) error {
+	top, err := d.top()
+	if err != nil {
+		return err
+	}
+	profiles, err := grow(find(top, topProfiles))
+	if err != nil {
+		return err
+	}
+	pair, err := mappingOf(yaml.MapSlice{{Key: to, Value: ""}})
+	if err != nil {
+		return err
+	}
+	item := find(profiles, from)
+	key := pair.Values[0].Key
+	// The place of the old name determines the indentation and the blank line before it.
+	was, is := item.Key.GetToken(), key.GetToken()
+	is.Position, is.Prev, is.Next = was.Position, was.Prev, was.Next
+	if comment := item.Key.GetComment(); comment != nil {
+		if err := key.SetComment(comment); err != nil {
+			return fmt.Errorf("preserve comment: %w", err)
+		}
+	}
+	item.Key = key
+	if d.current == from || d.current == "" && from == defaultProfile {
+		return d.use(to)
+	}
+	return nil
+}
+
 // render returns the text of the file.
 func (d *document) render() []byte {
 	text := d.tree.String()

@@ -42,6 +42,9 @@ func TestEdit(t *testing.T) {
 		return func(f File) error { return f.Unset(ctx, profile, key) }
 	}
 	use := func(profile string) func(File) error { return func(f File) error { return f.Use(ctx, profile) } }
+	rename := func(from, to string) func(File) error {
+		return func(f File) error { return f.Rename(ctx, from, to) }
+	}
 	commentedWith := func(was, is string) string { return strings.Replace(commented, was, is, 1) }
 	for name, test := range map[string]struct {
 		before string
@@ -59,11 +62,16 @@ func TestEdit(t *testing.T) {
 		"new profile":       {commented, []func(File) error{set("a.b C", "username", "true")}, commentedWith("# the end", "    a.b C:\n      username: true\n# the end")},
 		"use":               {commented, []func(File) error{use("Eu.2")}, commentedWith("profile: prod", "profile: Eu.2")},
 		"use, none before":  {"profiles:\n  a: {}\n", []func(File) error{use("a")}, "profiles:\n  a: {}\nprofile: a\n"},
-		"unset":             {commented, []func(File) error{unset("prod", "username")}, commentedWith("\n        # sees everything\n        username: admin@example.com\n", "")},
-		"unset the last":    {"profiles:\n  a:\n    server: x\n", []func(File) error{unset("a", "server")}, "profiles:\n  a: {}\n"},
-		"remove":            {commented, []func(File) error{unset("Eu.2", "")}, commentedWith("\n    Eu.2: {server: eu.example, skip-verify: true} # short\n", "")},
-		"remove current":    {"profile: a\nprofiles:\n  a:\n    server: x\n  b: {}\n", []func(File) error{unset("a", "")}, "profiles:\n  b: {}\n"},
-		"profiles: nothing": {"profiles:\n", []func(File) error{set("a", "server", "x")}, "profiles:\n  a:\n    server: https://x\nprofile: a\n"},
+		"rename":            {commented, []func(File) error{rename("Eu.2", "yes: #1")}, commentedWith("Eu.2", `"yes: #1"`)},
+		"rename current": {commented, []func(File) error{rename("prod", "live")},
+			strings.Replace(commentedWith("profile: prod", "profile: live"), "    prod:", "    live:", 1)},
+		"rename a bare one":   {commented, []func(File) error{rename("bare", "b")}, commentedWith("bare:", "b:")},
+		"rename the implicit": {"profiles:\n  default: # ours\n    server: https://x\n", []func(File) error{rename("default", "a")}, "profiles:\n  a: # ours\n    server: https://x\nprofile: a\n"},
+		"unset":               {commented, []func(File) error{unset("prod", "username")}, commentedWith("\n        # sees everything\n        username: admin@example.com\n", "")},
+		"unset the last":      {"profiles:\n  a:\n    server: x\n", []func(File) error{unset("a", "server")}, "profiles:\n  a: {}\n"},
+		"remove":              {commented, []func(File) error{unset("Eu.2", "")}, commentedWith("\n    Eu.2: {server: eu.example, skip-verify: true} # short\n", "")},
+		"remove current":      {"profile: a\nprofiles:\n  a:\n    server: x\n  b: {}\n", []func(File) error{unset("a", "")}, "profiles:\n  b: {}\n"},
+		"profiles: nothing":   {"profiles:\n", []func(File) error{set("a", "server", "x")}, "profiles:\n  a:\n    server: https://x\nprofile: a\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "sub", "config.yaml")
@@ -111,14 +119,16 @@ func TestEditRefuses(t *testing.T) {
 		usage bool
 		want  string
 	}{
-		"misspelt":      {f.Set(ctx, "prod", "sever", "x"), true, `unknown setting "sever"; did you mean "server"?`},
-		"bad value":     {f.Set(ctx, "prod", "request-timeout", "soon"), true, "invalid request-timeout"},
-		"bad name":      {f.Set(ctx, "a\nb", "server", "x"), true, "invalid profile name"},
-		"empty name":    {f.Set(ctx, "", "server", "x"), true, "invalid profile name"},
-		"use of none":   {f.Use(ctx, "prd"), true, `did you mean "prod"?`},
-		"unset of none": {f.Unset(ctx, "prod", "username"), false, "not set"},
-		"no profile":    {f.Unset(ctx, "other", ""), false, "not set"},
-		"no place":      {NewFile("").Set(ctx, "a", "server", "x"), true, "--config"},
+		"misspelt":       {f.Set(ctx, "prod", "sever", "x"), true, `unknown setting "sever"; did you mean "server"?`},
+		"bad value":      {f.Set(ctx, "prod", "request-timeout", "soon"), true, "invalid request-timeout"},
+		"bad name":       {f.Set(ctx, "a\nb", "server", "x"), true, "invalid profile name"},
+		"empty name":     {f.Set(ctx, "", "server", "x"), true, "invalid profile name"},
+		"use of none":    {f.Use(ctx, "prd"), true, `did you mean "prod"?`},
+		"rename of none": {f.Rename(ctx, "prd", "b"), true, `did you mean "prod"?`},
+		"bad new name":   {f.Rename(ctx, "prod", "a\nb"), true, "invalid profile name"},
+		"unset of none":  {f.Unset(ctx, "prod", "username"), false, "not set"},
+		"no profile":     {f.Unset(ctx, "other", ""), false, "not set"},
+		"no place":       {NewFile("").Set(ctx, "a", "server", "x"), true, "--config"},
 	} {
 		if test.err == nil || (fault.KindOf(test.err) == fault.Usage) != test.usage {
 			t.Errorf("%s: got %v", name, test.err)

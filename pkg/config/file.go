@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
 )
 
@@ -118,10 +119,29 @@ func (f File) Unset(ctx context.Context, profile, key string) error {
 // Use selects the default profile. It is a usage error if the profile does not exist.
 func (f File) Use(ctx context.Context, profile string) error {
 	return f.edit(ctx, func(d *document) error {
-		if !d.has(profile) {
-			return usagef("", "unknown profile %q in %s%s", profile, f.path, didYouMean(profile, d.names))
+		if err := d.known(profile); err != nil {
+			return err
 		}
 		return d.use(profile)
+	})
+}
+
+// Rename renames a profile; the default profile follows. It is a usage error if the
+// profile does not exist or the new name is invalid, and a conflict if a profile has the
+// new name already.
+func (f File) Rename(ctx context.Context, from, to string) error {
+	if _, err := checkLine(to); err != nil {
+		return usagef("", "invalid profile name: %v", err)
+	}
+	return f.edit(ctx, func(d *document) error {
+		if err := d.known(from); err != nil {
+			return err
+		}
+		if d.has(to) {
+			return fault.WithHint(fault.New(fault.Conflict, "profile %q exists already in %s", to, f.path),
+				"choose another name, or remove that profile with `mender-webhooks config unset --all --profile NAME`")
+		}
+		return d.rename(from, to)
 	})
 }
 

@@ -22,7 +22,7 @@ func (l *loader) flagLayer() (layer, error) {
 		if err != nil {
 			return layer{}, err
 		}
-		if !given || !mergeable(k) {
+		if !given || !mergeable(k) || k.Name == keyServer && l.in.OnlyProfile != "" {
 			continue
 		}
 		if text, err = k.check(text); err != nil {
@@ -48,7 +48,7 @@ func (l *loader) envLayer(flags layer) (layer, error) {
 	}
 	_, inFlags := flags.values[keyServer]
 	_, inProfile := l.doc.entry(l.profile, keyServer)
-	if inFlags || (inProfile && l.profileFlag) {
+	if inFlags || (inProfile && l.profileFlag) || l.in.OnlyProfile != "" {
 		return out, nil
 	}
 	text, ok, err := l.env.setting(EnvServer)

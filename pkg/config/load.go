@@ -25,6 +25,11 @@ type Input struct {
 	NoToken bool
 	// NewProfile allows a profile and a config file that do not exist yet, for login.
 	NewProfile bool
+	// OnlyProfile, if set, selects a profile for a command that works with several at
+	// once. The server and the token come from this profile, and from no flag,
+	// variable or file of mender-cli: those name one server, and their token must not
+	// reach the others.
+	OnlyProfile string
 	// SystemDir and WorkDir are the folders of mender-cli's settings, in addition
 	// to the home folder; empty means /etc/mender-cli and ".".
 	SystemDir, WorkDir string
@@ -80,7 +85,9 @@ func (l *loader) read() error {
 	if err := l.chooseProfile(); err != nil {
 		return err
 	}
-	l.cli = readMenderCLI(l.env, orElse(l.in.SystemDir, "/etc/mender-cli"), orElse(l.in.WorkDir, "."))
+	if l.in.OnlyProfile == "" {
+		l.cli = readMenderCLI(l.env, orElse(l.in.SystemDir, "/etc/mender-cli"), orElse(l.in.WorkDir, "."))
+	}
 	flags, err := l.flagLayer()
 	if err != nil {
 		return err
@@ -117,6 +124,10 @@ func (l *loader) configFile() (string, error) {
 }
 
 func (l *loader) chooseProfile() error {
+	if name := l.in.OnlyProfile; name != "" {
+		l.profile, l.profileFlag, l.profileKind, l.profileFrom = name, true, SourceProfile, l.doc.path
+		return l.doc.known(name)
+	}
 	name, given, err := flagValue(l.in.Flags, "profile")
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
@@ -14,7 +15,10 @@ import (
 // token resolves the access token, with the precedence in the package comment.
 func (l *loader) token(s *Settings) (Token, error) {
 	steps := []func(*Settings) (Token, error){l.flagToken, l.envToken, l.profileToken, l.cliToken}
-	if l.profileFlag {
+	switch {
+	case l.in.OnlyProfile != "":
+		steps = []func(*Settings) (Token, error){l.profileToken}
+	case l.profileFlag:
 		steps[1], steps[2] = steps[2], steps[1]
 	}
 	for _, step := range steps {
@@ -76,6 +80,11 @@ func (l *loader) envToken(s *Settings) (Token, error) {
 // else the token that login stored.
 func (l *loader) profileToken(s *Settings) (Token, error) {
 	server, bound := l.doc.entry(l.profile, keyServer)
+	isToken := func(e entry) bool { return e.key == keyToken || e.key == keyTokenFile }
+	if l.in.OnlyProfile != "" && !bound && slices.ContainsFunc(l.doc.entries[l.profile], isToken) {
+		return Token{}, usagef("run `mender-webhooks config set server URL --profile "+l.profile+"`",
+			"the profile has a token, but no server to send it to")
+	}
 	if !bound || server.text == s.Server {
 		if e, ok := l.doc.entry(l.profile, keyToken); ok {
 			return Token{Value: e.text, Source: SourceProfile,

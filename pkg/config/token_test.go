@@ -65,6 +65,46 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestOnlyProfile checks that nothing outside a profile selects its server or its token.
+func TestOnlyProfile(t *testing.T) {
+	m := newMachine(t)
+	m.config("profile: a\nprofiles:\n  a: {server: a.example, token: from-profile}\n  b: {server: b.example}\n" +
+		"  any: {token: from-any}\n  bare: {username: u}\n")
+	m.file(".mender-clirc", `{"server": "https://b.example"}`, 0o600)
+	m.file("cache/mender/authtoken", "from-mender-cli", 0o600)
+	m.args = []string{"--server", "c.example", "--token-value", "from-flag", "--profile", "a"}
+	m.env[EnvServer], m.env[EnvToken], m.env[EnvProfile] = "d.example", "from-env", "a"
+	m.stored = map[string]string{"https://b.example b": "from-store", "https://b.example bare": "from-store"}
+	for name, want := range map[string][2]string{
+		"a":    {"https://a.example", "from-profile"},
+		"b":    {"https://b.example", "from-store"},
+		"bare": {defaultServer, ""},
+	} {
+		in := m.input()
+		in.OnlyProfile = name
+		s, err := Load(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Server != want[0] || s.Token.Value != want[1] || s.Profile != name {
+			t.Errorf("profile %s: got server %s, token %q", name, s.Server, s.Token.Value)
+		}
+	}
+	for name, want := range map[string]string{"any": "has a token, but no server", "c": `unknown profile "c"`} {
+		in := m.input()
+		in.OnlyProfile = name
+		if _, err := Load(in); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), want) {
+			t.Errorf("profile %s: got %v", name, err)
+		}
+	}
+	m.stored = nil
+	in := m.input()
+	in.OnlyProfile = "b"
+	if s, err := Load(in); err != nil || s.Token.Value != "" {
+		t.Errorf("got %v, %v: mender-cli's token is not the profile's", s, err)
+	}
+}
+
 func TestNoTokenIsLookedForWhereNoneIsNeeded(t *testing.T) {
 	m := newMachine(t)
 	m.env[EnvToken] = ""

@@ -52,6 +52,10 @@ type View struct {
 	More []TableView
 	// Names are for Name.
 	Names []string
+	// Title is for Table: a line above the view, unless it is empty.
+	Title string
+	// Sections are for Table, and printed below everything else.
+	Sections []View
 }
 
 // Printer writes results. It is not safe for concurrent use.
@@ -142,8 +146,19 @@ func (p *Printer) table(v View) ([]byte, error) {
 		}
 		blocks = append(blocks, block)
 	}
+	for _, section := range v.Sections {
+		block, err := p.table(section)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, block)
+	}
 	blocks = slices.DeleteFunc(blocks, func(b []byte) bool { return len(b) == 0 })
-	return bytes.Join(blocks, []byte("\n")), nil
+	out := bytes.Join(blocks, []byte("\n"))
+	if v.Title != "" && len(out) > 0 && !p.opt.NoHeaders {
+		out = append([]byte(p.style.Bold(Safe(v.Title))+"\n"), out...)
+	}
+	return out, nil
 }
 
 func names(names ...string) []byte {

@@ -3,6 +3,8 @@ package provision
 import (
 	"fmt"
 	"net/url"
+	"regexp"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
@@ -18,6 +20,7 @@ const SchemaComment = "# yaml-language-server: $schema=" + schemaURL
 // for Read.
 type Document struct {
 	APIVersion   string     `json:"apiVersion"`
+	Profile      string     `json:"profile,omitempty"`
 	Integrations []exported `json:"integrations"`
 }
 
@@ -35,11 +38,20 @@ type envReference struct {
 	Env string `json:"env"`
 }
 
-// Export returns integrations as a file. isStored reports whether a webhook's
-// secret is stored on this machine. notes list the variables to set, and the
+// ExportOptions adapt a Document to its place. The zero value is for the only file.
+type ExportOptions struct {
+	// Profile is the profile that the file names, or empty.
+	Profile string
+	// Suffix ends the names of the variables that the file refers to.
+	Suffix string
+	// IsStored reports whether a webhook's secret is stored on this machine.
+	IsStored func(id string) bool
+}
+
+// Export returns integrations as a file. notes list the variables to set, and the
 // integrations that were left out.
-func Export(integrations []mender.Integration, isStored func(id string) bool) (d Document, notes []string) {
-	d = Document{APIVersion: apiVersion, Integrations: []exported{}}
+func Export(integrations []mender.Integration, o ExportOptions) (d Document, notes []string) {
+	d = Document{APIVersion: apiVersion, Profile: o.Profile, Integrations: []exported{}}
 	for _, i := range integrations {
 		if !isWebhook(&i) {
 			notes = append(notes, fmt.Sprintf("%s %s is left out: a file describes webhooks only", i.Provider, i.ID))
@@ -48,6 +60,7 @@ func Export(integrations []mender.Integration, isStored func(id string) bool) (d
 		c := i.Credentials
 		e := exported{Provider: i.Provider, URL: c.HTTP.URL, Description: i.Description, Scopes: i.Scopes}
 		fill := func(name, what string) envReference {
+			name += o.Suffix
 			notes = append(notes, fmt.Sprintf("set the variable %s to %s", name, what))
 			return envReference{name}
 		}
@@ -57,7 +70,7 @@ func Export(integrations []mender.Integration, isStored func(id string) bool) (d
 		switch {
 		case !c.HasSecret():
 			e.Secret = map[string]bool{string(none): true}
-		case isStored(i.ID):
+		case o.IsStored(i.ID):
 			e.Secret = map[string]bool{string(stored): true}
 		default:
 			e.Secret = fill("HOOK_SECRET", "the webhook's secret, or use { generate: true } for a new one")
@@ -65,4 +78,58 @@ func Export(integrations []mender.Integration, isStored func(id string) bool) (d
 		d.Integrations = append(d.Integrations, e)
 	}
 	return d, notes
+}
+
+// ForProfiles returns the options for the files of several profiles, and names for these
+// files, without an extension. A profile's name can be any text; the name of its file is
+// safe on every system, and unique even if case makes no difference.
+func ForProfiles(profiles []string) (options []ExportOptions, names []string) {
+	names = unique(profiles, fileName)
+	suffixes := unique(profiles, variableName)
+	for i, profile := range profiles {
+		options = append(options, ExportOptions{Profile: profile, Suffix: suffixes[i]})
+	}
+	return options, names
+}
+
+// unique returns a different simple name for each name. A name that is simple already stays
+// as it is.
+func unique(names []string, simple func(string) string) []string {
+	out, used := make([]string, len(names)), map[string]bool{}
+	for _, unchanged := range []bool{true, false} {
+		for i, name := range names {
+			base := simple(name)
+			if (base == name) != unchanged {
+				continue
+			}
+			out[i] = base
+			for n := 2; used[strings.ToLower(out[i])]; n++ {
+				out[i] = fmt.Sprintf("%s_%d", base, n)
+			}
+			used[strings.ToLower(out[i])] = true
+		}
+	}
+	return out
+}
+
+var (
+	unsafeInFile     = regexp.MustCompile(`^[^A-Za-z0-9_]+|[^A-Za-z0-9._-]+`)
+	unsafeInVariable = regexp.MustCompile(`[^A-Z0-9]+`)
+	// reservedFile matches the names of devices in Windows.
+	reservedFile = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$`)
+)
+
+// maxFileName leaves room for a number and an extension, in bytes.
+const maxFileName = 200
+
+func fileName(profile string) string {
+	name := unsafeInFile.ReplaceAllString(profile, "_")
+	if reservedFile.MatchString(name) {
+		name = "_" + name
+	}
+	return name[:min(len(name), maxFileName)]
+}
+
+func variableName(profile string) string {
+	return "_" + strings.Trim(unsafeInVariable.ReplaceAllString(strings.ToUpper(profile), "_"), "_")
 }

@@ -21,7 +21,10 @@ const maxDescription = 1024
 // that it names. It never prints a secret.
 type File struct {
 	// Name is the file's name in messages.
-	Name    string
+	Name string
+	// Profile is the name of the profile whose organization the file describes, or
+	// empty for the current one.
+	Profile string
 	entries []entry
 }
 

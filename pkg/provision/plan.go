@@ -33,7 +33,9 @@ const (
 // Plan is the difference between a file, or a single change, and a server, as steps. It encodes to
 // JSON without secrets, but a URL in it may contain a token.
 type Plan struct {
-	File string `json:"file,omitempty"`
+	// Profile is the profile that the file names, or "".
+	Profile string `json:"profile,omitempty"`
+	File    string `json:"file,omitempty"`
 	// Changes reports whether any step changes something.
 	Changes bool   `json:"changes"`
 	Steps   []Step `json:"steps"`
@@ -129,7 +131,7 @@ func (p *Provisioner) Plan(ctx context.Context, f *File) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{File: f.Name, Steps: []Step{}, file: f}
+	plan := &Plan{File: f.Name, Profile: f.Profile, Steps: []Step{}, file: f}
 	for _, e := range f.entries {
 		var found *mender.Integration
 		if i := slices.IndexFunc(there, func(i mender.Integration) bool { return i.Provider == mender.ProviderWebhook }); i >= 0 {

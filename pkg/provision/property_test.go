@@ -126,14 +126,14 @@ func TestExportReadsBack(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "plain", "it's: #1", "- a", "line\nline\n", "{x}", "1", "true", "ü\u202e\x1b", "'", `"`, "\r", "~", " x ", "!!str"} {
 		d, _ := Export([]mender.Integration{{ID: "1", Provider: mender.ProviderWebhook, Description: text,
-			Credentials: mender.HTTP("https://example.com/?q="+"a#b", ""), Scopes: []string{"inventory"}}}, func(string) bool { return false })
+			Credentials: mender.HTTP("https://example.com/?q="+"a#b", ""), Scopes: []string{"inventory"}}}, ExportOptions{Profile: text, IsStored: func(string) bool { return false }})
 		b := encode(t, d)
 		f, err := Read("exported", b, testSources())
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, b)
 		}
 		e := f.entries[0]
-		if e.url != "https://example.com/?q=a#b" || e.description == nil && text != "" || e.description != nil && *e.description != text {
+		if f.Profile != text || e.url != "https://example.com/?q=a#b" || e.description == nil && text != "" || e.description != nil && *e.description != text {
 			t.Errorf("%q was read back as %+v of\n%s", text, e, b)
 		}
 	}

@@ -26,6 +26,8 @@ type Sources struct {
 	// Dir is the folder that relative paths start from: the file's folder, or ""
 	// for the current one.
 	Dir string
+	// CheckProfile returns an error if there is no such profile; nil accepts any name.
+	CheckProfile func(name string) error
 }
 
 // path resolves a name relative to Dir.
@@ -41,9 +43,10 @@ func (s Sources) path(name string) string {
 // with env: or file: are expanded.
 func Read(name string, text []byte, src Sources) (*File, error) {
 	r := &reader{src: src, wrong: map[string]bool{}}
-	entries := r.document(text)
+	f := &File{Name: name}
+	r.document(text, f)
 	if len(r.problems) == 0 {
-		return &File{Name: name, entries: entries}, nil
+		return f, nil
 	}
 	slices.SortStableFunc(r.problems, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -59,16 +62,16 @@ type reader struct {
 	wrong    map[string]bool // places with a problem, by pointer
 }
 
-// document reads a file in three steps: it parses the YAML, checks it against the
+// document reads a file into f in three steps: it parses the YAML, checks it against the
 // schema, and resolves references on this machine.
-func (r *reader) document(text []byte) []entry {
+func (r *reader) document(text []byte, f *File) {
 	if r.root = r.parse(text); r.root == nil {
-		return nil
+		return
 	}
 	var value any
 	if err := yaml.NodeToValue(r.root, &value); err != nil {
 		r.problemAt(position{}, "this is not YAML")
-		return nil
+		return
 	}
 	top, _ := value.(map[string]any)
 	list, _ := top["integrations"].([]any)
@@ -76,15 +79,18 @@ func (r *reader) document(text []byte) []entry {
 	for i, item := range list {
 		items[i], _ = item.(map[string]any)
 		if r.checkProvider(items[i], "integrations", strconv.Itoa(i)) {
-			return nil
+			return
 		}
 	}
 	r.validate(value)
-	var entries []entry
-	for i := range list {
-		entries = append(entries, r.entry(items[i], "integrations", strconv.Itoa(i)))
+	if f.Profile, _ = top["profile"].(string); f.Profile != "" && r.src.CheckProfile != nil {
+		if err := r.src.CheckProfile(f.Profile); err != nil {
+			r.problem([]string{"profile"}, "profile: %v", err)
+		}
 	}
-	return entries
+	for i := range list {
+		f.entries = append(f.entries, r.entry(items[i], "integrations", strconv.Itoa(i)))
+	}
 }
 
 // pointer joins a path to one string.

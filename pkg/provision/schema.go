@@ -24,6 +24,7 @@ func must(key string) string {
 	return map[string]string{
 		"":             "must have keys and values, such as apiVersion: …",
 		"apiVersion":   "must be " + apiVersion,
+		"profile":      "must be the name of a profile in the config file",
 		"integrations": "must be a list, with - before each entry; write an empty list as []",
 		"provider":     "must be webhook",
 		"url":          "must be where Mender POSTs the events: text, { env: VARIABLE } or { file: PATH }",
@@ -37,7 +38,7 @@ func must(key string) string {
 // keysOf returns the keys of the file, or of an integration.
 func keysOf(path []string) []string {
 	if len(path) == 0 {
-		return []string{"apiVersion", "integrations"}
+		return []string{"apiVersion", "integrations", "profile"}
 	}
 	return []string{"description", "provider", "scopes", "secret", "url"}
 }

@@ -1,0 +1,295 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+)
+
+// profilesAtOnce is how many profiles a command works with at the same time.
+const profilesAtOnce = 8
+
+// AddAllProfiles adds --all-profiles to a command that calls PrintEach or Profiles.
+func (a *App) AddAllProfiles(f *pflag.FlagSet) {
+	f.BoolVar(&a.allProfiles, "all-profiles", false, "do this for each profile of the config file, side by side")
+}
+
+// together is what the apps of several profiles share.
+type together struct {
+	mu     sync.Mutex
+	err    io.Writer
+	stores map[bool]*secret.Store // by NoKeyring
+}
+
+// write writes lines to stderr, each with a prefix.
+func (t *together) write(prefix string, text []byte) error {
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		out.WriteString(prefix)
+		out.Write(line)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := t.err.Write(out.Bytes())
+	return err
+}
+
+// store returns the store of secrets for the settings of a profile.
+func (t *together) store(set *config.Settings, open func() *secret.Store) *secret.Store {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stores[set.NoKeyring] == nil {
+		t.stores[set.NoKeyring] = open()
+	}
+	return t.stores[set.NoKeyring]
+}
+
+// prefixed is stderr for the messages about one profile.
+type prefixed struct {
+	*together
+	prefix string
+}
+
+// Write writes whole lines.
+func (p prefixed) Write(text []byte) (int, error) { return len(text), p.write(p.prefix, text) }
+
+// ForProfile returns an app that works with one of several profiles. Its server and token
+// come only from that profile, it does not prompt, and its messages name the profile. Apps
+// for different profiles may be used at the same time.
+func (a *App) ForProfile(name string) *App {
+	b := a.forOne(name)
+	b.only, b.cached = true, nil
+	return b
+}
+
+// ForCurrent is like ForProfile for the profile, server and token that a itself uses.
+func (a *App) ForCurrent() (*App, error) {
+	set, err := a.Settings()
+	if err != nil {
+		return nil, err
+	}
+	return a.forOne(set.Profile), nil
+}
+
+func (a *App) forOne(profile string) *App {
+	if a.together == nil {
+		a.together = &together{err: a.Err, stores: map[bool]*secret.Store{}}
+	}
+	b := *a
+	b.profile, b.saidIgnored = profile, false
+	b.In, b.Err = strings.NewReader(""), prefixed{a.together, output.Safe(profile) + ": "}
+	return &b
+}
+
+// Profile returns the name of the profile, if the app is one of several.
+func (a *App) Profile() string { return a.profile }
+
+// Profiles returns the app itself or, with --all-profiles, one app for each profile of the
+// config file, in the order of their names.
+func (a *App) Profiles() ([]*App, error) {
+	if !a.allProfiles {
+		return []*App{a}, nil
+	}
+	if err := a.CheckSelection("--all-profiles"); err != nil {
+		return nil, err
+	}
+	names, err := a.ProfileNames()
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, Hinted(Usagef("--all-profiles: the config file has no profiles"),
+			"create one with `mender-webhooks login --profile NAME` or `mender-webhooks config set`; `mender-webhooks config path` shows the file")
+	}
+	apps := make([]*App, len(names))
+	for i, name := range names {
+		apps[i] = a.ForProfile(name)
+	}
+	return apps, nil
+}
+
+// AllProfiles reports whether --all-profiles is set.
+func (a *App) AllProfiles() bool { return a.allProfiles }
+
+// ProfileNames returns the sorted names of the profiles in the config file.
+func (a *App) ProfileNames() ([]string, error) {
+	path, err := config.ConfigFile(config.Input{Flags: a.SettingFlags, LookupEnv: a.Env})
+	if err != nil {
+		return nil, err
+	}
+	profiles, err := config.NewFile(path).Profiles()
+	names := make([]string, len(profiles))
+	for i, p := range profiles {
+		names[i] = p.Name
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// CheckSelection returns a usage error if a flag or variable names one server, token or
+// profile, although what, such as a flag, selects several. MENDER_PROFILE is no such
+// variable: it only names the default.
+func (a *App) CheckSelection(what string) error {
+	for _, flag := range []string{"profile", "server", "token", "token-value"} {
+		if a.SettingFlags.Changed(flag) {
+			return Hinted(Usagef("%s cannot be combined with --%s", what, flag), "each profile has a server and a token of its own")
+		}
+	}
+	for _, name := range []string{config.EnvServer, config.EnvToken} {
+		if a.Getenv(name) != "" {
+			return Hinted(Usagef("%s cannot be combined with the variable %s", what, name),
+				"unset %s: each profile has a server and a token of its own", name)
+		}
+	}
+	return nil
+}
+
+// ProfilesError has the errors of some of several profiles. The exit code is theirs if all
+// have the same, and otherwise 1.
+type ProfilesError struct{ Failures []ProfileFailure }
+
+// ProfileFailure is the error of one profile.
+type ProfileFailure struct {
+	App *App
+	Err error
+}
+
+// Error returns all errors on one line.
+func (e *ProfilesError) Error() string {
+	texts := make([]string, len(e.Failures))
+	for i, f := range e.Failures {
+		texts[i] = fmt.Sprintf("profile %s: %v", f.App.profile, f.Err)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the errors of all profiles.
+func (e *ProfilesError) Unwrap() []error {
+	errs := make([]error, len(e.Failures))
+	for i, f := range e.Failures {
+		errs[i] = f.Err
+	}
+	return errs
+}
+
+// JoinProfiles joins the errors of several calls of Each, sorted by profile. Any other
+// error takes precedence.
+func JoinProfiles(errs ...error) error {
+	all := &ProfilesError{}
+	for _, err := range errs {
+		var some *ProfilesError
+		switch {
+		case err == nil:
+		case errors.As(err, &some):
+			all.Failures = append(all.Failures, some.Failures...)
+		default:
+			return err
+		}
+	}
+	if len(all.Failures) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all.Failures, func(a, b ProfileFailure) int { return strings.Compare(a.App.profile, b.App.profile) })
+	return all
+}
+
+// Each calls do for each item, for several at the same time, and waits for all. It returns
+// the results in the order of the items, without those that failed, and a *ProfilesError
+// if any did. A result that comes with a *SilentError is returned, too. app returns the
+// app of an item; if it is not one of several, its error is returned as it is.
+func Each[S, T any](ctx context.Context, items []S, app func(S) *App, do func(context.Context, S) (T, error)) ([]T, error) {
+	values, errs := make([]T, len(items)), make([]error, len(items))
+	slots := make(chan struct{}, profilesAtOnce)
+	var running sync.WaitGroup
+	for i, item := range items {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			if errs[i] = ctx.Err(); errs[i] == nil {
+				values[i], errs[i] = do(ctx, item)
+			}
+		})
+	}
+	running.Wait()
+	var done []T
+	failed := &ProfilesError{}
+	for i, err := range errs {
+		var silent *SilentError
+		if err == nil || errors.As(err, &silent) {
+			done = append(done, values[i])
+		}
+		if err != nil {
+			failed.Failures = append(failed.Failures, ProfileFailure{app(items[i]), err})
+		}
+	}
+	switch {
+	case len(failed.Failures) == 0:
+		return done, nil
+	case len(items) == 1 && app(items[0]).profile == "":
+		return done, errs[0]
+	}
+	return done, failed
+}
+
+// Shown is what a command prints about a profile: a view on stdout, then a note on stderr.
+type Shown struct {
+	output.View
+	Note string
+}
+
+// Merge joins the views of several profiles: output.MergeRows or output.MergeSections.
+type Merge func(key string, views []output.View) (output.View, error)
+
+// PrintEach calls do once or, with --all-profiles, for each profile, and prints the views,
+// which merge joins for several profiles. A profile that fails does not keep the others from
+// being printed.
+func (a *App) PrintEach(ctx context.Context, p *output.Printer, merge Merge, do func(context.Context, *App) (Shown, error)) error {
+	apps, err := a.Profiles()
+	if err != nil {
+		return err
+	}
+	type shownBy struct {
+		Shown
+		app *App
+	}
+	done, failed := Each(ctx, apps, func(app *App) *App { return app }, func(ctx context.Context, app *App) (shownBy, error) {
+		s, err := do(ctx, app)
+		s.Title = app.profile
+		return shownBy{s, app}, err
+	})
+	views := make([]output.View, len(done))
+	for i, s := range done {
+		views[i] = s.View
+	}
+	switch {
+	case a.allProfiles:
+		view, err := merge("profile", views)
+		if err == nil {
+			err = p.Print(view)
+		}
+		if err != nil {
+			return err
+		}
+	case len(done) == 1:
+		if err := p.Print(views[0]); err != nil {
+			return err
+		}
+	}
+	for _, s := range done {
+		if s.Note != "" {
+			s.app.Say("%s", s.Note)
+		}
+	}
+	return failed
+}

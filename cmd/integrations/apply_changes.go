@@ -1,0 +1,315 @@
+package integrations
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+)
+
+// change is what apply does for one file, or with --all-profiles for one profile.
+type change struct {
+	app    *cli.App
+	file   *provision.File
+	engine *engine
+	plan   *provision.Plan
+}
+
+func appOf(c *change) *cli.App { return c.app }
+
+// changes are sorted by profile.
+type changes struct {
+	list []*change
+	// several is set if the command line allows for several, even if there is one.
+	several bool
+}
+
+// changes reads and checks all files. It sends nothing.
+func (o applyOptions) changes(ctx context.Context, a *cli.App) (changes, error) {
+	if len(o.files) == 0 {
+		return changes{}, cli.Hinted(cli.Usagef("apply requires -f FILE"), "run `mender-webhooks export > webhooks.yaml` to write one")
+	}
+	names, err := provision.Files(o.files)
+	if err != nil {
+		return changes{}, err
+	}
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return changes{}, cli.Usagef("stdin can be only one of the files: -f - is given twice")
+	}
+	several := !slices.Equal(names, o.files) || len(names) > 1
+	if several && a.AllProfiles() {
+		return changes{}, cli.Hinted(cli.Usagef("--all-profiles takes one file, which is compared with each profile"),
+			"leave out --all-profiles to apply files that name their profiles")
+	}
+	files, err := readProvisionFiles(ctx, a, names)
+	if err != nil {
+		return changes{}, err
+	}
+	all := changes{several: several || a.AllProfiles()}
+	if a.AllProfiles() {
+		all.list, err = forEachProfile(a, files[0])
+	} else {
+		all.list, err = forEachFile(a, files, several)
+	}
+	if err != nil {
+		return changes{}, err
+	}
+	slices.SortStableFunc(all.list, func(c, d *change) int { return cmp.Compare(c.app.Profile(), d.app.Profile()) })
+	return all, nil
+}
+
+// forEachProfile returns a change of each profile, all with the same file.
+func forEachProfile(a *cli.App, file *provision.File) ([]*change, error) {
+	if file.Profile != "" {
+		return nil, cli.Usagef("--all-profiles cannot be combined with %s, which names the profile %s", file.Name, file.Profile)
+	}
+	apps, err := a.Profiles()
+	list := make([]*change, len(apps))
+	for i, app := range apps {
+		list[i] = &change{app: app, file: file}
+	}
+	return list, err
+}
+
+// forEachFile returns a change for each file, of the profile that it names or else of the
+// current one.
+func forEachFile(a *cli.App, files []*provision.File, several bool) ([]*change, error) {
+	if i := slices.IndexFunc(files, func(f *provision.File) bool { return f.Profile != "" }); i >= 0 {
+		if err := a.CheckSelection(fmt.Sprintf("%s, which names the profile %s,", files[i].Name, files[i].Profile)); err != nil {
+			return nil, err
+		}
+	}
+	var list []*change
+	for _, file := range files {
+		c := &change{app: a, file: file}
+		var err error
+		switch {
+		case file.Profile != "":
+			c.app = a.ForProfile(file.Profile)
+		case several:
+			c.app, err = a.ForCurrent()
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, checkDistinct(list)
+}
+
+// checkDistinct returns a usage error if two files describe the same organization. An
+// organization that is not known before a request is sent passes.
+func checkDistinct(list []*change) error {
+	if len(list) < 2 {
+		return nil
+	}
+	profiles, organizations := map[string]*change{}, map[config.Account]*change{}
+	for _, c := range list {
+		profile := c.app.Profile()
+		if other := profiles[profile]; other != nil {
+			return cli.Hinted(cli.Usagef("%s and %s are both for the profile %s", other.file.Name, c.file.Name, profile),
+				"keep one file for each organization; it names its profile with profile: NAME")
+		}
+		profiles[profile] = c
+		set, err := c.app.Settings()
+		if err != nil || !set.OrganizationKnown {
+			continue // an error is reported with the profile's others
+		}
+		organization := config.Account{Server: set.Server, Organization: set.Organization}
+		if other := organizations[organization]; other != nil {
+			return cli.Hinted(cli.Usagef("%s and %s are for the same organization on %s: the profiles %s and %s both belong to it",
+				other.file.Name, c.file.Name, set.Server, other.app.Profile(), profile), "keep one file for each organization")
+		}
+		organizations[organization] = c
+	}
+	return nil
+}
+
+// makePlan compares the file with the server.
+func (c *change) makePlan(ctx context.Context, o applyOptions) (err error) {
+	c.engine, err = newEngine(c.app, o.noStore, provision.Options{
+		Prune: o.prune, AllowRecreate: o.allowRecreate, AssumeSecretUnchanged: o.assumeSecret,
+		Progress: func(s provision.Step) { c.app.Say("%s", doneText(s)) },
+	})
+	if err == nil {
+		c.plan, err = c.engine.Plan(ctx, c.file)
+	}
+	return err
+}
+
+// check warns about receivers that Mender will not reach, and returns an error if the plan
+// is not allowed.
+func (c *change) check(ctx context.Context, o applyOptions) error {
+	for _, s := range c.plan.Steps {
+		if s.Action == provision.Recreate && !o.allowRecreate {
+			return provision.ErrNotAllowed
+		}
+		if s.Action != provision.Nothing && s.Action != provision.Delete {
+			for _, url := range c.file.URLs() {
+				c.app.WarnAboutReceiver(ctx, url)
+			}
+		}
+	}
+	return nil
+}
+
+// execute executes the plan, and replaces it with the result, in which steps are done.
+func (c *change) execute(ctx context.Context) (err error) {
+	c.plan, err = c.engine.Apply(ctx, c.plan)
+	return unkept(err, "run apply again")
+}
+
+// any reports whether any plan changes something.
+func (all changes) any() bool {
+	return slices.ContainsFunc(all.list, func(c *change) bool { return c.plan.Changes })
+}
+
+// text returns the plans as text. The plan of one of several profiles has a heading.
+func (all changes) text(style output.Style) string {
+	parts := make([]string, len(all.list))
+	for i, c := range all.list {
+		parts[i] = strings.Join(planLines(c.plan, style), "\n")
+		if set, err := c.app.Settings(); err == nil && c.app.Profile() != "" {
+			parts[i] = style.Bold(output.Safe(fmt.Sprintf("profile %s on %s", set.Profile, set.Server))) + "\n" + parts[i]
+		}
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+// print prints the plans on stdout, as text or in the requested format.
+func (all changes) print(a *cli.App, p *output.Printer) error {
+	if p.Format() == output.Table {
+		if len(all.list) == 0 {
+			return nil
+		}
+		_, err := io.WriteString(a.Stdout(), all.text(a.OutStyle())+"\n")
+		return err
+	}
+	var views []output.View
+	for _, c := range all.list {
+		views = append(views, planView(c.plan))
+		views[len(views)-1].Title = c.app.Profile()
+	}
+	if !all.several {
+		return p.Print(views[0])
+	}
+	view, err := output.MergeSections("profile", views)
+	if err != nil {
+		return err
+	}
+	return p.Print(view)
+}
+
+// summary returns the number of steps of each kind, to do or done, in all plans.
+func (all changes) summary() string {
+	if !all.several {
+		return summary(all.list[0].plan)
+	}
+	profiles := cli.Plural(len(all.list), "profile")
+	if !all.any() {
+		return "nothing to do in " + profiles
+	}
+	total := provision.Plan{}
+	for _, c := range all.list {
+		total.Steps = append(total.Steps, c.plan.Steps...)
+	}
+	return summary(&total) + " in " + profiles
+}
+
+// finishDryRun prints the plans. With exitCode, one with changes is an error.
+func (all changes) finishDryRun(a *cli.App, p *output.Printer, exitCode bool) error {
+	all.warn()
+	if err := all.print(a, p); err != nil {
+		return err
+	}
+	if len(all.list) > 0 {
+		a.Say("%s", all.summary())
+	}
+	if exitCode && all.any() {
+		return &cli.SilentError{Kind: fault.Differs}
+	}
+	return nil
+}
+
+// warn prints the warnings of the plans.
+func (all changes) warn() {
+	for _, c := range all.list {
+		for _, w := range c.plan.Warnings {
+			c.app.Warn("%s", w)
+		}
+	}
+}
+
+// readProvisionFiles reads and checks files before anything is sent.
+func readProvisionFiles(ctx context.Context, a *cli.App, names []string) ([]*provision.File, error) {
+	var files []*provision.File
+	var wrong []*provision.FileError
+	for _, name := range names {
+		text, err := a.ReadText(ctx, name, maxProvisionFile)
+		if err != nil {
+			return nil, err
+		}
+		src := provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, CheckProfile: func(name string) error { return checkProfile(a, name) }}
+		if name != "-" {
+			src.Dir = filepath.Dir(name)
+		}
+		file, err := provision.Read(textfile.Name(name), text, src)
+		var mistakes *provision.FileError
+		switch {
+		case errors.As(err, &mistakes):
+			wrong = append(wrong, mistakes)
+		case err != nil:
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	if len(wrong) > 0 {
+		return nil, fileFailure(a, wrong)
+	}
+	return files, nil
+}
+
+// checkProfile returns an error if the config file does not have a profile.
+func checkProfile(a *cli.App, name string) error {
+	names, err := a.ProfileNames()
+	if err != nil || slices.Contains(names, name) {
+		return err
+	}
+	if near := suggest.Name(name, names); near != "" {
+		return fmt.Errorf("the config file has no profile %q; did you mean %q?", name, near)
+	}
+	return fmt.Errorf("the config file has no profile %q", name)
+}
+
+// fileFailure returns a usage error for files with mistakes. If there are several mistakes,
+// it also prints each on a line of its own.
+func fileFailure(a *cli.App, wrong []*provision.FileError) error {
+	var lines, names []string
+	for _, w := range wrong {
+		lines = append(lines, w.Lines()...)
+		names = append(names, w.Name)
+	}
+	if len(lines) == 1 || a.Flags.Output == string(output.JSON) {
+		return cli.Usagef("%s", strings.Join(lines, "; "))
+	}
+	for _, line := range lines {
+		a.PrintError(line)
+	}
+	if len(wrong) > 1 {
+		return cli.Usagef("%s have %d errors; nothing was sent", strings.Join(names, ", "), len(lines))
+	}
+	return cli.Usagef("%s has %d errors; nothing was sent", names[0], len(lines))
+}
