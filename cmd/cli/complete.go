@@ -36,6 +36,9 @@ func (a *App) AddCompletions(root *cobra.Command) {
 	if c, _, err := root.Find([]string{"activity"}); err == nil {
 		_ = c.RegisterFlagCompletionFunc("wait-for", completeConditions)
 	}
+	if c, _, err := root.Find([]string{"listen"}); err == nil {
+		_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{logText, logJSON}, cobra.ShellCompDirectiveNoFileComp))
+	}
 	keepFromFiles(root)
 }
 

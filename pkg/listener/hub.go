@@ -49,9 +49,19 @@ func (h *Hub) publish(e Event) {
 	if len(h.subs) == 0 {
 		return
 	}
-	e = e.masked()
+	wanted := h.history.users > 0
 	for _, s := range h.subs {
-		s.offer(e)
+		s.wanted = s.wants == nil || s.wants(e)
+		wanted = wanted || s.wanted
+	}
+	if !wanted {
+		return
+	}
+	e = e.masked() // copies the headers
+	for _, s := range h.subs {
+		if s.wanted {
+			s.offer(e)
+		}
 	}
 	h.history.add(e)
 }
@@ -82,6 +92,10 @@ type SubscribeOptions struct {
 	// History starts the subscription with the events in the hub's history, and
 	// makes the hub keep its history for as long as the subscription is open.
 	History bool
+	// Wants, if set, selects the events of the subscription. The goroutine that
+	// publishes an event calls it, in order. It must return at once and must not
+	// use the hub.
+	Wants func(Event) bool
 }
 
 // Subscribe returns a subscription to all events from now on. Close it when you
@@ -89,7 +103,7 @@ type SubscribeOptions struct {
 func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &Subscription{hub: h, history: o.History, events: make(chan Event, maxBuffered)}
+	s := &Subscription{hub: h, history: o.History, wants: o.Wants, events: make(chan Event, maxBuffered)}
 	if h.closed {
 		close(s.events)
 		return s
@@ -131,6 +145,8 @@ func (h *Hub) remove(s *Subscription) {
 type Subscription struct {
 	hub     *Hub
 	history bool
+	wants   func(Event) bool // nil for all
+	wanted  bool             // the event that is being published; under the hub's lock
 	past    []Event
 	events  chan Event
 	bytes   atomic.Int64 // of the events in the buffer
