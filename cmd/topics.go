@@ -94,6 +94,9 @@ func newHelpCmd() *cobra.Command {
 
 func unknownTopic(root *cobra.Command, given []string) error {
 	err := cli.Usagef("unknown command or help topic %q", strings.Join(given, " "))
+	if meant, _, _ := strings.Cut(cli.MeantCommand(root, given), " -"); meant != "" {
+		return cli.Hinted(err, "use `%s help %s`", root.Name(), meant)
+	}
 	var names []string
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())

@@ -25,9 +25,8 @@ them in pipelines: unlike a session, they do not end when the user logs in
 elsewhere. Mender allows ten per user, with unique names.`,
 		Example: `  mender-webhooks token create ci --expires 90d
   mender-webhooks token list`,
-		SuggestionsMinimumDistance: 2,
-		Args:                       cli.UnknownCommand,
-		RunE:                       cli.NeedsSubcommand,
+		Args: cli.UnknownCommand,
+		RunE: cli.NeedsSubcommand,
 	}
 	cmd.AddCommand(newTokenCreateCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
 	return cmd
