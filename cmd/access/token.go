@@ -134,9 +134,9 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	}
 	if !yes {
 		for _, t := range selected {
-			question := fmt.Sprintf("Revoke token %s (%s)?", t.Name, t.ID)
+			question := fmt.Sprintf("Revoke token %s (%s) on %s?", t.Name, t.ID, a.Where())
 			if t.ID == inUse(set) {
-				question = fmt.Sprintf("Revoke token %s (%s), which you are using right now?", t.Name, t.ID)
+				question = fmt.Sprintf("Revoke token %s (%s) on %s, which you are using right now?", t.Name, t.ID, a.Where())
 			}
 			if err := a.Confirm(ctx, question); err != nil {
 				return err
@@ -152,6 +152,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 		}
 		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
 		done.Names = append(done.Names, t.ID)
+		a.Say("revoked token %s on %s", t.Name, a.Where())
 		if t.ID == inUse(set) {
 			forgetRevoked(ctx, a, set)
 		}

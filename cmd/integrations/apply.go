@@ -113,7 +113,7 @@ func runApply(ctx context.Context, a *cli.App, o applyOptions) error {
 		err = errors.Join(err, printPlan(a, p, done))
 	}
 	if err == nil {
-		a.Say("%s", summary(done))
+		a.Say("%s", summary(done, a.Where()))
 	}
 	return unkept(err, "run apply again")
 }
@@ -160,7 +160,7 @@ func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode 
 	if err := printPlan(a, p, plan); err != nil {
 		return err
 	}
-	a.Say("%s", summary(plan))
+	a.Say("%s", summary(plan, a.Where()))
 	if exitCode && plan.Changes {
 		return &cli.SilentError{Kind: fault.Differs}
 	}
@@ -196,5 +196,5 @@ func agree(ctx context.Context, a *cli.App, p *output.Printer, o applyOptions, f
 			a.SayAlways(line)
 		}
 	}
-	return a.Confirm(ctx, "Apply this plan?")
+	return a.Confirm(ctx, "Apply this plan to "+a.Where()+"?")
 }

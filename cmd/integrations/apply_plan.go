@@ -122,8 +122,8 @@ func gapText(s provision.Step) string {
 	return text + "the old webhook cannot be restored, since its secret is not known on this machine"
 }
 
-// summary returns the number of steps of each kind in a plan, to do or done.
-func summary(plan *provision.Plan) string {
+// summary returns the number of steps of each kind in a plan, to do or done on a server.
+func summary(plan *provision.Plan, server string) string {
 	verbs := []struct {
 		action     provision.Action
 		todo, done string
@@ -153,9 +153,9 @@ func summary(plan *provision.Plan) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing to do: the server matches " + plan.File
+		return "nothing to do: " + server + " matches " + plan.File
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", ") + " on " + server
 }
 
 // doneText describes a completed step.

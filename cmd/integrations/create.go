@@ -109,6 +109,7 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if done.NewID == "" {
 		return err
 	}
+	a.Say("created webhook %s on %s", done.NewID, a.Where())
 	o.secret.report(a, w, done)
 	if err != nil {
 		err = unkept(err, "the webhook exists; set another secret with `mender-webhooks update --generate-secret`")

@@ -113,9 +113,9 @@ func TestDeleteAsksOnATerminal(t *testing.T) {
 	if screen, code := x.run("", "", "create", "--url", "https://example.com/hook", "--no-secret"); code != 0 {
 		t.Fatal(screen)
 	}
-	const prompt = "(https://example.com/hook)? [y/N] "
+	const prompt = "? [y/N] "
 	screen, code := x.run(prompt, "n\n", "delete")
-	x.want(screen, "Delete webhook", "not confirmed; nothing was changed")
+	x.want(screen, "Delete webhook", "(https://example.com/hook) on http://127.0.0.1:", "not confirmed; nothing was changed")
 	if code != 1 {
 		t.Errorf("no: exit code %d", code)
 	}
