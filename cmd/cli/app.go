@@ -132,6 +132,13 @@ func (a *App) Warn(format string, args ...any) {
 	}
 }
 
+// Next prints a next step to stderr, only on a terminal.
+func (a *App) Next(format string, args ...any) {
+	if IsTerminal(a.Err) {
+		a.Say("next: "+format, args...)
+	}
+}
+
 // DetachStderr makes messages asynchronous, so that the command does not block if stderr
 // is not read. Call the returned function at the end: it waits at most 500 ms for the
 // remaining messages to be written.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -71,18 +72,31 @@ func keepFromFiles(c *cobra.Command) {
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 	defer cancel()
-	a.Flags.Quiet = true
-	set, err := a.Settings()
-	if err != nil || set.Token.Value == "" {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	opts := a.ClientOptions(set, set.Token.Value)
-	opts.Retry.Retries = -1
-	client, err := mender.New(opts)
+	client, _, err := a.QuietClient()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return ask(ctx, client), cobra.ShellCompDirectiveNoFileComp
+}
+
+// QuietClient returns a client that does not retry, and its settings. It prints no
+// messages, reads no stdin, and does not change the App, so that it can be used in the
+// background. Without a token, it returns an error.
+func (a *App) QuietClient() (*mender.Client, *config.Settings, error) {
+	quiet := *a
+	quiet.Flags.Quiet, quiet.Flags.Debug = true, false
+	quiet.log, quiet.cached, quiet.secrets, quiet.In = nil, nil, nil, strings.NewReader("")
+	set, err := quiet.Settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	if set.Token.Value == "" {
+		return nil, nil, Failf(fault.Access, "not logged in to %s", set.Server)
+	}
+	opts := quiet.ClientOptions(set, set.Token.Value)
+	opts.Retry.Retries = -1
+	client, err := mender.New(opts)
+	return client, set, err
 }
 
 // CompleteIntegrations completes the ids of integrations, and describes each by its

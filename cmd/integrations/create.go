@@ -115,7 +115,11 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 		err = unkept(err, "the webhook exists; set another secret with `mender-webhooks update --generate-secret`")
 		return cli.Also(p.Print(output.View{Value: map[string]string{"id": done.NewID}, Names: []string{done.NewID}}), err)
 	}
-	return finishCreate(ctx, a, p, e.client, o, done.NewID)
+	if err := finishCreate(ctx, a, p, e.client, o, done.NewID); err != nil {
+		return err
+	}
+	a.Next("run `mender-webhooks listen%s` on the machine behind the URL", o.secret.listenFlags(done))
+	return nil
 }
 
 // check validates the flags.

@@ -69,6 +69,7 @@ func (l *listening) run(ctx context.Context) error {
 		ports, err := l.options.ports(ctx, sockets)
 		if err == nil {
 			l.announce(ports)
+			go l.sayWebhook(ctx, addrsOf(ports.Events))
 		}
 		return ports, err
 	})
@@ -152,6 +153,7 @@ func (l *listening) announce(ports listener.Ports) {
 	if ports.Monitor != nil {
 		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
 	}
+	l.sayTarget()
 	if len(l.secrets()) == 0 {
 		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 	}
