@@ -24,7 +24,7 @@ const (
 //
 // The zero value is ready to use. A Hub is safe for concurrent use.
 type Hub struct {
-	watched atomic.Bool // there is a tap or a subscriber
+	watched atomic.Bool // there is a tap, or a subscriber without Wants
 
 	mu      sync.Mutex
 	taps    []func(Event)
@@ -34,8 +34,8 @@ type Hub struct {
 	closed  bool
 }
 
-// isWatched reports whether there is a tap or a subscriber, without taking a
-// lock.
+// isWatched reports whether there is a tap, or a subscriber without Wants, which
+// must get each event. It takes no lock.
 func (h *Hub) isWatched() bool { return h.watched.Load() }
 
 // publish sends an event to all taps and subscribers. For subscribers,
@@ -73,7 +73,11 @@ func (h *Hub) Tap(f func(Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.taps = append(h.taps, f)
-	h.watched.Store(true)
+	h.watch()
+}
+
+func (h *Hub) watch() {
+	h.watched.Store(len(h.taps) > 0 || slices.ContainsFunc(h.subs, func(s *Subscription) bool { return s.wants == nil }))
 }
 
 // totalDropped returns how many events all subscribers together missed.
@@ -112,7 +116,7 @@ func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 		s.past = h.history.open()
 	}
 	h.subs = append(h.subs, s)
-	h.watched.Store(true)
+	h.watch()
 	return s
 }
 
@@ -133,7 +137,7 @@ func (h *Hub) remove(s *Subscription) {
 		return
 	}
 	h.subs = slices.Delete(h.subs, n, n+1)
-	h.watched.Store(len(h.taps)+len(h.subs) > 0)
+	h.watch()
 	h.dropped += s.Dropped()
 	close(s.events)
 	if s.history {

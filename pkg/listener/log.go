@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -39,8 +41,9 @@ type Log struct {
 
 	// The hub calls wants with each event, in order. It alone uses these fields
 	// until done is closed.
-	failing, refusing bool
-	totals            Totals
+	failing  bool
+	refusing atomic.Bool
+	totals   Totals
 
 	application, store outage
 	letters, signature window
@@ -66,7 +69,8 @@ type Totals struct {
 // Log starts to write to the logger, which must not block for long. Call it before
 // Serve.
 func (l *Listener) Log(logger *slog.Logger, o LogOptions) *Log {
-	return newLog(&l.hub, logger, o, l.sink.stats)
+	l.log = newLog(&l.hub, logger, o, l.sink.stats)
+	return l.log
 }
 
 func newLog(hub *Hub, logger *slog.Logger, o LogOptions, stats func() (relay.Stats, bool)) *Log {
@@ -92,11 +96,18 @@ func (l *Log) Wait() Totals {
 	return totals
 }
 
-// wants counts an event, and reports whether it changes anything that is logged. So
-// the events of an undisturbed listener cost next to nothing.
+// needs reports whether wants must see an exchange. The others, which are all of an
+// undisturbed listener, are not even published, because that copies them.
+func (l *Log) needs(x *receiver.Exchange) bool {
+	return l != nil && (x.Answer.Status >= 300 || x.Answer.Forward != nil || l.refusing.Load())
+}
+
+// wants counts an event, and reports whether it changes anything that is logged.
 func (l *Log) wants(e Event) bool {
 	app, store := signalsOf(e)
-	wanted := turn(&l.failing, app) || turn(&l.refusing, store)
+	wanted, refusing := turn(&l.failing, app), l.refusing.Load()
+	wanted = turn(&refusing, store) || wanted
+	l.refusing.Store(refusing)
 	switch app {
 	case good:
 		l.totals.Forwarded++

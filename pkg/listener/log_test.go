@@ -261,5 +261,16 @@ func TestLogSkipsOrdinaryEvents(t *testing.T) {
 			x.t.Errorf("%d events dropped", n)
 		}
 		x.want()
+		accepted, refused := reply(webhook.Valid, http.StatusNoContent, ""), reply(webhook.Valid, http.StatusServiceUnavailable, "full")
+		if x.hub.isWatched() || x.log.needs(&accepted.Exchange) {
+			x.t.Error("an ordinary event is published")
+		}
+		if !x.log.needs(&refused.Exchange) {
+			x.t.Error("a refused event is not published")
+		}
+		x.publish(refused)
+		if !x.log.needs(&accepted.Exchange) {
+			x.t.Error("the first accepted event after a refused one is not published")
+		}
 	})
 }
