@@ -72,28 +72,32 @@ func keepFromFiles(c *cobra.Command) {
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 	defer cancel()
-	client, _, err := a.QuietClient()
+	client, _, err := a.Aside().ConnectOnce()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return ask(ctx, client), cobra.ShellCompDirectiveNoFileComp
 }
 
-// QuietClient returns a client that does not retry, and its settings. It prints no
-// messages, reads no stdin, and does not change the App, so that it can be used in the
-// background. Without a token, it returns an error.
-func (a *App) QuietClient() (*mender.Client, *config.Settings, error) {
-	quiet := *a
-	quiet.Flags.Quiet, quiet.Flags.Debug = true, false
-	quiet.log, quiet.cached, quiet.secrets, quiet.In = nil, nil, nil, strings.NewReader("")
-	set, err := quiet.Settings()
+// Aside returns a copy of the App that prints no messages and reads no stdin, to use in
+// the background.
+func (a *App) Aside() *App {
+	aside := *a
+	aside.Flags.Quiet, aside.Flags.Debug = true, false
+	aside.log, aside.cached, aside.secrets, aside.In = nil, nil, nil, strings.NewReader("")
+	return &aside
+}
+
+// ConnectOnce is like Connect, but its client does not retry.
+func (a *App) ConnectOnce() (*mender.Client, *config.Settings, error) {
+	set, err := a.Settings()
 	if err != nil {
 		return nil, nil, err
 	}
 	if set.Token.Value == "" {
 		return nil, nil, Failf(fault.Access, "not logged in to %s", set.Server)
 	}
-	opts := quiet.ClientOptions(set, set.Token.Value)
+	opts := a.ClientOptions(set, set.Token.Value)
 	opts.Retry.Retries = -1
 	client, err := mender.New(opts)
 	return client, set, err

@@ -69,7 +69,7 @@ func (l *listening) run(ctx context.Context) error {
 		ports, err := l.options.ports(ctx, sockets)
 		if err == nil {
 			l.announce(ports)
-			go l.sayWebhook(ctx, addrsOf(ports.Events))
+			l.lookUpWebhook(ctx, addrsOf(ports.Events))
 		}
 		return ports, err
 	})

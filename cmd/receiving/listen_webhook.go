@@ -29,15 +29,18 @@ func (l *listening) sayTarget() {
 	}
 }
 
-// sayWebhook says which webhook the listener is for and whether its URL leads here, on a
-// terminal and if logged in. It asks the server, so call it in the background.
-func (l *listening) sayWebhook(ctx context.Context, addrs []net.Addr) {
-	if !cli.IsTerminal(l.app.Err) || l.app.Flags.Quiet {
-		return
+// lookUpWebhook says which webhook the listener is for and whether its URL leads here, on
+// a terminal and if logged in. It asks the server in the background.
+func (l *listening) lookUpWebhook(ctx context.Context, addrs []net.Addr) {
+	if cli.IsTerminal(l.app.Err) && !l.app.Flags.Quiet {
+		go l.sayWebhook(ctx, l.app.Aside(), addrs)
 	}
+}
+
+func (l *listening) sayWebhook(ctx context.Context, aside *cli.App, addrs []net.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpLimit)
 	defer cancel()
-	client, set, err := l.app.QuietClient()
+	client, set, err := aside.ConnectOnce()
 	if err != nil {
 		return // listen needs no server
 	}
