@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -322,7 +323,8 @@ func (l *Log) sender() []slog.Attr {
 	if err != nil {
 		from = l.refused.RemoteAddr
 	}
-	return []slog.Attr{text("reason", l.refused.Verification.String()), text("from", from)}
+	v := l.refused.Verification
+	return []slog.Attr{text("reason", cmp.Or(string(v.Reason), string(v.Verdict))), text("from", from)}
 }
 
 // waiting returns how many events are in the queue, if there is one.
