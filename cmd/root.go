@@ -131,7 +131,7 @@ machine.`,
 	add(groupReceiving, receiving.NewListenCmd(a), receiving.NewQueueCmd(a), receiving.NewTriggerCmd(a), receiving.NewVerifyCmd(a))
 	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a), access.NewAPICmd(a))
 	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), version)
-	addHelp(root)
+	addHelp(a, root)
 	return root
 }
 
