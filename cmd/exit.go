@@ -92,9 +92,17 @@ func reportOne(ctx context.Context, a, profile *cli.App, err error) int {
 	if ctx.Err() != nil && !errors.As(err, &end) {
 		f.Kind = fault.Interrupted
 	}
-	if a.Flags.Output == string(output.JSON) {
+	log := a.LogsJSON()
+	switch {
+	case log != nil:
+		attrs := []any{"code", exitCode(f.Kind)}
+		if f.Hint != "" {
+			attrs = append(attrs, "hint", f.Hint)
+		}
+		log.Error(f.Message, attrs...)
+	case a.Flags.Output == string(output.JSON):
 		printJSON(a, f)
-	} else {
+	default:
 		printText(a, err, f)
 	}
 	return exitCode(f.Kind)

@@ -48,6 +48,9 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 	root := newRootCmd(a)
 	release := func() {}
 	root.PersistentPreRunE = func(cmd *cobra.Command, given []string) error {
+		if cmd == root && wantsVersion(root) {
+			root.Annotations = cli.PrintsResult()
+		}
 		if err := a.Begin(cmd, given, args); err != nil || catch == nil {
 			return err
 		}
@@ -85,10 +88,15 @@ machine.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cli.UnknownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return cmd.Help()
-		},
 	}
+	version := local.NewVersionCmd(a)
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if wantsVersion(cmd) {
+			return version.RunE(cmd, nil)
+		}
+		return cmd.Help()
+	}
+	root.Flags().Bool("version", false, "show the version, like the command version")
 	root.SetOut(a.Stdout()) // before help topics and completions are added, which use it
 	root.AddGroup(
 		&cobra.Group{ID: groupIntegrations, Title: "Integrations:"},
@@ -122,7 +130,13 @@ machine.`,
 	add(groupActivity, activity.NewActivityCmd(a), activity.NewRedeliverCmd(a))
 	add(groupReceiving, receiving.NewListenCmd(a), receiving.NewQueueCmd(a), receiving.NewTriggerCmd(a), receiving.NewVerifyCmd(a))
 	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a), access.NewAPICmd(a))
-	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), local.NewVersionCmd(a))
-	addHelp(root)
+	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), version)
+	addHelp(a, root)
 	return root
+}
+
+// wantsVersion reports whether --version is given.
+func wantsVersion(root *cobra.Command) bool {
+	wanted, err := root.Flags().GetBool("version")
+	return err == nil && wanted
 }

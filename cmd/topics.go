@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/docs"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
@@ -22,7 +23,15 @@ func topics() [][2]string {
 
 // addHelp adds the help topics and Cobra's own commands. It gives Cobra's commands
 // examples, and errors in this program's format.
-func addHelp(root *cobra.Command) {
+func addHelp(a *cli.App, root *cobra.Command) {
+	showHelp := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, given []string) {
+		showHelp(cmd, given)
+		if words := cmd.Flags().Args(); len(words) > 0 && cmd.HasSubCommands() {
+			err := cli.UnknownCommand(cmd, words)
+			a.Say("%s; %s", err, fault.HintOf(err))
+		}
+	})
 	for _, t := range topics() {
 		// Cobra treats a command without Run as a help topic. To save time, its
 		// page is formatted only when it is shown.
@@ -94,6 +103,9 @@ func newHelpCmd() *cobra.Command {
 
 func unknownTopic(root *cobra.Command, given []string) error {
 	err := cli.Usagef("unknown command or help topic %q", strings.Join(given, " "))
+	if meant, _, _ := strings.Cut(cli.MeantCommand(root, given), " -"); meant != "" {
+		return cli.Hinted(err, "use `%s help %s`", root.Name(), meant)
+	}
 	var names []string
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())

@@ -355,7 +355,7 @@ func start(t *testing.T, args ...string) *process {
 		}
 		fmt.Fprintln(&log, lines.Text())
 		for word := range strings.FieldsSeq(lines.Text()) {
-			word = strings.TrimRight(word, ";,.")
+			word = strings.TrimRight(word, ";,.\"")
 			switch {
 			case !strings.HasPrefix(word, "http://127.0.0.1:"):
 			case strings.HasSuffix(word, "/metrics"):

@@ -203,7 +203,7 @@ func start(t *testing.T, command func(context.Context, ...string) *exec.Cmd, arg
 		for lines.Scan() {
 			fmt.Fprintln(l.log, lines.Text())
 			for word := range strings.FieldsSeq(lines.Text()) {
-				word = strings.TrimRight(word, ";,.")
+				word = strings.TrimRight(word, ";,.\"")
 				switch {
 				case !strings.HasPrefix(word, "http://127.0.0.1:"):
 				case strings.HasSuffix(word, "/metrics"):

@@ -29,9 +29,8 @@ A profile can have these settings:
 ` + settingsHelp(),
 		Example: `  mender-webhooks config list
   mender-webhooks config set server https://eu.hosted.mender.io --profile production`,
-		SuggestionsMinimumDistance: 2,
-		Args:                       cli.UnknownCommand,
-		RunE:                       cli.NeedsSubcommand,
+		Args: cli.UnknownCommand,
+		RunE: cli.NeedsSubcommand,
 	}
 	cmd.AddCommand(newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a), newConfigUseCmd(a), newConfigRenameCmd(a), newConfigPathCmd(a))
 	return cmd

@@ -74,6 +74,9 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	if err != nil {
 		return err
 	}
+	if a.Interactive() {
+		a.SayAlways("logging in to " + output.Safe(serverAndProfile(set)))
+	}
 	entry := secret.Entry{Info: secret.Info{Key: cli.TokenKey(set), Origin: secret.Login}}
 	who := ""
 	if o.tokenStdin {
@@ -93,10 +96,16 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 		}
 		return err
 	}
-	a.Say("logged in to %s as %s%s", set.Server, who, untilText(entry.Value))
+	a.Say("logged in to %s as %s%s", serverAndProfile(set), who, untilText(entry.Value))
 	a.Say("the token is saved in %s", saved)
 	rememberLogin(ctx, a, set, who, entry.Value)
 	return warnOutranked(a, entry.Value)
+}
+
+// serverAndProfile returns the server that gets the password, and the profile that the token
+// is saved for.
+func serverAndProfile(set *config.Settings) string {
+	return output.MaskURL(set.Server) + " (profile " + set.Profile + ")"
 }
 
 // untilText returns the part of a message that says when a token expires, or "".

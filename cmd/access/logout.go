@@ -44,7 +44,7 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	}
 	entry, err := a.Store(set).Get(ctx, cli.TokenKey(set))
 	if errors.Is(err, secret.ErrNotFound) {
-		a.Say("no token is stored for %s, profile %s", set.Server, set.Profile)
+		a.Say("no token is stored for %s", serverAndProfile(set))
 		warnStillLoggedIn(a)
 		return nil
 	}
@@ -62,9 +62,9 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	case ending != nil:
 		return fmt.Errorf("%w; the token was deleted from this machine, but the session on the server remains valid%s", ending, untilText(entry.Value))
 	case entry.Origin == secret.Login:
-		a.Say("logged out of %s: ended the session and deleted the token", set.Server)
+		a.Say("logged out of %s: ended the session and deleted the token", serverAndProfile(set))
 	default:
-		a.Say("deleted the personal access token for %s from this machine; it is still valid: use `mender-webhooks token revoke` to revoke it", set.Server)
+		a.Say("deleted the personal access token for %s from this machine; it is still valid: use `mender-webhooks token revoke` to revoke it", serverAndProfile(set))
 	}
 	warnStillLoggedIn(a)
 	return nil

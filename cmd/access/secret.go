@@ -27,9 +27,8 @@ deleted, you have to set a new one. These commands do not change the server; use
 ` + "`update`" + ` for that.`,
 		Example: `  mender-webhooks secret list
   mender-webhooks secret show`,
-		SuggestionsMinimumDistance: 2,
-		Args:                       cli.UnknownCommand,
-		RunE:                       cli.NeedsSubcommand,
+		Args: cli.UnknownCommand,
+		RunE: cli.NeedsSubcommand,
 	}
 	cmd.AddCommand(newSecretListCmd(a), newSecretShowCmd(a), newSecretSetCmd(a), newSecretForgetCmd(a))
 	return cmd

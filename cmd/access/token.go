@@ -25,9 +25,8 @@ them in pipelines: unlike a session, they do not end when the user logs in
 elsewhere. Mender allows ten per user, with unique names.`,
 		Example: `  mender-webhooks token create ci --expires 90d
   mender-webhooks token list`,
-		SuggestionsMinimumDistance: 2,
-		Args:                       cli.UnknownCommand,
-		RunE:                       cli.NeedsSubcommand,
+		Args: cli.UnknownCommand,
+		RunE: cli.NeedsSubcommand,
 	}
 	cmd.AddCommand(newTokenCreateCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
 	return cmd
@@ -135,9 +134,9 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 	}
 	if !yes {
 		for _, t := range selected {
-			question := fmt.Sprintf("Revoke token %s (%s)?", t.Name, t.ID)
+			question := fmt.Sprintf("Revoke token %s (%s) on %s?", t.Name, t.ID, a.Where())
 			if t.ID == inUse(set) {
-				question = fmt.Sprintf("Revoke token %s (%s), which you are using right now?", t.Name, t.ID)
+				question = fmt.Sprintf("Revoke token %s (%s) on %s, which you are using right now?", t.Name, t.ID, a.Where())
 			}
 			if err := a.Confirm(ctx, question); err != nil {
 				return err
@@ -153,6 +152,7 @@ func runTokenRevoke(ctx context.Context, a *cli.App, names []string, yes bool) e
 		}
 		revoked = append(revoked, map[string]string{"id": t.ID, "name": t.Name})
 		done.Names = append(done.Names, t.ID)
+		a.Say("revoked token %s on %s", t.Name, a.Where())
 		if t.ID == inUse(set) {
 			forgetRevoked(ctx, a, set)
 		}

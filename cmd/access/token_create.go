@@ -78,7 +78,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 		return cli.Hinted(cli.Failf(fault.Failed, "the token was created, but cannot be printed: %v", err),
 			"it cannot be shown again: run `mender-webhooks token revoke %s --yes` and create another", name)
 	}
-	a.Say("created the personal access token %s; %s", name, until)
+	a.Say("created the personal access token %s on %s; %s", name, a.Where(), until)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -38,10 +40,31 @@ func waitFor(q eventlog.Query, conditions []string) (eventlog.Query, error) {
 		case "status":
 			q.Status = webhook.DeviceStatus(value)
 		default:
-			return q, cli.Hinted(cli.Usagef("unknown condition %q in --wait-for", key), "use type, device or status")
+			return q, misspelt("condition", key, []string{"type", "device", "status"}, "use type, device or status")
 		}
 	}
-	return q, nil
+	return q, cmp.Or(
+		checkSpelling("type", cli.StringsOf(q.Types), cli.StringsOf(webhook.EventTypes())),
+		checkSpelling("status", []string{string(q.Status)}, cli.StringsOf(webhook.DeviceStatuses())),
+	)
+}
+
+// checkSpelling returns a usage error for a value that is similar to a known one, for
+// which --wait-for would wait in vain. Others may be known to a newer version of Mender.
+func checkSpelling(what string, given, known []string) error {
+	for _, value := range given {
+		if !slices.Contains(known, value) && suggest.Name(value, known) != "" {
+			return misspelt(what, value, known, "")
+		}
+	}
+	return nil
+}
+
+func misspelt(what, value string, known []string, hint string) error {
+	if similar := suggest.Name(value, known); similar != "" {
+		hint = "did you mean " + similar + "?"
+	}
+	return cli.Hinted(cli.Usagef("unknown %s %q in --wait-for", what, value), "%s", hint)
 }
 
 // runWait prints the first event that meets the conditions.

@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -38,6 +39,7 @@ type App struct {
 	// saidIgnored reports whether a warning about ignored stored secrets was printed.
 	saidIgnored bool
 	formats     []output.Format // of the current command
+	log         *appLog         // nil for commands that write no log
 
 	allProfiles bool      // --all-profiles
 	profile     string    // of one of several profiles, or empty
@@ -117,15 +119,28 @@ func Details(rows [][2]string) []output.Field {
 
 // Say prints a message to stderr, unless -q is set.
 func (a *App) Say(format string, args ...any) {
-	if !a.Flags.Quiet {
+	switch {
+	case a.log != nil:
+		a.log.message(slog.LevelInfo, format, args...)
+	case !a.Flags.Quiet:
 		fmt.Fprintln(a.Err, output.SafeMultiline(fmt.Sprintf(format, args...)))
 	}
 }
 
 // Warn prints a warning to stderr, unless -q is set.
 func (a *App) Warn(format string, args ...any) {
-	if !a.Flags.Quiet {
+	switch {
+	case a.log != nil:
+		a.log.message(slog.LevelWarn, format, args...)
+	case !a.Flags.Quiet:
 		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Yellow("warning:"), output.Safe(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Next prints a next step to stderr, only on a terminal.
+func (a *App) Next(format string, args ...any) {
+	if IsTerminal(a.Err) {
+		a.Say("next: "+format, args...)
 	}
 }
 
@@ -233,7 +248,7 @@ func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 		Now:        a.Now,
 	}
 	if a.Flags.Debug {
-		opts.Debug = a.Err
+		opts.Debug = a.debugOutput()
 	}
 	opts.Retry.OnRetry = a.sayRetry
 	return opts

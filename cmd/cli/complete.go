@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -34,6 +36,9 @@ func (a *App) AddCompletions(root *cobra.Command) {
 	}
 	if c, _, err := root.Find([]string{"activity"}); err == nil {
 		_ = c.RegisterFlagCompletionFunc("wait-for", completeConditions)
+	}
+	if c, _, err := root.Find([]string{"listen"}); err == nil {
+		_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{logText, logJSON}, cobra.ShellCompDirectiveNoFileComp))
 	}
 	disableFileCompletion(root)
 }
@@ -67,18 +72,35 @@ func disableFileCompletion(c *cobra.Command) {
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
 	defer cancel()
-	a.Flags.Quiet = true
-	set, err := a.Settings()
-	if err != nil || set.Token.Value == "" {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	opts := a.ClientOptions(set, set.Token.Value)
-	opts.Retry.Retries = -1
-	client, err := mender.New(opts)
+	client, _, err := a.Aside().ConnectOnce()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return ask(ctx, client), cobra.ShellCompDirectiveNoFileComp
+}
+
+// Aside returns a copy of the App that prints no messages and reads no stdin, to use in
+// the background.
+func (a *App) Aside() *App {
+	aside := *a
+	aside.Flags.Quiet, aside.Flags.Debug = true, false
+	aside.log, aside.cached, aside.secrets, aside.In = nil, nil, nil, strings.NewReader("")
+	return &aside
+}
+
+// ConnectOnce is like Connect, but its client does not retry.
+func (a *App) ConnectOnce() (*mender.Client, *config.Settings, error) {
+	set, err := a.Settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	if set.Token.Value == "" {
+		return nil, nil, Failf(fault.Access, "not logged in to %s", set.Server)
+	}
+	opts := a.ClientOptions(set, set.Token.Value)
+	opts.Retry.Retries = -1
+	client, err := mender.New(opts)
+	return client, set, err
 }
 
 // CompleteIntegrations completes the ids of integrations, and describes each by its

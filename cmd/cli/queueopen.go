@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
 
@@ -14,6 +16,17 @@ type QueueOptions struct {
 	Store string
 	Nats  NatsFlags
 	Utc   bool
+}
+
+// Place returns the folder or the cluster of the queue, for prompts.
+func (o *QueueOptions) Place() string {
+	switch {
+	case o.Store != "":
+		return o.Store
+	case len(o.Nats.urls) > 0:
+		return output.MaskText(strings.Join(o.Nats.urls, ", "))
+	}
+	return "the cluster of the context " + o.Nats.context
 }
 
 // openQueue is an open queue and the function that closes it.

@@ -14,17 +14,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
-// UnknownCommand returns a usage error for an unknown command, with Cobra's suggestions.
+// UnknownCommand returns a usage error for an unknown command, with a suggestion.
 func UnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	err := Usagef("unknown command %q for %s", args[0], cmd.CommandPath())
-	cmd.SuggestionsMinimumDistance = 2 // Cobra sets this default only in its own lookup
-	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-		return Hinted(err, "did you mean `%s %s`?", cmd.CommandPath(), similar[0])
-	}
-	return Hinted(err, "run `%s --help` for the commands", cmd.CommandPath())
+	return Hinted(Usagef("unknown command %q for %s", args[0], cmd.CommandPath()), "%s", commandHint(cmd, args))
 }
 
 // FlagError converts an error of the flag parser into a usage error with a hint.
@@ -41,7 +36,11 @@ func FlagError(cmd *cobra.Command, err error) error {
 	wrong := Usagef("%s", firstLine(err.Error()))
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
-		if name := similarFlag(cmd, unknown.GetSpecifiedName()); name != "" {
+		name := unknown.GetSpecifiedName()
+		if hint := meantFlag(cmd, name); hint != "" {
+			return Hinted(wrong, "%s", hint)
+		}
+		if name = similarFlag(cmd, name); name != "" {
 			return Hinted(wrong, "did you mean --%s? run `%s --help` for the flags", name, cmd.CommandPath())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,10 @@ const validEvents = 6
 
 // listen returns the output of a listener that receives valid and forged deliveries.
 func (s *stage) listen(ctx context.Context) (string, error) {
-	return s.terminal(ctx, regexp.MustCompile(`listening on (http://[0-9.:]+)`), func(url string) error {
+	// With an account, the server's answer would appear in the picture at any time.
+	alone := *s
+	alone.env = slices.DeleteFunc(slices.Clone(s.env), func(v string) bool { return strings.HasPrefix(v, "MENDER_") })
+	return alone.terminal(ctx, regexp.MustCompile(`listening on (http://[0-9.:]+)`), func(url string) error {
 		return s.act(ctx, url+"/mender")
 	}, "listen", "--addr", "127.0.0.1:0", "--secret-file", "hook.secret", "--utc", "--exit-after", fmt.Sprint(validEvents))
 }

@@ -160,5 +160,8 @@ func confirmPlan(ctx context.Context, a *cli.App, p *output.Printer, o applyOpti
 			a.Warn("profile %s is left out: %v", f.App.Profile(), f.Err)
 		}
 	}
-	return a.Confirm(ctx, "Apply this plan?")
+	if allowed.several {
+		return a.Confirm(ctx, "Apply these plans?")
+	}
+	return a.Confirm(ctx, "Apply this plan to "+allowed.list[0].app.Where()+"?")
 }

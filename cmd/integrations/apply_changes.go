@@ -216,7 +216,7 @@ func (all changes) print(a *cli.App, p *output.Printer) error {
 // summary returns the number of steps of each kind, to do or done, in all plans.
 func (all changes) summary() string {
 	if !all.several {
-		return summary(all.list[0].plan)
+		return summary(all.list[0].plan, all.list[0].app.Where())
 	}
 	profiles := cli.Plural(len(all.list), "profile")
 	if !all.any() {
@@ -226,7 +226,7 @@ func (all changes) summary() string {
 	for _, c := range all.list {
 		total.Steps = append(total.Steps, c.plan.Steps...)
 	}
-	return summary(&total) + " in " + profiles
+	return countSteps(&total) + " in " + profiles
 }
 
 // finishDryRun prints the plans. With exitCode, one with changes is an error.

@@ -116,8 +116,16 @@ func gapText(s provision.Step) string {
 	return text + "the old webhook cannot be restored, since its secret is not known on this machine"
 }
 
-// summary returns the number of steps of each kind in a plan, to do or done.
-func summary(plan *provision.Plan) string {
+// summary returns the number of steps of each kind, to do or done, on a server.
+func summary(plan *provision.Plan, server string) string {
+	if counts := countSteps(plan); counts != "" {
+		return counts + " on " + server
+	}
+	return "nothing to do: " + server + " matches " + plan.File
+}
+
+// countSteps returns the number of steps of each kind, or "" if there are none.
+func countSteps(plan *provision.Plan) string {
 	verbs := []struct {
 		action     provision.Action
 		todo, done string
@@ -145,9 +153,6 @@ func summary(plan *provision.Plan) string {
 		if done > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", done, v.done))
 		}
-	}
-	if len(parts) == 0 {
-		return "nothing to do: the server matches " + plan.File
 	}
 	return strings.Join(parts, ", ")
 }

@@ -109,12 +109,17 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if done.NewID == "" {
 		return err
 	}
+	a.Say("created webhook %s on %s", done.NewID, a.Where())
 	o.secret.report(a, w, done)
 	if err != nil {
 		err = unkept(err, "the webhook exists; set another secret with `mender-webhooks update --generate-secret`")
 		return cli.Also(p.Print(output.View{Value: map[string]string{"id": done.NewID}, Names: []string{done.NewID}}), err)
 	}
-	return finishCreate(ctx, a, p, e.client, o, done.NewID)
+	if err := finishCreate(ctx, a, p, e.client, o, done.NewID); err != nil {
+		return err
+	}
+	a.Next("run `mender-webhooks listen%s` on the machine behind the URL", o.secret.listenFlags(done))
+	return nil
 }
 
 // check validates the flags.

@@ -69,7 +69,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	}
 	if !o.yes {
 		for _, i := range found {
-			if err := a.Confirm(ctx, fmt.Sprintf("Delete %s %s (%s)?", i.Provider, i.ID, cli.Target(i))); err != nil {
+			if err := a.Confirm(ctx, fmt.Sprintf("Delete %s %s (%s) on %s?", i.Provider, cli.Shorten(i.ID), cli.Target(i), a.Where())); err != nil {
 				return err
 			}
 		}
@@ -80,6 +80,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 		if s.Done {
 			deleted = append(deleted, map[string]string{"id": s.ID})
 			view.Names = append(view.Names, s.ID)
+			a.Say("deleted %s %s on %s", s.Provider, s.ID, a.Where())
 		}
 	}
 	if err != nil && len(found) > 1 && len(deleted) < len(found) {

@@ -92,6 +92,21 @@ func (s *newSecretFlags) report(a *cli.App, w provision.Webhook, done provision.
 	}
 }
 
+// listenFlags returns the flags with which listen knows the secret.
+func (s *newSecretFlags) listenFlags(done provision.Step) string {
+	switch file := config.SecretFiles(s.Flags); {
+	case s.none:
+		return " --allow-unchecked"
+	case s.out != "":
+		return " --secret-file " + s.out
+	case done.Place != "":
+		return ""
+	case len(file) == 1 && file[0] != "-":
+		return " --secret-file " + file[0]
+	}
+	return " --secret-file FILE"
+}
+
 // reportOld reports where the old secret remains after a rotation.
 func (s *newSecretFlags) reportOld(a *cli.App, done provision.Step) {
 	if !s.rotate {

@@ -107,6 +107,7 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 	if !done.Done {
 		return err
 	}
+	a.Say("updated webhook %s on %s", i.ID, a.Where())
 	o.secret.report(a, w, done)
 	o.secret.reportOld(a, done)
 	return cli.Also(finishUpdate(ctx, a, p, e.client, i.ID), unkept(err, "the webhook was updated"))

@@ -112,9 +112,9 @@ func TestDeleteAsksOnATerminal(t *testing.T) {
 	if screen, code := x.run("", "", "create", "--url", "https://example.com/hook", "--no-secret"); code != 0 {
 		t.Fatal(screen)
 	}
-	const prompt = "(https://example.com/hook)? [y/N] "
+	const prompt = "? [y/N] "
 	screen, code := x.run(prompt, "n\n", "delete")
-	x.want(screen, "Delete webhook", "not confirmed; nothing was changed")
+	x.want(screen, "Delete webhook", "(https://example.com/hook) on http://127.0.0.1:", "not confirmed; nothing was changed")
 	if code != 1 {
 		t.Errorf("no: exit code %d", code)
 	}
@@ -190,3 +190,30 @@ func TestActivityOnATerminal(t *testing.T) {
 }
 
 func first(screen string, _ int) string { return screen }
+
+// TestNextStepsOnATerminal follows the next steps from create to listen.
+func TestNextStepsOnATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	screen, code := x.run("create one with", "\x03", "listen", "--addr", "127.0.0.1:0")
+	x.want(screen, "next: there is no webhook on http://127.0.0.1:")
+	if code != 0 {
+		t.Errorf("listen: exit code %d:\n%s", code, screen)
+	}
+	screen, _ = x.run("", "", "create", "--url", "http://127.0.0.1:1/hook", "--generate-secret")
+	x.want(screen, "next: run `mender-webhooks listen` on the machine behind the URL")
+	screen, _ = x.run("update --url URL", "\x03", "listen", "--addr", "127.0.0.1:0", "--forward-to", "3000")
+	x.want(screen, "forwarding events to http://localhost:3000", "sends events to http://127.0.0.1:1/hook, not here")
+	screen, _ = x.run("not here", "\x03", "listen", "--addr", "127.0.0.1:0", "--store", t.TempDir()+"/store")
+	x.want(screen, "events are only stored; pass --forward-to URL")
+	if screen, code = x.run("", "", "update", "--url", "https://example.com/hook?token=hunter2", "--no-secret"); code != 0 {
+		t.Fatal(screen)
+	}
+	screen, _ = x.run("which must lead here", "\x03", "listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef")
+	x.want(screen, "sends events to https://example.com/hook?token=***, which must lead here")
+	// With -q, nothing is looked up.
+	screen, _ = x.run("", "", "listen", "--addr", "127.0.0.1:0", "--secret", "deadbeef", "-q", "--timeout", "10ms")
+	if strings.Contains(screen, "webhook") {
+		t.Errorf("-q: %s", screen)
+	}
+}

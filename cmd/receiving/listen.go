@@ -35,6 +35,7 @@ type listenOptions struct {
 	secrets        cli.SecretFlags
 	relay          relayOptions
 	inspect        inspectOptions
+	log            cli.LogFlag
 }
 
 // NewListenCmd returns the listen command.
@@ -63,6 +64,10 @@ JetStream cluster, which several listeners can share.
 --inspect serves a page for your browser that shows each request in full, and
 can send it to your application again.
 
+stderr has a log, with any -o: when the application stops accepting events and
+when it is back, dead letters, invalid signatures, refused events, and a summary
+at the end. A flood of events does not flood it.
+
 --respond, --delay and --fail-rate simulate a faulty receiver, to see failures
 in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
@@ -73,6 +78,9 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
 		Args: cli.Args(0, 0, "no arguments"),
 		PreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.log.Begin(a); err != nil {
+				return err
+			}
 			if err := listenRules().Check(cmd, args); err != nil {
 				return err
 			}
@@ -121,6 +129,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` with the private key of the certificate")
 	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "largest body to accept, in `BYTES`")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics, /healthz and /readyz on `HOST:PORT`")
+	o.log.Register(f)
 	f.IntVar(&o.respond, "respond", 0, "answer valid events with this `STATUS`")
 	f.DurationVar(&o.delay, "delay", 0, "`DURATION` to wait before each answer")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of valid events to answer with 500, from 0 to 1")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -72,6 +74,7 @@ func (l *listening) run(ctx context.Context) error {
 		ports, err = l.options.ports(ctx, sockets)
 		if err == nil {
 			l.announce(ports)
+			l.lookUpWebhook(ctx, addrsOf(ports.Events))
 		}
 		return ports, err
 	})
@@ -155,6 +158,7 @@ func (l *listening) announce(ports listener.Ports) {
 	if ports.Monitor != nil {
 		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
 	}
+	l.sayTarget()
 	if len(l.secrets()) == 0 {
 		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 	}
@@ -174,12 +178,13 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	}
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
-	shown, saved := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver)
+	shown, saved, log := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
 	err := ls.Serve(ctx, open)
 	end(nil)
 	saved()
+	totals := log.Wait()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
-	l.reportTotals(ls, shown)
+	l.reportTotals(ls, totals, shown)
 	cause, taken := context.Cause(ctx), ls.Count(webhook.Valid)+ls.Count(webhook.Unchecked)
 	switch {
 	case err != nil:
@@ -190,6 +195,11 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 		return nil
 	}
 	return cause
+}
+
+// logOptions keeps events that are shown on a terminal out of a log on the same one.
+func (l *listening) logOptions() listener.LogOptions {
+	return listener.LogOptions{EventsShown: l.printer.Format() != output.None && cli.IsTerminal(l.app.Out) && cli.IsTerminal(l.app.Err)}
 }
 
 // countdown calls done after n valid or unchecked events.
@@ -205,18 +215,36 @@ func countdown(n int, done func()) func(listener.Event) {
 	}
 }
 
-// reportTotals reports how many requests were received, and how many lines were not shown.
-func (l *listening) reportTotals(ls *listener.Listener, shown *display) {
-	text := ""
+// reportTotals reports how many requests were received, what became of the events,
+// and how many lines were not shown.
+func (l *listening) reportTotals(ls *listener.Listener, totals listener.Totals, shown *display) {
+	var received []string
+	var attrs []slog.Attr
+	sum := uint64(0)
 	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
 		if n := ls.Count(v); n > 0 {
-			text += fmt.Sprintf(", %d %s", n, v)
+			received = append(received, fmt.Sprintf("%d %s", n, v))
 		}
+		sum += ls.Count(v)
+		attrs = append(attrs, slog.Uint64(string(v), ls.Count(v)))
 	}
-	if text == "" {
-		text = ", nothing"
+	attrs = append(attrs, slog.Uint64("received", sum))
+	if len(received) == 0 {
+		received = []string{"nothing"}
 	}
-	l.app.Say("received: %s", text[2:])
+	text := "received: " + strings.Join(received, ", ")
+	if l.options.relay.forwardTo != "" {
+		text += fmt.Sprintf("; forwarded: %d", totals.Forwarded)
+		attrs = append(attrs, slog.Uint64("forwarded", totals.Forwarded), slog.Uint64("failed_attempts", totals.Failed))
+	}
+	if q := totals.Queue; q != nil {
+		text += fmt.Sprintf("; waiting: %d; dead letters: %d", q.Waiting, q.Dead)
+		attrs = append(attrs, slog.Uint64("waiting", q.Waiting), slog.Uint64("dead", q.Dead))
+	}
+	if l.app.LogsJSON() == nil {
+		attrs = nil // the text says it
+	}
+	l.app.Log().LogAttrs(context.Background(), slog.LevelInfo, text, attrs...)
 	if n := shown.dropped(); n > 0 {
 		l.app.Warn("%s not shown: stdout is read too slowly, or cannot be written to", cli.Plural(int(n), "line")) //nolint:gosec // a count of lines
 	}

@@ -47,7 +47,7 @@ confirmation on a terminal, and otherwise requires --yes.`,
 		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {
-				if err := a.Confirm(cmd.Context(), "Delete "+cli.Plural(len(args), "event")+" permanently?"); err != nil {
+				if err := a.Confirm(cmd.Context(), "Permanently delete "+cli.Plural(len(args), "event")+" from "+o.Place()+"?"); err != nil {
 					return err
 				}
 			}

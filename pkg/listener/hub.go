@@ -25,7 +25,7 @@ const (
 //
 // The zero value is ready to use. A Hub is safe for concurrent use.
 type Hub struct {
-	watched atomic.Bool // there is a tap or a subscriber
+	watched atomic.Bool // there is a tap, a subscriber without Wants, or a history
 
 	mu      sync.Mutex
 	taps    []func(Event)
@@ -42,8 +42,8 @@ type Numbered struct {
 	Event  Event
 }
 
-// isWatched reports whether there is a tap or a subscriber, without taking a
-// lock.
+// isWatched reports whether each event must be published: there is a tap, a
+// subscriber without Wants, or a history. It takes no lock.
 func (h *Hub) isWatched() bool { return h.watched.Load() }
 
 // publish sends an event to all taps and subscribers. For subscribers,
@@ -57,10 +57,20 @@ func (h *Hub) publish(e Event) {
 	if len(h.subs) == 0 {
 		return
 	}
+	wanted := h.history.users > 0
+	for _, s := range h.subs {
+		s.wanted = s.wants == nil || s.wants(e)
+		wanted = wanted || s.wanted
+	}
+	if !wanted {
+		return
+	}
 	h.number++
 	n := Numbered{h.number, e.masked()}
 	for _, s := range h.subs {
-		s.offer(n)
+		if s.wanted {
+			s.offer(n)
+		}
 	}
 	h.history.add(n)
 }
@@ -84,7 +94,11 @@ func (h *Hub) Tap(f func(Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.taps = append(h.taps, f)
-	h.watched.Store(true)
+	h.watch()
+}
+
+func (h *Hub) watch() {
+	h.watched.Store(len(h.taps) > 0 || slices.ContainsFunc(h.subs, func(s *Subscription) bool { return s.wants == nil || s.history }))
 }
 
 // totalDropped returns how many events all subscribers together missed.
@@ -103,6 +117,10 @@ type SubscribeOptions struct {
 	// History starts the subscription with the events in the hub's history, and
 	// makes the hub keep its history for as long as the subscription is open.
 	History bool
+	// Wants, if set, selects the events of the subscription. The goroutine that
+	// publishes an event calls it, in order. It must return at once and must not
+	// use the hub.
+	Wants func(Event) bool
 }
 
 // Subscribe returns a subscription to all events from now on. Close it when you
@@ -110,7 +128,7 @@ type SubscribeOptions struct {
 func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &Subscription{hub: h, history: o.History, events: make(chan Numbered, maxBuffered)}
+	s := &Subscription{hub: h, history: o.History, wants: o.Wants, events: make(chan Numbered, maxBuffered)}
 	if h.closed {
 		close(s.events)
 		return s
@@ -119,20 +137,13 @@ func (h *Hub) Subscribe(o SubscribeOptions) *Subscription {
 		s.past = h.history.open()
 	}
 	h.subs = append(h.subs, s)
-	h.watched.Store(true)
+	h.watch()
 	return s
 }
 
 // KeepHistory makes the hub keep its history until release is called.
 func (h *Hub) KeepHistory() (release func()) {
-	sub := h.Subscribe(SubscribeOptions{History: true})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range sub.Events(context.Background()) { // so that its buffer stays empty
-		}
-	}()
-	return func() { sub.Close(); <-done }
+	return h.Subscribe(SubscribeOptions{History: true, Wants: func(Event) bool { return false }}).Close
 }
 
 // close ends all subscriptions. Events that are already in a buffer can still be
@@ -152,7 +163,7 @@ func (h *Hub) remove(s *Subscription) {
 		return
 	}
 	h.subs = slices.Delete(h.subs, n, n+1)
-	h.watched.Store(len(h.taps)+len(h.subs) > 0)
+	h.watch()
 	h.dropped += s.Dropped()
 	close(s.events)
 	if s.history {
@@ -164,6 +175,8 @@ func (h *Hub) remove(s *Subscription) {
 type Subscription struct {
 	hub     *Hub
 	history bool
+	wants   func(Event) bool // nil for all
+	wanted  bool             // the event that is being published; under the hub's lock
 	past    []Numbered
 	events  chan Numbered
 	bytes   atomic.Int64 // of the events in the buffer

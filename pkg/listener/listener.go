@@ -74,6 +74,7 @@ type Listener struct {
 	rc      *receiver.Receiver
 	server  *receiver.Server
 	failure atomic.Pointer[error]
+	log     *Log               // nil without one
 	stop    context.CancelFunc // makes Serve end; set by Serve
 }
 
@@ -91,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Listener, error) {
 	}
 	o.Receiver.Accept = l.sink.accept
 	o.Receiver.Observe = func(x receiver.Exchange) {
-		if l.hub.isWatched() {
+		if l.hub.isWatched() || l.log.needs(&x) {
 			l.hub.publish(Received{x})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 )
 
 // Inherited returns the sockets that systemd holds open for this process, so
@@ -37,6 +39,33 @@ func Loops(addrs []net.Addr, target *url.URL) bool {
 		tcp, ok := addr.(*net.TCPAddr)
 		return ok && port(target) == tcp.Port && isHost(target.Hostname(), tcp.IP)
 	})
+}
+
+// Reach is whether a webhook's URL leads to the addresses on which events are received.
+type Reach int
+
+// The values. A URL with the name of another machine may lead here through a proxy.
+const (
+	ReachUnknown Reach = iota
+	ReachesHere
+	ReachesElsewhere
+)
+
+// ReachOf returns whether a webhook's URL leads from a Mender server to the addresses.
+// path is the only path on which events are received, or empty.
+func ReachOf(server string, webhook *url.URL, addrs []net.Addr, path string) Reach {
+	here := Loops(addrs, webhook)
+	loopback := urls.IsLoopback(webhook.Hostname()) || net.ParseIP(webhook.Hostname()).IsUnspecified()
+	if from, err := url.Parse(server); err == nil && loopback && !urls.IsLoopback(from.Hostname()) {
+		here = false // the URL leads to the server's machine
+	}
+	switch {
+	case here && (path == "" || path == webhook.Path):
+		return ReachesHere
+	case here, loopback:
+		return ReachesElsewhere
+	}
+	return ReachUnknown
 }
 
 func port(u *url.URL) int {

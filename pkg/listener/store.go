@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
@@ -18,6 +19,8 @@ type stored struct {
 	queue     *relay.Queue
 	release   func() error
 	forwarder *relay.Forwarder
+
+	final atomic.Pointer[relay.Stats] // set when the queue is about to be closed
 
 	stopRecovery context.CancelFunc
 	recovered    <-chan struct{} // closed when Recover has finished; nil without Recover
@@ -88,7 +91,15 @@ func (s *stored) ready(ctx context.Context) error {
 	return s.queue.Ready(ctx)
 }
 
-func (s *stored) stats() (relay.Stats, bool) { return s.queue.Stats(), true }
+func (s *stored) stats() (relay.Stats, bool) {
+	if final := s.final.Load(); final != nil {
+		return *final, true
+	}
+	return s.queue.Stats(), true
+}
+
+// lastLook limits how long to read the state of the queue before it is closed.
+const lastLook = 300 * time.Millisecond
 
 func (s *stored) events() *relay.Queue { return s.queue }
 
@@ -107,5 +118,10 @@ func (s *stored) close(ctx context.Context) error {
 			err = nil
 		}
 	}
+	look, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	_ = s.queue.Refresh(look) // otherwise, the figures are a second old
+	final := s.queue.Stats()
+	s.final.Store(&final)
 	return errors.Join(err, s.release())
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,21 @@ func (q *Queue) takeSnapshot(s Status) {
 		snap.oldest = s.Oldest.Stored
 	}
 	q.snapshot.Store(snap)
+}
+
+// Refresh reads the state of the queue, so that Stats returns the current one.
+func (q *Queue) Refresh(ctx context.Context) error {
+	if err := q.refuse(); err != nil {
+		return err
+	}
+	s, err := within(ctx, func() (Status, error) {
+		s, _, err := q.status(ctx)
+		return s, err
+	})
+	if err == nil {
+		q.takeSnapshot(s)
+	}
+	return err
 }
 
 // Stats returns the figures. It is cheap and makes no requests.
