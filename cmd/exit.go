@@ -41,7 +41,8 @@ func exitCode(kind fault.Kind) int {
 // report prints the error of a command and returns the exit code. If a signal
 // ended ctx, it reports the command as interrupted, even if the error says
 // something else. Only a *cli.EndError keeps its kind, because a signal is the
-// regular end of a stream.
+// regular end of a stream, and a *cli.CodeError its exit code, because a child process
+// has handled the signal.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	switch {
@@ -59,15 +60,20 @@ func report(ctx context.Context, a *cli.App, err error) int {
 	if ctx.Err() != nil && !errors.As(err, &end) {
 		f.Kind = fault.Interrupted
 	}
+	code := exitCode(f.Kind)
+	var child *cli.CodeError
+	if errors.As(err, &child) {
+		code = child.Code
+	}
 	if a.Flags.Output == string(output.JSON) {
-		printJSON(a, f)
+		printJSON(a, f, code)
 	} else {
 		printText(a, err, f)
 	}
-	return exitCode(f.Kind)
+	return code
 }
 
-func printJSON(a *cli.App, f cli.Failure) {
+func printJSON(a *cli.App, f cli.Failure, code int) {
 	enc := json.NewEncoder(a.Err)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(struct { // without stderr, an error cannot be reported
@@ -76,7 +82,7 @@ func printJSON(a *cli.App, f cli.Failure) {
 		Status    int    `json:"status,omitempty"`
 		RequestID string `json:"request_id,omitempty"`
 		Hint      string `json:"hint,omitempty"`
-	}{f.Message, exitCode(f.Kind), f.Status, f.RequestID, f.Hint})
+	}{f.Message, code, f.Status, f.RequestID, f.Hint})
 }
 
 func printText(a *cli.App, err error, f cli.Failure) {

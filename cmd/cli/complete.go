@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +41,7 @@ func (a *App) AddCompletions(root *cobra.Command) {
 // keepFromFiles disables the completion of file names, except for flags and commands that
 // take a file.
 func keepFromFiles(c *cobra.Command) {
-	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
+	takesFiles := c.Name() == "verify" || c.Annotations[TakesCommand] != ""
 	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
