@@ -84,21 +84,8 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 }
 
 func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
-	switch {
-	case o.fleet < 0:
-		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
-	case o.rate <= 0:
-		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
-	case o.events < 0:
-		return cli.Usagef("invalid --events %d: must not be negative", o.events)
-	case o.latency < 0:
-		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
-	case o.sessionTTL < 0:
-		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
-	case o.rateLimit < 0:
-		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
-	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
 		return err
@@ -153,6 +140,27 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	case err := <-served:
 		return fmt.Errorf("the sandbox stopped serving: %w", err)
 	}
+}
+
+// check validates the numbers.
+func (o sandboxOptions) check() error {
+	switch {
+	case o.fleet < 0:
+		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
+	case o.rate <= 0:
+		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
+	case o.events < 0:
+		return cli.Usagef("invalid --events %d: must not be negative", o.events)
+	case o.latency < 0:
+		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
+	case o.sessionTTL < 0:
+		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
+	case o.rateLimit < 0:
+		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
+	case o.failRate < 0 || o.failRate > 1:
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	}
+	return nil
 }
 
 // announceSandbox reports that the sandbox is ready. With quiet, it does not write
