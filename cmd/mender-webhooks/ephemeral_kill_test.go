@@ -128,12 +128,11 @@ func (b *ephemeralBench) state(t *testing.T) string {
 func (b *ephemeralBench) run(t *testing.T, p killPoint) (code int, stderr string) {
 	t.Helper()
 	cmd := b.command(t, append([]string{"create", "--ephemeral", "--ttl", "1h", "--url", "https://example.com/ci", "--"}, p.command...)...)
-	errs := filepath.Join(b.home, "errors") // a pipe would wait for commands that outlive the run
+	errs := filepath.Join(t.TempDir(), "errors") // a pipe would wait for commands that outlive the run
 	file, err := os.Create(errs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(errs)
 	defer file.Close()
 	cmd.Stderr = file
 	started, ended := make(chan struct{}), make(chan struct{})
