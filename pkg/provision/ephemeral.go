@@ -90,6 +90,9 @@ func (p *Provisioner) EphemeralPlan(ctx context.Context, w Webhook, ttl time.Dur
 // deletes the webhook, even if ctx ended or run failed. err is why run was not
 // called, or what it returned. left is why the webhook may still exist.
 func (p *Provisioner) RunEphemeral(ctx context.Context, plan *Plan, run func(created mender.Integration) error) (err, left error) {
+	if err := ctx.Err(); err != nil {
+		return err, nil
+	}
 	mark := *plan.Steps[0].entry.description
 	created, err := p.createMarked(ctx, plan, mark)
 	if created == nil {
@@ -105,9 +108,10 @@ func (p *Provisioner) RunEphemeral(ctx context.Context, plan *Plan, run func(cre
 }
 
 // createMarked creates the webhook and reads it back. It returns the webhook if
-// there is one to delete, even together with an error.
+// there is one to delete, even together with an error. It does not end with ctx: a
+// request that is cut off may have an effect after dropMarked has looked.
 func (p *Provisioner) createMarked(ctx context.Context, plan *Plan, mark string) (*mender.Integration, error) {
-	done, err := p.Apply(ctx, plan)
+	done, err := p.Apply(context.WithoutCancel(ctx), plan)
 	if id := done.Steps[0].NewID; err != nil && id != "" {
 		return &mender.Integration{ID: id}, err
 	}

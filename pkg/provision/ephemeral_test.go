@@ -1,11 +1,15 @@
 package provision
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 )
 
 func TestParseEphemeral(t *testing.T) {
@@ -49,5 +53,61 @@ func TestExpiredIn(t *testing.T) {
 	}
 	if expired, inUse := ExpiredIn(all, now.Add(1)); len(expired) != 1 || expired[0].ID != "run" || len(inUse) != 0 {
 		t.Errorf("after its expiry: expired %v, in use %v", expired, inUse)
+	}
+}
+
+// TestRunEphemeral checks that the mark follows the server's clock, and that the webhook
+// exists exactly while run is called, even if run fails or someone else replaces the webhook.
+func TestRunEphemeral(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Add(-48 * time.Hour).Truncate(time.Second)
+	s := newServer(t, sandbox.Options{Now: func() time.Time { return now }})
+	m := newMemory()
+	p := New(Options{API: s.client, Secrets: m, ServerTime: s.client.ServerTime})
+	plan := func() *Plan {
+		t.Helper()
+		plan, err := p.EphemeralPlan(t.Context(), Webhook{URL: "https://example.com/a", Description: "mine"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	}
+	failed := errors.New("failed")
+	err, left := p.RunEphemeral(t.Context(), plan(), func(created mender.Integration) error {
+		mark, ok := ParseEphemeral(created.Description)
+		if late := mark.Expires.Sub(now.Add(time.Hour)); !ok || late < 0 || late > 2*time.Second {
+			t.Errorf("%q, although the server's time is %s", created.Description, now)
+		}
+		if there := s.integrations(t); len(there) != 1 || there[0].ID != created.ID {
+			t.Errorf("the server has %v", there)
+		}
+		return failed
+	})
+	if there := s.integrations(t); !errors.Is(err, failed) || left != nil || len(there) != 0 {
+		t.Errorf("%v, %v; the server has %v", err, left, there)
+	}
+
+	err, left = p.RunEphemeral(t.Context(), plan(), func(mender.Integration) error {
+		s.clear(t)
+		_, err := s.client.CreateIntegration(t.Context(), mender.NewIntegration{Provider: mender.ProviderWebhook, Credentials: mender.HTTP("https://example.com/b", "")})
+		return err
+	})
+	if there := s.integrations(t); err != nil || left != nil || len(there) != 1 {
+		t.Errorf("%v, %v; someone else's webhook is gone: %v", err, left, there)
+	}
+	if _, err := p.EphemeralPlan(t.Context(), Webhook{}, time.Hour); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("%v, want a conflict", err)
+	}
+	s.clear(t)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	interrupted := plan()
+	cancel()
+	err, left = p.RunEphemeral(ctx, interrupted, func(mender.Integration) error {
+		t.Error("it runs although it was interrupted")
+		return nil
+	})
+	if there := s.integrations(t); !errors.Is(err, context.Canceled) || left != nil || len(there) != 0 {
+		t.Errorf("%v, %v; the server has %v", err, left, there)
 	}
 }
