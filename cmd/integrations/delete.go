@@ -3,7 +3,6 @@ package integrations
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +29,9 @@ delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
 ID is an id, a unique prefix of one, or the webhook's URL. On a terminal and
 with --dry-run you can leave it out to select the organization's only webhook.
 
---expired deletes the webhooks that create --ephemeral marked in their
-description and that have expired by the server's clock, because a run was
-killed. It deletes no others. If none has expired, it does nothing.`,
+--expired deletes what killed runs of create --ephemeral left: webhooks with its
+mark in the description that have expired by the server's clock, and no others.
+If there are none, the exit code is 0.`,
 		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes\n  mender-webhooks delete --expired --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -117,13 +116,15 @@ func findExpired(ctx context.Context, a *cli.App, client *mender.Client) ([]mend
 		return nil, err
 	}
 	expired, inUse := provision.ExpiredIn(all, now)
-	for _, i := range slices.Concat(expired, inUse) {
+	say := func(i mender.Integration, verb string) {
 		mark, _ := provision.ParseEphemeral(i.Description)
-		verb := "expires"
-		if mark.Expires.Before(now) {
-			verb = "expired"
-		}
 		a.Say("the ephemeral webhook %s to %s %s on %s", i.ID, cli.Target(i), verb, output.Time(mark.Expires, false))
+	}
+	for _, i := range expired {
+		say(i, "expired")
+	}
+	for _, i := range inUse {
+		say(i, "expires")
 	}
 	if len(expired) == 0 {
 		a.Say("nothing to delete: no ephemeral webhook has expired")
