@@ -43,7 +43,8 @@ func exitCode(kind fault.Kind) int {
 // report prints the error of a command and returns the exit code. If a signal
 // ended ctx, it reports the command as interrupted, even if the error says
 // something else. Only a *cli.EndError keeps its kind, because a signal is how a
-// stream normally ends.
+// stream normally ends, and a *cli.CodeError its exit code, because a child process
+// has handled the signal.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
 	var many *cli.ProfilesError
@@ -92,23 +93,28 @@ func reportOne(ctx context.Context, a, profile *cli.App, err error) int {
 	if ctx.Err() != nil && !errors.As(err, &end) {
 		f.Kind = fault.Interrupted
 	}
+	code := exitCode(f.Kind)
+	var child *cli.CodeError
+	if errors.As(err, &child) {
+		code = child.Code
+	}
 	log := a.LogsJSON()
 	switch {
 	case log != nil:
-		attrs := []any{"code", exitCode(f.Kind)}
+		attrs := []any{"code", code}
 		if f.Hint != "" {
 			attrs = append(attrs, "hint", f.Hint)
 		}
 		log.Error(f.Message, attrs...)
 	case a.Flags.Output == string(output.JSON):
-		printJSON(a, f)
+		printJSON(a, f, code)
 	default:
 		printText(a, err, f)
 	}
-	return exitCode(f.Kind)
+	return code
 }
 
-func printJSON(a *cli.App, f cli.Failure) {
+func printJSON(a *cli.App, f cli.Failure, code int) {
 	enc := json.NewEncoder(a.Err)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(struct { // without stderr, an error cannot be reported
@@ -118,7 +124,7 @@ func printJSON(a *cli.App, f cli.Failure) {
 		Status    int    `json:"status,omitempty"`
 		RequestID string `json:"request_id,omitempty"`
 		Hint      string `json:"hint,omitempty"`
-	}{f.Profile, f.Message, exitCode(f.Kind), f.Status, f.RequestID, f.Hint})
+	}{f.Profile, f.Message, code, f.Status, f.RequestID, f.Hint})
 }
 
 func printText(a *cli.App, err error, f cli.Failure) {

@@ -16,28 +16,43 @@ import (
 	"testing"
 )
 
-// TestInstallScript runs docs/install.sh against a release on a local server, and
-// against one whose archive was altered.
-func TestInstallScript(t *testing.T) {
+// release is v1.2.3, served as GitHub serves releases.
+type release struct {
+	url     string
+	archive []byte // as served; the checksum is that of the original
+}
+
+func newRelease(t *testing.T) *release {
+	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl")
 	}
-	archive := archive(t)
-	sum := sha256.Sum256(archive)
+	r := &release{archive: archive(t)}
+	sum := sha256.Sum256(r.archive)
 	name := fmt.Sprintf("mender-webhooks_1.2.3_%s_%s.tar.gz", runtime.GOOS, runtime.GOARCH)
-	served := archive
 	mux := http.NewServeMux()
 	mux.Handle("GET /latest", http.RedirectHandler("/tag/v1.2.3", http.StatusFound))
 	mux.HandleFunc("GET /tag/v1.2.3", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /download/v1.2.3/"+name, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(served) })
+	mux.HandleFunc("GET /download/v1.2.3/"+name, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(r.archive) })
 	mux.HandleFunc("GET /download/v1.2.3/mender-webhooks_1.2.3_checksums.txt", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "%x  %s\n%x  %s.cdx.json\n", sum, name, sha256.Sum256(nil), name)
 	})
+	mux.HandleFunc("GET /install.sh", func(w http.ResponseWriter, req *http.Request) { http.ServeFile(w, req, installScript) })
 	server := httptest.NewServer(mux)
-	defer server.Close()
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+const installScript = "../../docs/install.sh"
+
+// TestInstallScript runs docs/install.sh against a release that is served here,
+// and against one whose archive was changed afterwards.
+func TestInstallScript(t *testing.T) {
+	r := newRelease(t)
 	install := func(prefix string, args ...string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "sh", append([]string{"../../docs/install.sh"}, args...)...)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + prefix, "PREFIX=" + prefix, "MENDER_WEBHOOKS_RELEASES=" + server.URL}
+		cmd := exec.CommandContext(t.Context(), "sh", append([]string{installScript}, args...)...)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + prefix, "PREFIX=" + prefix, "MENDER_WEBHOOKS_RELEASES=" + r.url}
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
@@ -55,7 +70,7 @@ func TestInstallScript(t *testing.T) {
 		}
 	}
 
-	served = append(bytes.Clone(archive), 0)
+	r.archive = append(bytes.Clone(r.archive), 0)
 	prefix := t.TempDir()
 	if out, err := install(prefix); err == nil || !strings.Contains(out, "does not match its checksum") {
 		t.Errorf("a changed archive: %v\n%s", err, out)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func (a *App) AddCompletions(root *cobra.Command) {
 // disableFileCompletion disables the completion of file names, except for flags and commands that
 // take a file.
 func disableFileCompletion(c *cobra.Command) {
-	takesFiles := slices.Contains([]string{"verify", "sandbox"}, c.Name())
+	takesFiles := c.Name() == "verify" || c.Annotations[TakesCommand] != ""
 	if c.ValidArgsFunction == nil && !c.HasSubCommands() && !takesFiles {
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}

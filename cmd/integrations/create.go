@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,15 +27,20 @@ type createOptions struct {
 	scopes      []string
 	strict      bool
 	dryRun      bool
+	ephemeral   bool
+	ttl         time.Duration
+	command     []string
 	secret      newSecretFlags
 }
 
 // NewCreateCmd returns the create command.
 func NewCreateCmd(a *cli.App) *cobra.Command {
 	o := createOptions{}
+	annotations := cli.PrintsID()
+	annotations[cli.TakesCommand] = "yes"
 	cmd := &cobra.Command{
-		Use:         "create --url URL",
-		Annotations: cli.PrintsID(),
+		Use:         "create --url URL [--ephemeral -- COMMAND...]",
+		Annotations: annotations,
 		Short:       "Create a webhook",
 		Long: `Create a webhook. Mender's server then sends an event to the URL whenever a
 device is provisioned or decommissioned, or changes its status. stdout gets only
@@ -44,18 +50,34 @@ An organization can have one integration, of any provider. Without a secret,
 deliveries are unsigned and anyone can forge them, so you must pass --no-secret
 to leave it out. The secret is stored on this machine, in the system's keyring
 or in a file that only you can read, where listen, trigger and verify find it.
-Pass --no-store to store nothing.`,
+Pass --no-store to store nothing.
+
+With --ephemeral, the webhook exists only while a command runs. It is deleted
+when the command ends, for whatever reason, and the exit code is the command's.
+The command gets the variables MENDER_WEBHOOK_ID, MENDER_WEBHOOK_URL and
+MENDER_WEBHOOK_SECRET. Unless you pass a secret, one is generated, and in any
+case it is not stored. The webhook's description says when it expires, by the
+server's clock: it then counts as left over from a run that was killed, and
+` + "`mender-webhooks delete --expired`" + ` deletes it. The command may run longer.`,
 		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
   mender-webhooks create --url https://example.com/ --secret-file hook.secret
-  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/`,
+  MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/
+  mender-webhooks create --ephemeral --url https://example.com/ -- ./test.sh`,
 		Args: func(cmd *cobra.Command, given []string) error {
+			if len(given) > 0 && cmd.ArgsLenAtDash() == 0 {
+				return nil
+			}
 			if len(given) == 1 && strings.Contains(given[0], "://") {
 				return cli.Hinted(cli.Usagef("create takes the URL as a flag"), "pass it as --url URL")
 			}
+			if len(given) > 0 && o.ephemeral {
+				return cli.Hinted(cli.Usagef("unexpected argument %q", given[0]), "put -- before the command to run")
+			}
 			return cli.Args(0, 0, "no arguments, only flags")(cmd, given)
 		},
-		PreRunE: newSecretRules().Check,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: createRules().Check,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.command = args
 			return runCreate(cmd.Context(), a, o)
 		},
 	}
@@ -67,11 +89,24 @@ Pass --no-store to store nothing.`,
 	f.StringSliceVar(&o.scopes, "scope", nil, "`SCOPE` of the events: deviceauth or inventory (repeatable; only on Enterprise servers)")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 if the server drops a scope")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
+	f.BoolVar(&o.ephemeral, "ephemeral", false, "delete the webhook again when the command after -- has ended")
+	f.DurationVar(&o.ttl, "ttl", time.Hour, "with --ephemeral: `DURATION` until delete --expired may delete the webhook")
 	_ = cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(knownScopes(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func knownScopes() []string { return []string{"deviceauth", "inventory"} }
+
+// createRules returns the rules for the flags of create. COMMAND stands for the
+// program after --.
+func createRules() cli.Rules {
+	rules := newSecretRules()
+	rules.Against["ephemeral"] = []string{"description", "secret-out", "show-secret"}
+	rules.Needs["ephemeral"] = []string{"COMMAND"}
+	rules.Needs["COMMAND"] = []string{"ephemeral"}
+	rules.Needs["ttl"] = []string{"ephemeral"}
+	return rules
+}
 
 func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	p, err := printer(a, o.dryRun)
@@ -81,23 +116,13 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if _, err := a.Settings(); err != nil {
-		return err
+	if o.ephemeral {
+		return runEphemeral(ctx, a, p, o)
 	}
-	a.WarnUnknown("--scope", o.scopes, knownScopes())
-	w := provision.Webhook{URL: o.url, Description: o.description, Scopes: o.scopes}
-	if err := o.secret.resolve(ctx, a, &w); err != nil {
-		return err
-	}
-	if w.Secret.IsZero() && !o.secret.none {
-		return cli.Hinted(cli.Usagef("create requires a secret: without one, anyone can forge deliveries"),
-			"pass --generate-secret to generate and store one, or --no-secret to leave deliveries unsigned")
-	}
-	e, err := newEngine(a, o.secret.noStore, provision.Options{})
+	e, w, err := o.open(ctx, a)
 	if err != nil {
 		return err
 	}
-	a.WarnAboutReceiver(ctx, o.url)
 	plan := e.CreatePlan(w)
 	if o.dryRun {
 		if err := e.CheckRoom(ctx); err != nil {
@@ -120,6 +145,28 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 	}
 	a.Next("run `mender-webhooks listen%s` on the machine behind the URL", o.secret.listenFlags(done))
 	return nil
+}
+
+// open returns an engine and the webhook that the flags describe. It warns about
+// values that are probably mistakes, and sends nothing to Mender.
+func (o *createOptions) open(ctx context.Context, a *cli.App) (*engine, provision.Webhook, error) {
+	w := provision.Webhook{URL: o.url, Description: o.description, Scopes: o.scopes}
+	if _, err := a.Settings(); err != nil {
+		return nil, w, err
+	}
+	a.WarnUnknown("--scope", o.scopes, knownScopes())
+	if err := o.secret.resolve(ctx, a, &w); err != nil {
+		return nil, w, err
+	}
+	if w.Secret.IsZero() && !o.secret.none {
+		return nil, w, cli.Hinted(cli.Usagef("create requires a secret: without one, anyone can forge deliveries"),
+			"pass --generate-secret to generate and store one, or --no-secret to leave deliveries unsigned")
+	}
+	e, err := newEngine(a, o.secret.noStore, provision.Options{})
+	if err == nil {
+		a.WarnAboutReceiver(ctx, o.url)
+	}
+	return e, w, err
 }
 
 // check validates the flags.
@@ -151,6 +198,12 @@ func finishCreate(ctx context.Context, a *cli.App, p *output.Printer, client *me
 	if err := p.Print(output.View{Value: created, Names: []string{id}}); err != nil {
 		return err
 	}
+	return o.checkScopes(a, created)
+}
+
+// checkScopes warns about scopes that the server dropped. With --strict, it returns an
+// error.
+func (o createOptions) checkScopes(a *cli.App, created mender.Integration) error {
 	var dropped []string
 	for _, scope := range o.scopes {
 		if !slices.Contains(created.Scopes, scope) {

@@ -12,13 +12,13 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
-type deleteOptions struct{ yes, noStore, dryRun bool }
+type deleteOptions struct{ yes, noStore, dryRun, expired bool }
 
 // NewDeleteCmd returns the delete command.
 func NewDeleteCmd(a *cli.App) *cobra.Command {
 	o := deleteOptions{}
 	cmd := &cobra.Command{
-		Use:         "delete [ID...]",
+		Use:         "delete [ID...] [--expired]",
 		Annotations: cli.PrintsID(),
 		Aliases:     []string{"rm"},
 		Short:       "Delete integrations",
@@ -28,15 +28,21 @@ deleted, too.
 
 delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
 ID is an id, a unique prefix of one, or the webhook's URL. On a terminal or
-with --dry-run, you can leave it out to select the organization's only webhook.`,
-		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes",
+with --dry-run, you can leave it out to select the organization's only webhook.
+
+--expired deletes what killed runs of create --ephemeral left: webhooks with its
+mark in the description that have expired by the server's clock, and no others.
+If there are none, the exit code is 0.`,
+		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes\n  mender-webhooks delete --expired --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
+		PreRunE:           cli.Rules{Against: map[string][]string{"expired": {"ID"}}}.Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runDelete(cmd.Context(), a, args, o)
 		},
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
+	cmd.Flags().BoolVar(&o.expired, "expired", false, "delete the expired webhooks that killed runs of create --ephemeral left")
 	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "keep the secrets stored on this machine")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
@@ -47,7 +53,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
+	if len(args) == 0 && !o.expired {
 		if o.yes || !a.Interactive() && !o.dryRun {
 			return cli.Hinted(cli.Usagef("delete requires an id"), "run `mender-webhooks list` to see the ids")
 		}
@@ -60,9 +66,17 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	if err != nil {
 		return err
 	}
-	found, err := findAll(ctx, a, e.client, args)
+	var found []mender.Integration
+	if o.expired {
+		found, err = findExpired(ctx, a, e.client)
+	} else {
+		found, err = findAll(ctx, a, e.client, args)
+	}
 	if err != nil {
 		return err
+	}
+	if len(found) == 0 { // only with --expired
+		return finishNone(p, o.dryRun)
 	}
 	if o.dryRun {
 		return finishDryRun(a, p, provision.DeletePlan(found), false)
@@ -91,6 +105,44 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 	}
 	view.Value = deleted
 	return cli.Also(p.Print(view), unkept(err, "run `mender-webhooks secret forget` to delete its secret"))
+}
+
+// findExpired returns the ephemeral webhooks that have expired, and reports what it finds.
+func findExpired(ctx context.Context, a *cli.App, client *mender.Client) ([]mender.Integration, error) {
+	all, err := a.Integrations(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	now, err := serverTime(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	expired, inUse := provision.ExpiredIn(all, now)
+	say := func(i mender.Integration, verb string) {
+		mark, _ := provision.ParseEphemeral(i.Description)
+		a.Say("the ephemeral webhook %s to %s %s on %s", i.ID, cli.Target(i), verb, output.Time(mark.Expires, false))
+	}
+	for _, i := range expired {
+		say(i, "expired")
+	}
+	for _, i := range inUse {
+		say(i, "expires")
+	}
+	if len(expired) == 0 {
+		a.Say("nothing to delete: no ephemeral webhook has expired")
+	}
+	return expired, nil
+}
+
+// finishNone prints the result of delete --expired if nothing has expired.
+func finishNone(p *output.Printer, dryRun bool) error {
+	switch {
+	case !dryRun:
+		return p.Print(output.View{Value: []map[string]string{}})
+	case p.Format() == output.Table:
+		return nil // the message says it all
+	}
+	return p.Print(output.View{Value: provision.DeletePlan(nil)})
 }
 
 // findAll returns the integrations for all arguments. Call it before deleting any of

@@ -3,8 +3,10 @@ package integrations
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
@@ -32,6 +34,7 @@ func newEngine(a *cli.App, noStore bool, o provision.Options) (*engine, error) {
 		account = account.WithoutStore()
 	}
 	o.API, o.Secrets = adopting{client, a}, account
+	o.ServerTime = func(ctx context.Context) (time.Time, error) { return serverTime(ctx, client) }
 	o.Claims, _ = mender.ParseClaims(set.Token.Value) // none if the token is not from Mender
 	return &engine{provision.New(o), client, account}, nil
 }
@@ -45,6 +48,16 @@ type adopting struct {
 
 func (c adopting) Integrations(ctx context.Context) ([]mender.Integration, error) {
 	return c.a.Integrations(ctx, c.Client)
+}
+
+// serverTime returns the server's time, or an error if the server does not tell it. This
+// machine's clock must not decide which webhooks have expired.
+func serverTime(ctx context.Context, client *mender.Client) (time.Time, error) {
+	now, err := client.ServerTime(ctx)
+	if _, known := client.ClockSkew(); err == nil && !known {
+		err = cli.Failf(fault.Failed, "the server's time is unknown: its responses have no Date header")
+	}
+	return now, err
 }
 
 // printer returns the printer of a command that prints ids or, with --dry-run, its plan.

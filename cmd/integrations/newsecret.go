@@ -20,6 +20,8 @@ type newSecretFlags struct {
 	none    bool
 	noStore bool
 	rotate  bool // only for update
+	// ephemeral is set if the secret is only for the run of a command, which gets it.
+	ephemeral bool
 }
 
 func (s *newSecretFlags) register(f *pflag.FlagSet) {
@@ -60,7 +62,7 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 	if err != nil {
 		return err
 	}
-	if s.rotate && !s.none && found.Source == config.SourceNone {
+	if (s.rotate || s.ephemeral) && !s.none && found.Source == config.SourceNone {
 		found.Secret, found.Source = webhook.GenerateSecret(), config.SourceGenerated
 	}
 	generated := found.Source == config.SourceGenerated
@@ -69,7 +71,7 @@ func (s *newSecretFlags) resolve(ctx context.Context, a *cli.App, w *provision.W
 		return cli.Usagef("--secret-out and --show-secret require --generate-secret")
 	case s.show && !cli.IsTerminal(a.Err):
 		return cli.Hinted(cli.Usagef("--show-secret requires a terminal: elsewhere the secret would end up in a log"), "pass --secret-out FILE")
-	case generated && s.noStore && s.out == "" && !s.show:
+	case generated && s.noStore && s.out == "" && !s.show && !s.ephemeral:
 		return cli.Hinted(cli.Usagef("--no-store would discard the generated secret"), "leave out --no-store, or pass --secret-out FILE, or --show-secret on a terminal")
 	}
 	if n := len(found.Secret.Hex()) / 2; n > 0 && n < shortSecret {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
@@ -87,24 +84,18 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 }
 
 func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
-	switch {
-	case o.fleet < 0:
-		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
-	case o.rate <= 0:
-		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
-	case o.events < 0:
-		return cli.Usagef("invalid --events %d: must not be negative", o.events)
-	case o.latency < 0:
-		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
-	case o.sessionTTL < 0:
-		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
-	case o.rateLimit < 0:
-		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
-	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
 		return err
+	}
+	var child *cli.Child
+	if len(command) > 0 {
+		if child, err = cli.NewChild(command); err != nil {
+			return err
+		}
+		defer child.Release()
 	}
 	sb, err := sandbox.New(sandbox.Options{
 		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
@@ -136,11 +127,12 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 		})
 		defer func() { cancel(); fleet.Wait() }()
 	}
-	if err := announceSandbox(a, o, sb, server, len(command) > 0); err != nil {
+	if err := announceSandbox(a, o, sb, server, child != nil); err != nil {
 		return err
 	}
-	if len(command) > 0 {
-		return runChild(ctx, a, command, server, sb.AdminToken())
+	if child != nil {
+		child.Env = append(child.Env, config.EnvServer+"="+server, config.EnvToken+"="+sb.AdminToken())
+		return child.Run(a)
 	}
 	select {
 	case <-ctx.Done():
@@ -148,6 +140,27 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	case err := <-served:
 		return fmt.Errorf("the sandbox stopped serving: %w", err)
 	}
+}
+
+// check validates the numbers.
+func (o sandboxOptions) check() error {
+	switch {
+	case o.fleet < 0:
+		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
+	case o.rate <= 0:
+		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
+	case o.events < 0:
+		return cli.Usagef("invalid --events %d: must not be negative", o.events)
+	case o.latency < 0:
+		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
+	case o.sessionTTL < 0:
+		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
+	case o.rateLimit < 0:
+		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
+	case o.failRate < 0 || o.failRate > 1:
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	}
+	return nil
 }
 
 // announceSandbox reports that the sandbox is ready. With quiet, it does not write
@@ -175,35 +188,4 @@ func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server s
 	}
 	_, err := fmt.Fprint(a.Stdout(), lines)
 	return err
-}
-
-// runChild runs a command against the sandbox. If the command fails, the error
-// contains its exit code.
-func runChild(ctx context.Context, a *cli.App, command []string, server, token string) error {
-	child := exec.CommandContext(ctx, command[0], command[1:]...)
-	child.Env = append(os.Environ(), config.EnvServer+"="+server, config.EnvToken+"="+token)
-	child.Stdin, child.Stdout, child.Stderr = a.In, a.Out, a.Err
-	// The terminal sends Ctrl-C to the child, too: give the child time to exit.
-	child.Cancel = func() error {
-		if err := child.Process.Signal(os.Interrupt); err != nil {
-			return child.Process.Kill() // on Windows, a process cannot be sent this signal
-		}
-		return nil
-	}
-	child.WaitDelay = 10 * time.Second
-	err := child.Run()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return &cli.SilentError{Code: exit.ExitCode()}
-	case errors.As(err, &exit):
-		return cli.Failf(fault.Failed, "%s: %w", command[0], err)
-	case errors.Is(err, exec.ErrNotFound):
-		return cli.Usagef("program %q not found", command[0])
-	case err != nil:
-		return cli.Usagef("run %s: %w", command[0], err)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
@@ -38,6 +39,9 @@ type Options struct {
 	Secrets Secrets
 	// Claims are the token's claims, which show the kind of server and the plan.
 	Claims mender.Claims
+	// ServerTime returns the time by the server's clock. Only EphemeralPlan requires
+	// it.
+	ServerTime func(context.Context) (time.Time, error)
 	// Prune deletes integrations that the file does not name.
 	Prune bool
 	// AssumeSecretUnchanged assumes that the server's secret is current if this

@@ -74,7 +74,7 @@ func (p *Provisioner) CheckRoom(ctx context.Context) error {
 	if err != nil || len(existing) < maxIntegrations {
 		return err
 	}
-	return inTheWay(existing[0], fault.New(fault.Conflict, "the organization already has an integration"))
+	return p.inTheWay(ctx, existing[0], fault.New(fault.Conflict, "the organization already has an integration"))
 }
 
 // UpdatePlan returns the plan that sets a webhook's URL, secret, or both. An
@@ -105,7 +105,7 @@ func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w We
 
 // DeletePlan returns the plan that deletes integrations of any provider.
 func DeletePlan(all []mender.Integration) *Plan {
-	plan := &Plan{Changes: len(all) > 0}
+	plan := &Plan{Changes: len(all) > 0, Steps: []Step{}}
 	for _, i := range all {
 		plan.Steps = append(plan.Steps, Step{Action: Delete, Provider: i.Provider, ID: i.ID, there: &i})
 	}
@@ -122,12 +122,15 @@ func (p *Provisioner) explainConflict(ctx context.Context, err error) error {
 	if listErr != nil || len(existing) == 0 {
 		return fault.WithHint(err, "an organization can have one integration; run `mender-webhooks list` to see it")
 	}
-	return inTheWay(existing[0], err)
+	return p.inTheWay(ctx, existing[0], err)
 }
 
 // inTheWay adds the next step to the error of a create that conflicts with an
 // integration.
-func inTheWay(i mender.Integration, err error) error {
+func (p *Provisioner) inTheWay(ctx context.Context, i mender.Integration, err error) error {
+	if hint := p.ephemeralHint(ctx, i); hint != "" {
+		return fault.WithHint(err, "%s", hint)
+	}
 	if isWebhook(&i) {
 		return fault.WithHint(err, "the organization's one integration is the webhook %s to %s: "+
 			"change it with `mender-webhooks update`, or delete it with `mender-webhooks delete %[1]s`", i.ID, redact.URLs(i.Credentials.HTTP.URL))
