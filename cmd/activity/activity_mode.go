@@ -19,6 +19,7 @@ func activityRules() cli.Rules {
 		Needs: map[string][]string{
 			"interval":            {"follow", "wait-for"},
 			"resume":              {"follow"},
+			"verbose":             {"follow"},
 			"forward-to":          {"follow"},
 			"forward-secret-file": {"forward-to"},
 			"timeout":             {"wait-for"},

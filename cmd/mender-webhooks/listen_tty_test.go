@@ -196,3 +196,38 @@ func TestStoredEventsOnATerminal(t *testing.T) {
 	s.until("dead letter status-changed the application refused it: the application answered 410 Gone")
 	s.end()
 }
+
+// TestVerboseOnATerminal shows a request whole, without its credentials, and without
+// what would control the terminal.
+func TestVerboseOnATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	x.env = append(x.env, "MENDER_WEBHOOK_SECRET=deadbeef")
+	s := x.start(80, "listen", "--addr", "127.0.0.1:0", "--verbose")
+	s.until("press Ctrl-C to stop")
+	url := regexp.MustCompile(`http://127[0-9.:]+`).FindString(s.shown.String())
+	req, err := http.NewRequest(http.MethodPost, url+"/hook?token=hunter2", strings.NewReader("{\"id\":\"\x1b[2J\"}\x1b]0;owned\a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer hunter2hunter2")
+	req.Header.Set("Cookie", "session=hunter2")
+	req.Header.Set("X-Text", "caf\xe9")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	s.until("to /hook?token=***")
+	s.until("Authorization: Bearer ***")
+	s.until("Cookie: ***")
+	s.until(`X-Text: caf\xe9`)
+	s.until(`{"id":"\x1b[2J"}\x1b]0;owned\x07`)
+	s.until("answered 401 after")
+	delivery{device: ttyDevice, key: "deadbeef"}.send(t, url)
+	s.until(`{ "id": "48919a10-2fbd-4ab4-8420-e2cb959938a4", "type": "device-status-changed", "data": {`)
+	s.end()
+	if shown := s.shown.String(); strings.Contains(shown, "hunter2") || strings.Contains(shown, "\x1b") || strings.Contains(shown, "\a") {
+		t.Errorf("the screen shows a credential or an escape sequence:\n%q", shown)
+	}
+}

@@ -31,6 +31,7 @@ type listenOptions struct {
 	grace          time.Duration
 	metrics        string
 	utc            bool
+	verbose        bool
 	saveDir        string
 	secrets        cli.SecretFlags
 	relay          relayOptions
@@ -125,6 +126,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
 	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each request's headers, with credentials masked, and body below its line")
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }
 

@@ -126,5 +126,8 @@ func (d *display) item(e listener.Event) output.Item {
 	if hint != "" {
 		item.Below = []string{hint}
 	}
+	if r, ok := e.(listener.Received); ok && d.l.options.verbose {
+		item.Below = append(item.Below, requestLines(r)...)
+	}
 	return item
 }
