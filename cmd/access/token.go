@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,20 +70,21 @@ func runTokenList(ctx context.Context, a *cli.App) error {
 		tokens = []mender.PersonalAccessToken{}
 	}
 	view := output.View{Value: tokens, Table: output.TableView{Columns: []output.Column{
-		{Name: "ID"}, {Name: "NAME", Shrink: true}, {Name: "CREATED"}, {Name: "EXPIRES"}, {Name: "LAST USED"}, {Name: "NOTE"},
+		{Name: "ID", ID: true}, {Name: "NAME", Shrink: true}, {Name: "CREATED"}, {Name: "EXPIRES"}, {Name: "LAST USED"}, {Name: "NOTE"},
 	}}}
+	at := func(t time.Time) string { return cli.ShortDate(output.Time(t, false), a.TableWidth()) }
 	for _, t := range tokens {
 		view.Names = append(view.Names, t.ID)
 		expires := "never"
 		if !t.ExpiresAt.IsZero() {
-			expires = output.Time(t.ExpiresAt, false)
+			expires = at(t.ExpiresAt)
 		}
 		note := ""
 		if t.ID == inUse(set) {
 			note = "in use here"
 		}
 		view.Table.Rows = append(view.Table.Rows, []string{
-			t.ID, t.Name, output.Time(t.CreatedAt, false), expires, output.Time(t.LastUsed, false), note,
+			t.ID, t.Name, at(t.CreatedAt), expires, at(t.LastUsed), note,
 		})
 	}
 	if len(tokens) == 0 {
@@ -196,12 +200,22 @@ func findTokens(ctx context.Context, client *mender.Client, names []string) ([]m
 	seen := map[string]bool{}
 	for _, name := range names {
 		i := -1
+		var similar []string
 		for n, t := range all {
-			if t.ID == name || (t.Name == name && i < 0) {
+			switch {
+			case t.ID == name || (t.Name == name && i < 0):
 				i = n
+			case strings.HasPrefix(t.ID, strings.ToLower(name)):
+				similar = append(similar, t.ID)
 			}
 		}
-		if i < 0 {
+		if i < 0 && len(similar) == 1 {
+			i = slices.IndexFunc(all, func(t mender.PersonalAccessToken) bool { return t.ID == similar[0] })
+		}
+		switch {
+		case i < 0 && len(similar) > 1:
+			return nil, cli.AmbiguousID(name, similar)
+		case i < 0:
 			return nil, cli.Hinted(cli.Failf(fault.NotFound, "personal access token %q not found", name), "run `mender-webhooks token list` for names and ids")
 		}
 		if !seen[all[i].ID] {

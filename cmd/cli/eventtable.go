@@ -2,12 +2,14 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // eventTable formats events as rows of a table. To fit a narrow terminal, it leaves out
@@ -65,6 +67,25 @@ func ShortTime(at string, width int) string {
 		after = after[:n] + strings.TrimLeft(after[n:], ":0123456789") // Z stays
 	}
 	return after
+}
+
+// ShortDate returns the date of a time in the format of output.Time if the terminal is
+// narrow. Unlike ShortTime, it has the year.
+func ShortDate(at string, width int) string {
+	if width == 0 || width >= WideEnough {
+		return at
+	}
+	date, _, _ := strings.Cut(at, " ")
+	return date
+}
+
+// LongType returns the event's type that a type without "device-" stands for, or the text
+// itself if there is none.
+func LongType(typ string) string {
+	if long := "device-" + typ; slices.Contains(webhook.EventTypes(), webhook.EventType(long)) {
+		return long
+	}
+	return typ
 }
 
 // ShortType returns an event's type without "device-". --type takes it.

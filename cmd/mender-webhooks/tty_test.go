@@ -190,4 +190,42 @@ func TestActivityOnATerminal(t *testing.T) {
 	x.want(screen, "\x1b[34m\"id\"\x1b[0m", "Delivery:")
 }
 
+// TestTablesFitATerminal shows the tables on narrow and wide screens, and pastes what they
+// show into other commands.
+func TestTablesFitATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminalOn(t, sandbox.Options{History: 300})
+	if screen, code := x.run("", "", "create", "--url", "https://example.com/a/long/path/of/a/hook", "--generate-secret",
+		"--description", strings.Repeat("fleet events ", 10)); code != 0 {
+		t.Fatal(screen)
+	}
+	for _, columns := range []int{70, 80, 100, 200} {
+		shown := map[string]string{}
+		for _, command := range []string{
+			"list", "secret list", "activity --limit 50", "activity --failed --all", "activity --stats", "config list", "token list", "config profiles",
+		} {
+			s := x.start(columns, append(strings.Fields(command), "-q")...)
+			<-s.ended
+			s.end()
+			shown[command] = s.shown.String()
+		}
+		webhook := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +webhook `).FindStringSubmatch(shown["list"])
+		event := regexp.MustCompile(`(?m)^([0-9-]+ [0-9:]+) +([0-9a-f]{8,10})  ([a-z-]+) +([0-9a-f]{8,10})  `).FindStringSubmatch(shown["activity --limit 50"])
+		if webhook == nil || event == nil {
+			t.Fatalf("%d columns: no short ids:\n%s\n%s", columns, shown["list"], shown["activity --limit 50"])
+		}
+		for _, command := range [][]string{
+			{"inspect", webhook[1]}, {"secret", "show", webhook[1]}, {"activity", event[2]},
+		} {
+			if screen, code := x.run("", "", command...); code != 0 {
+				t.Errorf("%d columns: %v: exit code %d: %s", columns, command, code, screen)
+			}
+		}
+		screen, code := x.run("", "", "activity", "--since", event[1], "--type", event[3], "--device", event[4], "--all", "-o", "name")
+		if code != 0 || !strings.Contains(screen, event[2]) {
+			t.Errorf("%d columns: pasting %q finds no event: %s", columns, event[1:], screen)
+		}
+	}
+}
+
 func first(screen string, _ int) string { return screen }

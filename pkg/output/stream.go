@@ -43,7 +43,7 @@ type Stream struct {
 func (p *Printer) Stream(columns []Column) *Stream {
 	indexes, err := p.selected(columns)
 	columns = pick(columns, indexes)
-	s := &Stream{p: p, columns: columns, indexes: indexes, widths: headerWidths(columns), failed: err}
+	s := &Stream{p: p, columns: columns, indexes: indexes, widths: p.headerWidths(columns), failed: err}
 	if p.fits() && len(columns) > 0 {
 		s.widths = p.streamWidths(columns)
 	}
@@ -52,9 +52,9 @@ func (p *Printer) Stream(columns []Column) *Stream {
 
 // streamWidths distributes the terminal's width before the rows are known.
 func (p *Printer) streamWidths(columns []Column) []int {
-	widths, last := make([]int, len(columns)), -1
+	widths, last := p.headerWidths(columns), -1
 	for i, c := range columns {
-		if widths[i] = max(p.minimum(c), width(c.Name)); c.Shrink {
+		if c.Shrink {
 			last = i
 		}
 	}

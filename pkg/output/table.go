@@ -71,7 +71,7 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 		rows[i] = safeRow(pick(row, indexes), len(columns))
 		ids.addIDs(columns, rows[i])
 	}
-	widths := headerWidths(columns)
+	widths := p.headerWidths(columns)
 	for _, row := range rows {
 		if p.fits() {
 			ids.shortenIDs(columns, row)
@@ -294,10 +294,11 @@ func (p *Printer) header(columns []Column) []string {
 	return names
 }
 
-func headerWidths(columns []Column) []int {
+// headerWidths returns the widths of the columns without rows.
+func (p *Printer) headerWidths(columns []Column) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
-		widths[i] = max(c.Min, width(c.Name))
+		widths[i] = max(p.minimum(c), width(c.Name))
 	}
 	return widths
 }

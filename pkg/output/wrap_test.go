@@ -40,7 +40,7 @@ func TestWholeReasonsAndShortIDs(t *testing.T) {
 		{long + "a", "three", ""},
 		{long + "b", "four", "EOF"},
 	}
-	print := func(o Options, stream bool) string {
+	printed := func(o Options, stream bool) string {
 		var b bytes.Buffer
 		p := newPrinter(t, &b, o)
 		if !stream {
@@ -65,15 +65,15 @@ func TestWholeReasonsAndShortIDs(t *testing.T) {
 		"48919a10-2  one  EOF\n"+
 		"48919a10-3  two\n          dial tcp 203.0.113.7:443:\n          connect: connection refused\n"+
 		cutID+"\n          three\n"+
-		cutID+"\n          four  EOF\n", print(Options{Terminal: true, Width: 40}, false)); diff != "" {
+		cutID+"\n          four  EOF\n", printed(Options{Terminal: true, Width: 40}, false)); diff != "" {
 		t.Errorf("a table on a terminal (-want +got):\n%s", diff)
 	}
-	if got := print(Options{Terminal: true, Width: 40}, true); !strings.Contains(got, "\n48919a10  one    EOF\n          hint: one two\n48919a10-3  two\n") {
+	if got := printed(Options{Terminal: true, Width: 40}, true); !strings.Contains(got, "\n48919a10  one    EOF\n          hint: one two\n48919a10-3  two\n") {
 		t.Errorf("a stream on a terminal:\n%s", got)
 	}
 	for _, o := range []Options{{}, {Terminal: true, Width: 40, Columns: []string{"id", "event", "error"}}} {
 		for _, stream := range []bool{false, true} {
-			got := print(o, stream)
+			got := printed(o, stream)
 			for _, row := range rows {
 				if !strings.Contains(got, row[0]+"  "+row[1]) || !strings.Contains(got, row[2]) {
 					t.Errorf("%+v, stream %v: no %.40q… in full:\n%.500s", o, stream, row[0], got)
