@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -88,13 +87,12 @@ func printText(a *cli.App, err error, f cli.Failure) {
 			f.Message, f.RequestID = "interrupted", ""
 		}
 	}
-	text := output.Safe(f.Message)
 	if f.RequestID != "" {
-		text += " (request id " + output.Safe(f.RequestID) + ")"
+		f.Message += " (request id " + f.RequestID + ")"
 	}
-	fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Red("error:"), text)
+	a.PrintError(f.Message)
 	if f.Hint != "" {
-		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Bold("hint:"), output.Safe(f.Hint))
+		a.PrintHint(f.Hint)
 	}
 }
 

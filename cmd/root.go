@@ -99,6 +99,7 @@ machine.`,
 	)
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageFunc(a.PrintUsage)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.PrintHelp(cmd) })
 
 	global := root.PersistentFlags()
 	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`; each command's help lists its formats")
@@ -123,6 +124,6 @@ machine.`,
 	add(groupReceiving, receiving.NewListenCmd(a), receiving.NewQueueCmd(a), receiving.NewTriggerCmd(a), receiving.NewVerifyCmd(a))
 	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a), access.NewAPICmd(a))
 	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), local.NewVersionCmd(a))
-	addHelp(root)
+	addHelp(root, a)
 	return root
 }

@@ -39,6 +39,7 @@ type App struct {
 	// saidIgnored reports whether a warning about ignored stored secrets was printed.
 	saidIgnored bool
 	formats     []output.Format // of the current command
+	utc         bool            // the current command has --utc
 
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
@@ -83,8 +84,10 @@ func (a *App) ErrStyle() output.Style { return output.Style{Enabled: a.colored(a
 func (a *App) OutStyle() output.Style { return output.Style{Enabled: a.colored(a.Out)} }
 
 // OutWidth returns the width of the terminal in columns, or 0 if stdout is not one.
-func (a *App) OutWidth() int {
-	f, ok := a.Out.(*os.File)
+func (a *App) OutWidth() int { return widthOf(a.Out) }
+
+func widthOf(stream any) int {
+	f, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
@@ -123,16 +126,31 @@ func Details(rows [][2]string) []output.Field {
 // Say prints a message to stderr, unless -q is set.
 func (a *App) Say(format string, args ...any) {
 	if !a.Flags.Quiet {
-		fmt.Fprintln(a.Err, output.SafeMultiline(fmt.Sprintf(format, args...)))
+		text := output.SafeMultiline(fmt.Sprintf(format, args...))
+		fmt.Fprintln(a.Err, output.WrapLines(text, widthOf(a.Err)))
 	}
 }
 
 // Warn prints a warning to stderr, unless -q is set.
 func (a *App) Warn(format string, args ...any) {
 	if !a.Flags.Quiet {
-		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Yellow("warning:"), output.Safe(fmt.Sprintf(format, args...)))
+		a.sayLabeled("warning:", output.Style.Yellow, fmt.Sprintf(format, args...))
 	}
 }
+
+// sayLabeled prints a message to stderr with a colored label, wrapped at the width of the
+// terminal and indented below its text.
+func (a *App) sayLabeled(label string, paint func(output.Style, string) string, text string) {
+	indent, width := len(label)+1, widthOf(a.Err)
+	if width > 0 {
+		width = max(width-indent, 1)
+	}
+	lines := output.Wrap(output.Safe(text), width)
+	fmt.Fprintf(a.Err, "%s %s\n", paint(a.ErrStyle(), label), strings.Join(lines, "\n"+strings.Repeat(" ", indent)))
+}
+
+// Time formats a time for messages: in UTC if the command shows times in UTC.
+func (a *App) Time(t time.Time) string { return output.Time(t, a.utc) }
 
 // DetachStderr makes messages asynchronous, so that the command does not block if stderr
 // is not read. Call the returned function at the end: it waits at most 500 ms for the

@@ -204,7 +204,7 @@ func TestTablesFitATerminal(t *testing.T) {
 		for _, command := range []string{
 			"list", "secret list", "activity --limit 50", "activity --failed --all", "activity --stats", "config list", "token list", "config profiles",
 		} {
-			s := x.start(columns, append(strings.Fields(command), "-q")...)
+			s := x.start(columns, strings.Fields(command)...)
 			<-s.ended
 			s.end()
 			shown[command] = s.shown.String()
@@ -224,6 +224,28 @@ func TestTablesFitATerminal(t *testing.T) {
 		screen, code := x.run("", "", "activity", "--since", event[1], "--type", event[3], "--device", event[4], "--all", "-o", "name")
 		if code != 0 || !strings.Contains(screen, event[2]) {
 			t.Errorf("%d columns: pasting %q finds no event: %s", columns, event[1:], screen)
+		}
+	}
+}
+
+// TestMessagesAndHelpFitATerminal shows errors, hints and help on narrow screens.
+func TestMessagesAndHelpFitATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	for command, want := range map[string]string{
+		"queue":                    "error: --store or --nats required hint: pass the folder of `mender-webhooks listen --store DIR`, or its cluster with --nats",
+		"activity --since someday": "hint: write an age such as 90s, 2h, 1d12h or 1w, or a time such as 2026-11-23, 2026-11-23T10:00, 10:00 or yesterday",
+		"listen --help":            "A request whose signature matches a secret is answered with 204, one that is unsigned or has another signature with 401.",
+		"help exit-codes":          "130 interrupted; but a command that runs until you stop it (listen, sandbox, activity --follow) exits with 0 on Ctrl-C",
+		"help":                     "Set up the webhooks of a Mender organization, see which events Mender sent and which deliveries failed",
+	} {
+		for _, columns := range []int{60, 80, 120} {
+			s := x.start(columns, strings.Fields(command)...)
+			<-s.ended
+			s.end()
+			if shown := strings.Join(strings.Fields(s.shown.String()), " "); !strings.Contains(shown, want) {
+				t.Errorf("%d columns: %s: no %q in:\n%s", columns, command, want, s.shown)
+			}
 		}
 	}
 }

@@ -40,3 +40,12 @@ func Wrap(text string, limit int) []string {
 	}
 	return append(lines, strings.TrimRight(line, " "))
 }
+
+// WrapLines is like Wrap, for a text of several lines.
+func WrapLines(text string, limit int) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, Wrap(line, limit)...)
+	}
+	return strings.Join(lines, "\n")
+}
