@@ -190,10 +190,10 @@ func TestStoredEventsOnATerminal(t *testing.T) {
 	s := x.start(70, "listen", "--addr", "127.0.0.1:0", "--store", t.TempDir(), "--forward-to", app.URL)
 	s.until("press Ctrl-C to stop")
 	delivery{device: ttyDevice, key: "deadbeef"}.send(t, regexp.MustCompile(`http://127[0-9.:]+`).FindString(s.shown.String()))
-	s.until("204 valid status-changed 769e5a83 accepted")
-	s.until("→ app 410 status-changed attempt 1,")
+	s.until("204 valid 48919a10 status-changed 769e5a83 accepted")
+	s.until("→ app 410 48919a10 status-changed attempt 1,")
 	s.until("the application answered 410 Gone")
-	s.until("dead letter status-changed the application refused it: the application answered 410 Gone")
+	s.until("dead letter 48919a10 status-changed the application refused it: the application answered 410 Gone")
 	s.end()
 }
 

@@ -33,11 +33,7 @@ func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 	}
 	var columns []output.Column
 	if l.printer.Format() == output.Table {
-		width := l.app.TableWidth()
-		d.table = &recordTable{
-			utc: l.options.utc, narrow: width > 0 && width < wideEnough, hinted: map[string]bool{},
-			stores: l.options.relay.stores(), forwards: l.options.relay.forwardTo != "",
-		}
+		d.table = newRecordTable(l.app.TableWidth(), l.options)
 		columns = d.table.columns()
 	}
 	d.sub, d.stream = hub.Subscribe(listener.SubscribeOptions{}), l.printer.Stream(columns)

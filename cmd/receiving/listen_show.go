@@ -19,13 +19,24 @@ import (
 const wideEnough = 120
 
 // recordTable formats what a listener reports as rows of a table. Because rows appear
-// as events arrive, a narrow table leaves out the date, the event's id, and "device-"
-// in types.
+// as events arrive, a narrow table leaves out the date, "device-" in types, and the
+// event's id. For stored events, which queue finds by their id, it leaves out the
+// device's status instead, which is then in the note.
 type recordTable struct {
 	utc, narrow, stores, forwards bool
 
+	hints   bool            // show hints
 	secrets int             // number of secrets in use
 	hinted  map[string]bool // the hints that were shown
+}
+
+// newRecordTable returns the table for a terminal of a width, or for 0 one that shows
+// everything in full.
+func newRecordTable(width int, o listenOptions) *recordTable {
+	return &recordTable{
+		utc: o.utc, narrow: width > 0 && width < wideEnough, hints: width > 0, hinted: map[string]bool{},
+		stores: o.relay.stores(), forwards: o.relay.forwardTo != "",
+	}
 }
 
 // The columns of a table that is not narrow.
@@ -36,7 +47,17 @@ const (
 	columnID
 	columnEvent
 	columnDevice
+	columnStatus
+	columnNote
 )
+
+// omitted returns the column that a narrow table leaves out.
+func (t *recordTable) omitted() int {
+	if t.stores {
+		return columnStatus
+	}
+	return columnID
+}
 
 func (t *recordTable) columns() []output.Column {
 	c := []output.Column{
@@ -52,7 +73,7 @@ func (t *recordTable) columns() []output.Column {
 	}
 	if t.narrow {
 		c[columnTime].Min, c[columnEvent].Min = cli.TimeWidth(t.utc)-len("2006-01-02 "), len("status-changed")
-		c = slices.Delete(c, columnID, columnID+1)
+		c = slices.Delete(c, t.omitted(), t.omitted()+1)
 	}
 	return c
 }
@@ -62,10 +83,15 @@ func (t *recordTable) row(cells []string) []string {
 	if t.narrow {
 		_, cells[columnTime], _ = strings.Cut(cells[columnTime], " ")
 		cells[columnEvent] = cli.ShortType(cells[columnEvent])
-		cells = slices.Delete(cells, columnID, columnID+1)
+		if t.stores {
+			cells[columnNote] = strings.Join(slices.DeleteFunc([]string{cells[columnStatus], cells[columnNote]}, isEmpty), ", ")
+		}
+		cells = slices.Delete(cells, t.omitted(), t.omitted()+1)
 	}
 	return cells
 }
+
+func isEmpty(text string) bool { return text == "" }
 
 func answerColor(cell string) output.Color {
 	switch {
@@ -154,9 +180,9 @@ func (t *recordTable) attempted(line listener.Line) (row []string, hint string) 
 	return t.row([]string{output.Time(line.At, t.utc), "-", verdict, line.ID, line.Type, "", "", note}), t.first(hint)
 }
 
-// first returns a hint unless it was shown before.
+// first returns a hint unless it was shown before, or hints are not shown.
 func (t *recordTable) first(hint string) string {
-	if hint == "" || t.hinted[hint] {
+	if hint == "" || !t.hints || t.hinted[hint] {
 		return ""
 	}
 	t.hinted[hint] = true

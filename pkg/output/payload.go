@@ -9,12 +9,12 @@ import (
 
 // The limits of Payload.
 const (
-	payloadBytes = 16 << 10
-	payloadDepth = 64 // deeper JSON would be mostly indentation
+	payloadBytes = 64 << 10
+	payloadDepth = 20 // deeper JSON would be mostly indentation
 )
 
 // Payload returns a body as lines for people, for Item.Below: JSON indented, other text
-// as it is, and at most 16 KiB. The last line says how much is left out.
+// as it is, and at most 64 KiB. The last line says how much is left out.
 func Payload(body []byte) []string {
 	text, rest := body, 0
 	if len(text) > payloadBytes {

@@ -1,5 +1,7 @@
 package output
 
+import "unicode/utf8"
+
 const (
 	// ShortID is how many characters of an id a table on a terminal shows at least.
 	ShortID = 8
@@ -17,7 +19,7 @@ type prefixes struct {
 
 // add remembers an id. After rememberedIDs ids, it starts over.
 func (p *prefixes) add(id string) {
-	if len(id) <= ShortID {
+	if len(id) < ShortID {
 		return
 	}
 	if p.known == nil || p.count >= rememberedIDs {
@@ -39,7 +41,7 @@ func (p *prefixes) short(id string) string {
 	if len(id) <= ShortID {
 		return id
 	}
-	n := ShortID
+	n := len(string([]rune(id)[:min(ShortID, utf8.RuneCountInString(id))]))
 	for _, other := range p.known[id[:ShortID]] {
 		if other == id {
 			continue
@@ -50,8 +52,7 @@ func (p *prefixes) short(id string) string {
 		}
 		n = max(n, same+1)
 	}
-	// A character may have several bytes.
-	for n < len(id) && id[n]&0xc0 == 0x80 {
+	for n < len(id) && !utf8.RuneStart(id[n]) {
 		n++
 	}
 	return cut(id[:min(n, len(id))], longestID)
