@@ -150,7 +150,7 @@ func (a *App) PrintUsage(cmd *cobra.Command) error {
 		fmt.Fprintf(out, "\nAliases:\n  %s\n", cmd.NameAndAliases())
 	}
 	if cmd.HasExample() {
-		fmt.Fprintf(out, "\nExamples:\n%s\n", a.wrapCommands(cmd.Example))
+		fmt.Fprintf(out, "\nExamples:\n%s\n", a.WrapCommands(cmd.Example))
 	}
 	printCommands(out, cmd, width)
 	if own := cmd.LocalFlags(); own.HasAvailableFlags() {
@@ -169,9 +169,9 @@ func (a *App) PrintUsage(cmd *cobra.Command) error {
 	return nil
 }
 
-// wrapCommands breaks command lines that are longer than the terminal is wide, so that a
+// WrapCommands breaks command lines that are longer than the terminal is wide, so that a
 // shell still reads each as one.
-func (a *App) wrapCommands(text string) string {
+func (a *App) WrapCommands(text string) string {
 	width := a.OutWidth()
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {

@@ -94,7 +94,7 @@ func (a *App) PrintError(text string) { a.sayLabeled("error:", output.Style.Red,
 func (a *App) PrintHint(text string) { a.sayLabeled("hint:", output.Style.Bold, text) }
 
 // SayAlways prints a line to stderr, even with -q.
-func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
+func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, output.WrapLines(line, widthOf(a.Err))) }
 
 // UntilInterrupted returns nil if err only reports that a signal ended the stream,
 // because a signal is the regular end of a stream without another end.

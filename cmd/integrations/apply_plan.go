@@ -21,7 +21,8 @@ func printPlan(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 		}
 		return p.Print(view)
 	}
-	_, err := io.WriteString(a.Stdout(), strings.Join(planLines(plan, a.OutStyle()), "\n")+"\n")
+	text := strings.Join(planLines(plan, a.OutStyle()), "\n")
+	_, err := io.WriteString(a.Stdout(), output.WrapLines(text, a.OutWidth())+"\n")
 	return err
 }
 

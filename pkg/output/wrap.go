@@ -9,9 +9,10 @@ import (
 // Wrap breaks text into lines of at most limit terminal cells, at spaces. It breaks
 // a word only if the word is longer than a line. All lines have the indentation of
 // the text. With a limit of 0, it breaks nothing. The text must be safe for a
-// terminal, and without color.
+// terminal; color does not count.
 func Wrap(text string, limit int) []string {
-	if limit <= 0 || width(text) <= limit {
+	cells := displaywidth.Options{ControlSequences: true}
+	if limit <= 0 || cells.String(text) <= limit {
 		return []string{text}
 	}
 	body := strings.TrimLeft(text, " ")
@@ -20,7 +21,7 @@ func Wrap(text string, limit int) []string {
 	var lines []string
 	line, used := indent, 0
 	for i, word := range strings.Split(body, " ") {
-		n := width(word)
+		n := cells.String(word)
 		if i > 0 && used+1+n <= room {
 			line, used = line+" "+word, used+1+n
 			continue
@@ -29,12 +30,12 @@ func Wrap(text string, limit int) []string {
 			lines = append(lines, strings.TrimRight(line, " "))
 		}
 		for n > room {
-			head := displaywidth.TruncateString(word, room, "")
+			head := cells.TruncateString(word, room, "")
 			if head == "" {
 				break // a character that is wider than the line
 			}
 			lines, word = append(lines, indent+head), word[len(head):]
-			n = width(word)
+			n = cells.String(word)
 		}
 		line, used = indent+word, n
 	}

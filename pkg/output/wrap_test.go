@@ -22,6 +22,7 @@ func TestWrap(t *testing.T) {
 		{"漢字漢字", 5, []string{"漢字", "漢字"}},
 		{"漢", 1, []string{"漢"}},
 		{"", 3, []string{""}},
+		{"\x1b[32mone two\x1b[0m three", 7, []string{"\x1b[32mone two\x1b[0m", "three"}},
 	} {
 		if diff := cmp.Diff(test.want, Wrap(test.text, test.limit)); diff != "" {
 			t.Errorf("Wrap(%q, %d) (-want +got):\n%s", test.text, test.limit, diff)
