@@ -108,9 +108,10 @@ func newTokenRevokeCmd(a *cli.App) *cobra.Command {
 		Use:         "revoke TOKEN...",
 		Annotations: cli.PrintsID(),
 		Short:       "Revoke personal access tokens",
-		Long: `Revoke personal access tokens by name or id. Programs that use them lose access
-immediately, and a revoked token cannot be restored. The command asks for
-confirmation on a terminal, and otherwise requires --yes.`,
+		Long: `Revoke personal access tokens by name, id, or at least 8 characters of an id.
+Programs that use them lose access immediately, and a revoked token cannot be
+restored. The command asks for confirmation on a terminal, and otherwise
+requires --yes.`,
 		Example: "  mender-webhooks token revoke ci --yes",
 		Args:    cli.Args(1, -1, "the names or ids of tokens"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -189,7 +190,7 @@ func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
 	a.Say("revoked the saved token for %s; log in again with `mender-webhooks login`", set.Server)
 }
 
-// findTokens returns the tokens with the given names or ids. Call it before revoking
+// findTokens returns the tokens with the given names, ids or prefixes of ids. Call it before revoking
 // any of them, because the server silently accepts unknown ids.
 func findTokens(ctx context.Context, client *mender.Client, names []string) ([]mender.PersonalAccessToken, error) {
 	all, err := client.Tokens(ctx)
@@ -205,7 +206,7 @@ func findTokens(ctx context.Context, client *mender.Client, names []string) ([]m
 			switch {
 			case t.ID == name || (t.Name == name && i < 0):
 				i = n
-			case strings.HasPrefix(t.ID, strings.ToLower(name)):
+			case len(name) >= output.ShortID && strings.HasPrefix(t.ID, strings.ToLower(name)): // shorter ones are misspelled names
 				similar = append(similar, t.ID)
 			}
 		}
