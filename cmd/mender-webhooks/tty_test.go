@@ -202,7 +202,7 @@ func TestTablesFitATerminal(t *testing.T) {
 	for _, columns := range []int{70, 80, 100, 200} {
 		shown := map[string]string{}
 		for _, command := range []string{
-			"list", "secret list", "activity --limit 50", "activity --failed --all", "activity --stats", "config list", "token list", "config profiles",
+			"list", "secret list", "activity --limit 50", "activity --failed --all", "activity --stats", "config list", "token list", "config list --profiles",
 		} {
 			s := x.start(columns, strings.Fields(command)...)
 			<-s.ended

@@ -90,7 +90,7 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 // layOut lays the rows out in columns of the given widths, or in narrower ones if
 // the table would be too wide otherwise.
 func (p *Printer) layOut(columns []Column, rows [][]string, widths []int) ([]byte, error) {
-	if narrowed := p.narrow(columns, widths); narrowed {
+	if p.narrow(columns, rows, widths) {
 		out := p.headerLine(columns, widths)
 		for _, row := range rows {
 			out = append(out, p.line(columns, row, widths)...)
@@ -108,19 +108,13 @@ func (p *Printer) layOut(columns []Column, rows [][]string, widths []int) ([]byt
 const widest = 80
 
 // narrow reduces the widths so that the table fits the terminal, and reports
-// whether it changed one. Without a terminal, it prevents that one long
-// cell pads the column in all rows.
-func (p *Printer) narrow(columns []Column, widths []int) bool {
-	before := slices.Clone(widths)
-	if !p.fits() {
-		for i, c := range columns[:len(columns)-1] {
-			if limit := max(widest, c.Min, width(c.Name)); widths[i] > limit {
-				widths[i] = max(c.Min, width(c.Name))
-			}
-		}
-		return !slices.Equal(before, widths)
-	}
-	if excess(widths, p.opt.Width) <= 0 {
+// whether it changed one. Without a terminal, it prevents that one long cell pads
+// the column in all rows.
+func (p *Printer) narrow(columns []Column, rows [][]string, widths []int) bool {
+	switch {
+	case !p.fits():
+		return p.ignoreLong(columns, rows, widths)
+	case excess(widths, p.opt.Width) <= 0:
 		return false
 	}
 	for i, c := range columns {
@@ -137,6 +131,25 @@ func (p *Printer) narrow(columns []Column, widths []int) bool {
 		}
 	}
 	return true
+}
+
+// ignoreLong reduces the widths of all but the last column, so that cells longer than
+// widest do not count, and reports whether it changed one.
+func (p *Printer) ignoreLong(columns []Column, rows [][]string, widths []int) bool {
+	before := slices.Clone(widths)
+	for i, c := range columns[:len(columns)-1] {
+		limit := max(widest, c.Min)
+		if widths[i] <= limit {
+			continue
+		}
+		widths[i] = max(c.Min, width(c.Name))
+		for _, row := range rows {
+			if n := width(row[i]); n <= limit {
+				widths[i] = max(widths[i], n)
+			}
+		}
+	}
+	return !slices.Equal(before, widths)
 }
 
 // excess returns by how many cells a table is wider than total.
@@ -172,9 +185,11 @@ func (p *Printer) line(columns []Column, cells []string, widths []int) []byte {
 			if end > 0 {
 				at = max(start, end+gap)
 			}
-			if p.fits() && end > 0 && at+n > p.opt.Width {
-				out = append(out, '\n')
-				return append(out, p.below(below(cells[i:]), widths)...)
+			if p.fits() && at+n > p.opt.Width {
+				if end > 0 {
+					out = append(out, '\n')
+				}
+				return append(out, p.below(joined(cells[i:]), widths)...)
 			}
 			out = append(out, strings.Repeat(" ", at-end)...)
 			out = append(out, p.paintCell(columns[i], cell, shown)...)
@@ -185,8 +200,8 @@ func (p *Printer) line(columns []Column, cells []string, widths []int) []byte {
 	return append(out, '\n')
 }
 
-// below returns cells as text to be wrapped.
-func below(cells []string) string {
+// joined returns cells as text to wrap.
+func joined(cells []string) string {
 	var texts []string
 	for _, cell := range cells {
 		if cell != "" {
