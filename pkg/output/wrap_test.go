@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -83,6 +84,57 @@ func TestWholeReasonsAndShortIDs(t *testing.T) {
 			for line := range strings.Lines(got) {
 				if strings.Contains(line, "           ") && len(line) > 200 {
 					t.Errorf("%+v, stream %v: a long id pads the line %.60q…", o, stream, line)
+				}
+			}
+		}
+	}
+}
+
+// Whatever the cells are, no line is longer than the terminal, and all text of a cell
+// that may not be cut is there.
+func TestNoLineIsLongerThanTheTerminal(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	letters := []rune("ab cd ef  漢字é-→")
+	text := func(most int) string {
+		runes := make([]rune, random.IntN(most))
+		for i := range runes {
+			runes[i] = letters[random.IntN(len(letters))]
+		}
+		return strings.TrimSpace(string(runes))
+	}
+	columns := []Column{{Name: "time", Min: 8}, {Name: "url", Shrink: true}, {Name: "event", Min: 5}, {Name: "error", Whole: true}}
+	for range 2000 {
+		total := 20 + random.IntN(80)
+		var rows [][]string
+		for range 1 + random.IntN(3) {
+			rows = append(rows, []string{text(30), text(40), text(30), text(200)})
+		}
+		for _, stream := range []bool{false, true} {
+			var b bytes.Buffer
+			p := newPrinter(t, &b, Options{Terminal: true, Width: total})
+			if !stream {
+				if err := p.Print(View{Table: TableView{Columns: columns, Rows: rows}}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				s := p.Stream(columns)
+				for _, row := range rows {
+					if err := s.Write(Item{Row: row, Below: []string{text(100)}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for line := range strings.Lines(b.String()) {
+				if n := width(strings.TrimSuffix(line, "\n")); n > total {
+					t.Fatalf("width %d, stream %v: a line of %d:\n%s", total, stream, n, b.String())
+				}
+			}
+			squeezed := strings.Join(strings.Fields(b.String()), "")
+			for _, row := range rows {
+				for _, n := range []int{0, 2, 3} {
+					if want := strings.Join(strings.Fields(row[n]), ""); !strings.Contains(squeezed, want) {
+						t.Fatalf("width %d, stream %v: no %q in\n%s", total, stream, row[n], b.String())
+					}
 				}
 			}
 		}
