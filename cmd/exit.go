@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -135,16 +134,15 @@ func printText(a *cli.App, err error, f cli.Failure) {
 	default:
 		f.Message = "interrupted: " + f.Message
 	}
-	text := output.Safe(f.Message)
 	if f.Profile != "" {
-		text = "profile " + output.Safe(f.Profile) + ": " + text
+		f.Message = "profile " + f.Profile + ": " + f.Message
 	}
 	if f.RequestID != "" {
-		text += " (request id " + output.Safe(f.RequestID) + ")"
+		f.Message += " (request id " + f.RequestID + ")"
 	}
-	fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Red("error:"), text)
+	a.PrintError(f.Message)
 	if f.Hint != "" {
-		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Bold("hint:"), output.Safe(f.Hint))
+		a.PrintHint(f.Hint)
 	}
 }
 

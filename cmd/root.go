@@ -107,6 +107,7 @@ machine.`,
 	)
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.SetUsageFunc(a.PrintUsage)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.PrintHelp(cmd) })
 
 	global := root.PersistentFlags()
 	global.StringVarP(&a.Flags.Output, "output", "o", "", "output `FORMAT`; each command's help lists its formats")

@@ -9,6 +9,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/docs"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 )
 
@@ -41,7 +42,7 @@ func addHelp(a *cli.App, root *cobra.Command) {
 			if err != nil {
 				panic(err) // cannot happen: the page is embedded
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), plainText(string(page)))
+			fmt.Fprintln(cmd.OutOrStdout(), plainText(string(page), a.OutWidth()))
 		})
 		root.AddCommand(topic)
 	}
@@ -117,8 +118,13 @@ func unknownTopic(root *cobra.Command, given []string) error {
 }
 
 // plainText formats a page of docs for a terminal: headings in capitals, tables as
-// lists, links as their text. It supports only the Markdown that these pages use.
-func plainText(page string) string {
+// lists, links as their text. It supports only the Markdown that these pages use. If the
+// terminal is narrower than the page, it wraps the text again.
+func plainText(page string, terminal int) string {
+	width := topicWidth
+	if terminal > 0 {
+		width = min(width, terminal)
+	}
 	var out []string
 	inTable := false
 	for line := range strings.Lines(page) {
@@ -129,7 +135,7 @@ func plainText(page string) string {
 				inTable = true // skip the header, which repeats the text before the table
 				continue
 			}
-			out = append(out, tableRow(cells)...)
+			out = append(out, tableRow(cells, width)...)
 			continue
 		}
 		inTable = false
@@ -141,29 +147,27 @@ func plainText(page string) string {
 		}
 		out = append(out, unmarked(line))
 	}
-	return strings.TrimSpace(strings.Join(out, "\n"))
+	return cli.Reflow(strings.TrimSpace(strings.Join(out, "\n")), terminal)
 }
+
+// topicWidth is the width in columns of the lists in a topic, if the terminal has as many.
+const topicWidth = 78
 
 // tableRow returns the lines for a term and its meaning, which is indented next to
 // the term or below it.
-func tableRow(cells []string) []string {
-	const width, indent = 78, "       "
+func tableRow(cells []string, width int) []string {
+	const indent = "       "
 	var lines []string
-	text := "  " + unmarked(cells[0])
-	if len(text) < len(indent) {
-		text += indent[len(text):]
+	term := "  " + unmarked(cells[0])
+	if len(term) < len(indent) {
+		term += indent[len(term):]
 	} else {
-		lines = append(lines, text)
-		text = indent
+		lines, term = append(lines, term), indent
 	}
-	for _, word := range strings.Fields(unmarked(strings.Join(cells[1:], "; "))) {
-		if len(text)+len(word) > width && text != indent {
-			lines = append(lines, strings.TrimRight(text, " "))
-			text = indent
-		}
-		text += word + " "
+	for _, line := range output.Wrap(unmarked(strings.Join(cells[1:], "; ")), width-len(indent)) {
+		lines, term = append(lines, strings.TrimRight(term+line, " ")), indent
 	}
-	return append(lines, strings.TrimRight(text, " "))
+	return lines
 }
 
 // unmarked removes the Markdown for code and links.

@@ -1,8 +1,6 @@
 package access
 
 import (
-	"strings"
-
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/doctor"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
@@ -59,9 +57,9 @@ func findingsView(a *cli.App, findings []doctor.Finding) output.View {
 			view.Names = append(view.Names, f.Check)
 		}
 		mark, check := mark(f.Status), f.Check
-		lines := wrapped(f.Finding, width)
+		lines := output.Wrap(output.Safe(f.Finding), width)
 		if f.Next != "" {
-			lines = append(lines, wrapped("→ "+f.Next, width)...)
+			lines = append(lines, output.Wrap(output.Safe("→ "+f.Next), width)...)
 		}
 		for _, line := range lines {
 			view.Table.Rows = append(view.Table.Rows, []string{mark, check, line})
@@ -70,11 +68,4 @@ func findingsView(a *cli.App, findings []doctor.Finding) output.View {
 	}
 	view.Value = values
 	return view
-}
-
-func wrapped(text string, width int) []string {
-	if width <= 0 {
-		return []string{text}
-	}
-	return cli.Filled(strings.Fields(text), width)
 }

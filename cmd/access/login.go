@@ -132,7 +132,7 @@ func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, w
 	if errors.Is(err, mender.ErrUnauthorized) {
 		hint := "the token belongs to another server or was revoked: check --server, or create a new token in Mender's web UI under My profile"
 		if claims.Expired(a.Now()) {
-			hint = "the token expired on " + output.Time(claims.ExpiresAt, true) + "; create a new one in Mender's web UI under My profile"
+			hint = "the token expired on " + a.Time(claims.ExpiresAt) + "; create a new one in Mender's web UI under My profile"
 		}
 		return "", "", cli.Hinted(err, "%s", hint)
 	}

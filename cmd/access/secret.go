@@ -65,15 +65,15 @@ func runSecretList(a *cli.App) error {
 		}
 	}
 	view := output.View{Value: infos, Table: output.TableView{Columns: []output.Column{
-		{Name: "WEBHOOK"}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "STORED IN"},
+		{Name: "WEBHOOK", ID: true}, {Name: "SERVER", Shrink: true}, {Name: "SINCE"}, {Name: "ORIGIN"}, {Name: "STORED IN"},
 	}}}
 	owned := slices.ContainsFunc(infos, func(i secret.Info) bool { return i.Organization != "" })
 	if owned {
-		view.Table.Columns = append(view.Table.Columns, output.Column{Name: "ORGANIZATION"})
+		view.Table.Columns = append(view.Table.Columns, output.Column{Name: "ORGANIZATION", ID: true})
 	}
 	for _, i := range infos {
 		view.Names = append(view.Names, i.Name)
-		row := []string{i.Name, i.Server, output.Time(i.Stored, false), string(i.Origin), string(i.Place)}
+		row := []string{i.Name, i.Server, cli.ShortDate(output.Time(i.Stored, false), a.TableWidth()), string(i.Origin), string(i.Place)}
 		if owned {
 			row = append(row, i.Organization)
 		}
@@ -163,12 +163,20 @@ func findStored(a *cli.App, set *config.Settings, arg string) (secret.Info, erro
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return secret.Info{}, cli.Hinted(cli.Usagef("ambiguous id %q: %d secrets match", arg, len(found)), "use one of %s", cli.WebhookNames(found))
+		return secret.Info{}, cli.AmbiguousID(arg, namesOf(found))
 	case arg == "":
 		return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no webhook secret is stored for %s", set.Server),
 			"run `mender-webhooks secret list` for the secrets of all servers; select a server with --server or --profile")
 	}
 	return secret.Info{}, cli.Hinted(cli.Failf(fault.NotFound, "no secret is stored for %q on %s", arg, set.Server), "run `mender-webhooks secret list` for the stored secrets")
+}
+
+func namesOf(infos []secret.Info) []string {
+	names := make([]string, len(infos))
+	for n, i := range infos {
+		names[n] = i.Name
+	}
+	return names
 }
 
 // completeStored completes the ids of webhooks whose secret is stored.

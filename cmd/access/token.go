@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,20 +69,21 @@ func runTokenList(ctx context.Context, a *cli.App) error {
 		tokens = []mender.PersonalAccessToken{}
 	}
 	view := output.View{Value: tokens, Table: output.TableView{Columns: []output.Column{
-		{Name: "ID"}, {Name: "NAME", Shrink: true}, {Name: "CREATED"}, {Name: "EXPIRES"}, {Name: "LAST USED"}, {Name: "NOTE"},
+		{Name: "ID", ID: true}, {Name: "NAME", Shrink: true}, {Name: "CREATED"}, {Name: "EXPIRES"}, {Name: "LAST USED"}, {Name: "NOTE"},
 	}}}
+	at := func(t time.Time) string { return cli.ShortDate(output.Time(t, false), a.TableWidth()) }
 	for _, t := range tokens {
 		view.Names = append(view.Names, t.ID)
 		expires := "never"
 		if !t.ExpiresAt.IsZero() {
-			expires = output.Time(t.ExpiresAt, false)
+			expires = at(t.ExpiresAt)
 		}
 		note := ""
 		if t.ID == inUse(set) {
 			note = "in use here"
 		}
 		view.Table.Rows = append(view.Table.Rows, []string{
-			t.ID, t.Name, output.Time(t.CreatedAt, false), expires, output.Time(t.LastUsed, false), note,
+			t.ID, t.Name, at(t.CreatedAt), expires, at(t.LastUsed), note,
 		})
 	}
 	if len(tokens) == 0 {
@@ -103,9 +107,10 @@ func newTokenRevokeCmd(a *cli.App) *cobra.Command {
 		Use:         "revoke TOKEN...",
 		Annotations: cli.PrintsID(),
 		Short:       "Revoke personal access tokens",
-		Long: `Revoke personal access tokens by name or id. Programs that use them lose access
-immediately, and a revoked token cannot be restored. The command asks for
-confirmation on a terminal, and otherwise requires --yes.`,
+		Long: `Revoke personal access tokens by name, id, or at least 8 characters of an id.
+Programs that use them lose access immediately, and a revoked token cannot be
+restored. The command asks for confirmation on a terminal, and otherwise
+requires --yes.`,
 		Example: "  mender-webhooks token revoke ci --yes",
 		Args:    cli.Args(1, -1, "the names or ids of tokens"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -185,7 +190,7 @@ func forgetRevoked(ctx context.Context, a *cli.App, set *config.Settings) {
 	a.Say("revoked the saved token for %s; log in again with `mender-webhooks login`", set.Server)
 }
 
-// findTokens returns the tokens with the given names or ids. Call it before revoking
+// findTokens returns the tokens with the given names, ids or prefixes of ids. Call it before revoking
 // any of them, because the server silently accepts unknown ids.
 func findTokens(ctx context.Context, client *mender.Client, names []string) ([]mender.PersonalAccessToken, error) {
 	all, err := client.Tokens(ctx)
@@ -196,12 +201,22 @@ func findTokens(ctx context.Context, client *mender.Client, names []string) ([]m
 	seen := map[string]bool{}
 	for _, name := range names {
 		i := -1
+		var similar []string
 		for n, t := range all {
-			if t.ID == name || (t.Name == name && i < 0) {
+			switch {
+			case t.ID == name || (t.Name == name && i < 0):
 				i = n
+			case len(name) >= output.ShortID && strings.HasPrefix(t.ID, strings.ToLower(name)): // shorter ones are misspelled names
+				similar = append(similar, t.ID)
 			}
 		}
-		if i < 0 {
+		if i < 0 && len(similar) == 1 {
+			i = slices.IndexFunc(all, func(t mender.PersonalAccessToken) bool { return t.ID == similar[0] })
+		}
+		switch {
+		case i < 0 && len(similar) > 1:
+			return nil, cli.AmbiguousID(name, similar)
+		case i < 0:
 			return nil, cli.Hinted(cli.Failf(fault.NotFound, "personal access token %q not found", name), "run `mender-webhooks token list` for names and ids")
 		}
 		if !seen[all[i].ID] {

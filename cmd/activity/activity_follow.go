@@ -3,12 +3,14 @@ package activity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -16,12 +18,14 @@ type followOptions struct {
 	on       bool
 	interval time.Duration
 	resume   string
+	verbose  bool
 	forward  forwardOptions
 }
 
 func (o *followOptions) register(f *pflag.FlagSet) {
 	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it arrives")
 	f.DurationVar(&o.interval, "interval", eventlog.DefaultInterval, "with --follow or --wait-for: `DURATION` between two polls of the log")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "with --follow: show each event's body and its deliveries below its line")
 	f.StringVar(&o.resume, "resume", "", "with --follow: save the position in `FILE`, and continue from there")
 	o.forward.register(f)
 }
@@ -45,7 +49,7 @@ func (o activityOptions) following(a *cli.App, q eventlog.Query) eventlog.Follow
 }
 
 func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
-	p, err := a.StreamPrinter()
+	p, err := a.StreamPrinter(o.follow.verbose)
 	if err != nil {
 		return err
 	}
@@ -75,18 +79,22 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 		a.Say("continuing from %s, as saved in %s", output.Time(state.Known, o.utc), o.follow.resume)
 	}
 	forward.announce(a)
-	return cli.UntilInterrupted(ctx, printFollowed(ctx, a, p, follower, forward, o.utc))
+	return cli.UntilInterrupted(ctx, o.printFollowed(ctx, a, p, follower, forward))
 }
 
 // printFollowed prints and forwards events as they arrive.
-func printFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *eventlog.Follower, forward *forwarder, utc bool) error {
-	table := a.EventTable(utc)
+func (o activityOptions) printFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower *eventlog.Follower, forward *forwarder) error {
+	table := a.EventTable(o.utc)
 	stream := p.Stream(table.Columns())
 	for e, err := range follower.Events(ctx) {
 		if err != nil {
 			return errors.Join(err, stream.Close())
 		}
-		if err := stream.Write(table.Item(p, &e)); output.IsFilterError(err) {
+		item := table.Item(p, &e)
+		if o.follow.verbose {
+			item.Below = eventLines(&e)
+		}
+		if err := stream.Write(item); output.IsFilterError(err) {
 			a.Warn("%v", err)
 		} else if err != nil {
 			return err
@@ -96,6 +104,29 @@ func printFollowed(ctx context.Context, a *cli.App, p *output.Printer, follower 
 		}
 	}
 	return stream.Close()
+}
+
+// eventLines returns an event's body and the outcome of each delivery for --verbose.
+func eventLines(e *mender.Event) []string {
+	body, err := e.Event.MarshalJSON()
+	if err != nil {
+		body = e.Raw()
+	}
+	lines := output.Payload(body)
+	for _, d := range e.DeliveryStatuses {
+		outcome := "ok"
+		if !d.Success {
+			outcome = "failed: " + eventlog.FailureText(d)
+		}
+		if d.StatusCode != 0 {
+			outcome = fmt.Sprintf("%d, %s", d.StatusCode, outcome)
+		}
+		lines = append(lines, fmt.Sprintf("delivery to integration %s: %s", d.IntegrationID, outcome))
+	}
+	if len(e.DeliveryStatuses) == 0 {
+		lines = append(lines, "no delivery")
+	}
+	return lines
 }
 
 // noticePrinter returns a function that reports changes of the connection.

@@ -21,6 +21,7 @@ func activityRules() cli.Rules {
 			"interval":            {"follow", "wait-for"},
 			"resume":              {"follow"},
 			"all-profiles":        {"stats"},
+			"verbose":             {"follow"},
 			"forward-to":          {"follow"},
 			"forward-secret-file": {"forward-to"},
 			"timeout":             {"wait-for"},

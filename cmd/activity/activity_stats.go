@@ -49,7 +49,7 @@ func stats(ctx context.Context, a *cli.App, o activityOptions) (cli.Shown, error
 	}
 	view := output.View{Value: activityStats{s, notInLog}, Fields: statsFields(s, o.utc)}
 	view.More = []output.TableView{
-		typeTable(s), statusTable(s), errorTable(s, o.utc), timeTable(a, s, o.utc), gapTable(s, o.utc),
+		typeTable(s), answerTable(s), errorTable(s, o.utc), timeTable(a, s, o.utc), gapTable(s, o.utc),
 	}
 	return cli.Shown{View: view}, nil
 }
@@ -80,28 +80,38 @@ func typeTable(s eventlog.Stats) output.TableView {
 	return t
 }
 
-func statusTable(s eventlog.Stats) output.TableView {
-	t := output.TableView{Title: "By status", Columns: []output.Column{{Name: "STATUS"}, {Name: "DELIVERIES"}, {Name: "FAILURES", Color: failuresColor}}}
+func answerTable(s eventlog.Stats) output.TableView {
+	t := output.TableView{Title: "By answer", Columns: []output.Column{
+		{Name: "ANSWER"}, {Name: "DELIVERIES"}, {Name: "FAILURES", Color: failuresColor},
+	}}
 	for _, r := range s.ByStatusCode {
-		name := cli.StatusText(r.StatusCode)
+		row := []string{cli.StatusText(r.StatusCode), strconv.Itoa(r.Deliveries), strconv.Itoa(r.Failures)}
 		if r.StatusCode == mender.StatusNotRecorded {
-			name += " (the server could not record the device; the delivery may have succeeded)"
+			t.Columns = append(t.Columns, output.Column{Name: "NOTE", Whole: true})
+			row = append(row, "the server could not record the device; the delivery may have succeeded")
 		}
-		t.Rows = append(t.Rows, []string{name, strconv.Itoa(r.Deliveries), strconv.Itoa(r.Failures)})
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }
 
 func errorTable(s eventlog.Stats, utc bool) output.TableView {
-	t := output.TableView{Title: "By error", Columns: []output.Column{{Name: "FAILURES"}, {Name: "LAST"}, {Name: "ERROR", Shrink: true}}}
+	t := output.TableView{Title: "By error", Columns: []output.Column{{Name: "FAILURES"}, {Name: "LAST"}, {Name: "ERROR", Whole: true}}}
 	for _, r := range s.ByError {
 		t.Rows = append(t.Rows, []string{strconv.Itoa(r.Failures), output.Time(r.Last, utc), r.Error})
 	}
 	return t
 }
 
-// chartWidth is the length of the longest bar, in terminal columns.
-const chartWidth = 30
+// chartWidth returns the length of the longest bar, in columns, for a terminal of a width:
+// 30, or less if the table has no room for two of them.
+func chartWidth(width int, utc bool) int {
+	const longest, others = 30, len("  DELIVERIES    FAILURES  ")
+	if width == 0 {
+		return longest
+	}
+	return min(max((width-cli.TimeWidth(utc)-others)/2, 1), longest)
+}
 
 // timeTable returns the chart of deliveries and failures over time. Both have the
 // same scale.
@@ -110,15 +120,15 @@ func timeTable(a *cli.App, s eventlog.Stats, utc bool) output.TableView {
 		{Name: "FROM"}, {Name: "DELIVERIES"}, {Name: ""},
 		{Name: "FAILURES", Color: failuresColor}, {Name: "", Color: func(string) output.Color { return output.Red }},
 	}}
-	most := 0
+	most, longest := 0, chartWidth(a.TableWidth(), utc)
 	for _, r := range s.OverTime {
 		most = max(most, r.Deliveries)
 	}
 	blocks := cli.IsTerminal(a.Out) && a.Getenv("TERM") != "dumb"
 	for _, r := range s.OverTime {
 		t.Rows = append(t.Rows, []string{
-			output.Time(r.From, utc), strconv.Itoa(r.Deliveries), output.Bar(r.Deliveries, most, chartWidth, blocks),
-			strconv.Itoa(r.Failures), output.Bar(r.Failures, most, chartWidth, blocks),
+			output.Time(r.From, utc), strconv.Itoa(r.Deliveries), output.Bar(r.Deliveries, most, longest, blocks),
+			strconv.Itoa(r.Failures), output.Bar(r.Failures, most, longest, blocks),
 		})
 	}
 	if most == 0 {

@@ -34,7 +34,7 @@ func waitFor(q eventlog.Query, conditions []string) (eventlog.Query, error) {
 		seen[key] = true
 		switch key {
 		case "type":
-			q.Types = []webhook.EventType{webhook.EventType(value)}
+			q.Types = []webhook.EventType{webhook.EventType(cli.LongType(value))}
 		case "device":
 			q.Device = value
 		case "status":
@@ -108,6 +108,9 @@ func (o activityOptions) wait(ctx context.Context, a *cli.App) (mender.Event, er
 		return mender.Event{}, err
 	}
 	if q, err = waitFor(q, o.waitFor); err != nil {
+		return mender.Event{}, err
+	}
+	if q.Device, err = log.DeviceID(ctx, q.Device); err != nil {
 		return mender.Event{}, err
 	}
 	return log.Wait(ctx, o.following(a, q), func() { a.Say("waiting for an event with %s", strings.Join(o.waitFor, ", ")) })

@@ -25,8 +25,8 @@ type queryOptions struct {
 func (o *queryOptions) register(f *pflag.FlagSet, prefix string) {
 	f.StringVar(&o.since, "since", "", prefix+"only events since an `AGE` (2h, 1d12h, 1w; by the server's clock) or a time (2026-11-23T10:00, 10:00, yesterday)")
 	f.StringVar(&o.until, "until", "", prefix+"only events until an `AGE` or a time")
-	f.StringSliceVar(&o.types, "type", nil, prefix+"only events of a `TYPE` (repeatable)")
-	f.StringVar(&o.device, "device", "", prefix+"only events of one device, by `ID`")
+	f.StringSliceVar(&o.types, "type", nil, prefix+"only events of a `TYPE`, with or without device- (repeatable)")
+	f.StringVar(&o.device, "device", "", prefix+"only events of one device, by `ID` or unique prefix")
 }
 
 func completeTypes(cmd *cobra.Command) {
@@ -45,10 +45,13 @@ func (o queryOptions) check() error {
 // query returns the query that the flags describe. It needs the server's clock for
 // ages, and contacts the server only if --since or --until is given.
 func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Client) (q eventlog.Query, err error) {
-	a.WarnUnknown("--type", o.types, cli.StringsOf(webhook.EventTypes()))
-	q = eventlog.Query{Device: o.device, Failed: o.failed}
+	q = eventlog.Query{Failed: o.failed}
 	for _, t := range o.types {
-		q.Types = append(q.Types, webhook.EventType(t))
+		q.Types = append(q.Types, webhook.EventType(cli.LongType(t)))
+	}
+	a.WarnUnknown("--type", cli.StringsOf(q.Types), cli.StringsOf(webhook.EventTypes()))
+	if q.Device, err = eventlog.New(client).DeviceID(ctx, o.device); err != nil {
+		return q, err
 	}
 	now := a.Now()
 	if o.since != "" || o.until != "" {

@@ -42,7 +42,7 @@ delivered.`,
 		Example: `  mender-webhooks redeliver --failed --since 2h --secret-file hook.secret
   mender-webhooks redeliver 48919a10 --to http://localhost:3000/hook --secret-file hook.secret
   mender-webhooks redeliver --failed --since 1d --dry-run
-  mender-webhooks redeliver 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --to http://localhost:3000/hook`,
+  mender-webhooks redeliver 48919a10 --store /var/lib/mender-webhooks --to http://localhost:3000/hook`,
 		Args: cli.Args(0, -1, "event ids"),
 		PreRunE: cli.Rules{
 			Against: map[string][]string{

@@ -28,6 +28,9 @@ func (o redeliverOptions) fromStore(ctx context.Context, a *cli.App, ids []strin
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if ids, err = store.IDs(ctx, ids); err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
 		e, err := store.Stored(ctx, id)
 		if err != nil {

@@ -41,7 +41,7 @@ func newRedelivery(t target.Target, e target.Event, r target.Result) redelivery 
 // send sends the events to the target and prints each result.
 func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
 	stream := p.Stream([]output.Column{
-		{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14, Color: cli.DeliveryColor}, {Name: "ERROR", Shrink: true},
+		{Name: "ID", Min: 36, ID: true}, {Name: "EVENT", Min: 22}, {Name: "DELIVERY", Min: 14, Color: cli.DeliveryColor}, {Name: "ERROR", Whole: true},
 	})
 	progress := a.NewSending(len(events))
 	known := 0
@@ -70,7 +70,7 @@ func (o redeliverOptions) send(ctx context.Context, a *cli.App, p *output.Printe
 
 // show prints the events that would be sent, for --dry-run.
 func (o redeliverOptions) show(a *cli.App, p *output.Printer, t target.Target, events []target.Event) error {
-	stream := p.Stream([]output.Column{{Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "RESULT", Min: 14}, {Name: "ERROR", Shrink: true}})
+	stream := p.Stream([]output.Column{{Name: "ID", Min: 36, ID: true}, {Name: "EVENT", Min: 22}, {Name: "DELIVERY", Min: 14}, {Name: "ERROR", Whole: true}})
 	for _, e := range events {
 		shown := redelivery{ID: e.ID, Type: e.Type, DryRun: true}
 		if err := stream.Write(output.Item{Value: shown, Row: shown.row(), Name: shown.ID}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -40,6 +41,7 @@ type App struct {
 	saidIgnored bool
 	formats     []output.Format // of the current command
 	log         *appLog         // nil for commands that write no log
+	utc         bool            // the current command has --utc
 
 	allProfiles bool      // --all-profiles
 	profile     string    // of one of several profiles, or empty
@@ -89,8 +91,10 @@ func (a *App) ErrStyle() output.Style { return output.Style{Enabled: a.colored(a
 func (a *App) OutStyle() output.Style { return output.Style{Enabled: a.colored(a.Out)} }
 
 // OutWidth returns the width of the terminal in columns, or 0 if stdout is not one.
-func (a *App) OutWidth() int {
-	f, ok := a.Out.(*os.File)
+func (a *App) OutWidth() int { return widthOf(a.Out) }
+
+func widthOf(stream any) int {
+	f, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
@@ -99,6 +103,15 @@ func (a *App) OutWidth() int {
 		return 0
 	}
 	return width
+}
+
+// TableWidth returns the width that a table must fit, or 0 if it must show all values in
+// full: stdout is no terminal, or the user selected the columns.
+func (a *App) TableWidth() int {
+	if strings.HasPrefix(a.Flags.Output, "columns=") {
+		return 0
+	}
+	return a.OutWidth()
 }
 
 // Stdout returns a writer to stdout for commands that print without a printer.
@@ -123,7 +136,8 @@ func (a *App) Say(format string, args ...any) {
 	case a.log != nil:
 		a.log.message(slog.LevelInfo, format, args...)
 	case !a.Flags.Quiet:
-		fmt.Fprintln(a.Err, output.SafeMultiline(fmt.Sprintf(format, args...)))
+		text := output.SafeMultiline(fmt.Sprintf(format, args...))
+		fmt.Fprintln(a.Err, output.WrapLines(text, widthOf(a.Err)))
 	}
 }
 
@@ -133,7 +147,7 @@ func (a *App) Warn(format string, args ...any) {
 	case a.log != nil:
 		a.log.message(slog.LevelWarn, format, args...)
 	case !a.Flags.Quiet:
-		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Yellow("warning:"), output.Safe(fmt.Sprintf(format, args...)))
+		a.sayLabeled("warning:", output.Style.Yellow, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -143,6 +157,15 @@ func (a *App) Next(format string, args ...any) {
 		a.Say("next: "+format, args...)
 	}
 }
+
+// sayLabeled prints a message to stderr with a colored label.
+func (a *App) sayLabeled(label string, paint func(output.Style, string) string, text string) {
+	painted := func(label string) string { return paint(a.ErrStyle(), label) }
+	fmt.Fprintln(a.Err, output.Labeled(label, painted, output.Safe(text), widthOf(a.Err)))
+}
+
+// Time formats a time for messages: in UTC if the command shows times in UTC.
+func (a *App) Time(t time.Time) string { return output.Time(t, a.utc) }
 
 // DetachStderr makes messages asynchronous, so that the command does not block if stderr
 // is not read. Call the returned function at the end: it waits at most 500 ms for the

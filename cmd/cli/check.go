@@ -19,6 +19,7 @@ func (a *App) Begin(cmd *cobra.Command, args, given []string) error {
 	if err := checkValues(cmd, args, given); err != nil {
 		return err
 	}
+	a.utc, _ = cmd.Flags().GetBool("utc") // false if the command has no such flag
 	return a.checkOutput(cmd)
 }
 

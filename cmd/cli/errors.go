@@ -9,7 +9,6 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
 // Usagef returns a usage error, which means that the input is invalid and nothing was sent.
@@ -88,7 +87,7 @@ func (a *App) tokenHint() string {
 	case err != nil:
 		return fmt.Sprintf("the token (from %s) is not a Mender token; %s", t.From, Renewal(t))
 	case claims.Expired(a.Now()):
-		return fmt.Sprintf("the token (from %s) expired on %s; %s", t.From, output.Time(claims.ExpiresAt, true), Renewal(t))
+		return fmt.Sprintf("the token (from %s) expired on %s; %s", t.From, a.Time(claims.ExpiresAt), Renewal(t))
 	}
 	return fmt.Sprintf("the token (from %s) belongs to another server, was revoked, or was ended by newer sessions; %s", t.From, Renewal(t))
 }

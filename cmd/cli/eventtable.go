@@ -2,33 +2,42 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// eventTable formats events as rows of a table. To fit in 80 columns, a narrow table leaves
-// out the year in times and "device-" in types.
-type eventTable struct{ utc, narrow bool }
+// eventTable formats events as rows of a table. To fit a narrow terminal, it leaves out
+// the year in times and "device-" in types, and on a very narrow one the seconds.
+type eventTable struct {
+	utc   bool
+	width int // of the terminal, or 0 to show everything in full
+}
 
-// WideEnough is the minimum width in columns of a terminal for a table that is not narrow.
-const WideEnough = 100
+// The minimum widths in columns of a terminal for full times and types, and for seconds.
+const (
+	WideEnough   = 100
+	forSeconds   = 80
+	shortestType = len("status-changed")
+)
 
 // EventTable returns a table that suits the width of the terminal.
 func (a *App) EventTable(utc bool) eventTable {
-	width := a.OutWidth()
-	return eventTable{utc: utc, narrow: width > 0 && width < WideEnough}
+	return eventTable{utc: utc, width: a.TableWidth()}
 }
 
 func (t eventTable) Columns() []output.Column {
 	c := []output.Column{
-		{Name: "TIME", Min: TimeWidth(t.utc)}, {Name: "ID", Min: ShortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true},
-		{Name: "STATUS", Min: 14}, {Name: "DELIVERY", Min: 10, Color: DeliveryColor}, {Name: "ERROR", Shrink: true},
+		{Name: "TIME", Min: TimeWidth(t.utc)}, {Name: "ID", Min: 36, ID: true}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, ID: true},
+		{Name: "STATUS", Min: 8}, {Name: "DELIVERY", Min: 10, Color: DeliveryColor}, {Name: "ERROR", Whole: true},
 	}
-	if t.narrow {
-		c[0].Min, c[2].Min, c[3].Min, c[4].Min = 14, 14, ShortID, 8
+	if t.width > 0 && t.width < WideEnough {
+		c[0].Min, c[2].Min = len(ShortTime(output.Time(time.Unix(1, 0), t.utc), t.width)), shortestType
 	}
 	return c
 }
@@ -36,13 +45,54 @@ func (t eventTable) Columns() []output.Column {
 func (t eventTable) Row(e *mender.Event) []string {
 	delivery, problem := DeliveryState(e)
 	problem = withoutRequest(problem)
-	at, event := output.Time(e.Time, t.utc), string(e.Type)
-	if t.narrow {
-		_, at, _ = strings.Cut(at, "-")
-		event = strings.TrimPrefix(event, "device-")
+	at, event := ShortTime(output.Time(e.Time, t.utc), t.width), string(e.Type)
+	if t.width > 0 && t.width < WideEnough {
+		event = ShortType(event)
 	}
-	return []string{at, Shorten(e.ID), event, e.DeviceID(), string(e.DeviceStatus()), delivery, problem}
+	return []string{at, e.ID, event, e.DeviceID(), string(e.DeviceStatus()), delivery, problem}
 }
+
+// Shorten returns the first characters of an id, as tables on a terminal show it.
+func Shorten(id string) string { return id[:min(len(id), output.ShortID)] }
+
+// ShortTime returns a time in the format of output.Time for a terminal of a width: without
+// the year if it is narrow, and also without seconds if it is very narrow. --since takes
+// both.
+func ShortTime(at string, width int) string {
+	if width == 0 || width >= WideEnough {
+		return at
+	}
+	_, after, ok := strings.Cut(at, "-")
+	if !ok {
+		return at
+	}
+	if n := len("01-02 15:04"); width < forSeconds && len(after) > n {
+		after = after[:n] + strings.TrimLeft(after[n:], ":0123456789") // Z stays
+	}
+	return after
+}
+
+// ShortDate returns the date of a time in the format of output.Time if the terminal is
+// narrow. Unlike ShortTime, it has the year.
+func ShortDate(at string, width int) string {
+	if width == 0 || width >= WideEnough {
+		return at
+	}
+	date, _, _ := strings.Cut(at, " ")
+	return date
+}
+
+// LongType returns the event's type that a type without "device-" stands for, or the text
+// itself if there is none.
+func LongType(typ string) string {
+	if long := "device-" + typ; slices.Contains(webhook.EventTypes(), webhook.EventType(long)) {
+		return long
+	}
+	return typ
+}
+
+// ShortType returns an event's type without "device-". --type takes it.
+func ShortType(typ string) string { return strings.TrimPrefix(typ, "device-") }
 
 // Item returns the item for an event in a stream. It formats a row only if the output is a
 // table.
@@ -52,17 +102,6 @@ func (t eventTable) Item(p *output.Printer, e *mender.Event) output.Item {
 		item.Row = t.Row(e)
 	}
 	return item
-}
-
-// ShortID is how many characters of an event's id tables show.
-const ShortID = 8
-
-// Shorten returns the first ShortID characters of an event's id.
-func Shorten(id string) string {
-	if len(id) > ShortID {
-		return id[:ShortID]
-	}
-	return id
 }
 
 // DeliveryColor returns the color for the result of a delivery.

@@ -36,7 +36,7 @@ func (a *App) warnExpiry(t config.Token) {
 	claims, err := mender.ParseClaims(t.Value)
 	if err == nil && ExpiresSoon(claims, a.Now()) {
 		a.Warn("the token (from %s) expires in %s, on %s; %s", t.From, output.Duration(claims.ExpiresAt.Sub(a.Now())),
-			output.Time(claims.ExpiresAt, true), Renewal(t))
+			a.Time(claims.ExpiresAt), Renewal(t))
 	}
 }
 

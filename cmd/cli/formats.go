@@ -85,13 +85,18 @@ func (a *App) PrinterOf(formats ...output.Format) (*output.Printer, error) {
 }
 
 // StreamPrinter returns the printer of an endless stream. By default, it prints a table on
-// a terminal, and one JSON object per line elsewhere.
-func (a *App) StreamPrinter() (*output.Printer, error) {
+// a terminal, and one JSON object per line elsewhere. With --verbose, it prints a table,
+// because only tables have lines below their rows.
+func (a *App) StreamPrinter(verbose bool) (*output.Printer, error) {
 	fallback := output.JSONL
-	if IsTerminal(a.Out) {
+	if IsTerminal(a.Out) || verbose {
 		fallback = output.Table
 	}
-	return a.open(fallback, true, output.Table, output.JSONL, output.Name, output.None)
+	p, err := a.open(fallback, true, output.Table, output.JSONL, output.Name, output.None)
+	if err == nil && verbose && p.Format() != output.Table {
+		return nil, Hinted(Usagef("--verbose cannot be combined with the output format %s or --jq: it adds lines to a table", p.Format()), "leave --verbose out, or choose -o table")
+	}
+	return p, err
 }
 
 func (a *App) open(fallback output.Format, endless bool, accepted ...output.Format) (*output.Printer, error) {

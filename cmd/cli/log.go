@@ -42,7 +42,7 @@ func (o *LogFlag) Begin(a *App) error {
 	}
 	a.log = &appLog{json: o.format == logJSON, now: a.Now, unlimited: a.Flags.Debug, kinds: map[string]*logKind{}}
 	a.log.Logger = output.NewLogger(currentStderr{a}, output.LogOptions{
-		Level: level, JSON: a.log.json, Terminal: IsTerminal(a.Err), Style: a.ErrStyle(),
+		Level: level, JSON: a.log.json, Terminal: IsTerminal(a.Err), Style: a.ErrStyle(), Width: widthOf(a.Err),
 	})
 	return nil
 }

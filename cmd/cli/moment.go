@@ -38,7 +38,7 @@ func ParseAge(text string) (time.Duration, error) {
 
 // ParseMoment parses an age before now, a time in RFC 3339, a date or time in the
 // format of the tables, or one of the words yesterday, today and now. Times are
-// local unless they have a zone. A time without a date is its most recent
+// local unless they have a zone. A time without a year or a date is its most recent
 // occurrence. Empty text is the zero time.
 func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
 	local := now.Local()
@@ -70,6 +70,14 @@ func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
 				at = at.AddDate(0, 0, -1)
 			}
 			return at, nil
+		}
+	}
+	for _, layout := range []string{"2006-01-02 15:04:05Z07:00", time.DateTime, "2006-01-02 15:04Z07:00", "2006-01-02 15:04", time.DateOnly} {
+		for _, year := range []int{local.Year(), local.Year() - 1} {
+			at, err := time.ParseInLocation(layout, fmt.Sprintf("%d-%s", year, text), time.Local)
+			if err == nil && !at.After(now) {
+				return at, nil
+			}
 		}
 	}
 	return time.Time{}, Hinted(Usagef("invalid %s %q: must be an age or a time", flag, text),

@@ -16,14 +16,18 @@ func TestMomentsAreReadAsPeopleTypeThem(t *testing.T) {
 		"2026-11-23 10:00": day(23, 10, 0, 0), "2026-11-23 10:00:05": day(23, 10, 0, 5),
 		"2026-11-23T10:00:00Z": time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
 		"2026-11-23 10:00:00Z": time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
-		"08:15":                day(25, 8, 15, 0), "08:15:07": day(25, 8, 15, 7), "10:00": day(24, 10, 0, 0),
+		"11-23 10:00:05":       day(23, 10, 0, 5), "11-23 10:00": day(23, 10, 0, 0), "11-23": day(23, 0, 0, 0),
+		"11-26 10:00":     day(26, 10, 0, 0).AddDate(-1, 0, 0),
+		"11-23 10:00Z":    time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
+		"11-23 10:00:05Z": time.Date(2026, 11, 23, 10, 0, 5, 0, time.UTC),
+		"08:15":           day(25, 8, 15, 0), "08:15:07": day(25, 8, 15, 7), "10:00": day(24, 10, 0, 0),
 	} {
 		got, err := ParseMoment("--since", text, now)
 		if err != nil || !got.Equal(want) {
 			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"soon", "1y", "w", "d12h", "-1d", "1h1d", "2026-13-01", "25:00"} {
+	for _, text := range []string{"soon", "1y", "w", "d12h", "-1d", "1h1d", "2026-13-01", "25:00", "13-01 10:00"} {
 		if got, err := ParseMoment("--since", text, now); err == nil {
 			t.Errorf("%q was read as %v", text, got)
 		}

@@ -35,7 +35,8 @@ func (a *App) Confirm(ctx context.Context, question string) error {
 	if err := a.CheckConfirm(false); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Err, "%s [y/N] ", output.Safe(question))
+	const answers = " [y/N] "
+	fmt.Fprint(a.Err, output.WrapLines(output.Safe(question), widthOf(a.Err)-len(answers)), answers)
 	line, err := a.readLine(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -56,10 +56,23 @@ func (o *QueueOptions) Attach(ctx context.Context, a *App) (*openQueue, error) {
 	return &openQueue{Queue: store.Queue, Close: store.Close}, nil
 }
 
+// IDs returns the ids of the events that ids or unique prefixes stand for. An ambiguous
+// prefix is a usage error.
+func (q *openQueue) IDs(ctx context.Context, given []string) ([]string, error) {
+	ids := make([]string, len(given))
+	for i, prefix := range given {
+		var err error
+		if ids[i], err = q.ID(ctx, prefix); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
 // QueueError adds a kind and a hint to the queue's error for an unknown id.
 func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
-		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, and pass a complete one")
+		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids")
 	}
 	return err
 }

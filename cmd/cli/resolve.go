@@ -56,7 +56,7 @@ func PickIntegration(all []mender.Integration, arg string) (mender.Integration, 
 	case len(found) > 1 && arg == "":
 		return mender.Integration{}, Hinted(Usagef("there are %d webhooks: an id is required", len(found)), "run `mender-webhooks list` to see the ids")
 	case len(found) > 1:
-		return mender.Integration{}, Hinted(Usagef("%q is a prefix of %d ids", arg, len(found)), "pass a longer prefix of %s", idsOf(found))
+		return mender.Integration{}, AmbiguousID(arg, idsOf(found))
 	}
 	return mender.Integration{}, notFound(arg, all)
 }
@@ -76,12 +76,17 @@ func notFound(arg string, all []mender.Integration) error {
 	return Hinted(Failf(fault.NotFound, "%s", what), "run `mender-webhooks list` to see the integrations")
 }
 
-func idsOf(integrations []mender.Integration) string {
+func idsOf(integrations []mender.Integration) []string {
 	ids := make([]string, len(integrations))
 	for n, i := range integrations {
 		ids[n] = i.ID
 	}
-	return strings.Join(ids, ", ")
+	return ids
+}
+
+// AmbiguousID returns a usage error that lists the ids that begin with a prefix.
+func AmbiguousID(prefix string, ids []string) error {
+	return Hinted(Usagef("%q is a prefix of %d ids", prefix, len(ids)), "pass a longer prefix of %s", strings.Join(ids, ", "))
 }
 
 // FirstOf returns the first argument, or "".

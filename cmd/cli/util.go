@@ -88,12 +88,13 @@ func inputError(ctx context.Context, name string, err error) error {
 }
 
 // PrintError prints an error to stderr, even with -q.
-func (a *App) PrintError(line string) {
-	a.SayAlways(a.ErrStyle().Red("error:") + " " + output.Safe(line))
-}
+func (a *App) PrintError(text string) { a.sayLabeled("error:", output.Style.Red, text) }
+
+// PrintHint prints a hint to stderr, even with -q.
+func (a *App) PrintHint(text string) { a.sayLabeled("hint:", output.Style.Bold, text) }
 
 // SayAlways prints a line to stderr, even with -q.
-func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, line) }
+func (a *App) SayAlways(line string) { fmt.Fprintln(a.Err, output.WrapLines(line, widthOf(a.Err))) }
 
 // UntilInterrupted returns nil if err only reports that a signal ended the stream,
 // because a signal is how an endless stream normally ends.

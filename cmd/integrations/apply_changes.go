@@ -195,7 +195,7 @@ func (all changes) print(a *cli.App, p *output.Printer) error {
 		if len(all.list) == 0 {
 			return nil
 		}
-		_, err := io.WriteString(a.Stdout(), all.text(a.OutStyle())+"\n")
+		_, err := io.WriteString(a.Stdout(), output.WrapLines(all.text(a.OutStyle()), a.OutWidth())+"\n")
 		return err
 	}
 	var views []output.View

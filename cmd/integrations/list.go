@@ -69,10 +69,10 @@ func integrationTable(integrations []mender.Integration) output.TableView {
 	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
 	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
 	table := output.TableView{Columns: []output.Column{
-		{Name: "ID"}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"},
+		{Name: "ID", ID: true}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"},
 	}}
 	if scoped {
-		table.Columns = append(table.Columns, output.Column{Name: "SCOPES"})
+		table.Columns = append(table.Columns, output.Column{Name: "SCOPES", Shrink: true})
 	}
 	if named {
 		table.Columns = append(table.Columns, output.Column{Name: "DESCRIPTION", Shrink: true})

@@ -102,9 +102,9 @@ func (d *demo) print(format string, args ...any) error {
 // step prints the headline of a step and its commands. Users can run the commands
 // of all steps in this order.
 func (d *demo) step(headline string, commands ...string) error {
-	err := d.print("\n%s\n", d.a.OutStyle().Bold(headline))
+	err := d.print("\n%s\n", d.a.OutStyle().Bold(output.WrapLines(headline, d.a.OutWidth())))
 	for _, command := range commands {
-		err = errors.Join(err, d.print("  %s\n", d.a.OutStyle().Dim("$ "+command)))
+		err = errors.Join(err, d.print("%s\n", d.a.OutStyle().Dim(d.a.WrapCommands("  $ "+command))))
 	}
 	return err
 }

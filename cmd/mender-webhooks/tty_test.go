@@ -100,7 +100,8 @@ func (x *terminal) run(prompt, keys string, args ...string) (screen string, code
 func (x *terminal) want(screen string, parts ...string) {
 	x.t.Helper()
 	for _, part := range parts {
-		if !strings.Contains(screen, part) {
+		// A long line may be wrapped.
+		if !strings.Contains(screen, part) && !strings.Contains(strings.Join(strings.Fields(screen), " "), part) {
 			x.t.Errorf("no %q on the screen:\n%s", part, screen)
 		}
 	}
@@ -175,7 +176,7 @@ func TestActivityOnATerminal(t *testing.T) {
 	if code != 0 {
 		t.Fatal(screen)
 	}
-	x.want(screen, "\r\x1b[Kwaiting for the server\r\x1b[K", "…")
+	x.want(screen, "\r\x1b[Kwaiting for the server\r\x1b[K", "dial tcp 203.0.113.7:443: connect: connection refused\r\n")
 	_, table, _ := strings.Cut(screen, "TIME")
 	for line := range strings.Lines("TIME" + table) {
 		if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {
@@ -187,6 +188,66 @@ func TestActivityOnATerminal(t *testing.T) {
 	id := regexp.MustCompile(`(?m)^[0-9a-f-]{36}`).FindString(first(x.run("", "", "activity", "--limit", "1", "-o", "name", "-q")))
 	screen, _ = x.run("", "", "activity", id)
 	x.want(screen, "\x1b[34m\"id\"\x1b[0m", "Delivery:")
+}
+
+// TestTablesFitATerminal shows the tables on narrow and wide screens, and pastes what they
+// show into other commands.
+func TestTablesFitATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminalOn(t, sandbox.Options{History: 300})
+	if screen, code := x.run("", "", "create", "--url", "https://example.com/a/long/path/of/a/hook", "--generate-secret",
+		"--description", strings.Repeat("fleet events ", 10)); code != 0 {
+		t.Fatal(screen)
+	}
+	for _, columns := range []int{70, 80, 100, 200} {
+		shown := map[string]string{}
+		for _, command := range []string{
+			"list", "secret list", "activity --limit 50", "activity --failed --all", "activity --stats", "config list", "token list", "config list --profiles",
+		} {
+			s := x.start(columns, strings.Fields(command)...)
+			<-s.ended
+			s.end()
+			shown[command] = s.shown.String()
+		}
+		webhook := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +webhook `).FindStringSubmatch(shown["list"])
+		event := regexp.MustCompile(`(?m)^([0-9-]+ [0-9:]+) +([0-9a-f]{8,10})  ([a-z-]+) +([0-9a-f]{8,10})  `).FindStringSubmatch(shown["activity --limit 50"])
+		if webhook == nil || event == nil {
+			t.Fatalf("%d columns: no short ids:\n%s\n%s", columns, shown["list"], shown["activity --limit 50"])
+		}
+		for _, command := range [][]string{
+			{"inspect", webhook[1]}, {"secret", "show", webhook[1]}, {"activity", event[2]},
+		} {
+			if screen, code := x.run("", "", command...); code != 0 {
+				t.Errorf("%d columns: %v: exit code %d: %s", columns, command, code, screen)
+			}
+		}
+		screen, code := x.run("", "", "activity", "--since", event[1], "--type", event[3], "--device", event[4], "--all", "-o", "name")
+		if code != 0 || !strings.Contains(screen, event[2]) {
+			t.Errorf("%d columns: pasting %q finds no event: %s", columns, event[1:], screen)
+		}
+	}
+}
+
+// TestMessagesAndHelpFitATerminal shows errors, hints and help on narrow screens.
+func TestMessagesAndHelpFitATerminal(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	for command, want := range map[string]string{
+		"queue":                    "error: --store or --nats required hint: pass the same --store or --nats as to `mender-webhooks listen`",
+		"activity --since someday": "hint: write an age such as 90s, 2h, 1d12h or 1w, or a time such as 2026-11-23, 2026-11-23T10:00, 10:00 or yesterday",
+		"listen --help":            "listen answers 204 if the signature matches a secret, and 401 if it does not match or is missing.",
+		"help exit-codes":          "130 interrupted; but a command that runs until you stop it (listen, sandbox, activity --follow) exits with 0 on Ctrl-C",
+		"help":                     "Set up the webhooks of a Mender organization, see which events Mender sent and which deliveries failed",
+	} {
+		for _, columns := range []int{60, 80, 120} {
+			s := x.start(columns, strings.Fields(command)...)
+			<-s.ended
+			s.end()
+			if shown := strings.Join(strings.Fields(s.shown.String()), " "); !strings.Contains(shown, want) {
+				t.Errorf("%d columns: %s: no %q in:\n%s", columns, command, want, s.shown)
+			}
+		}
+	}
 }
 
 func first(screen string, _ int) string { return screen }

@@ -31,6 +31,7 @@ type listenOptions struct {
 	grace          time.Duration
 	metrics        string
 	utc            bool
+	verbose        bool
 	saveDir        string
 	secrets        cli.SecretFlags
 	relay          relayOptions
@@ -46,7 +47,10 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
 		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
-a terminal, and otherwise as one JSON object per line.
+a terminal, and otherwise as one JSON object per line. A line has the answer to
+Mender, the verdict, your application's answer, the event, its device, and the
+whole reason of a refusal: "401  valid → app 401" is a valid event that your
+application rejected.
 
 listen answers 204 if the signature matches a secret, and 401 if it does not
 match or is missing. It uses the secret that you pass or, without one, the
@@ -137,6 +141,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
 	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each request's headers, with credentials masked, and body below its line")
 	o.inspect.register(f)
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }

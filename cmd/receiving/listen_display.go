@@ -15,7 +15,7 @@ type display struct {
 	l      *listening
 	sub    *listener.Subscription // nil with -o none
 	stream *output.Stream
-	fit    func(row []string)
+	table  *recordTable  // nil if the output is no table
 	done   chan struct{} // closed when everything is printed
 
 	failed  error         // error of the last write; read it only after done is closed
@@ -32,7 +32,10 @@ func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 		return d
 	}
 	var columns []output.Column
-	columns, d.fit = recordTable(l.app.OutWidth(), l.options.utc)
+	if l.printer.Format() == output.Table {
+		d.table = newRecordTable(l.app.TableWidth(), l.options)
+		columns = d.table.columns()
+	}
 	d.sub, d.stream = hub.Subscribe(listener.SubscribeOptions{}), l.printer.Stream(columns)
 	go d.run(stop)
 	return d
@@ -41,11 +44,7 @@ func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 func (d *display) run(stop func(error)) {
 	defer close(d.done)
 	for e := range d.sub.Events(context.Background()) {
-		item := d.item(e)
-		if len(item.Row) > 0 {
-			d.fit(item.Row)
-		}
-		err := d.stream.Write(item)
+		err := d.stream.Write(d.item(e))
 		switch {
 		case output.IsClosed(err) && !d.l.options.relay.stores():
 			d.failed = err
@@ -100,15 +99,31 @@ func (d *display) dropped() uint64 {
 
 // item returns the item that the stream prints for an event.
 func (d *display) item(e listener.Event) output.Item {
-	utc := d.l.options.utc
+	var item output.Item
+	hint := ""
+	if d.table != nil {
+		d.table.secrets = len(d.l.secrets())
+	}
 	switch e := e.(type) {
 	case listener.Received:
 		record := e.Record()
-		return output.Item{Value: record, Row: recordRow(record, utc, len(d.l.secrets()) > 1), Name: record.ID}
+		if item.Value, item.Name = record, record.ID; d.table != nil {
+			item.Row, hint = d.table.received(e, record)
+		}
 	case listener.Attempted:
-		return output.Item{Value: e.Line(), Row: lineRow(e.Line(), utc), Name: e.ID}
+		if item.Value, item.Name = e.Line(), e.ID; d.table != nil {
+			item.Row, hint = d.table.attempted(e.Line())
+		}
 	case listener.DeadLettered:
-		return output.Item{Value: e.Line(), Row: lineRow(e.Line(), utc), Name: e.ID}
+		if item.Value, item.Name = e.Line(), e.ID; d.table != nil {
+			item.Row, hint = d.table.attempted(e.Line())
+		}
 	}
-	return output.Item{}
+	if hint != "" {
+		item.Below = []string{hint}
+	}
+	if r, ok := e.(listener.Received); ok && d.l.options.verbose {
+		item.Below = append(item.Below, requestLines(r)...)
+	}
+	return item
 }

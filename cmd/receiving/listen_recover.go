@@ -67,7 +67,7 @@ func (l *listening) recoveryFile() (string, error) {
 func (l *listening) sayRecovered(r eventlog.Recovered) {
 	since := "the start of the log (at most a week)"
 	if !r.Since.IsZero() {
-		since = r.Since.Format(time.RFC3339) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
+		since = l.app.Time(r.Since) + ", " + r.Now.Sub(r.Since).Round(time.Second).String() + " ago"
 	}
 	l.app.Say("recovered %d of %s that failed since %s according to Mender's log; the others were already stored",
 		r.Stored, cli.Plural(r.Failed, "event"), since)

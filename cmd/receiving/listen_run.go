@@ -29,7 +29,7 @@ type listening struct {
 }
 
 func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
-	p, err := a.StreamPrinter()
+	p, err := a.StreamPrinter(o.verbose)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package receiving
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,94 +14,177 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// recordTable returns the columns of listen's table, and a function that makes a
-// row fit them. On a narrow terminal, it removes the date from times, since rows
-// are shown as events arrive, and "device-" from event types.
-func recordTable(width int, utc bool) (columns []output.Column, fit func(row []string)) {
-	columns = recordColumns(utc)
-	if width == 0 || width >= cli.WideEnough {
-		return columns, func([]string) {}
-	}
-	columns[0].Min, columns[4].Min, columns[5].Min = cli.TimeWidth(utc)-len("2006-01-02 "), len("inventory-changed"), cli.ShortID
-	return columns, func(row []string) {
-		_, row[0], _ = strings.Cut(row[0], " ")
-		row[4] = strings.TrimPrefix(row[4], "device-")
+// wideEnough is the minimum width in columns of a terminal for a table that is not
+// narrow.
+const wideEnough = 120
+
+// recordTable formats what a listener reports as rows of a table. Because rows appear
+// as events arrive, a narrow table leaves out the date, "device-" in types, and the
+// event's id. For stored events, which queue finds by their id, it leaves out the
+// device's status instead, which is then in the note.
+type recordTable struct {
+	utc, narrow, stores, forwards bool
+
+	hints   bool            // show hints
+	secrets int             // number of secrets in use
+	hinted  map[string]bool // the hints that were shown
+}
+
+// newRecordTable returns the table for a terminal of a width, or for 0 one that shows
+// everything in full.
+func newRecordTable(width int, o listenOptions) *recordTable {
+	return &recordTable{
+		utc: o.utc, narrow: width > 0 && width < wideEnough, hints: width > 0, hinted: map[string]bool{},
+		stores: o.relay.stores(), forwards: o.relay.forwardTo != "",
 	}
 }
 
-func recordColumns(utc bool) []output.Column {
-	return []output.Column{
-		{Name: "TIME", Min: cli.TimeWidth(utc)}, {Name: "STATUS", Min: 6, Color: answerColor}, {Name: "VERDICT", Min: 9, Color: verdictColor},
-		{Name: "ID", Min: cli.ShortID}, {Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, Shrink: true}, {Name: "NOTE", Shrink: true},
+// The columns of a table that is not narrow.
+const (
+	columnTime = iota
+	columnAnswer
+	columnVerdict
+	columnID
+	columnEvent
+	columnDevice
+	columnStatus
+	columnNote
+)
+
+// omitted returns the column that a narrow table leaves out.
+func (t *recordTable) omitted() int {
+	if t.stores {
+		return columnStatus
 	}
+	return columnID
 }
+
+func (t *recordTable) columns() []output.Column {
+	c := []output.Column{
+		{Name: "TIME", Min: cli.TimeWidth(t.utc)}, {Name: "ANSWER", Color: answerColor},
+		{Name: "VERDICT", Min: len("unchecked"), Color: verdictColor}, {Name: "ID", Min: 36, ID: true},
+		{Name: "EVENT", Min: 22}, {Name: "DEVICE", Min: 36, ID: true}, {Name: "STATUS", Min: 8}, {Name: "NOTE", Whole: true},
+	}
+	switch {
+	case t.stores:
+		c[columnVerdict].Min = len("dead letter")
+	case t.forwards:
+		c[columnVerdict].Min = len("valid > app 401") // the arrow has one column
+	}
+	if t.narrow {
+		c[columnTime].Min, c[columnEvent].Min = cli.TimeWidth(t.utc)-len("2006-01-02 "), len("status-changed")
+		c = slices.Delete(c, t.omitted(), t.omitted()+1)
+	}
+	return c
+}
+
+// row makes the cells of a row narrow if the table is.
+func (t *recordTable) row(cells []string) []string {
+	if t.narrow {
+		_, cells[columnTime], _ = strings.Cut(cells[columnTime], " ")
+		cells[columnEvent] = cli.ShortType(cells[columnEvent])
+		if t.stores {
+			cells[columnNote] = strings.Join(slices.DeleteFunc([]string{cells[columnStatus], cells[columnNote]}, isEmpty), ", ")
+		}
+		cells = slices.Delete(cells, t.omitted(), t.omitted()+1)
+	}
+	return cells
+}
+
+func isEmpty(text string) bool { return text == "" }
 
 func answerColor(cell string) output.Color {
-	if len(cell) > 0 && cell[0] == '2' {
+	switch {
+	case cell == "-":
+		return output.Dim
+	case cell[0] == '2':
 		return output.Green
 	}
 	return output.Red
 }
 
+// arrow stands between the verdict and what the application answered.
+const arrow = "→ "
+
 func verdictColor(cell string) output.Color {
-	switch webhook.Verdict(cell) {
-	case webhook.Valid:
+	verdict, answer, forwarded := strings.Cut(cell, arrow)
+	switch verdict = strings.TrimSpace(verdict); {
+	case forwarded && !strings.HasPrefix(answer, "app 2"):
+		return output.Red
+	case verdict == string(webhook.Valid), verdict == "" && forwarded:
 		return output.Green
-	case webhook.Unchecked:
+	case verdict == string(webhook.Unchecked):
 		return output.Yellow
 	}
 	return output.Red
 }
 
-// recordRow returns a row of listen's table. If several secrets are in use, it
-// shows which one matched, so that users can see when a rotation is complete.
-func recordRow(r receiver.Record, utc, several bool) []string {
+// received returns the row for a request, and a hint if it is the first with its
+// problem. If several secrets are in use, the row shows which one matched, so that
+// users can see when a rotation is complete.
+func (t *recordTable) received(x listener.Received, r receiver.Record) (row []string, hint string) {
 	event := webhook.Event{Type: webhook.EventType(r.Type), Data: r.Data}
-	device := event.DeviceID()
-	note := string(r.Reason)
-	if status := event.DeviceStatus(); status != "" {
-		note = joinNotes(string(status), note)
+	verdict, notes := string(r.Verdict), []string{}
+	note := func(text string) {
+		if text != "" {
+			notes = append(notes, text)
+		}
 	}
-	if several && r.Secret != "" {
-		note = joinNotes(note, "secret "+r.Secret)
+	note(receiver.Describe(x.Verification))
+	hint = receiver.Hint(x.Verification)
+	if t.secrets > 1 && r.Secret != "" {
+		note("secret " + r.Secret)
 	}
 	if r.Duplicate {
-		note = joinNotes(note, "duplicate")
+		note("duplicate")
 	}
-	if r.Forward != nil {
-		said := fmt.Sprintf("forwarded: %d in %.1f ms", r.Forward.Status, r.Forward.DurationMS)
-		if r.Forward.Status == 0 {
-			said = "not forwarded"
-		}
-		note = joinNotes(note, said)
-		if r.Forward.Error != "" {
-			note = joinNotes(note, output.MaskText(r.Forward.Error))
-		}
+	if f := r.Forward; f != nil {
+		outcome := listener.OutcomeOf(*f, r.Verdict == webhook.Valid)
+		verdict += " " + arrow + outcome.Text
+		hint = cmp.Or(hint, outcome.Hint)
+		note(output.MaskText(f.Error))
+		note(fmt.Sprintf("%.1f ms", f.DurationMS))
+	} else if r.Status >= 300 && (r.Verdict == webhook.Valid || r.Verdict == webhook.Unchecked) {
+		note(notStored(x.Answer))
 	}
-	return []string{
-		output.Time(r.ReceivedAt, utc), fmt.Sprintf("%d", r.Status), string(r.Verdict),
-		cli.Shorten(r.ID), r.Type, device, note,
-	}
+	return t.row([]string{
+		output.Time(r.ReceivedAt, t.utc), fmt.Sprint(r.Status), verdict, r.ID, r.Type,
+		event.DeviceID(), string(event.DeviceStatus()), strings.Join(notes, ", "),
+	}), t.first(hint)
 }
 
-func joinNotes(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
+// notStored says why an event that has nothing wrong was not accepted.
+func notStored(a receiver.Answer) string {
+	if len(a.Body) == 0 {
+		return "answered as --respond or --fail-rate asked"
 	}
-	return a + ", " + b
+	return strings.TrimSpace(string(a.Body))
 }
 
-func lineRow(line listener.Line, utc bool) []string {
-	status, note := "-", line.Reason
+// attempted returns the row for an attempt to forward a stored event or for a dead
+// letter, and a hint if it is the first with its problem.
+func (t *recordTable) attempted(line listener.Line) (row []string, hint string) {
+	verdict, note := "dead letter", line.Reason
 	if f := line.Forward; f != nil {
-		status = cli.StatusText(f.Status)
-		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
+		outcome := listener.OutcomeOf(*f, t.secrets > 0)
+		verdict, hint = arrow+outcome.Text, outcome.Hint
+		notes := []string{fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)}
 		if f.Error != "" {
-			note = joinNotes(note, output.MaskText(f.Error))
+			notes = append(notes, output.MaskText(f.Error))
 		}
 		if f.PauseMS > 0 {
-			note = joinNotes(note, fmt.Sprintf("next attempt in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))
+			notes = append(notes, "next attempt in "+output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond))))
 		}
+		note = strings.Join(notes, ", ")
 	}
-	return []string{output.Time(line.At, utc), status, line.Kind, cli.Shorten(line.ID), line.Type, "", note}
+	return t.row([]string{output.Time(line.At, t.utc), "-", verdict, line.ID, line.Type, "", "", note}), t.first(hint)
+}
+
+// first returns a hint unless it was shown before, or hints are not shown.
+func (t *recordTable) first(hint string) string {
+	if hint == "" || !t.hints || t.hinted[hint] {
+		return ""
+	}
+	t.hinted[hint] = true
+	return "hint: " + hint
 }

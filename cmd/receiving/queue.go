@@ -29,7 +29,7 @@ The queue is the folder of listen --store, whether or not listen is running, or,
 with --nats, the stream that listeners share on a cluster.`,
 		Example: `  mender-webhooks queue --store /var/lib/mender-webhooks
   mender-webhooks queue list --store /var/lib/mender-webhooks --state dead
-  mender-webhooks queue retry 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks`,
+  mender-webhooks queue retry 48919a10 --store /var/lib/mender-webhooks`,
 		Args:    cli.UnknownCommand,
 		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -168,8 +168,10 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	width := a.TableWidth()
 	stream := p.Stream([]output.Column{
-		{Name: "STORED", Min: 19}, {Name: "ID", Min: 36}, {Name: "EVENT", Min: 22}, {Name: "REASON", Shrink: true},
+		{Name: "STORED", Min: len(cli.ShortTime(output.Time(a.Now(), o.Utc), width))}, {Name: "ID", Min: 36, ID: true},
+		{Name: "EVENT", Min: 22}, {Name: "REASON", Whole: true},
 	})
 	n := 0
 	for e, err := range store.List(ctx, state) {
@@ -177,7 +179,7 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 			return errors.Join(err, stream.Close())
 		}
 		n++
-		row := []string{output.Time(e.Stored, o.Utc), e.ID, e.Type, output.MaskText(e.Reason)}
+		row := []string{cli.ShortTime(output.Time(e.Stored, o.Utc), width), e.ID, e.Type, output.MaskText(e.Reason)}
 		if err := stream.Write(output.Item{Value: entryOf(e), Row: row, Name: e.ID}); err != nil {
 			return err
 		}
@@ -193,8 +195,8 @@ func newQueueShowCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Use:         "show ID",
 		Annotations: cli.PrintsResult(),
 		Short:       "Show a stored event in full",
-		Long:        "Show a stored event in any state, with its payload.",
-		Example:     "  mender-webhooks queue show 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks",
+		Long:        "Show a stored event in any state, with its payload. A unique prefix of its id is\nenough.",
+		Example:     "  mender-webhooks queue show 48919a10 --store /var/lib/mender-webhooks",
 		Args:        cli.Args(1, 1, "an event's id"),
 		PreRunE:     queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -213,6 +215,9 @@ func runQueueShow(ctx context.Context, a *cli.App, o *cli.QueueOptions, id strin
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if id, err = store.ID(ctx, id); err != nil {
+		return err
+	}
 	e, err := store.Show(ctx, id)
 	if err != nil {
 		return cli.QueueError(err, id)

@@ -42,7 +42,7 @@ func newQueueDropCmd(a *cli.App, o *cli.QueueOptions) *cobra.Command {
 		Long: `Delete dead letters or waiting events permanently, so that the application
 never gets them. An attempt in flight may still succeed. The command asks for
 confirmation on a terminal, and otherwise requires --yes.`,
-		Example: "  mender-webhooks queue drop 48919a10-2fbd-4ab4-8420-e2cb959938a4 --store /var/lib/mender-webhooks --yes",
+		Example: "  mender-webhooks queue drop 48919a10 --store /var/lib/mender-webhooks --yes",
 		Args:    cli.Args(1, -1, "events' ids"),
 		PreRunE: queueRules().Check,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,6 +68,9 @@ func changeQueue(ctx context.Context, a *cli.App, o *cli.QueueOptions, ids []str
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if ids, err = store.IDs(ctx, ids); err != nil {
+		return err
+	}
 	if all {
 		for e, err := range store.List(ctx, relay.Dead) {
 			if err != nil {

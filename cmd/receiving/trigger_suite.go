@@ -41,7 +41,7 @@ func (o triggerOptions) runSuite(ctx context.Context, a *cli.App, p *output.Prin
 	}
 	suite := conformance.Suite{Sender: o.load.Sender, URL: o.load.URL, Secret: o.load.Secret, Idle: o.suite.idle}
 	stream := p.Stream([]output.Column{
-		{Name: "CASE", Min: 16}, {Name: "RESULT", Min: 7, Color: suiteColor}, {Name: "ANSWER", Min: 6}, {Name: "REASON"},
+		{Name: "CASE", Min: 16}, {Name: "RESULT", Min: 7, Color: suiteColor}, {Name: "ANSWER", Min: 6}, {Name: "REASON", Whole: true},
 	})
 	var results []conformance.Result
 	var printErr error

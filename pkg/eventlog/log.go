@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -114,6 +116,39 @@ func (l *Log) EventsWithProgress(ctx context.Context, q Query, read func(mender.
 		}
 	}
 }
+
+// DeviceID returns the id of the device that a unique prefix stands for. A complete
+// id, and a text with which no device in the log begins, is returned unchanged. If
+// several devices match, the error is a fault of kind Usage. It reads the log
+// only if the text is not a UUID.
+func (l *Log) DeviceID(ctx context.Context, prefix string) (string, error) {
+	if prefix == "" || uuid.Validate(prefix) == nil {
+		return prefix, nil
+	}
+	var found []string
+	for e, err := range l.Events(ctx, Query{}) {
+		if err != nil {
+			return "", err
+		}
+		switch id := e.DeviceID(); {
+		case id == prefix:
+			return id, nil
+		case strings.HasPrefix(id, prefix) && !slices.Contains(found, id) && len(found) < maxMatches:
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return prefix, nil
+	case 1:
+		return found[0], nil
+	}
+	return "", fault.WithHint(fault.Usagef("more than one device's id begins with %q", prefix),
+		"give more of it: %s", strings.Join(found, ", "))
+}
+
+// maxMatches is how many ids an error about an ambiguous prefix lists.
+const maxMatches = 5
 
 // Find returns the event with an id, or with a unique prefix of one. It returns
 // a fault of kind NotFound if no event matches, and of kind Usage if several do.

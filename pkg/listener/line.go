@@ -24,7 +24,7 @@ func (a Attempted) Line() Line {
 		Attempt: a.Attempt, PauseMS: milliseconds(a.Pause),
 	}
 	if a.Err != nil {
-		forward.Error = a.Err.Error()
+		forward.Error, forward.Err = a.Err.Error(), a.Err
 	}
 	return Line{Kind: "forwarded", At: a.At.UTC(), ID: a.ID, Type: a.Type, Forward: forward}
 }

@@ -11,11 +11,20 @@ type Field struct {
 	JSON any
 }
 
-// renderFields returns one line for each field, with aligned values.
+// renderFields returns the fields with aligned values, which are wrapped on a
+// terminal.
 func (p *Printer) renderFields(fields []Field) ([]byte, error) {
 	var rows [][]string
+	room := 0
+	if p.fits() {
+		longest := 0
+		for _, f := range fields {
+			longest = max(longest, width(Safe(f.Name)+":"))
+		}
+		room = max(p.opt.Width-longest-gap, 1)
+	}
 	for _, f := range fields {
-		lines, err := p.fieldLines(f)
+		lines, err := p.fieldLines(f, room)
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +40,9 @@ func (p *Printer) renderFields(fields []Field) ([]byte, error) {
 	return p.align(nil, rows)
 }
 
-func (p *Printer) fieldLines(f Field) ([]string, error) {
+// fieldLines returns the value of a field as lines of at most room cells, or of any
+// length if room is 0. It does not break lines of JSON.
+func (p *Printer) fieldLines(f Field, room int) ([]string, error) {
 	if f.JSON != nil {
 		text, err := marshal(f.JSON)
 		if err != nil {
@@ -39,9 +50,11 @@ func (p *Printer) fieldLines(f Field) ([]string, error) {
 		}
 		return strings.Split(string(p.style.colored(pretty(text, ""))), "\n"), nil
 	}
-	lines := strings.Split(SafeMultiline(strings.TrimRight(f.Value, "\n")), "\n")
-	for i := range lines {
-		lines[i] = p.style.paint(f.Color, strings.ReplaceAll(lines[i], "\t", "    "))
+	var lines []string
+	for line := range strings.SplitSeq(SafeMultiline(strings.TrimRight(f.Value, "\n")), "\n") {
+		for _, part := range Wrap(strings.ReplaceAll(line, "\t", "    "), room) {
+			lines = append(lines, p.style.paint(f.Color, part))
+		}
 	}
 	return lines, nil
 }

@@ -15,10 +15,11 @@ type LogOptions struct {
 	// JSON writes one object per line. Otherwise, a line has keys and values, as
 	// slog.TextHandler writes them.
 	JSON bool
-	// Terminal writes sentences for a person instead, without the time, and in
-	// the Style. It has no effect with JSON.
+	// Terminal writes sentences for a person instead, without the time, in the Style
+	// and wrapped at Width unless that is 0. It has no effect with JSON.
 	Terminal bool
 	Style    Style
+	Width    int
 }
 
 // NewLogger returns a logger that writes each record with one call of Write. Text
@@ -29,7 +30,7 @@ func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	case o.JSON:
 		return slog.New(slog.NewJSONHandler(w, handler))
 	case o.Terminal:
-		return slog.New(&terminalLog{w: w, level: o.Level, style: o.Style})
+		return slog.New(&terminalLog{w: w, level: o.Level, style: o.Style, width: o.Width})
 	}
 	return slog.New(slog.NewTextHandler(w, handler))
 }
@@ -53,6 +54,7 @@ type terminalLog struct {
 	w     io.Writer
 	level slog.Level
 	style Style
+	width int
 	attrs []slog.Attr
 }
 
@@ -77,17 +79,29 @@ func (h *terminalLog) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	switch {
-	case r.Level >= slog.LevelError:
-		line = h.style.Red("error:") + " " + line
-	case r.Level >= slog.LevelWarn:
-		line = h.style.Yellow("warning:") + " " + line
-	}
 	if len(details) > 0 {
 		line += " (" + strings.Join(details, ", ") + ")"
 	}
+	switch {
+	case r.Level >= slog.LevelError:
+		line = Labeled("error:", h.style.Red, line, h.width)
+	case r.Level >= slog.LevelWarn:
+		line = Labeled("warning:", h.style.Yellow, line, h.width)
+	default:
+		line = strings.Join(Wrap(line, h.width), "\n")
+	}
 	_, err := io.WriteString(h.w, line+"\n")
 	return err
+}
+
+// Labeled returns a text with a painted label, wrapped at the width and indented below
+// its first word. With a width of 0, it is one line.
+func Labeled(label string, paint func(string) string, text string, width int) string {
+	indent := len(label) + 1
+	if width > 0 {
+		width = max(width-indent, 1)
+	}
+	return paint(label) + " " + strings.Join(Wrap(text, width), "\n"+strings.Repeat(" ", indent))
 }
 
 // WithAttrs implements slog.Handler.

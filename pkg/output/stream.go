@@ -3,13 +3,14 @@ package output
 import (
 	"bytes"
 	"errors"
-	"strings"
 )
 
 // Item is an item of a stream, with a value for each format; see View.
 type Item struct {
 	Value any
 	Row   []string
+	// Below are lines to print below the row.
+	Below []string
 	Name  string
 }
 
@@ -20,7 +21,8 @@ type Item struct {
 // JSON is an array that Close completes, and YAML is a sequence. The columns of a
 // table have their Min width, and the last column that may be cut gets the rest of
 // the terminal's width. Longer cells are cut if their column allows it, and
-// otherwise push the following ones to the right.
+// otherwise push the following ones to the right; cells that a terminal has no room
+// for continue below the row.
 //
 // A Stream is not safe for concurrent use.
 type Stream struct {
@@ -28,6 +30,7 @@ type Stream struct {
 	columns []Column
 	indexes []int // of the columns in a row
 	widths  []int
+	ids     prefixes
 	count   int
 	pending bytes.Buffer // incomplete array, for jq
 	waiting []byte       // buffered output
@@ -40,26 +43,23 @@ type Stream struct {
 func (p *Printer) Stream(columns []Column) *Stream {
 	indexes, err := p.selected(columns)
 	columns = pick(columns, indexes)
-	s := &Stream{p: p, columns: columns, indexes: indexes, widths: headerWidths(columns), failed: err}
+	s := &Stream{p: p, columns: columns, indexes: indexes, widths: p.headerWidths(columns), failed: err}
 	if p.fits() && len(columns) > 0 {
-		s.widths = streamWidths(columns, p.opt.Width)
+		s.widths = p.streamWidths(columns)
 	}
 	return s
 }
 
 // streamWidths distributes the terminal's width before the rows are known.
-func streamWidths(columns []Column, total int) []int {
-	widths := headerWidths(columns)
-	shrink(columns, widths, total)
-	left := total - gap*(len(columns)-1)
-	last := -1
+func (p *Printer) streamWidths(columns []Column) []int {
+	widths, last := p.headerWidths(columns), -1
 	for i, c := range columns {
-		left -= widths[i]
 		if c.Shrink {
 			last = i
 		}
 	}
-	if last >= 0 && left > 0 {
+	shrink(columns, widths, p.opt.Width)
+	if left := -excess(widths, p.opt.Width); last >= 0 && left > 0 {
 		widths[last] += left
 	}
 	return widths
@@ -87,7 +87,7 @@ func (s *Stream) Write(item Item) error {
 func (s *Stream) item(item Item) error {
 	switch s.p.opt.Format {
 	case Table:
-		return s.row(item.Row)
+		return s.row(item)
 	case Name:
 		return s.write(names(item.Name), "")
 	case None:
@@ -128,26 +128,21 @@ func (s *Stream) element(text []byte) error {
 	return s.write(append([]byte(begin+indent), s.p.style.colored(pretty(text, indent))...), "")
 }
 
-func (s *Stream) row(row []string) error {
+func (s *Stream) row(item Item) error {
 	var out []byte
-	if header := s.p.header(s.columns); s.count == 0 && header != nil {
-		out = append(out, s.line(header)...)
+	if s.count == 0 {
+		out = s.p.headerLine(s.columns, s.widths)
 	}
-	cells := safeRow(pick(row, s.indexes), len(s.columns))
-	return s.write(append(out, s.line(s.p.paintRow(s.columns, cells, s.widths))...), "")
-}
-
-// line pads the cells. tablewriter's streams would cut cells that are longer than
-// the column, even in pipes.
-func (s *Stream) line(cells []string) string {
-	var b strings.Builder
-	for i, cell := range cells {
-		b.WriteString(cell)
-		if i < len(cells)-1 {
-			b.WriteString(strings.Repeat(" ", max(s.widths[i]-paintedWidth(cell), 0)+gap))
-		}
+	cells := safeRow(pick(item.Row, s.indexes), len(s.columns))
+	if s.p.fits() {
+		s.ids.addIDs(s.columns, cells)
+		s.ids.shortenIDs(s.columns, cells)
 	}
-	return strings.TrimRight(b.String(), " ") + "\n"
+	out = append(out, s.p.line(s.columns, cells, s.widths)...)
+	for _, line := range item.Below {
+		out = append(out, s.p.below(Safe(line), s.widths)...)
+	}
+	return s.write(out, "")
 }
 
 // enough is the size of the buffer, in bytes.

@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -21,6 +22,12 @@ type Column struct {
 	// Min is the minimum width in terminal cells, if there is room. In a stream
 	// it is the width, because the rows are not known yet.
 	Min int
+	// ID marks a column of ids. On a terminal, it shows a prefix that is unique
+	// in the table, of at least ShortID characters. The columns with ids share it.
+	ID bool
+	// Whole marks a last column whose text is never cut and never widens the
+	// table: on a terminal, a text that does not fit continues below its row.
+	Whole bool
 	// Shrink allows cutting the column, down to the width of its heading, to
 	// fit the table on a terminal.
 	Shrink bool
@@ -57,26 +64,190 @@ func (p *Printer) renderTable(t TableView) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Columns = pick(t.Columns, indexes)
+	columns := pick(t.Columns, indexes)
 	rows := make([][]string, len(t.Rows))
-	widths := headerWidths(t.Columns)
+	var ids prefixes
 	for i, row := range t.Rows {
-		rows[i] = safeRow(pick(row, indexes), len(t.Columns))
-		for j, cell := range rows[i] {
+		rows[i] = safeRow(pick(row, indexes), len(columns))
+		ids.addIDs(columns, rows[i])
+	}
+	widths := p.headerWidths(columns)
+	for _, row := range rows {
+		if p.fits() {
+			ids.shortenIDs(columns, row)
+		}
+		for j, cell := range row {
 			widths[j] = max(widths[j], width(cell))
 		}
 	}
-	if p.fits() {
-		shrink(t.Columns, widths, p.opt.Width)
-	}
-	for i := range rows {
-		rows[i] = p.paintRow(t.Columns, rows[i], widths)
-	}
-	out, err := p.align(p.header(t.Columns), rows)
+	out, err := p.layOut(columns, rows, widths)
 	if t.Title != "" && err == nil && !p.opt.NoHeaders {
 		out = append([]byte(p.style.Bold(Safe(t.Title))+"\n"), out...)
 	}
 	return out, err
+}
+
+// layOut lays the rows out in columns of the given widths, or in narrower ones if
+// the table would be too wide otherwise.
+func (p *Printer) layOut(columns []Column, rows [][]string, widths []int) ([]byte, error) {
+	if p.narrow(columns, rows, widths) {
+		out := p.headerLine(columns, widths)
+		for _, row := range rows {
+			out = append(out, p.line(columns, row, widths)...)
+		}
+		return out, nil
+	}
+	for i := range rows {
+		rows[i] = p.paintRow(columns, rows[i])
+	}
+	return p.align(p.header(columns), rows)
+}
+
+// widest is the width in cells up to which a column of a pipe is padded, unless its
+// minimum is larger.
+const widest = 80
+
+// narrow reduces the widths so that the table fits the terminal, and reports
+// whether it changed one. Without a terminal, it prevents that one long cell pads
+// the column in all rows.
+func (p *Printer) narrow(columns []Column, rows [][]string, widths []int) bool {
+	switch {
+	case !p.fits():
+		return p.ignoreLong(columns, rows, widths)
+	case excess(widths, p.opt.Width) <= 0:
+		return false
+	}
+	for i, c := range columns {
+		if c.Whole {
+			widths[i] = width(c.Name)
+		}
+	}
+	shrink(columns, widths, p.opt.Width)
+	if excess(widths, p.opt.Width) > 0 {
+		for i, c := range columns {
+			if c.Min > 0 || c.ID {
+				widths[i] = min(widths[i], max(p.minimum(c), width(c.Name)))
+			}
+		}
+	}
+	return true
+}
+
+// ignoreLong reduces the widths of all but the last column, so that cells longer than
+// widest do not count, and reports whether it changed one.
+func (p *Printer) ignoreLong(columns []Column, rows [][]string, widths []int) bool {
+	before := slices.Clone(widths)
+	for i, c := range columns[:len(columns)-1] {
+		limit := max(widest, c.Min)
+		if widths[i] <= limit {
+			continue
+		}
+		widths[i] = max(c.Min, width(c.Name))
+		for _, row := range rows {
+			if n := width(row[i]); n <= limit {
+				widths[i] = max(widths[i], n)
+			}
+		}
+	}
+	return !slices.Equal(before, widths)
+}
+
+// excess returns by how many cells a table is wider than total.
+func excess(widths []int, total int) int {
+	over := gap*(len(widths)-1) - total
+	for _, w := range widths {
+		over += w
+	}
+	return over
+}
+
+// minimum returns the minimum width of a column.
+func (p *Printer) minimum(c Column) int {
+	if c.ID && p.fits() {
+		return ShortID
+	}
+	return c.Min
+}
+
+// line returns a row as a line. A cell that is wider than its column moves the next
+// ones to the right, and those that a terminal has no room for continue on
+// indented lines below.
+func (p *Printer) line(columns []Column, cells []string, widths []int) []byte {
+	var out []byte
+	start, end := 0, 0 // of the column, and of the line so far
+	for i, cell := range cells {
+		shown := cell
+		if p.fits() && columns[i].Shrink {
+			shown = cut(cell, widths[i])
+		}
+		if n := width(shown); n > 0 {
+			at := start
+			if end > 0 {
+				at = max(start, end+gap)
+			}
+			if p.fits() && at+n > p.opt.Width {
+				if end > 0 {
+					out = append(out, '\n')
+				}
+				return append(out, p.below(joined(cells[i:]), widths)...)
+			}
+			out = append(out, strings.Repeat(" ", at-end)...)
+			out = append(out, p.paintCell(columns[i], cell, shown)...)
+			end = at + n
+		}
+		start += widths[i] + gap
+	}
+	return append(out, '\n')
+}
+
+// joined returns cells as text to wrap.
+func joined(cells []string) string {
+	var texts []string
+	for _, cell := range cells {
+		if cell != "" {
+			texts = append(texts, cell)
+		}
+	}
+	return strings.Join(texts, "  ")
+}
+
+// below returns safe text as lines below a row, indented to the second column or, on
+// a narrow terminal, less.
+func (p *Printer) below(text string, widths []int) []byte {
+	indent, room := widths[0]+gap, 0
+	if p.fits() {
+		indent = min(indent, p.opt.Width/4)
+		room = p.opt.Width - indent
+	}
+	var out []byte
+	for _, line := range Wrap(text, room) {
+		out = append(out, strings.TrimRight(strings.Repeat(" ", indent)+line, " ")...)
+		out = append(out, '\n')
+	}
+	return out
+}
+
+// headerLine returns the line of headings. It leaves out those that a terminal has no
+// room for.
+func (p *Printer) headerLine(columns []Column, widths []int) []byte {
+	if p.opt.NoHeaders {
+		return nil
+	}
+	var out []byte
+	start, end := 0, 0
+	for i, c := range columns {
+		n := width(c.Name)
+		if p.fits() && start+n > p.opt.Width {
+			break
+		}
+		if n > 0 {
+			out = append(out, strings.Repeat(" ", start-end)...)
+			out = append(out, p.style.Bold(strings.ToUpper(c.Name))...)
+			end = start + n
+		}
+		start += widths[i] + gap
+	}
+	return append(out, '\n')
 }
 
 // align lays the cells out in columns.
@@ -138,10 +309,11 @@ func (p *Printer) header(columns []Column) []string {
 	return names
 }
 
-func headerWidths(columns []Column) []int {
+// headerWidths returns the widths of the columns without rows.
+func (p *Printer) headerWidths(columns []Column) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
-		widths[i] = max(c.Min, width(c.Name))
+		widths[i] = max(p.minimum(c), width(c.Name))
 	}
 	return widths
 }
@@ -155,32 +327,33 @@ func safeRow(row []string, n int) []string {
 	return cells
 }
 
-// paintRow cuts cells to their widths on a terminal, and colors them.
-func (p *Printer) paintRow(columns []Column, cells []string, widths []int) []string {
+// paintRow returns the cells with their colors.
+func (p *Printer) paintRow(columns []Column, cells []string) []string {
 	out := make([]string, len(cells))
 	for i, cell := range cells {
-		out[i] = cell
-		if p.fits() && columns[i].Shrink {
-			out[i] = cut(cell, widths[i])
-		}
-		if columns[i].Color != nil {
-			out[i] = p.style.paint(columns[i].Color(cell), out[i])
-		}
+		out[i] = p.paintCell(columns[i], cell, cell)
 	}
 	return out
 }
 
-// fits reports whether tables must fit a terminal. Pipes get the full text.
-func (p *Printer) fits() bool { return p.opt.Terminal && p.opt.Width > 0 }
+// paintCell returns the shown text of a cell in the color of the cell.
+func (p *Printer) paintCell(c Column, cell, shown string) string {
+	if c.Color == nil {
+		return shown
+	}
+	return p.style.paint(c.Color(cell), shown)
+}
+
+// fits reports whether tables must fit a terminal. Pipes and selected columns get
+// the full text.
+func (p *Printer) fits() bool {
+	return p.opt.Terminal && p.opt.Width > 0 && len(p.opt.Columns) == 0
+}
 
 // shrink narrows the widest column that may be cut, one cell at a time, until the
 // table fits or all such columns are as narrow as their headings.
 func shrink(columns []Column, widths []int, total int) {
-	over := gap*(len(columns)-1) - total
-	for _, w := range widths {
-		over += w
-	}
-	for ; over > 0; over-- {
+	for over := excess(widths, total); over > 0; over-- {
 		widest := -1
 		for i, c := range columns {
 			if c.Shrink && widths[i] > width(c.Name) && (widest < 0 || widths[i] > widths[widest]) {
@@ -192,9 +365,4 @@ func shrink(columns []Column, widths []int, total int) {
 		}
 		widths[widest]--
 	}
-}
-
-// paintedWidth is like width, for text that may be colored.
-func paintedWidth(s string) int {
-	return displaywidth.Options{ControlSequences: true}.String(s)
 }

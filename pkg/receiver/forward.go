@@ -42,6 +42,7 @@ func ForwardTo(t target.Target, timeout time.Duration) func(context.Context, *Re
 		case r.Status == 0 && r.Err != nil:
 			var status int
 			status, fwd.Error = failure(r.Err, timeout)
+			fwd.Err = r.Err
 			answer = reply(status, fwd.Error)
 		}
 		answer.Forward = fwd

@@ -62,6 +62,8 @@ type Forward struct {
 	Attempt int `json:"attempt"`
 	// Error is empty if the application answered.
 	Error string `json:"error"`
+	// Err is the error that Error describes.
+	Err error `json:"-"`
 	// PauseMS is the time until the next attempt, in milliseconds, or 0.
 	PauseMS float64 `json:"pause_ms,omitempty"`
 }

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
 // ErrNotFound reports that the queue has no event with the given id.
@@ -144,43 +149,94 @@ func (q *Queue) show(ctx context.Context, id string) (Entry, error) {
 // lookUp returns the last waiting or delivered event with a key. It reads the headers
 // of every event in the stream.
 func (q *Queue) lookUp(ctx context.Context, id string) (Entry, error) {
+	found := uint64(0)
+	err := q.eachKey(ctx, func(key string, seq uint64) {
+		if key == id {
+			found = seq
+		}
+	})
+	switch {
+	case err != nil:
+		return Entry{}, err
+	case found == 0:
+		return Entry{}, ErrNotFound
+	}
+	return q.entryFrom(ctx, found)
+}
+
+// eachKey calls visit with the key and the sequence of every waiting or delivered event.
+// It reads only headers.
+func (q *Queue) eachKey(ctx context.Context, visit func(key string, seq uint64)) error {
 	info, err := q.events.Info(ctx)
 	if err != nil {
-		return Entry{}, readError(err)
+		return readError(err)
 	}
-	last, found := info.State.LastSeq, uint64(0)
 	if info.State.Msgs == 0 {
-		return Entry{}, ErrNotFound
+		return nil
 	}
 	cons, err := q.events.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {
-		return Entry{}, readError(err)
+		return readError(err)
 	}
 	messages, err := cons.Messages()
 	if err != nil {
-		return Entry{}, readError(err)
+		return readError(err)
 	}
 	defer messages.Stop()
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return Entry{}, readError(err)
+			return readError(err)
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return Entry{}, readError(err)
+			return readError(err)
 		}
-		if messageKey(msg.Headers()) == id {
-			found = meta.Sequence.Stream
-		}
-		if meta.Sequence.Stream >= last || meta.NumPending == 0 {
-			break
+		visit(messageKey(msg.Headers()), meta.Sequence.Stream)
+		if meta.Sequence.Stream >= info.State.LastSeq || meta.NumPending == 0 {
+			return nil
 		}
 	}
-	if found == 0 {
-		return Entry{}, ErrNotFound
+}
+
+// maxMatches is how many ids an error about an ambiguous prefix lists.
+const maxMatches = 5
+
+// ID returns the id of the event that a unique prefix stands for, in any state. A
+// complete id, and a text with which no id begins, is returned unchanged. If several
+// events match, the error is a fault of kind Usage. It reads the queue only if the
+// text is not a UUID.
+func (q *Queue) ID(ctx context.Context, prefix string) (string, error) {
+	if uuid.Validate(prefix) == nil {
+		return prefix, nil
 	}
-	return q.entryFrom(ctx, found)
+	var found []string
+	exact := false
+	visit := func(id string) {
+		exact = exact || id == prefix || id == key(prefix)
+		if strings.HasPrefix(id, prefix) && !slices.Contains(found, id) && len(found) < maxMatches {
+			found = append(found, id)
+		}
+	}
+	var err error
+	q.each(ctx, q.dead, 1, "dead", newDeadEntry, func(e Entry, failed error) bool {
+		if err = failed; err == nil {
+			visit(e.ID)
+		}
+		return err == nil
+	})
+	if err == nil {
+		err = q.eachKey(ctx, func(key string, _ uint64) { visit(key) })
+	}
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("event %q: %w", prefix, err)
+	case exact || len(found) == 0:
+		return prefix, nil
+	case len(found) > 1:
+		return "", fault.WithHint(fault.Usagef("more than one event's id begins with %q", prefix), "give more of it: %s", strings.Join(found, ", "))
+	}
+	return found[0], nil
 }
 
 // Stored returns the event with the given id as it was stored, so that it can be

@@ -1,0 +1,77 @@
+package listener
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+)
+
+// Outcome describes in plain words how an attempt to forward an event ended.
+type Outcome struct {
+	// Text begins with "app", as in "app 401" or "app refused the connection".
+	Text string
+	// Hint is the next step after a failure. It is the same for all failures of
+	// a kind, so that a caller can show it once.
+	Hint string
+}
+
+// OutcomeOf returns the outcome of an attempt. checked reports whether the event's
+// signature was checked.
+func OutcomeOf(f receiver.Forward, checked bool) Outcome {
+	if f.Status != 0 {
+		return Outcome{Text: fmt.Sprintf("app %d", f.Status), Hint: statusHint(f, checked)}
+	}
+	var (
+		dns       *net.DNSError
+		untrusted *tls.CertificateVerificationError
+		plain     tls.RecordHeaderError
+		proxy     *httpclient.ProxyError
+	)
+	switch {
+	case errors.As(f.Err, &proxy):
+		return Outcome{"app behind a proxy that refused", "add the application's host to NO_PROXY to reach it without the proxy"}
+	case errors.Is(f.Err, syscall.ECONNREFUSED), strings.Contains(f.Error, "refused"): // other errors on Windows
+		return Outcome{"app refused the connection", "start your application, or correct --forward-to: nothing listens at " + f.URL}
+	case errors.Is(f.Err, context.DeadlineExceeded):
+		return Outcome{"app did not answer in time", "let your application answer first and work later, or raise --forward-timeout"}
+	case errors.Is(f.Err, context.Canceled):
+		return Outcome{Text: "app interrupted"}
+	case errors.As(f.Err, &dns):
+		return Outcome{"app not found", "correct the host in --forward-to"}
+	case errors.As(f.Err, &untrusted):
+		return Outcome{"app not trusted", "trust the certificate's authority with --ca-cert FILE, or pass --target-skip-verify"}
+	case errors.As(f.Err, &plain), strings.Contains(f.Error, "HTTP response to HTTPS"):
+		return Outcome{"app without TLS", "begin --forward-to with http://"}
+	case errors.Is(f.Err, io.EOF), errors.Is(f.Err, io.ErrUnexpectedEOF), errors.Is(f.Err, syscall.ECONNRESET):
+		return Outcome{"app closed the connection", "see your application's log: it closed the connection before it answered"}
+	}
+	return Outcome{"app not reached", "check --forward-to, and that your application is running"}
+}
+
+// statusHint returns the next step for an application's status.
+func statusHint(f receiver.Forward, checked bool) string {
+	switch {
+	case f.Status < 300:
+		return ""
+	case f.Status < 400:
+		return "use the final URL in --forward-to: redirects are not followed"
+	case (f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden) && checked:
+		return "the signature is right here; your application rejected it: let it use the same secret, and verify the raw body"
+	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
+		return "your application rejected the event, and the signature was not checked here: pass --secret-file to find out whether it is right"
+	case f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed:
+		return "check the path in --forward-to: your application does not accept a POST at " + f.URL
+	case f.Status < 500:
+		return "see your application's log: it refused the event"
+	}
+	return "see your application's log: it failed to handle the event"
+}
