@@ -3,6 +3,7 @@ package receiving
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -11,12 +12,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/exectarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
 // relayOptions are the flags for storing and forwarding events.
 type relayOptions struct {
 	forwardTo      string
+	exec           string
 	forwardTimeout time.Duration
 	target         cli.TargetFlags
 	store          string
@@ -35,7 +39,8 @@ type relayOptions struct {
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
 	f.StringVar(&o.forwardTo, "forward-to", "", "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too")
-	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store or --nats)")
+	f.StringVar(&o.exec, "exec", "", "run the program at this `PATH` for each event, with the body on stdin")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store, --nats or --exec)")
 	o.target.Register(f)
 	f.StringVar(&o.store, "store", "", "store events in `DIR` before they are answered, and forward them until the application accepts them")
 	o.nats.Register(f, "store events on this JetStream cluster instead of in --store: comma-separated `URLS` of its servers")
@@ -46,12 +51,12 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.maxAge, "max-age", 0, "from the store: make events older than a `DURATION` dead letters (default: never)")
 	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "from the store: comma-separated `STATUSES` with which the application refuses an event permanently")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: make events dead letters after `N` attempts (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: forward `N` events at once; only 1 preserves their order, over all listeners of a cluster")
+	f.IntVar(&o.concurrency, "concurrency", 1, "from the store, or with --exec: forward `N` events at once; only 1 preserves their order, over all listeners of a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
 }
 
 // wanted reports whether events are stored or forwarded.
-func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
+func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.exec != "" || o.stores() }
 
 // stores reports whether events are stored before deliveries are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
@@ -90,12 +95,32 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	}
 	lo.DirectTimeout = o.forwardTimeout
 	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
-	if o.forwardTo == "" {
-		return nil
+	var err error
+	switch {
+	case o.exec != "":
+		lo.AnswerFirst = true
+		lo.Target, err = o.openProgram(a)
+	case o.forwardTo != "":
+		lo.Target, err = o.openURL(a)
 	}
+	return err
+}
+
+func (o *relayOptions) openProgram(a *cli.App) (target.Target, error) {
+	program, err := exectarget.New(exectarget.Options{Program: o.exec, Timeout: o.forwardTimeout, Logf: a.Say})
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "allow its execution with chmod +x")
+	case err != nil:
+		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "pass the path of a program without arguments, such as ./handle-event, or its name in PATH")
+	}
+	return program, nil
+}
+
+func (o *relayOptions) openURL(a *cli.App) (target.Target, error) {
 	u, err := cli.ParseURL("--forward-to", o.forwardTo)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Without a store, connections are not reused, because an event would be
 	// lost if the application closed its connection at the same time.
@@ -103,8 +128,7 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 	if o.stores() {
 		options.Answer, options.Connections = false, o.concurrency
 	}
-	lo.Target, err = o.target.Open(a, options)
-	return err
+	return o.target.Open(a, options)
 }
 
 // explain adds the flag and a hint to an error from opening the store.

@@ -153,6 +153,9 @@ func (l *listening) announce(ports listener.Ports) {
 	if len(l.secrets()) == 0 {
 		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 	}
+	if l.options.relay.exec != "" && !l.options.relay.stores() {
+		l.app.Warn("without --store or --nats, an event is lost if its program fails")
+	}
 }
 
 // serve runs until ctx is done, the time is up, or enough events were received.

@@ -35,7 +35,7 @@ func recordColumns(utc bool) []output.Column {
 }
 
 func answerColor(cell string) output.Color {
-	if len(cell) > 0 && cell[0] == '2' {
+	if cell == ranOK || len(cell) > 0 && cell[0] == '2' {
 		return output.Green
 	}
 	return output.Red
@@ -89,6 +89,9 @@ func joinNotes(a, b string) string {
 	return a + ", " + b
 }
 
+// ranOK is the status of a successful attempt without an HTTP answer: a program.
+const ranOK = "ok"
+
 func lineRow(line listener.Line, utc bool) []string {
 	status, note := "-", line.Reason
 	if f := line.Forward; f != nil {
@@ -96,6 +99,8 @@ func lineRow(line listener.Line, utc bool) []string {
 		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
 		if f.Error != "" {
 			note = joinNotes(note, output.MaskText(f.Error))
+		} else if f.Status == 0 {
+			status = ranOK
 		}
 		if f.PauseMS > 0 {
 			note = joinNotes(note, fmt.Sprintf("again in %s", output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond)))))

@@ -37,6 +37,10 @@ type Options struct {
 	// without a store, before they are answered. nil means that events are not
 	// forwarded. The Listener closes it.
 	Target target.Target
+	// AnswerFirst, without a store, answers each event with 204 at once and then
+	// makes a single attempt to forward it, Forward.Concurrency of them at a time. If
+	// the attempt fails, the event is lost.
+	AnswerFirst bool
 	// Forward holds the settings for forwarding stored events. The Listener sets
 	// Target and Observe.
 	Forward relay.ForwardOptions

@@ -28,6 +28,8 @@ func (l *Listener) openSink(ctx context.Context) (sink, error) {
 		return l.openStore(ctx)
 	case l.o.Cluster != nil:
 		return l.openCluster(ctx)
+	case l.o.Target != nil && l.o.AnswerFirst:
+		return l.openBackground(), nil
 	case l.o.Target != nil:
 		return &direct{target: l.o.Target, forward: receiver.ForwardTo(l.o.Target, l.o.DirectTimeout)}, nil
 	}
