@@ -57,7 +57,8 @@ application at once, byte for byte, and Mender gets its answer. With --store as
 well, for production, each event is stored before Mender is answered, and then
 forwarded until the application accepts it: Mender itself tries only once. With
 --nats instead, the store is a stream on a NATS JetStream cluster, which several
-listeners can share.
+listeners can share. From the store, events can be forwarded to several targets,
+each with a name: one that is down does not hold up the others.
 
 --exec runs a program for each event instead: without a shell or arguments, with
 the exact body on stdin, and with MENDER_EVENT_ID, _TYPE, _DEVICE and _STATUS in
@@ -71,6 +72,7 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
+  mender-webhooks listen --secret-file hook.secret --store queue --forward-to inventory=3000 --forward-to tickets=3001
   mender-webhooks listen --secret-file hook.secret --store queue --exec ./handle-event
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
 		Args: cli.Args(0, 0, "no arguments"),
@@ -177,7 +179,7 @@ func (o *listenOptions) warn(a *cli.App) {
 	if o.delay >= menderPatience {
 		a.Warn(warning, "--delay", o.delay, menderPatience)
 	}
-	if o.relay.forwardTo != "" && !o.relay.stores() && o.relay.forwardTimeout >= menderPatience {
+	if len(o.relay.forwardTo) > 0 && !o.relay.stores() && o.relay.forwardTimeout >= menderPatience {
 		a.Warn(warning, "--forward-timeout", o.relay.forwardTimeout, menderPatience)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -19,7 +20,7 @@ import (
 
 // relayOptions are the flags for storing and forwarding events.
 type relayOptions struct {
-	forwardTo      string
+	forwardTo      []string
 	exec           string
 	forwardTimeout time.Duration
 	target         cli.TargetFlags
@@ -38,7 +39,7 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
-	f.StringVar(&o.forwardTo, "forward-to", "", "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too")
+	f.StringArrayVar(&o.forwardTo, "forward-to", nil, "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too; from the store to several, each as NAME=URL")
 	f.StringVar(&o.exec, "exec", "", "run the program at this `PATH` for each event, with the body on stdin")
 	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store, --nats or --exec)")
 	o.target.Register(f)
@@ -56,7 +57,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 }
 
 // wanted reports whether events are stored or forwarded.
-func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.exec != "" || o.stores() }
+func (o *relayOptions) wanted() bool { return len(o.forwardTo) > 0 || o.exec != "" || o.stores() }
 
 // stores reports whether events are stored before deliveries are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
@@ -73,10 +74,10 @@ func (o *relayOptions) check() error {
 	if err := o.nats.Check(); err != nil {
 		return err
 	}
-	if o.forwardTo == "" {
-		return o.target.Check("--forward-to", o.forwardTo)
+	if len(o.forwardTo) == 0 {
+		return o.target.Check("--forward-to", "")
 	}
-	_, err := cli.ParseURL("--forward-to", o.forwardTo)
+	_, err := o.routes()
 	return err
 }
 
@@ -93,15 +94,20 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 		dial.MaxBytes, dial.Keep, dial.Replicas = int64(o.maxBytes), o.keep, o.replicas
 		lo.Cluster = &dial
 	}
-	lo.DirectTimeout = o.forwardTimeout
+	lo.DirectTimeout, lo.AnswerFirst = o.forwardTimeout, o.exec != ""
 	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
-	var err error
-	switch {
-	case o.exec != "":
-		lo.AnswerFirst = true
-		lo.Target, err = o.openProgram(a)
-	case o.forwardTo != "":
-		lo.Target, err = o.openURL(a)
+	if o.exec != "" {
+		program, err := o.openProgram(a)
+		lo.Targets = []listener.Target{{Target: program}}
+		return err
+	}
+	routes, err := o.routes()
+	for _, r := range routes {
+		var t target.Target
+		if t, err = o.openURL(a, r.url); err != nil {
+			return err
+		}
+		lo.Targets = append(lo.Targets, listener.Target{Route: r.name, Target: t})
 	}
 	return err
 }
@@ -117,11 +123,7 @@ func (o *relayOptions) openProgram(a *cli.App) (target.Target, error) {
 	return program, nil
 }
 
-func (o *relayOptions) openURL(a *cli.App) (target.Target, error) {
-	u, err := cli.ParseURL("--forward-to", o.forwardTo)
-	if err != nil {
-		return nil, err
-	}
+func (o *relayOptions) openURL(a *cli.App, u *url.URL) (target.Target, error) {
 	// Without a store, connections are not reused, because an event would be
 	// lost if the application closed its connection at the same time.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}

@@ -101,7 +101,7 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 		return cli.Hinted(cli.Usagef("no secret is known: other machines could send anything to %s", joinAddrs(addrs)),
 			"pass --secret-file FILE, or --allow-unchecked")
 	}
-	return checkLoop(addrs, o.relay.forwardTo)
+	return o.relay.checkLoop(addrs)
 }
 
 func (l *listening) listenerOptions() (listener.Options, error) {

@@ -94,9 +94,15 @@ const ranOK = "ok"
 
 func lineRow(line listener.Line, utc bool) []string {
 	status, note := "-", line.Reason
+	if line.Route != "" && line.Forward == nil {
+		note = "to " + line.Route + ": " + note
+	}
 	if f := line.Forward; f != nil {
 		status = cli.StatusText(f.Status)
 		note = fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)
+		if line.Route != "" {
+			note = "to " + line.Route + ": " + note
+		}
 		if f.Error != "" {
 			note = joinNotes(note, output.MaskText(f.Error))
 		} else if f.Status == 0 {

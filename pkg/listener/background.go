@@ -22,6 +22,7 @@ var errBacklog = errors.New("too many events wait for the target")
 type background struct {
 	nowhere
 	l       *Listener
+	target  target.Target
 	events  chan target.Event
 	stop    context.CancelFunc // ends taking events once none waits
 	abort   context.CancelFunc // ends attempts
@@ -30,7 +31,7 @@ type background struct {
 }
 
 func (l *Listener) openBackground() sink {
-	return &background{l: l, events: make(chan target.Event, backlog), stop: func() {}, abort: func() {}}
+	return &background{l: l, target: l.o.Targets[0].Target, events: make(chan target.Event, backlog), stop: func() {}, abort: func() {}}
 }
 
 func (b *background) accept(_ context.Context, r *receiver.Request) receiver.Answer {
@@ -77,13 +78,13 @@ func (b *background) forward(work context.Context, e target.Event) {
 		b.lost.Add(1)
 		return
 	}
-	r := b.l.o.Target.Deliver(work, e)
+	r := b.target.Deliver(work, e)
 	if r.Err != nil && work.Err() != nil {
 		b.lost.Add(1)
 		return
 	}
 	b.l.hub.publish(Attempted{
-		At: time.Now(), ID: e.ID, Type: e.Type, Target: b.l.o.Target.String(), Attempt: 1,
+		At: time.Now(), ID: e.ID, Type: e.Type, Target: b.target.String(), Attempt: 1,
 		Status: r.Status, Err: r.Err, Duration: r.Duration,
 	})
 	if r.Err != nil {
@@ -99,5 +100,5 @@ func (b *background) close(ctx context.Context) error {
 	if n := b.lost.Load() + int64(len(b.events)); n > 0 {
 		b.l.o.Warn("events lost because listen stopped before they were forwarded: %d", n)
 	}
-	return b.l.o.Target.Close()
+	return b.target.Close()
 }

@@ -46,7 +46,7 @@ func (g *gated) Close() error   { return nil }
 // those that were answered are forwarded, even after the stop, N at a time.
 func TestAnswerFirst(t *testing.T) {
 	g := &gated{gate: make(chan struct{})}
-	o := Options{Target: g, AnswerFirst: true, Forward: relay.ForwardOptions{Concurrency: 2}, Info: t.Logf, Warn: t.Logf}
+	o := Options{Targets: []Target{{Target: g}}, AnswerFirst: true, Forward: relay.ForwardOptions{Concurrency: 2}, Info: t.Logf, Warn: t.Logf}
 	o.Receiver.AllowUnchecked = true
 	l, err := Open(t.Context(), o)
 	if err != nil {

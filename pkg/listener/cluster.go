@@ -31,6 +31,7 @@ type clustered struct {
 
 func (l *Listener) openCluster(ctx context.Context) (sink, error) {
 	c := &clustered{l: l, dial: *l.o.Cluster, stop: func() {}}
+	c.dial.Routes = l.o.routes()
 	c.dial.Failed = c.missed
 	c.missed(errOpening)
 	patience, cancel := context.WithTimeout(ctx, clusterPatience)

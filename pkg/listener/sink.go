@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -28,12 +29,15 @@ func (l *Listener) openSink(ctx context.Context) (sink, error) {
 		return l.openStore(ctx)
 	case l.o.Cluster != nil:
 		return l.openCluster(ctx)
-	case l.o.Target != nil && l.o.AnswerFirst:
+	case len(l.o.Targets) == 0:
+		return nowhere{}, nil
+	case len(l.o.Targets) > 1:
+		return nil, fault.Usagef("%d targets without a store: Mender gets only one answer", len(l.o.Targets))
+	case l.o.AnswerFirst:
 		return l.openBackground(), nil
-	case l.o.Target != nil:
-		return &direct{target: l.o.Target, forward: receiver.ForwardTo(l.o.Target, l.o.DirectTimeout)}, nil
 	}
-	return nowhere{}, nil
+	t := l.o.Targets[0].Target
+	return &direct{target: t, forward: receiver.ForwardTo(t, l.o.DirectTimeout)}, nil
 }
 
 // nowhere accepts events that are only shown, without storing or forwarding them.
