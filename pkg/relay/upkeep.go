@@ -179,13 +179,15 @@ func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool
 	}
 	delivered := q.passed(p)
 	removed := false
-	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; bytes = over(bytes, size) {
+	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; {
 		seq, ok := delivered()
 		if !ok {
 			break
 		}
 		q.ledger.remove()
-		removed = q.events.DeleteMsg(ctx, seq) == nil || removed
+		if q.events.DeleteMsg(ctx, seq) == nil { // else there is no event any more
+			removed, bytes = true, over(bytes, size)
+		}
 	}
 	return removed
 }
@@ -199,8 +201,7 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 		settled[i] = q.settledBy(at)
 		delivered = min(delivered, at.delivered)
 	}
-	again, next := q.skipped, max(q.reached, p.floor, over(p.first, 1))+1
-	q.skipped = nil
+	again, next := len(q.skipped), max(q.reached, p.floor, over(p.first, 1))+1
 	if next > delivered+1 { // a stream that was created again
 		next = p.floor + 1
 	}
@@ -208,8 +209,9 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 		for {
 			var seq uint64
 			switch {
-			case len(again) > 0:
-				seq, again = again[0], again[1:]
+			case again > 0:
+				seq, q.skipped = q.skipped[0], q.skipped[1:]
+				again--
 			case next <= delivered:
 				seq, next = next, next+1
 				q.reached = seq
