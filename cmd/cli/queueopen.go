@@ -74,5 +74,8 @@ func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
 		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids")
 	}
+	if errors.Is(err, relay.ErrNoRoute) {
+		return Hinted(err, "pass `--forward-to NAME=URL` for the route to listen, or send the event with `mender-webhooks redeliver`")
+	}
 	return err
 }

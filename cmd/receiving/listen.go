@@ -63,7 +63,15 @@ application at once, byte for byte, and Mender gets the application's answer.
 With --store as well, for production, each event is stored before listen
 acknowledges it, and then forwarded until the application accepts it: Mender
 itself tries only once. With --nats instead, the store is a stream on a NATS
-JetStream cluster, which several listeners can share.
+JetStream cluster, which several listeners can share. From the store, events can
+be forwarded to several targets, each with a name: one that is down does not
+delay the others.
+
+--exec runs a program for each event instead: without a shell or arguments, with
+the exact body on stdin, and with MENDER_EVENT_ID, _TYPE, _DEVICE and _STATUS in
+its environment. Exit code 0 accepts the event, 65 makes it a dead letter, and
+after any other one the program is run again. Its output is logged. Without
+--store or --nats, Mender is answered first, and a failure loses the event.
 
 --inspect serves a page for your browser that shows each request in full, and
 can send it to your application again.
@@ -79,6 +87,8 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --forward-to 3000 --inspect
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
+  mender-webhooks listen --secret-file hook.secret --store queue --forward-to inventory=3000 --forward-to tickets=3001
+  mender-webhooks listen --secret-file hook.secret --store queue --exec ./handle-event
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
 		Args: cli.Args(0, 0, "no arguments"),
 		PreRunE: func(cmd *cobra.Command, args []string) error {
@@ -103,23 +113,24 @@ func listenRules() cli.Rules {
 	return cli.Rules{
 		Against: map[string][]string{
 			"store":   {"nats", "nats-context", "replicas"},
-			"respond": {"forward-to", "store", "nats", "nats-context"},
+			"respond": {"forward-to", "exec", "store", "nats", "nats-context"},
+			"exec":    {"forward-to", "dead-on", "target-skip-verify"},
 		},
 		Needs: cli.NatsNeeds(map[string][]string{
 			"sync": {"store"}, "replicas": {"nats", "nats-context"},
 			"recover": stored, "keep": stored, "max-bytes": stored, "max-age": stored, "max-attempts": stored,
-			"dead-on": stored, "concurrency": stored,
-			"forward-timeout": {"forward-to"},
+			"dead-on": stored, "concurrency": append(stored, "exec"),
+			"forward-timeout": {"forward-to", "exec"},
 			"tls-cert":        {"tls-key"}, "tls-key": {"tls-cert"},
 			"inspect-edit": {"inspect"},
 		}),
 	}
 }
 
-// forwardRules returns the rules for the flags that require --forward-to.
+// forwardRules returns the rules for the flags that require a target.
 func forwardRules() cli.Rules {
-	forwarded := []string{"forward-to"}
-	return cli.Rules{Needs: map[string][]string{"max-age": forwarded, "max-attempts": forwarded, "dead-on": forwarded, "concurrency": forwarded}}
+	forwarded := []string{"forward-to", "exec"}
+	return cli.Rules{Needs: map[string][]string{"max-age": forwarded, "max-attempts": forwarded, "dead-on": {"forward-to"}, "concurrency": forwarded}}
 }
 
 func (o *listenOptions) register(f *pflag.FlagSet) {
@@ -193,7 +204,7 @@ func (o *listenOptions) warn(a *cli.App) {
 	if o.delay >= menderPatience {
 		a.Warn(warning, "--delay", o.delay, menderPatience)
 	}
-	if !o.relay.stores() && o.relay.forwardTimeout >= menderPatience {
+	if len(o.relay.forwardTo) > 0 && !o.relay.stores() && o.relay.forwardTimeout >= menderPatience {
 		a.Warn(warning, "--forward-timeout", o.relay.forwardTimeout, menderPatience)
 	}
 }

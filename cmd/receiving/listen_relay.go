@@ -3,6 +3,8 @@ package receiving
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -11,12 +13,15 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/exectarget"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/httptarget"
 )
 
 // relayOptions are the flags for storing and forwarding events.
 type relayOptions struct {
-	forwardTo      string
+	forwardTo      []string
+	exec           string
 	forwardTimeout time.Duration
 	target         cli.TargetFlags
 	store          string
@@ -34,8 +39,9 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
-	f.StringVar(&o.forwardTo, "forward-to", "", "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too")
-	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store or --nats)")
+	f.StringArrayVar(&o.forwardTo, "forward-to", nil, "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too; from the store to several, each as NAME=URL")
+	f.StringVar(&o.exec, "exec", "", "run the program at this `PATH` for each event, with the body on stdin")
+	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store, --nats or --exec)")
 	o.target.Register(f)
 	f.StringVar(&o.store, "store", "", "store events in `DIR` before acknowledging them, and forward them until the application accepts them")
 	o.nats.Register(f, "store events on this JetStream cluster instead of in --store: comma-separated `URLS` of its servers")
@@ -46,12 +52,12 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.maxAge, "max-age", 0, "with --store or --nats: `DURATION` after which an event becomes a dead letter (default: never)")
 	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "with --store or --nats: comma-separated `STATUSES` with which the application refuses an event permanently")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "with --store or --nats: number `N` of attempts after which an event becomes a dead letter (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "with --store or --nats: number `N` of events to forward concurrently; only 1 preserves their order, across all listeners on a cluster")
+	f.IntVar(&o.concurrency, "concurrency", 1, "with --store, --nats or --exec: number `N` of events to forward concurrently; only 1 preserves their order, across all listeners on a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
 }
 
 // wanted reports whether events are stored or forwarded.
-func (o *relayOptions) wanted() bool { return o.forwardTo != "" || o.stores() }
+func (o *relayOptions) wanted() bool { return len(o.forwardTo) > 0 || o.exec != "" || o.stores() }
 
 // stores reports whether events are stored before deliveries are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
@@ -68,10 +74,10 @@ func (o *relayOptions) check() error {
 	if err := o.nats.Check(); err != nil {
 		return err
 	}
-	if o.forwardTo == "" {
-		return o.target.Check("--forward-to", o.forwardTo)
+	if len(o.forwardTo) == 0 {
+		return o.target.Check("--forward-to", "")
 	}
-	_, err := cli.ParseURL("--forward-to", o.forwardTo)
+	_, err := o.routes()
 	return err
 }
 
@@ -88,23 +94,43 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 		dial.MaxBytes, dial.Keep, dial.Replicas = int64(o.maxBytes), o.keep, o.replicas
 		lo.Cluster = &dial
 	}
-	lo.DirectTimeout = o.forwardTimeout
+	lo.DirectTimeout, lo.AnswerFirst = o.forwardTimeout, o.exec != ""
 	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
-	if o.forwardTo == "" {
-		return nil
-	}
-	u, err := cli.ParseURL("--forward-to", o.forwardTo)
-	if err != nil {
+	if o.exec != "" {
+		program, err := o.openProgram(a)
+		lo.Targets = []listener.Target{{Target: program}}
 		return err
 	}
+	routes, err := o.routes()
+	for _, r := range routes {
+		var t target.Target
+		if t, err = o.openURL(a, r.url); err != nil {
+			return err
+		}
+		lo.Targets = append(lo.Targets, listener.Target{Route: r.name, Target: t})
+	}
+	return err
+}
+
+func (o *relayOptions) openProgram(a *cli.App) (target.Target, error) {
+	program, err := exectarget.New(exectarget.Options{Program: o.exec, Timeout: o.forwardTimeout, Logf: a.Say})
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "allow its execution with chmod +x")
+	case err != nil:
+		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "pass the path of a program without arguments, such as ./handle-event, or its name in PATH")
+	}
+	return program, nil
+}
+
+func (o *relayOptions) openURL(a *cli.App, u *url.URL) (target.Target, error) {
 	// Without a store, connections are not reused, because an event would be
 	// lost if the application closed its connection at the same time.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
 	if o.stores() {
 		options.Answer, options.Connections = false, o.concurrency
 	}
-	lo.Target, err = o.target.Open(a, options)
-	return err
+	return o.target.Open(a, options)
 }
 
 // explain adds the flag and a hint to an error from opening the store.

@@ -68,7 +68,7 @@ func (l *listening) run(ctx context.Context) error {
 	endPage := func() {}
 	defer func() { endPage() }()
 	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
-		if endPage, err = l.inspect(ctx, ls, options.Target); err != nil {
+		if endPage, err = l.inspect(ctx, ls, options.Targets); err != nil {
 			return ports, err
 		}
 		ports, err = l.options.ports(ctx, sockets)
@@ -109,7 +109,7 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 		return cli.Hinted(cli.Usagef("no secret is known: other machines could send anything to %s", joinAddrs(addrs)),
 			"pass --secret-file FILE, or --allow-unchecked")
 	}
-	return checkLoop(addrs, o.relay.forwardTo)
+	return o.relay.checkLoop(addrs)
 }
 
 func (l *listening) listenerOptions() (listener.Options, error) {
@@ -161,6 +161,9 @@ func (l *listening) announce(ports listener.Ports) {
 	l.sayTarget()
 	if len(l.secrets()) == 0 {
 		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
+	}
+	if l.options.relay.exec != "" && !l.options.relay.stores() {
+		l.app.Warn("without --store or --nats, an event is lost if its program fails")
 	}
 }
 
@@ -233,7 +236,7 @@ func (l *listening) reportTotals(ls *listener.Listener, totals listener.Totals, 
 		received = []string{"nothing"}
 	}
 	text := "received: " + strings.Join(received, ", ")
-	if l.options.relay.forwardTo != "" {
+	if len(l.options.relay.forwardTo) > 0 || l.options.relay.exec != "" {
 		text += fmt.Sprintf("; forwarded: %d", totals.Forwarded)
 		attrs = append(attrs, slog.Uint64("forwarded", totals.Forwarded), slog.Uint64("failed_attempts", totals.Failed))
 	}

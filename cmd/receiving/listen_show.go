@@ -35,7 +35,7 @@ type recordTable struct {
 func newRecordTable(width int, o listenOptions) *recordTable {
 	return &recordTable{
 		utc: o.utc, narrow: width > 0 && width < wideEnough, hints: width > 0, hinted: map[string]bool{},
-		stores: o.relay.stores(), forwards: o.relay.forwardTo != "",
+		stores: o.relay.stores(), forwards: len(o.relay.forwardTo) > 0 || o.relay.exec != "",
 	}
 }
 
@@ -165,18 +165,24 @@ func notStored(a receiver.Answer) string {
 // letter, and a hint if it is the first with its problem.
 func (t *recordTable) attempted(line listener.Line) (row []string, hint string) {
 	verdict, note := "dead letter", line.Reason
+	var notes []string
+	if line.Route != "" {
+		notes = append(notes, "to "+line.Route)
+	}
 	if f := line.Forward; f != nil {
 		outcome := listener.OutcomeOf(*f, t.secrets > 0)
 		verdict, hint = arrow+outcome.Text, outcome.Hint
-		notes := []string{fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS)}
+		notes = append(notes, fmt.Sprintf("attempt %d, %.1f ms", f.Attempt, f.DurationMS))
 		if f.Error != "" {
 			notes = append(notes, output.MaskText(f.Error))
 		}
 		if f.PauseMS > 0 {
 			notes = append(notes, "next attempt in "+output.Duration(time.Duration(f.PauseMS*float64(time.Millisecond))))
 		}
-		note = strings.Join(notes, ", ")
+	} else {
+		notes = append(notes, note)
 	}
+	note = strings.Join(notes, ", ")
 	return t.row([]string{output.Time(line.At, t.utc), "-", verdict, line.ID, line.Type, "", "", note}), t.first(hint)
 }
 

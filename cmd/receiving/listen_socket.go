@@ -44,18 +44,20 @@ func (o *listenOptions) ports(ctx context.Context, sockets []net.Listener) (p li
 	return p, err
 }
 
-// checkLoop returns a usage error if the target of --forward-to is one of the
-// addresses on which listen itself receives events.
-func checkLoop(addrs []net.Addr, forwardTo string) error {
-	if forwardTo == "" {
-		return nil
+// checkLoop returns a usage error if a target of --forward-to is one of the addresses
+// on which listen itself receives events.
+func (o *relayOptions) checkLoop(addrs []net.Addr) error {
+	routes, err := o.routes()
+	if err != nil {
+		return err
 	}
-	target, err := cli.ParseURL("--forward-to", forwardTo)
-	if err == nil && listener.Loops(addrs, target) {
-		err = cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself receives on this address, so events would loop", target.Host),
-			"pass the address of your application, or choose another port with --addr")
+	for _, r := range routes {
+		if listener.Loops(addrs, r.url) {
+			return cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself receives on this address, so events would loop", r.url.Host),
+				"pass the address of your application, or choose another port with --addr")
+		}
 	}
-	return err
+	return nil
 }
 
 func addrsOf(listeners []net.Listener) []net.Addr {

@@ -21,10 +21,14 @@ func (l *listening) sayTarget() {
 	if !cli.IsTerminal(l.app.Err) {
 		return
 	}
-	switch u, err := cli.ParseURL("--forward-to", o.forwardTo); {
-	case o.forwardTo != "" && err == nil:
-		l.app.Say("forwarding events to %s", output.MaskURL(u.String()))
-	case o.stores():
+	routes, _ := o.routes() // checked before
+	for _, r := range routes {
+		l.app.Say("forwarding events to %s", output.MaskURL(r.url.String()))
+	}
+	switch {
+	case o.exec != "":
+		l.app.Say("running %s for each event", o.exec)
+	case len(routes) == 0 && o.stores():
 		l.app.Say("events are only stored; pass --forward-to URL to forward them as well")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,16 +91,51 @@ func queueRows(s relay.Status, utc bool, now time.Time) [][2]string {
 		{"Dead letters", fmt.Sprint(s.Dead)},
 		{"Delivered", fmt.Sprintf("%d, retained for deduplication", s.Kept)},
 		{"Space", fmt.Sprintf("%s of %s", used.String(), size.String())},
-		{"Forwarding to", s.URL},
+	}
+	if !hasNames(s) {
+		rows = append(rows, [2]string{"Forwarding to", s.URL})
 	}
 	if s.Oldest != nil {
 		rows = append(rows, [2]string{"Oldest", fmt.Sprintf("%s %s, waiting for %s", s.Oldest.Type, s.Oldest.ID, output.Duration(now.Sub(s.Oldest.Stored)))})
 	}
-	if b := s.Blocked; b != nil {
-		rows = append(rows, [2]string{"Blocked by", fmt.Sprintf("%s after %s: %s", b.ID, cli.Plural(b.Attempts, "attempt"), output.MaskText(b.Reason))},
-			[2]string{"Next attempt", output.Time(b.Next, utc)})
+	if hasNames(s) {
+		for _, r := range s.Routes {
+			rows = append(rows, [2]string{"Route " + r.Name, routeText(r)})
+			rows = append(rows, blockedRows(r.Blocked, utc)...)
+		}
+		return rows
 	}
-	return rows
+	return append(rows, blockedRows(s.Blocked, utc)...)
+}
+
+func blockedRows(b *relay.Blocked, utc bool) [][2]string {
+	if b == nil {
+		return nil
+	}
+	return [][2]string{
+		{"Blocked by", fmt.Sprintf("%s after %s: %s", b.ID, cli.Plural(b.Attempts, "attempt"), output.MaskText(b.Reason))},
+		{"Next attempt", output.Time(b.Next, utc)},
+	}
+}
+
+// hasNames reports whether targets have names.
+func hasNames(s relay.Status) bool {
+	return len(s.Routes) > 1 || len(s.Routes) == 1 && s.Routes[0].Name != relay.DefaultRoute
+}
+
+// routeText describes the state of one of several routes.
+func routeText(r relay.RouteStatus) string {
+	text := fmt.Sprintf("%d waiting", r.Waiting)
+	switch {
+	case !r.Forwarding:
+		text += ", no listener is forwarding"
+	case r.InFlight > 0:
+		text += fmt.Sprintf(", %d in flight", r.InFlight)
+	}
+	if r.URL != "" {
+		text += ", to " + r.URL
+	}
+	return text
 }
 
 // queueStatus is relay.Status, with the oldest event in the form in which the
@@ -114,6 +150,7 @@ type queueEntry struct {
 	ID       string          `json:"id"`
 	Type     string          `json:"type"`
 	State    relay.State     `json:"state"`
+	Route    string          `json:"route,omitempty"`
 	Stored   time.Time       `json:"stored_at"`
 	Bytes    int             `json:"bytes"`
 	Reason   string          `json:"reason,omitempty"`
@@ -126,7 +163,7 @@ type queueEntry struct {
 func entryOf(e relay.Entry) queueEntry {
 	entry := queueEntry{
 		ID: e.ID, Type: e.Type, State: e.State, Stored: e.Stored, Bytes: len(e.Body),
-		Reason: e.Reason, Attempts: e.Attempts,
+		Reason: e.Reason, Attempts: e.Attempts, Route: e.Route,
 	}
 	if !e.Died.IsZero() {
 		entry.Died = &e.Died
@@ -169,17 +206,25 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	width := a.TableWidth()
-	stream := p.Stream([]output.Column{
-		{Name: "STORED", Min: len(cli.ShortTime(output.Time(a.Now(), o.Utc), width))}, {Name: "ID", Min: 36, ID: true},
-		{Name: "EVENT", Min: 22}, {Name: "REASON", Whole: true},
-	})
+	columns := []output.Column{
+		{Name: "STORED", Min: len(cli.ShortTime(output.Time(a.Now(), o.Utc), width))}, {Name: "ID", Min: 36, ID: true}, {Name: "EVENT", Min: 22},
+	}
+	named := state == relay.Dead && !slices.Equal(store.Routes(), []string{relay.DefaultRoute})
+	if named {
+		columns = append(columns, output.Column{Name: "ROUTE", Min: 8})
+	}
+	stream := p.Stream(append(columns, output.Column{Name: "REASON", Whole: true}))
 	n := 0
 	for e, err := range store.List(ctx, state) {
 		if err != nil {
 			return errors.Join(err, stream.Close())
 		}
 		n++
-		row := []string{cli.ShortTime(output.Time(e.Stored, o.Utc), width), e.ID, e.Type, output.MaskText(e.Reason)}
+		row := []string{cli.ShortTime(output.Time(e.Stored, o.Utc), width), e.ID, e.Type}
+		if named {
+			row = append(row, e.Route)
+		}
+		row = append(row, output.MaskText(e.Reason))
 		if err := stream.Write(output.Item{Value: entryOf(e), Row: row, Name: e.ID}); err != nil {
 			return err
 		}

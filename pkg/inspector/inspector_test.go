@@ -63,10 +63,11 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.Target, err = httptarget.New(httptarget.Options{URL: at, Answer: lo.Store == nil})
+	to, err := httptarget.New(httptarget.Options{URL: at, Answer: lo.Store == nil})
 	if err != nil {
 		t.Fatal(err)
 	}
+	lo.Targets = []listener.Target{{Target: to}}
 	secrets := func() []webhook.Secret { return []webhook.Secret{secret} }
 	lo.Receiver.Secrets, lo.Info, lo.Warn = secrets, t.Logf, t.Logf
 	lo.Forward.DeadOn = []int{http.StatusGone}
@@ -75,7 +76,7 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 		t.Fatal(err)
 	}
 	events, page := listen(t), listen(t)
-	o.Listener, o.Target, o.Secrets = l, lo.Target, secrets
+	o.Listener, o.Target, o.Secrets = l, to, secrets
 	ins := inspector.New(o)
 	address, token, _ := strings.Cut(ins.URL(page.Addr()), "#")
 	s.events, s.base, s.token = "http://"+events.Addr().String(), strings.TrimSuffix(address, "/"), token

@@ -29,7 +29,7 @@ func (s stuck) Close() error {
 func TestServeEndsWithTheGracePeriod(t *testing.T) {
 	s := stuck{release: make(chan struct{})}
 	defer close(s.release)
-	o := Options{Target: s, Info: t.Logf, Warn: t.Logf}
+	o := Options{Targets: []Target{{Target: s}}, Info: t.Logf, Warn: t.Logf}
 	o.Receiver.AllowUnchecked = true
 	o.Server.Grace = 10 * time.Millisecond
 	l, err := Open(t.Context(), o)

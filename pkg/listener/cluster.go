@@ -31,6 +31,7 @@ type clustered struct {
 
 func (l *Listener) openCluster(ctx context.Context) (sink, error) {
 	c := &clustered{l: l, dial: *l.o.Cluster, stop: func() {}}
+	c.dial.Routes = l.o.routes()
 	c.dial.Failed = c.missed
 	c.missed(errOpening)
 	patience, cancel := context.WithTimeout(ctx, clusterPatience)
@@ -84,7 +85,7 @@ func (c *clustered) stats() (relay.Stats, bool) {
 	return relay.Stats{}, false
 }
 
-func (c *clustered) events() *relay.Queue {
+func (c *clustered) relayQueue() *relay.Queue {
 	if s := c.store.Load(); s != nil {
 		return s.queue
 	}

@@ -28,6 +28,7 @@ type Received struct{ receiver.Exchange }
 type Attempted struct {
 	At       time.Time
 	ID, Type string        // the event's
+	Route    string        // by which it was forwarded; empty without a store
 	Target   string        // where it was forwarded to, without credentials
 	Attempt  int           // counts from 1
 	Status   int           // the HTTP status, or 0 if there was no answer
@@ -40,6 +41,7 @@ type Attempted struct {
 type DeadLettered struct {
 	At       time.Time
 	ID, Type string // the event's
+	Route    string // the other routes still forward it
 	Reason   error
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Options are the settings of a Listener. Without Store, Cluster and Target,
+// Options are the settings of a Listener. Without Store, Cluster and Targets,
 // events are answered with 204 and then dropped.
 type Options struct {
 	// Receiver and Server are the settings of the HTTP side. Open sets Accept,
@@ -33,12 +33,16 @@ type Options struct {
 	// Cluster, if set, stores events on a JetStream cluster instead. While the
 	// cluster cannot be reached, events are refused with 503.
 	Cluster *relay.DialOptions
-	// Target is the application that events are forwarded to: from the store or,
-	// without a store, before they are answered. nil means that events are not
-	// forwarded. The Listener closes it.
-	Target target.Target
+	// Targets are the applications that events are forwarded to: from the store or,
+	// without a store, before they are answered. Without a store, there is at most
+	// one. Without targets, events are not forwarded. The Listener closes them.
+	Targets []Target
+	// AnswerFirst, without a store, answers each event with 204 at once and then
+	// makes a single attempt to forward it, Forward.Concurrency of them at a time. If
+	// the attempt fails, the event is lost.
+	AnswerFirst bool
 	// Forward holds the settings for forwarding stored events. The Listener sets
-	// Target and Observe.
+	// Route, Target and Observe.
 	Forward relay.ForwardOptions
 	// DirectTimeout is how long the target may take to answer if there is no
 	// store; 0 means 9 s.
@@ -49,6 +53,26 @@ type Options struct {
 	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
 	// Info and Warn log messages. They must not block.
 	Info, Warn func(format string, args ...any)
+}
+
+// Target is an application and the route to it. Its position in the store belongs to
+// the route.
+type Target struct {
+	// Route is the name of the route; empty means relay.DefaultRoute. See
+	// relay.CheckRoute.
+	Route string
+	target.Target
+}
+
+// routes returns the names of the routes.
+func (o *Options) routes() (names []string) {
+	for i, t := range o.Targets {
+		if t.Route == "" {
+			o.Targets[i].Route = relay.DefaultRoute
+		}
+		names = append(names, o.Targets[i].Route)
+	}
+	return names
 }
 
 // secretWatch is how often a Listener checks for changed secrets, whether or not
@@ -112,7 +136,7 @@ func (l *Listener) Count(v webhook.Verdict) uint64 { return l.rc.Count(v) }
 
 // Queue returns the queue, or nil without a store and while the cluster is
 // unavailable.
-func (l *Listener) Queue() *relay.Queue { return l.sink.events() }
+func (l *Listener) Queue() *relay.Queue { return l.sink.relayQueue() }
 
 // Stats returns the statistics of the queue. ok is false if Queue returns nil.
 func (l *Listener) Stats() (s relay.Stats, ok bool) { return l.sink.stats() }

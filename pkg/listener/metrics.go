@@ -2,6 +2,7 @@ package listener
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -29,7 +30,8 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 	if nl == nil {
 		return func() {}
 	}
-	m := &metrics{received: map[answered]uint64{}, attempts: map[string]uint64{"delivered": 0, "failed": 0}}
+	m := &metrics{received: map[answered]uint64{}, attempts: map[attempted]uint64{}, dead: map[string]uint64{}}
+	m.begin(l.o.routes())
 	l.hub.Tap(m.count)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
@@ -64,12 +66,27 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 
 // metrics counts events of the hub. It is safe for concurrent use.
 type metrics struct {
-	mu           sync.Mutex
-	received     map[answered]uint64
-	answerTime   histogram
-	attempts     map[string]uint64 // by result
-	attemptTime  histogram
-	deadLettered uint64
+	mu          sync.Mutex
+	received    map[answered]uint64
+	answerTime  histogram
+	attempts    map[attempted]uint64
+	attemptTime histogram
+	dead        map[string]uint64 // by route
+}
+
+type attempted struct{ result, route string }
+
+// begin sets the counters of routes to 0, so that they exist before the first event.
+func (m *metrics) begin(routes []string) {
+	if len(routes) == 0 {
+		routes = []string{relay.DefaultRoute}
+	}
+	for _, route := range routes {
+		m.dead[route] = 0
+		for _, result := range []string{"delivered", "failed"} {
+			m.attempts[attempted{result, route}] = 0
+		}
+	}
 }
 
 type answered struct {
@@ -85,21 +102,21 @@ func (m *metrics) count(e Event) {
 		m.received[answered{e.Verification.Verdict, e.Answer.Status}]++
 		m.answerTime.observe(e.Took)
 		if f := e.Answer.Forward; f != nil {
-			m.attempted(f.Status >= 200 && f.Status < 300, time.Duration(f.DurationMS*float64(time.Millisecond)))
+			m.attempted(relay.DefaultRoute, f.Status >= 200 && f.Status < 300, time.Duration(f.DurationMS*float64(time.Millisecond)))
 		}
 	case Attempted:
-		m.attempted(e.Err == nil, e.Duration)
+		m.attempted(cmp.Or(e.Route, relay.DefaultRoute), e.Err == nil, e.Duration)
 	case DeadLettered:
-		m.deadLettered++
+		m.dead[cmp.Or(e.Route, relay.DefaultRoute)]++
 	}
 }
 
-func (m *metrics) attempted(delivered bool, took time.Duration) {
+func (m *metrics) attempted(route string, delivered bool, took time.Duration) {
 	result := "failed"
 	if delivered {
 		result = "delivered"
 	}
-	m.attempts[result]++
+	m.attempts[attempted{result, route}]++
 	m.attemptTime.observe(took)
 }
 
@@ -114,11 +131,28 @@ func (m *metrics) write(p *page) {
 	}
 	p.histogram("answer_duration_seconds", "Time from a request's headers to the answer.", &m.answerTime)
 	p.family("forward_attempts_total", counter, "Attempts to forward an event, by result.")
-	for _, result := range slices.Sorted(maps.Keys(m.attempts)) {
-		p.sample(fmt.Sprintf("{result=%q}", result), float64(m.attempts[result]))
+	for _, a := range slices.SortedFunc(maps.Keys(m.attempts), func(a, b attempted) int {
+		return cmp.Or(strings.Compare(a.route, b.route), strings.Compare(a.result, b.result))
+	}) {
+		p.sample(labels(fmt.Sprintf("result=%q", a.result), a.route), float64(m.attempts[a]))
 	}
 	p.histogram("forward_duration_seconds", "Time from the start of an attempt to the headers of the application's answer.", &m.attemptTime)
-	p.value("dead_lettered_total", counter, "Events that became dead letters.", float64(m.deadLettered))
+	p.family("dead_lettered_total", counter, "Events that became dead letters.")
+	for _, route := range slices.Sorted(maps.Keys(m.dead)) {
+		p.sample(labels("", route), float64(m.dead[route]))
+	}
+}
+
+// labels returns the labels of a sample. The route of a target without a name has no
+// label.
+func labels(others, route string) string {
+	if route != relay.DefaultRoute {
+		others = strings.TrimPrefix(others+fmt.Sprintf(",route=%q", route), ",")
+	}
+	if others == "" {
+		return ""
+	}
+	return "{" + others + "}"
 }
 
 // writeMetrics adds the metrics of the connections, the subscribers, the queue
@@ -140,8 +174,14 @@ func (l *Listener) writeMetrics(p *page) {
 }
 
 func writeQueue(p *page, s relay.Stats) {
-	p.value("waiting", gauge, "Stored events that the application has not accepted yet.", float64(s.Waiting))
-	p.value("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", s.OldestAge.Seconds())
+	p.family("waiting", gauge, "Stored events that the application has not accepted yet.")
+	for _, r := range s.Routes {
+		p.sample(labels("", r.Name), float64(r.Waiting))
+	}
+	p.family("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.")
+	for _, r := range s.Routes {
+		p.sample(labels("", r.Name), r.OldestAge.Seconds())
+	}
 	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
 	available := 0.0
 	if s.Available {

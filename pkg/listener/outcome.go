@@ -17,7 +17,8 @@ import (
 
 // Outcome describes in plain words how an attempt to forward an event ended.
 type Outcome struct {
-	// Text begins with "app", as in "app 401" or "app refused the connection".
+	// Text begins with "app" or "program", as in "app 401" or "app refused the
+	// connection".
 	Text string
 	// Hint is the next step after a failure. It is the same for all failures of
 	// a kind, so that a caller can show it once.
@@ -27,6 +28,9 @@ type Outcome struct {
 // OutcomeOf returns the outcome of an attempt. checked reports whether the event's
 // signature was checked.
 func OutcomeOf(f receiver.Forward, checked bool) Outcome {
+	if strings.HasPrefix(f.URL, "exec:") {
+		return programOutcome(f)
+	}
 	if f.Status != 0 {
 		return Outcome{Text: fmt.Sprintf("app %d", f.Status), Hint: statusHint(f, checked)}
 	}
@@ -55,6 +59,14 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 		return Outcome{"app closed the connection", "see your application's log: it closed the connection before it answered"}
 	}
 	return Outcome{"app not reached", "check --forward-to, and that your application is running"}
+}
+
+// programOutcome returns the outcome of running a program.
+func programOutcome(f receiver.Forward) Outcome {
+	if f.Error == "" {
+		return Outcome{Text: "program ok"}
+	}
+	return Outcome{"program failed", "see the program's output in the log; exit code 65 makes an event a dead letter"}
 }
 
 // statusHint returns the next step for an application's status.

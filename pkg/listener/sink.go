@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -18,8 +19,8 @@ type sink interface {
 	ready(context.Context) error
 	// stats returns the queue's statistics; ok is false if there is no queue.
 	stats() (s relay.Stats, ok bool)
-	// events returns the queue, or nil if there is none.
-	events() *relay.Queue
+	// relayQueue returns the queue, or nil if there is none.
+	relayQueue() *relay.Queue
 	// close finishes the work in progress, or aborts it when ctx is done.
 	close(ctx context.Context) error
 }
@@ -30,10 +31,15 @@ func (l *Listener) openSink(ctx context.Context) (sink, error) {
 		return l.openStore(ctx)
 	case l.o.Cluster != nil:
 		return l.openCluster(ctx)
-	case l.o.Target != nil:
-		return &direct{target: l.o.Target, forward: receiver.ForwardTo(l.o.Target, l.o.DirectTimeout)}, nil
+	case len(l.o.Targets) == 0:
+		return nowhere{}, nil
+	case len(l.o.Targets) > 1:
+		return nil, fault.Usagef("%d targets without a store: Mender gets only one answer", len(l.o.Targets))
+	case l.o.AnswerFirst:
+		return l.openBackground(), nil
 	}
-	return nowhere{}, nil
+	t := l.o.Targets[0].Target
+	return &direct{target: t, forward: receiver.ForwardTo(t, l.o.DirectTimeout)}, nil
 }
 
 // nowhere accepts events that are only shown, without storing or forwarding them.
@@ -43,7 +49,7 @@ func (nowhere) accept(context.Context, *receiver.Request) receiver.Answer { retu
 func (nowhere) start(context.Context) error                               { return nil }
 func (nowhere) ready(context.Context) error                               { return nil }
 func (nowhere) stats() (relay.Stats, bool)                                { return relay.Stats{}, false }
-func (nowhere) events() *relay.Queue                                      { return nil }
+func (nowhere) relayQueue() *relay.Queue                                  { return nil }
 func (nowhere) close(context.Context) error                               { return nil }
 
 // direct forwards each event while Mender waits for the answer.

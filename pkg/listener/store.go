@@ -15,10 +15,10 @@ import (
 
 // stored stores events in a queue, from which they are forwarded.
 type stored struct {
-	l         *Listener
-	queue     *relay.Queue
-	release   func() error
-	forwarder *relay.Forwarder
+	l          *Listener
+	queue      *relay.Queue
+	release    func() error
+	forwarders []*relay.Forwarder
 
 	final atomic.Pointer[relay.Stats] // set when the queue is about to be closed
 
@@ -27,7 +27,9 @@ type stored struct {
 }
 
 func (l *Listener) openStore(ctx context.Context) (sink, error) {
-	store, err := relay.Open(ctx, *l.o.Store)
+	o := *l.o.Store
+	o.Routes = l.o.routes()
+	store, err := relay.Open(ctx, o)
 	if err != nil {
 		return nil, &StoreError{Err: err}
 	}
@@ -59,27 +61,27 @@ func (s *stored) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.l.o.Target == nil {
-		return nil
+	for _, t := range s.l.o.Targets {
+		o := s.l.o.Forward
+		o.Route, o.Target = t.Route, t.Target
+		o.Observe = func(step relay.Step) { s.observe(step, t) }
+		forwarder, err := s.queue.Forward(o)
+		if err != nil {
+			return fmt.Errorf("forward to %s: %w", t, err)
+		}
+		s.forwarders = append(s.forwarders, forwarder)
 	}
-	o := s.l.o.Forward
-	o.Target, o.Observe = s.l.o.Target, s.observe
-	forwarder, err := s.queue.Forward(o)
-	if err != nil {
-		return fmt.Errorf("forward to %s: %w", o.Target, err)
-	}
-	s.forwarder = forwarder
 	return nil
 }
 
-// observe publishes one step of the forwarder to the hub.
-func (s *stored) observe(step relay.Step) {
+// observe publishes one step of a forwarder to the hub.
+func (s *stored) observe(step relay.Step, t Target) {
 	if step.Kind == relay.StepDead {
-		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Reason: step.Err})
+		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Reason: step.Err})
 		return
 	}
 	s.l.hub.publish(Attempted{
-		At: time.Now(), ID: step.ID, Type: step.Type, Target: s.l.o.Target.String(), Attempt: step.Attempt,
+		At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Target: t.String(), Attempt: step.Attempt,
 		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause,
 	})
 }
@@ -101,27 +103,42 @@ func (s *stored) stats() (relay.Stats, bool) {
 // lastLook limits how long to read the state of the queue before it is closed.
 const lastLook = 300 * time.Millisecond
 
-func (s *stored) events() *relay.Queue { return s.queue }
+func (s *stored) relayQueue() *relay.Queue { return s.queue }
 
 func (s *stored) close(ctx context.Context) error {
-	var err error
 	if s.stopRecovery != nil {
 		s.stopRecovery()
 	}
 	if s.recovered != nil {
 		<-s.recovered
 	}
-	if s.forwarder != nil {
-		err = s.forwarder.Stop(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			s.l.o.Warn("an event was still being forwarded; it will be forwarded again after the next start")
-			err = nil
-		}
-	}
+	err := s.stop(ctx)
 	look, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
 	_ = s.queue.Refresh(look) // otherwise, the figures are a second old
 	final := s.queue.Stats()
 	s.final.Store(&final)
 	return errors.Join(err, s.release())
+}
+
+// stop stops all forwarders at the same time, since each may use up ctx.
+func (s *stored) stop(ctx context.Context) error {
+	results := make(chan error)
+	for _, f := range s.forwarders {
+		go func() { results <- f.Stop(ctx) }()
+	}
+	var failed []error
+	aborted := false
+	for range s.forwarders {
+		err := <-results
+		if errors.Is(err, context.DeadlineExceeded) {
+			aborted = true
+			continue
+		}
+		failed = append(failed, err)
+	}
+	if aborted {
+		s.l.o.Warn("an event was still being forwarded; it will be forwarded again after the next start")
+	}
+	return errors.Join(failed...)
 }

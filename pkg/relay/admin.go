@@ -43,38 +43,41 @@ func (q *Queue) List(ctx context.Context, state State) iter.Seq2[Entry, error] {
 			return
 		}
 		if state == Dead {
-			q.each(ctx, q.dead, 1, "dead", newDeadEntry, yield)
+			q.entries(ctx, q.dead, 1, "dead", newDeadEntry, yield)
 			return
 		}
-		open := q.unsettled(ctx, p)
+		open, delivered := q.unsettled(ctx, p), uint64(0)
+		for _, r := range p.routes {
+			delivered = max(delivered, r.delivered)
+		}
 		start := uint64(1)
 		if state == Waiting {
 			start = p.floor + 1
 		}
-		q.each(ctx, q.events, start, "events", newEntry, func(e Entry, err error) bool {
+		q.entries(ctx, q.events, start, "events", newEntry, func(e Entry, err error) bool {
 			e.State = p.stateOf(e.Sequence, open)
 			if err == nil && e.State != state {
-				return state == Waiting || e.Sequence <= p.delivered
+				return state == Waiting || e.Sequence <= delivered
 			}
 			return yield(e, err)
 		})
 	}
 }
 
-func (p position) stateOf(seq uint64, open map[uint64]struct{}) State {
-	if seq <= p.floor {
-		return Delivered
+// stateOf returns the state of an event. open is the result of unsettled.
+func (p position) stateOf(seq uint64, open map[string]map[uint64]struct{}) State {
+	for _, r := range p.routes {
+		if !r.settled(seq, open[r.route.name]) {
+			return Waiting
+		}
 	}
-	if _, ok := open[seq]; seq <= p.delivered && open != nil && !ok {
-		return Delivered
-	}
-	return Waiting
+	return Delivered
 }
 
 type decode func(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry
 
-// each yields the entries of a stream, from a sequence to the current end.
-func (q *Queue) each(ctx context.Context, stream jetstream.Stream, seq uint64, kind string, decode decode, yield func(Entry, error) bool) {
+// entries yields the entries of a stream, from a sequence to the current end.
+func (q *Queue) entries(ctx context.Context, stream jetstream.Stream, seq uint64, kind string, decode decode, yield func(Entry, error) bool) {
 	for {
 		raw, err := stream.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(q.subject(kind, "*")))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -116,7 +119,8 @@ func (q *Queue) Latest(ctx context.Context, match func(Entry) bool) (Entry, erro
 	return Entry{}, ErrNotFound
 }
 
-// Show returns the event with the given id, in any state, with its exact bytes.
+// Show returns the event with the given id, in any state, with its exact bytes. An event
+// that is a dead letter of any route is in state Dead.
 // The error wraps ErrNotFound if there is none.
 func (q *Queue) Show(ctx context.Context, id string) (Entry, error) {
 	e, err := q.show(ctx, key(id))
@@ -127,13 +131,19 @@ func (q *Queue) Show(ctx context.Context, id string) (Entry, error) {
 }
 
 func (q *Queue) show(ctx context.Context, id string) (Entry, error) {
-	raw, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
-	if err == nil {
+	letters, err := q.lettersOf(ctx, q.letterRoutes(), id)
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(letters) > 0 {
+		raw := letters[0]
 		return newDeadEntry(raw.Subject, raw.Header, raw.Data, raw.Sequence, raw.Time), nil
 	}
-	if !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Entry{}, readError(err)
-	}
+	return q.showLive(ctx, id)
+}
+
+// showLive returns the waiting or delivered event with a key.
+func (q *Queue) showLive(ctx context.Context, id string) (Entry, error) {
 	_, p, err := q.status(ctx)
 	if err != nil {
 		return Entry{}, err
@@ -219,7 +229,7 @@ func (q *Queue) ID(ctx context.Context, prefix string) (string, error) {
 		}
 	}
 	var err error
-	q.each(ctx, q.dead, 1, "dead", newDeadEntry, func(e Entry, failed error) bool {
+	q.entries(ctx, q.dead, 1, "dead", newDeadEntry, func(e Entry, failed error) bool {
 		if err = failed; err == nil {
 			visit(e.ID)
 		}

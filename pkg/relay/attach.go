@@ -59,11 +59,17 @@ func attach(ctx context.Context, dir string, c contact) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, _, err := readJSON[record](dir, recordFile)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
 	o := StoreOptions{Dir: dir}
-	q := o.queue()
-	q.bind = true
 	s := &Store{o: o}
-	if s.Queue, err = newQueue(ctx, nc, q, 0); err != nil {
+	s.takeRoutes(before)
+	q := s.o.queue()
+	q.bind = true
+	if s.Queue, err = newQueue(ctx, nc, q, positions{}); err != nil {
 		nc.Close()
 		return nil, err
 	}

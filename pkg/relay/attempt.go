@@ -27,10 +27,15 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		f.ack(msg)
 		return
 	}
+	if route := msg.Headers().Get(headerRoute); route != "" && route != f.route.name {
+		f.tracker.settle(seq, meta.Timestamp)
+		f.ack(msg)
+		return
+	}
 	entry := newEntry(msg.Subject(), msg.Headers(), msg.Data(), seq, meta.Timestamp)
 	entry.Attempts = int(meta.NumDelivered)
 	defer f.keepAlive(msg)()
-	if entry.Attempts > 1 && f.q.isDeadLetter(f.work, msg) {
+	if entry.Attempts > 1 && f.isDeadLetter(msg) {
 		f.settle(msg, entry)
 		return
 	}
@@ -50,7 +55,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 		return
 	}
 	step := Step{
-		Kind: StepForwarded, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
+		Kind: StepForwarded, Route: f.route.name, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
 		Attempt: e.Attempts, Status: a.Status, Duration: a.Duration, Err: a.Err,
 	}
 	f.q.counters.forwarded(a)

@@ -76,7 +76,7 @@ type dialer struct {
 
 func newDialer(o DialOptions) (*dialer, error) {
 	d := &dialer{queue: QueueOptions{
-		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Logf: o.Logf,
+		Prefix: o.Prefix, MaxBytes: o.MaxBytes, Keep: o.Keep, AckWait: o.AckWait, Replicas: o.Replicas, Routes: o.Routes, Logf: o.Logf,
 		AckTimeout: orElse(o.AckTimeout, DefaultClusterAckTimeout), bind: o.Attach,
 	}.withDefaults()}
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(d.queue.Prefix) {
@@ -129,7 +129,7 @@ func (d *dialer) open(ctx context.Context) (*Cluster, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	q, err := newQueue(limited, nc, d.queue, 0)
+	q, err := newQueue(limited, nc, d.queue, positions{})
 	if err != nil {
 		nc.Close()
 		if denied := context.Cause(ctx); errors.Is(denied, ErrRefused) {
@@ -155,19 +155,21 @@ func (d *dialer) open(ctx context.Context) (*Cluster, error) {
 // nil, and exists so that a Cluster closes as a Store does.
 func (c *Cluster) Close() error {
 	c.ended.Do(func() {
-		c.interruptForwarder()
+		c.interruptForwarders()
 		c.Queue.Close()
 		closeConn(c.nc)
 	})
 	return nil
 }
 
-// interruptForwarder interrupts a forwarder that was not stopped.
-func (q *Queue) interruptForwarder() {
-	if f := q.forwarder.Load(); f != nil {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = f.Stop(ended) // reports the interruption
+// interruptForwarders interrupts the forwarders that were not stopped.
+func (q *Queue) interruptForwarders() {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, r := range q.routes {
+		if f := r.forwarder.Load(); f != nil {
+			_ = f.Stop(ended) // reports the interruption
+		}
 	}
 }
 

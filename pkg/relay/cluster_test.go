@@ -187,7 +187,7 @@ func (l *generator) run(ctx context.Context, workers int) *sync.WaitGroup {
 	return &all
 }
 
-// chaos is a cluster with two listeners under load, and an application.
+// chaos is a cluster with two listeners under load, and two applications.
 type chaos struct {
 	t         *testing.T
 	nodes     *nodes
@@ -195,6 +195,7 @@ type chaos struct {
 	listeners []*listenerProcess
 	load      *generator
 	app       *application
+	second    *application
 	queue     *relay.Cluster
 	stepDown  func(what string)
 }
@@ -202,12 +203,15 @@ type chaos struct {
 func newChaos(t *testing.T, program string, concurrency int) *chaos {
 	t.Helper()
 	c := &chaos{t: t, nodes: startNodes(t, program)}
-	c.app = newApplication(t, func(id string, attempt int) int {
-		if strings.HasSuffix(id, "50") && attempt == 1 {
-			return http.StatusInternalServerError
-		}
-		return http.StatusOK
-	})
+	at := func(suffix string) *application {
+		return newApplication(t, func(id string, attempt int) int {
+			if strings.HasSuffix(id, suffix) && attempt == 1 {
+				return http.StatusInternalServerError
+			}
+			return http.StatusOK
+		})
+	}
+	c.app, c.second = at("50"), at("20")
 	c.queue = dialNodes(t, relay.DialOptions{URLs: c.nodes.urls, Replicas: 3})
 	var proxied []string
 	for _, url := range c.nodes.urls {
@@ -215,8 +219,8 @@ func newChaos(t *testing.T, program string, concurrency int) *chaos {
 		c.proxies, proxied = append(c.proxies, p), append(proxied, p.url)
 	}
 	c.listeners = []*listenerProcess{
-		startListener(t, listenerChild{Name: "A", URLs: c.nodes.urls, App: c.app.URL, Concurrency: concurrency}),
-		startListener(t, listenerChild{Name: "B", URLs: proxied, App: c.app.URL, Concurrency: concurrency}),
+		startListener(t, listenerChild{Name: "A", URLs: c.nodes.urls, App: c.app.URL, Second: c.second.URL, Concurrency: concurrency}),
+		startListener(t, listenerChild{Name: "B", URLs: proxied, App: c.app.URL, Second: c.second.URL, Concurrency: concurrency}),
 	}
 	c.load = &generator{listeners: c.listeners, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}, promised: map[string]bool{}}
 	t.Cleanup(c.load.client.CloseIdleConnections)
@@ -237,6 +241,7 @@ func faults() []fault {
 			c.stepDown("STREAM.LEADER.STEPDOWN.MENDER_EVENTS")
 			time.Sleep(300 * time.Millisecond)
 			c.stepDown("CONSUMER.LEADER.STEPDOWN.MENDER_EVENTS.forward")
+			c.stepDown("CONSUMER.LEADER.STEPDOWN.MENDER_EVENTS.route-second")
 			time.Sleep(300 * time.Millisecond)
 		}},
 		{"a listener is killed", func(c *chaos, _ int) {
@@ -276,16 +281,18 @@ func (c *chaos) round(n int, f fault) {
 	running.Wait()
 	start := time.Now()
 	missing := func() (out []string) {
-		taken := map[string]bool{}
-		for _, id := range c.app.took() {
-			taken[id] = true
-		}
-		c.load.mu.Lock()
-		defer c.load.mu.Unlock()
-		for id := range c.load.promised {
-			if !taken[id] {
-				out = append(out, id)
+		for _, app := range []*application{c.app, c.second} {
+			taken := map[string]bool{}
+			for _, id := range app.took() {
+				taken[id] = true
 			}
+			c.load.mu.Lock()
+			for id := range c.load.promised {
+				if !taken[id] {
+					out = append(out, id)
+				}
+			}
+			c.load.mu.Unlock()
 		}
 		return out
 	}
@@ -310,33 +317,41 @@ func (c *chaos) round(n int, f fault) {
 
 // repeats returns how many deliveries were duplicates.
 func (c *chaos) repeats() int {
-	seen := map[string]bool{}
-	taken := c.app.took()
-	for _, id := range taken {
-		seen[id] = true
+	repeats := 0
+	for _, app := range []*application{c.app, c.second} {
+		seen := map[string]bool{}
+		for _, id := range app.took() {
+			if seen[id] {
+				repeats++
+			}
+			seen[id] = true
+		}
 	}
-	return len(taken) - len(seen)
+	return repeats
 }
 
 // inOrder checks the order of first deliveries against the stream's.
 func (c *chaos) inOrder() {
 	c.t.Helper()
-	var want, got []string
+	var want []string
 	for e, err := range c.queue.List(c.t.Context(), relay.Delivered) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		want = append(want, e.ID)
 	}
-	seen := map[string]bool{}
-	for _, id := range c.app.took() {
-		if !seen[id] {
-			seen[id] = true
-			got = append(got, id)
+	for _, app := range []*application{c.app, c.second} {
+		var got []string
+		seen := map[string]bool{}
+		for _, id := range app.took() {
+			if !seen[id] {
+				seen[id] = true
+				got = append(got, id)
+			}
 		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		c.t.Errorf("the order of first deliveries is not the stored one (-stored +delivered):\n%s", diff)
+		if diff := cmp.Diff(want, got); diff != "" {
+			c.t.Errorf("the order of first deliveries is not the stored one (-stored +delivered):\n%s", diff)
+		}
 	}
 }
 

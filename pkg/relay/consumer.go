@@ -4,59 +4,84 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// openConsumer opens the durable consumer of the queue's own server, which
-// tracks forwarded events. All events up to resume are known to be
-// settled, even if the consumer is missing or has forgotten it.
-func (q *Queue) openConsumer(ctx context.Context, resume uint64) error {
-	cons, err := q.ownConsumer(ctx)
+// openRoutes opens the durable consumers of the queue's own server, which track
+// forwarded events.
+func (q *Queue) openRoutes(ctx context.Context, known positions) error {
+	infos, err := q.consumerInfos(ctx)
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", err)
 	}
-	stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
+	stream, err := q.events.Info(ctx) // after the consumers: it can only have grown
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", err)
 	}
-	resume = min(resume, stream.State.LastSeq)
-	if q.o.bind {
-		q.resume = resume
-	} else if cons, err = q.repairConsumer(ctx, cons, stream.State.LastSeq, resume); err != nil {
-		return fmt.Errorf("open the queue: %w", err)
+	var consumers []string
+	for _, info := range infos {
+		consumers = append(consumers, info.Name)
 	}
-	if cons != nil {
-		q.cons.Store(&cons)
+	q.noteLetterRoutes(consumers)
+	known.update(infos)
+	for _, r := range q.routes {
+		if err := r.open(ctx, infos, stream.State.LastSeq, known); err != nil {
+			return fmt.Errorf("open the queue: %w", err)
+		}
 	}
 	return nil
 }
 
-// ownConsumer returns the consumer that has settled the most events, or nil if there
-// is none.
-func (q *Queue) ownConsumer(ctx context.Context) (jetstream.Consumer, error) {
-	var best *jetstream.ConsumerInfo
+func (q *Queue) consumerInfos(ctx context.Context) (infos []*jetstream.ConsumerInfo, err error) {
 	list := q.events.ListConsumers(ctx)
 	for info := range list.Info() {
-		if isConsumerName(info.Name) && (best == nil || info.AckFloor.Stream > best.AckFloor.Stream) {
+		infos = append(infos, info)
+	}
+	return infos, list.Err()
+}
+
+// furthest returns the consumer of a route that has settled the most events, or nil if
+// there is none.
+func furthest(infos []*jetstream.ConsumerInfo, name string) (best *jetstream.ConsumerInfo) {
+	for _, info := range infos {
+		if routeOf(info.Name) == name && (best == nil || info.AckFloor.Stream > best.AckFloor.Stream) {
 			best = info
 		}
 	}
-	if err := list.Err(); err != nil || best == nil {
-		return nil, err
+	return best
+}
+
+func (r *route) open(ctx context.Context, infos []*jetstream.ConsumerInfo, last uint64, known positions) error {
+	var cons jetstream.Consumer
+	var err error
+	if have := furthest(infos, r.name); have != nil {
+		if cons, err = r.q.events.Consumer(ctx, have.Name); err != nil {
+			return err
+		}
 	}
-	return q.events.Consumer(ctx, best.Name)
+	resume, isNew := known.start(r.name, last)
+	if isNew && cons != nil { // created just before the process ended: the record is older
+		resume = 0
+	}
+	resume = min(resume, last)
+	if r.q.o.bind {
+		r.resume = resume
+	} else if cons, err = r.repair(ctx, cons, last, resume); err != nil {
+		return err
+	}
+	r.q.forgotten = r.q.forgotten || r.forgotten && !isNew
+	if cons != nil {
+		r.cons.Store(&cons)
+	}
+	return nil
 }
 
-func isConsumerName(name string) bool {
-	return name == consumerName || strings.HasPrefix(name, consumerName+"-")
-}
-
-// repairConsumer returns a consumer that fits the stream: the one given, or a
+// repair returns a consumer that fits the stream: the one given, or a
 // new one in its place.
-func (q *Queue) repairConsumer(ctx context.Context, cons jetstream.Consumer, last, resume uint64) (jetstream.Consumer, error) {
+func (r *route) repair(ctx context.Context, cons jetstream.Consumer, last, resume uint64) (jetstream.Consumer, error) {
 	if cons != nil {
 		info := cons.CachedInfo()
 		// A stream that lost its last events reuses their sequences. This consumer
@@ -68,27 +93,23 @@ func (q *Queue) repairConsumer(ctx context.Context, cons jetstream.Consumer, las
 		if ahead {
 			resume = max(resume, min(info.AckFloor.Stream, last))
 		}
-		if err := q.events.DeleteConsumer(ctx, info.Name); err != nil {
+		if err := r.q.events.DeleteConsumer(ctx, info.Name); err != nil {
 			return nil, err
 		}
 	}
-	config := q.consumerConfig()
-	if resume > 0 {
-		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
-	}
-	q.forgotten = resume == 0 && last > 0
-	return q.createConsumer(ctx, config)
+	r.forgotten = resume == 0 && last > 0
+	return r.create(ctx, r.configAfter(resume))
 }
 
-// createConsumer creates a consumer. It uses another name if the server can neither
+// create creates a consumer. It uses another name if the server can neither
 // read nor replace the consumer that has the usual name.
-func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerConfig) (cons jetstream.Consumer, err error) {
+func (r *route) create(ctx context.Context, config jetstream.ConsumerConfig) (cons jetstream.Consumer, err error) {
 	for n := 1; n < 10; n++ {
 		if n > 1 {
-			config.Durable = fmt.Sprintf("%s-%d", consumerName, n)
+			config.Durable = r.numberedName(n)
 		}
 		var api *jetstream.APIError
-		cons, err = q.events.CreateConsumer(ctx, config)
+		cons, err = r.q.events.CreateConsumer(ctx, config)
 		if err == nil || !errors.As(err, &api) {
 			break
 		}
@@ -96,35 +117,26 @@ func (q *Queue) createConsumer(ctx context.Context, config jetstream.ConsumerCon
 	return cons, err
 }
 
-// consumer returns the queue's current consumer, since a repair may replace it.
-func (q *Queue) consumer() jetstream.Consumer { return *q.cons.Load() }
-
-// consumerInfo returns the consumer's state. A queue that was opened only to be read
-// may have no consumer; then it returns the state that a new one would have.
-func (q *Queue) consumerInfo(ctx context.Context) (*jetstream.ConsumerInfo, error) {
-	if cons := q.cons.Load(); cons != nil {
-		return (*cons).Info(ctx)
+// configAfter returns the settings of a consumer that begins after an event.
+func (r *route) configAfter(resume uint64) jetstream.ConsumerConfig {
+	config := r.config()
+	if resume > 0 {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
 	}
-	stream, err := q.events.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at := jetstream.SequenceInfo{Stream: q.resume}
-	first := max(stream.State.FirstSeq, q.resume+1)
-	return &jetstream.ConsumerInfo{AckFloor: at, Delivered: at, NumPending: over(stream.State.LastSeq+1, first)}, nil
+	return config
 }
 
-func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
+func (r *route) config() jetstream.ConsumerConfig {
 	concurrency := 1
-	if f := q.forwarder.Load(); f != nil {
+	if f := r.forwarder.Load(); f != nil {
 		concurrency = f.o.Concurrency
 	}
 	return jetstream.ConsumerConfig{
-		Durable:       consumerName,
+		Durable:       r.consumerName(),
 		Description:   "position of the relay",
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       q.o.AckWait,
+		AckWait:       r.q.o.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: ackPending(concurrency),
 		// Replicas: as many as the stream has.
@@ -137,16 +149,87 @@ const (
 	aheadPause = 200 * time.Millisecond
 )
 
-// openShared opens or creates the consumer that listeners on a cluster share.
-func (q *Queue) openShared(ctx context.Context) error {
-	cons, err := q.events.Consumer(ctx, consumerName)
+// openSharedRoutes opens or creates the consumers that listeners on a cluster share.
+func (q *Queue) openSharedRoutes(ctx context.Context) error {
+	shared, err := q.sharedRoutes(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", openError(err))
+	}
+	if len(q.o.Routes) == 0 && len(shared) > 0 { // there may be no consumer yet
+		q.routes = shared
+	}
+	known := positions{floors: floors{}}
+	for _, r := range shared {
+		info, err := r.info(ctx)
+		if err != nil {
+			return fmt.Errorf("open the queue: %w", openError(err))
+		}
+		known.floors[r.name] = info.AckFloor.Stream
+		if q.route(r.name) == nil {
+			q.o.Logf("this listener has no target for the route %s: its events are retained until another listener forwards them; to end the route, delete its consumer with `nats consumer rm %s %s`",
+				r.name, q.streamName("EVENTS"), info.Name)
+		}
+	}
+	if _, ok := known.floors[DefaultRoute]; len(known.floors) == 0 || ok && len(known.floors) == 1 {
+		known.origin = known.floors
+	}
+	for _, r := range q.routes {
+		if err := r.openShared(ctx, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharedRoutes returns the routes whose consumers are on the stream of a cluster, except
+// for those to leave out.
+func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*route, err error) {
+	var consumers []string
+	list := q.events.ConsumerNames(ctx)
+	for name := range list.Name() {
+		consumers = append(consumers, name)
+	}
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
+	slices.Sort(consumers)
+	q.noteLetterRoutes(consumers)
+	for _, consumer := range consumers {
+		name := routeOf(consumer)
+		isNamed := func(r *route) bool { return r.name == name }
+		if name == "" || slices.ContainsFunc(shared, isNamed) || slices.ContainsFunc(except, isNamed) {
+			continue
+		}
+		cons, err := q.events.Consumer(ctx, consumer)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		r := &route{q: q, name: name}
+		r.cons.Store(&cons)
+		shared = append(shared, r)
+	}
+	return shared, nil
+}
+
+// openShared opens or creates the consumer of the route.
+func (r *route) openShared(ctx context.Context, known positions) error {
+	q := r.q
+	cons, err := q.events.Consumer(ctx, r.consumerName())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if q.o.bind {
 			return nil // do not create one for a reader: it would fix where forwarding begins
 		}
-		cons, err = q.events.CreateConsumer(ctx, q.consumerConfig())
+		var stream *jetstream.StreamInfo
+		if stream, err = q.events.Info(ctx); err != nil {
+			return fmt.Errorf("open the queue: %w", openError(err))
+		}
+		resume, _ := known.start(r.name, stream.State.LastSeq)
+		cons, err = q.events.CreateConsumer(ctx, r.configAfter(resume))
 		if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
-			cons, err = q.events.Consumer(ctx, consumerName)
+			cons, err = q.events.Consumer(ctx, r.consumerName())
 		}
 	}
 	if err != nil {
@@ -158,22 +241,23 @@ func (q *Queue) openShared(ctx context.Context) error {
 	}
 	if filter != "" || have.AckPolicy != jetstream.AckExplicitPolicy || have.MaxDeliver > 0 || have.HeadersOnly {
 		return fmt.Errorf("%w: consumer %s of stream %s: %sit must have explicit acknowledgement, unlimited deliveries and no headers-only mode",
-			ErrMisfit, consumerName, q.streamName("EVENTS"), filter)
+			ErrMisfit, r.consumerName(), q.streamName("EVENTS"), filter)
 	}
-	q.cons.Store(&cons)
+	r.cons.Store(&cons)
 	if q.o.bind {
 		return nil
 	}
-	return q.mendConsumer(ctx)
+	return r.mend(ctx)
 }
 
-// mendConsumer replaces a consumer that is ahead of its stream. A stream with one
+// mend replaces a consumer that is ahead of its stream. A stream with one
 // replica may lose its last events and reuse their sequences, and the consumer would
-// skip the new events. Servers may briefly give different answers, so mendConsumer
+// skip the new events. Servers may briefly give different answers, so mend
 // asks several times.
-func (q *Queue) mendConsumer(ctx context.Context) error {
+func (r *route) mend(ctx context.Context) error {
+	q := r.q
 	for range aheadTries {
-		cons, err := q.consumer().Info(ctx)
+		cons, err := r.consumer().Info(ctx)
 		if err != nil {
 			return fmt.Errorf("open the queue: %w", openError(err))
 		}
@@ -190,13 +274,13 @@ func (q *Queue) mendConsumer(ctx context.Context) error {
 			return fmt.Errorf("open the queue: %w", context.Cause(ctx))
 		}
 	}
-	info := q.consumer().CachedInfo()
+	info := r.consumer().CachedInfo()
 	q.o.Logf("the stream %s ends at %d, but the consumer %s is at %d: events were lost; forwarding continues after %d",
-		q.streamName("EVENTS"), q.events.CachedInfo().State.LastSeq, consumerName, info.Delivered.Stream, info.AckFloor.Stream)
-	cons, err := q.repairConsumer(ctx, q.consumer(), q.events.CachedInfo().State.LastSeq, 0)
+		q.streamName("EVENTS"), q.events.CachedInfo().State.LastSeq, r.consumerName(), info.Delivered.Stream, info.AckFloor.Stream)
+	cons, err := r.repair(ctx, r.consumer(), q.events.CachedInfo().State.LastSeq, 0)
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", openError(err))
 	}
-	q.cons.Store(&cons)
+	r.cons.Store(&cons)
 	return nil
 }

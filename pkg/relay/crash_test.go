@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -33,6 +34,7 @@ const childEnv = "RELAY_TEST_CHILD"
 type child struct {
 	Dir         string
 	URL         string
+	Routes      map[string]string // URLs, instead of URL
 	Round       int
 	Workers     int // each publishes Events
 	Events      int
@@ -51,18 +53,24 @@ func crashChild() int {
 	}
 	s, err := relay.Open(context.Background(), relay.StoreOptions{
 		Dir: c.Dir, Sync: c.Sync, AckWait: 300 * time.Millisecond, MaxBytes: c.MaxBytes, MinFree: c.MinFree,
-		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
+		Routes: slices.Sorted(maps.Keys(c.Routes)),
+		Logf:   func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
 	})
 	if err != nil {
 		return childError(err)
 	}
-	var f *relay.Forwarder
 	if c.URL != "" {
-		o := quick(c.URL)
-		o.Concurrency = c.Concurrency
-		if f, err = s.Forward(o); err != nil {
+		c.Routes = map[string]string{relay.DefaultRoute: c.URL}
+	}
+	var forwarders []*relay.Forwarder
+	for name, url := range c.Routes {
+		o := quick(url)
+		o.Route, o.Concurrency = name, c.Concurrency
+		f, err := s.Forward(o)
+		if err != nil {
 			return childError(err)
 		}
+		forwarders = append(forwarders, f)
 	}
 	fmt.Fprintln(os.Stdout, "ready")
 	var out sync.Mutex
@@ -85,7 +93,7 @@ func crashChild() int {
 	workers.Wait()
 	fmt.Fprintln(os.Stdout, "published")
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	if f != nil {
+	for _, f := range forwarders {
 		if err := f.Stop(context.Background()); err != nil {
 			return childError(err)
 		}

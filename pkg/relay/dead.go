@@ -19,7 +19,7 @@ import (
 // deadLetter moves an event to the dead letters. If that fails, the event stays
 // in the queue and is retried.
 func (f *Forwarder) deadLetter(msg jetstream.Msg, e Entry, status int, why error) {
-	if err := f.q.addDead(f.work, msg, e, why); err != nil {
+	if err := f.addDead(msg, e, why); err != nil {
 		pause := f.pause(e, target.Result{})
 		f.q.o.Logf("event %q cannot become a dead letter, next try in %s: %v", e.ID, pause.Round(time.Millisecond), err)
 		f.tracker.fail(msg, e, why, time.Now().Add(pause))
@@ -28,12 +28,22 @@ func (f *Forwarder) deadLetter(msg jetstream.Msg, e Entry, status int, why error
 	}
 	f.settle(msg, e)
 	f.o.Observe(Step{
-		Kind: StepDead, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
+		Kind: StepDead, Route: f.route.name, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
 		Attempt: e.Attempts, Status: status, Err: why,
 	})
 }
 
-func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why error) error {
+// deadToken returns the subject token of a dead letter. It differs between routes, so
+// that each has its own letter of an event.
+func deadToken(route, id string) string {
+	if route == DefaultRoute {
+		return id
+	}
+	return route + "~" + id // which is in no id or route
+}
+
+func (f *Forwarder) addDead(msg jetstream.Msg, e Entry, why error) error {
+	q := f.q
 	header := maps.Clone(msg.Headers())
 	id := messageKey(header)
 	if id == "" { // published by another program
@@ -41,6 +51,10 @@ func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why err
 	}
 	stripNats(header)
 	header.Set(headerOriginal, id)
+	header.Del(headerRoute)
+	if f.route.name != DefaultRoute {
+		header.Set(headerRoute, f.route.name)
+	}
 	header.Set(headerType, e.Type)
 	header.Set(headerReason, singleLine(why.Error()))
 	header.Set(headerAttempts, strconv.Itoa(e.Attempts))
@@ -49,7 +63,7 @@ func (q *Queue) addDead(ctx context.Context, msg jetstream.Msg, e Entry, why err
 	// Count it before it is stored, so that a concurrent publish of the same event
 	// looks it up.
 	q.counters.dead.Add(1)
-	_, err := q.send(ctx, &nats.Msg{Subject: q.subject("dead", id), Header: header, Data: msg.Data()})
+	_, err := q.send(f.work, &nats.Msg{Subject: q.subject("dead", deadToken(f.route.name, id)), Header: header, Data: msg.Data()})
 	if err == nil {
 		q.counters.died.Add(1)
 	}
@@ -61,9 +75,10 @@ func stripNats(header nats.Header) {
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, natsPrefix) })
 }
 
-// isDeadLetter reports whether a redelivered event is already a dead letter. This
-// happens if the process ended before it acknowledged the event.
-func (q *Queue) isDeadLetter(ctx context.Context, msg jetstream.Msg) bool {
+// isDeadLetter reports whether a redelivered event is already a dead letter of the
+// route. This happens if the process ended before it acknowledged the event.
+func (f *Forwarder) isDeadLetter(msg jetstream.Msg) bool {
+	q := f.q
 	id := messageKey(msg.Headers())
 	if id == "" || (q.o.single && q.counters.dead.Load() == 0) {
 		return false
@@ -72,7 +87,7 @@ func (q *Queue) isDeadLetter(ctx context.Context, msg jetstream.Msg) bool {
 	if err != nil {
 		return false
 	}
-	dead, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
+	dead, err := q.letter(f.work, f.route.name, id)
 	return err == nil && dead.Header.Get(headerSequence) == strconv.FormatUint(meta.Sequence.Stream, 10)
 }
 
@@ -93,7 +108,7 @@ func singleLine(text string) string {
 
 func newDeadEntry(subject string, header nats.Header, body []byte, seq uint64, at time.Time) Entry {
 	e := newEntry(subject, header, body, seq, at)
-	e.State, e.Died = Dead, at
+	e.State, e.Died, e.Route = Dead, at, orElse(header.Get(headerRoute), DefaultRoute)
 	e.Reason = header.Get(headerReason)
 	e.Attempts, _ = strconv.Atoi(header.Get(headerAttempts)) // 0 means unknown
 	if stored, err := time.Parse(time.RFC3339Nano, header.Get(headerStoredAt)); err == nil {
@@ -102,13 +117,38 @@ func newDeadEntry(subject string, header nats.Header, body []byte, seq uint64, a
 	return e
 }
 
-// requeue puts a dead letter at the end of the queue.
-func (q *Queue) requeue(ctx context.Context, id string) error {
-	raw, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id))
-	if err != nil {
-		return readError(err)
+// letter returns the dead letter of an event for a route. The error is
+// jetstream.ErrMsgNotFound if there is none.
+func (q *Queue) letter(ctx context.Context, route, id string) (*jetstream.RawStreamMsg, error) {
+	return q.dead.GetLastMsgForSubject(ctx, q.subject("dead", deadToken(route, id)))
+}
+
+// lettersOf returns all dead letters of an event, at most one for each of the given
+// routes.
+func (q *Queue) lettersOf(ctx context.Context, routes []string, id string) (letters []*jetstream.RawStreamMsg, err error) {
+	for _, route := range routes {
+		raw, err := q.letter(ctx, route, id)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, readError(err)
+		}
+		letters = append(letters, raw)
 	}
+	return letters, nil
+}
+
+// requeue puts a dead letter at the end of the queue, for its route only.
+func (q *Queue) requeue(ctx context.Context, raw *jetstream.RawStreamMsg, id string) error {
 	header := maps.Clone(raw.Header)
+	route := orElse(header.Get(headerRoute), DefaultRoute)
+	if q.route(route) == nil {
+		return fmt.Errorf("%w: no target has the route %s", ErrNoRoute, route)
+	}
+	if len(q.routes) > 1 {
+		header.Set(headerRoute, route)
+	}
 	typ := typeToken(header.Get(headerType))
 	for _, name := range []string{headerType, headerReason, headerAttempts, headerStoredAt, headerSequence} {
 		header.Del(name)

@@ -29,6 +29,13 @@
 //
 // With the default prefix, events are in the stream MENDER_EVENTS, under the subject
 // mender.events.<type>, with their headers and body as received and their id as
-// Nats-Msg-Id. The durable consumer "forward" records how far forwarding has come.
-// Dead letters are in the stream MENDER_DEAD, under mender.dead.<id>.
+// Nats-Msg-Id. Dead letters are in the stream MENDER_DEAD, under mender.dead.<id>.
+//
+// # Routes
+//
+// A queue can have several routes, each with a target of its own. A route is a durable
+// consumer, "forward" for a target without a name and "route-<name>" for the others,
+// which records how far forwarding has come. Routes do not wait for each other, and an
+// event is retained until all of them have settled it. A dead letter belongs to one
+// route: under mender.dead.<name>~<id>, unless the target has no name.
 package relay

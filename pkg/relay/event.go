@@ -41,6 +41,7 @@ const (
 	headerReason    = relayPrefix + "Reason"    // of a dead letter
 	headerAttempts  = relayPrefix + "Attempts"  // of a dead letter
 	headerStoredAt  = relayPrefix + "Stored-At" // of a dead letter
+	headerRoute     = relayPrefix + "Route"     // of a dead letter, and of an event for only one route
 	headerSequence  = relayPrefix + "Sequence"  // of a dead letter: its place in the queue
 	headerTypeOther = "other"
 )
@@ -113,7 +114,8 @@ type Entry struct {
 	Body   []byte
 	// Sequence is its place in its stream.
 	Sequence uint64
-	// Reason, Attempts and Died are set for a dead letter.
+	// Route, Reason, Attempts and Died are set for a dead letter.
+	Route    string
 	Reason   string
 	Attempts int
 	Died     time.Time

@@ -26,6 +26,8 @@ func DefaultDeadOn() []int {
 // ForwardOptions configure a Forwarder: where events go, and when they are
 // retried. The zero value of each field except Target is its default.
 type ForwardOptions struct {
+	// Route is one of the queue's routes; empty means DefaultRoute.
+	Route string
 	// Target is where events are forwarded to. It is closed when forwarding
 	// ends.
 	Target target.Target
@@ -51,6 +53,9 @@ type ForwardOptions struct {
 	Observe func(Step)
 }
 
+// ErrNoRoute reports a route that the queue does not have.
+var ErrNoRoute = errors.New("no such route")
+
 // StepKind is the kind of a Step.
 type StepKind string
 
@@ -63,6 +68,7 @@ const (
 // Step is an attempt to deliver an event, or the end of all attempts.
 type Step struct {
 	Kind     StepKind
+	Route    string
 	ID, Type string
 	Sequence uint64
 	Attempt  int           // counts from 1, across restarts
@@ -72,9 +78,10 @@ type Step struct {
 	Pause    time.Duration // until the next attempt; 0 if there is none
 }
 
-// Forwarder delivers the events of a queue to a target.
+// Forwarder delivers the events of a queue to the target of a route.
 type Forwarder struct {
 	q      *Queue
+	route  *route
 	o      ForwardOptions
 	target target.Target
 
@@ -87,23 +94,27 @@ type Forwarder struct {
 	tracker tracker
 }
 
-// Forward starts forwarding events to o.Target, until Stop is called. A queue can have
+// Forward starts forwarding events to o.Target, until Stop is called. A route can have
 // one forwarder per process. Forward returns an error if the options are invalid or the
 // queue is not usable.
 func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	f := &Forwarder{q: q, o: o, target: o.Target, done: make(chan struct{})}
-	if !q.forwarder.CompareAndSwap(nil, f) {
-		return nil, errors.New("forward events: the queue already has a forwarder")
+	r := q.route(o.Route)
+	if r == nil {
+		return nil, fmt.Errorf("forward events: %w: %s", ErrNoRoute, o.Route)
+	}
+	f := &Forwarder{q: q, route: r, o: o, target: o.Target, done: make(chan struct{})}
+	if !r.forwarder.CompareAndSwap(nil, f) {
+		return nil, fmt.Errorf("forward events: the route %s already has a forwarder", r.name)
 	}
 	f.take, f.stop = context.WithCancel(context.Background())
 	f.work, f.abort = context.WithCancel(context.Background())
 	if err := f.start(); err != nil {
 		f.stop()
 		f.abort()
-		q.forwarder.Store(nil)
+		r.forwarder.Store(nil)
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	return f, nil
@@ -145,7 +156,7 @@ func (f *Forwarder) start() error {
 	ctx, cancel := context.WithTimeout(f.work, f.q.o.apiTimeout())
 	defer cancel()
 	pending := ackPending(f.o.Concurrency)
-	info, err := f.q.consumer().Info(ctx)
+	info, err := f.route.consumer().Info(ctx)
 	if err != nil {
 		return openError(err)
 	}
@@ -178,7 +189,7 @@ func (f *Forwarder) start() error {
 // aborts them and returns ctx's error. Their events are forwarded again later.
 func (f *Forwarder) Stop(ctx context.Context) error {
 	f.stop()
-	defer f.q.forwarder.CompareAndSwap(f, nil)
+	defer f.route.forwarder.CompareAndSwap(f, nil)
 	select {
 	case <-f.done:
 		f.abort()

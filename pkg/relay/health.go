@@ -44,8 +44,10 @@ func (s *Store) inspect() {
 		if err := s.claimed.check(); err != nil {
 			s.gone.Store(&err)
 			s.o.Logf("%v: events are refused until you restart the listener", err)
-			if f := s.forwarder.Load(); f != nil {
-				f.stop() // deliveries can no longer be recorded
+			for _, r := range s.routes {
+				if f := r.forwarder.Load(); f != nil {
+					f.stop() // deliveries can no longer be recorded
+				}
 			}
 			s.suspect()
 		}
@@ -150,7 +152,13 @@ func (s *Store) startAgain(ctx context.Context) error {
 	if err := s.server.Health(s.streamName("EVENTS")); err != nil {
 		return err
 	}
-	return s.openConsumer(ctx, s.written.Load().Floor)
+	known := positions{floors: s.written.Load().floors()}
+	for _, r := range s.routes {
+		if _, ok := known.floors[r.name]; !ok { // a new route, if the disk was full from the start
+			known.floors[r.name] = r.floor.Load()
+		}
+	}
+	return s.openRoutes(ctx, known)
 }
 
 // connected waits until this process is connected to the server again.

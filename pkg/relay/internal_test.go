@@ -195,7 +195,7 @@ func TestConsumerIsRecreatedWithTheServer(t *testing.T) {
 	}
 	s.broken.Store(true)
 	s.server.Stop()
-	state := filepath.Join(s.o.Dir, embedded.Directory, "jetstream", "$G", "streams", "MENDER_EVENTS", "obs", consumerName, "o.dat")
+	state := filepath.Join(s.o.Dir, embedded.Directory, "jetstream", "$G", "streams", "MENDER_EVENTS", "obs", DefaultRoute, "o.dat")
 	if err := os.WriteFile(state, []byte("not a state"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -234,4 +234,93 @@ func targetAt(t *testing.T, text string) target.Target {
 		t.Fatal(err)
 	}
 	return app
+}
+
+// A listener on a cluster retains events for the routes of other listeners, and retries
+// dead letters of its own routes only.
+func TestRoutesOfSeveralListeners(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer srv.WaitForShutdown()
+	defer srv.Shutdown()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("not ready")
+	}
+	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	open := func(o QueueOptions) *Queue {
+		o.Logf = t.Logf
+		q, err := NewQueue(t.Context(), nc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(q.Close)
+		return q
+	}
+	got := make(chan string, 100)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body)
+	}))
+	defer app.Close()
+
+	old := open(QueueOptions{})
+	mustPublish(t, old, "1", Stored)
+	// The first named routes begin where the route without a name is.
+	first := open(QueueOptions{Routes: []string{"a"}})
+	f, err := first.Forward(ForwardOptions{Route: "a", Target: targetAt(t, app.URL)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Stop(t.Context()) }()
+	if id := <-got; id != "1" {
+		t.Errorf("got %s", id)
+	}
+	// Later ones begin now.
+	second := open(QueueOptions{Routes: []string{"a", "b"}})
+	mustPublish(t, second, "2", Stored)
+	if id := <-got; id != "2" {
+		t.Errorf("got %s", id)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		_, p, err := first.status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting := map[string]uint64{}
+		for _, at := range p.routes {
+			waiting[at.route.name] = at.waiting
+		}
+		if waiting["a"] == 0 {
+			if len(waiting) != 3 || waiting["b"] != 1 || waiting[DefaultRoute] != 2 || p.floor != 0 {
+				t.Errorf("waiting %v, floor %d", waiting, p.floor)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a is not done: %v", waiting)
+		}
+	}
+	// An admin command sees all routes.
+	reader, err := newQueue(t.Context(), nc, QueueOptions{bind: true}.withDefaults(), positions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := reader.Status(t.Context())
+	if err != nil || len(status.Routes) != 3 || status.Routes[1].Name != "a" || !status.Routes[1].Forwarding || status.Routes[2].Forwarding {
+		t.Errorf("%+v, %v", status, err)
+	}
+	for e, err := range reader.List(t.Context(), Waiting) {
+		if err != nil || e.State != Waiting {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
 }

@@ -4,16 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// known is the last state of a queue on a cluster, in case its consumer is deleted.
-type known struct {
-	created time.Time // the stream of the events
-	floor   uint64    // all events up to it are settled
-}
 
 // refuse returns why no event can be stored at present, or nil.
 func (q *Queue) refuse() error {
@@ -26,30 +19,35 @@ func (q *Queue) refuse() error {
 	return nil
 }
 
-// heal recreates a consumer that was deleted. Its arguments are the result of reading
-// the state of the queue. It does not recreate a deleted stream: the events in it are
+// heal recreates a consumer that was deleted. err is the result of reading the state of
+// the queue. It does not recreate a deleted stream: the events in it are
 // lost, and an admin may want to restore them.
-func (q *Queue) heal(ctx context.Context, p position, err error) {
+func (q *Queue) heal(ctx context.Context, err error) {
 	var api *jetstream.APIError
 	switch {
 	case q.o.single || q.o.bind:
 	case err == nil:
-		q.found(ctx, p)
+		q.found(ctx)
 	case errors.As(err, &api):
 		if q.missingStream(ctx) || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return
 		}
-		if err := q.recreateConsumer(ctx); err != nil && ctx.Err() == nil {
-			q.o.Logf("the consumer %s of the stream %s was deleted and cannot be created again: %v",
-				consumerName, q.streamName("EVENTS"), err)
+		for _, r := range q.routes {
+			if _, err := r.info(ctx); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				continue
+			}
+			if err := r.recreate(ctx); err != nil && ctx.Err() == nil {
+				q.o.Logf("the consumer %s of the stream %s was deleted and cannot be created again: %v",
+					r.consumerName(), q.streamName("EVENTS"), err)
+			}
 		}
 	}
 }
 
 // found records that the streams and the consumer exist. It checks streams that were
 // recreated before events are stored in them.
-func (q *Queue) found(ctx context.Context, p position) {
-	q.known = known{created: q.events.CachedInfo().Created, floor: p.floor}
+func (q *Queue) found(ctx context.Context) {
+	q.created = q.events.CachedInfo().Created
 	if q.lost.Load() == nil {
 		return
 	}
@@ -80,29 +78,27 @@ func (q *Queue) missingStream(ctx context.Context) bool {
 	return false
 }
 
-// recreateConsumer creates the consumer after the last event that is known to
+// recreate creates the consumer after the last event that is known to
 // be settled, or at the oldest event if the stream was replaced.
-func (q *Queue) recreateConsumer(ctx context.Context) error {
+func (r *route) recreate(ctx context.Context) error {
+	q := r.q
 	stream, err := q.events.Info(ctx)
 	if err != nil {
 		return err
 	}
-	config, resume := q.consumerConfig(), q.known.floor
-	if !stream.Created.Equal(q.known.created) || resume > stream.State.LastSeq {
+	resume := r.floor.Load()
+	if !stream.Created.Equal(q.created) || resume > stream.State.LastSeq {
 		resume = 0
 	}
-	if resume > 0 {
-		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, resume+1
-	}
-	cons, err := q.events.CreateConsumer(ctx, config)
+	cons, err := q.events.CreateConsumer(ctx, r.configAfter(resume))
 	if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
-		cons, err = q.events.Consumer(ctx, consumerName)
+		cons, err = q.events.Consumer(ctx, r.consumerName())
 	}
 	if err != nil {
 		return err
 	}
-	q.cons.Store(&cons)
+	r.cons.Store(&cons)
 	q.o.Logf("the consumer %s of the stream %s was deleted: creating it again; forwarding continues after event %d",
-		consumerName, stream.Config.Name, resume)
+		r.consumerName(), stream.Config.Name, resume)
 	return nil
 }

@@ -188,7 +188,7 @@ func quietLog(t testing.TB) relay.Logf {
 type listenerChild struct {
 	Name        string
 	URLs        []string
-	App         string
+	App, Second string // of the routes forward and second
 	Concurrency int
 }
 
@@ -201,22 +201,26 @@ func runListenerChild() int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	q, err := relay.Dial(ctx, relay.DialOptions{
-		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20,
+		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20, Routes: []string{relay.DefaultRoute, "second"},
 		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, c.Name+": "+format+"\n", args...) },
 	})
 	if err != nil {
 		return childError(err)
 	}
-	f, err := q.Forward(relay.ForwardOptions{
-		Target: to(c.App), Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
-		Observe: func(s relay.Step) {
-			if s.Attempt > 1 {
-				fmt.Fprintf(os.Stderr, "%s: %s at %d, attempt %d: %v\n", c.Name, s.ID, s.Sequence, s.Attempt, s.Err)
-			}
-		},
-	})
-	if err != nil {
-		return childError(err)
+	var forwarders []*relay.Forwarder
+	for route, url := range map[string]string{relay.DefaultRoute: c.App, "second": c.Second} {
+		f, err := q.Forward(relay.ForwardOptions{
+			Route: route, Target: to(url), Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
+			Observe: func(s relay.Step) {
+				if s.Attempt > 1 {
+					fmt.Fprintf(os.Stderr, "%s, %s: %s at %d, attempt %d: %v\n", c.Name, route, s.ID, s.Sequence, s.Attempt, s.Err)
+				}
+			},
+		})
+		if err != nil {
+			return childError(err)
+		}
+		forwarders = append(forwarders, f)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -241,8 +245,10 @@ func runListenerChild() int {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := f.Stop(ctx); err != nil {
-		return childError(err)
+	for _, f := range forwarders {
+		if err := f.Stop(ctx); err != nil {
+			return childError(err)
+		}
 	}
 	_ = l.Close()
 	if err := q.Close(); err != nil {

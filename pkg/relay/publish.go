@@ -96,10 +96,12 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	id := key(e.ID)
 	if q.counters.dead.Load() > 0 {
 		// The stream of events may have forgotten the id.
-		if _, err := q.dead.GetLastMsgForSubject(ctx, q.subject("dead", id)); err == nil {
-			return Duplicate, nil
-		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		letters, err := q.lettersOf(ctx, q.letterRoutes(), id)
+		if err != nil {
 			return "", fmt.Errorf("%w: check the dead letters: %w", ErrUnavailable, err)
+		}
+		if len(letters) > 0 {
+			return Duplicate, nil
 		}
 	}
 	msg := &nats.Msg{Subject: q.subject("events", typeToken(e.Type)), Header: storedHeader(e.Header), Data: e.Body}

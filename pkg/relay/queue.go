@@ -22,7 +22,6 @@ const (
 )
 
 const (
-	consumerName = "forward"
 	// eventsDescription marks a stream that this package created and whose
 	// deduplication window it adjusts.
 	eventsDescription = "Mender's webhook events, waiting or delivered"
@@ -51,6 +50,9 @@ type QueueOptions struct {
 	AckWait time.Duration
 	// Replicas is the number of replicas of streams that are created; 0 means 1.
 	Replicas int
+	// Routes are the names of the routes, each with a position of its own. Empty
+	// means the routes that exist, or DefaultRoute if there are none. See CheckRoute.
+	Routes []string
 	// Domain is the cluster's JetStream domain, and APIPrefix the subject under
 	// which its API is exported to this account; most have neither.
 	Domain, APIPrefix string
@@ -92,10 +94,10 @@ type Queue struct {
 	js     jetstream.JetStream
 	events jetstream.Stream
 	dead   jetstream.Stream
-	cons   atomic.Pointer[jetstream.Consumer]
-	// resume is the position of a queue that has no consumer and is only read.
-	resume    uint64
-	forgotten bool // the consumer was lost, and with it the position
+	routes []*route
+	// letters are the routes that may have dead letters.
+	letters   atomic.Pointer[[]string]
+	forgotten bool // a consumer was lost, and with it the position
 
 	// ledger records acknowledged events. It is nil on a cluster.
 	ledger *ledger
@@ -104,19 +106,18 @@ type Queue struct {
 	// heard, unless nil, is called with the result of each publish.
 	heard func(err error)
 	// lost is set while a stream is missing that was there before.
-	lost  atomic.Pointer[error]
-	known known // used by the upkeep only
+	lost    atomic.Pointer[error]
+	created time.Time // the stream of the events, on a cluster; used by the upkeep only
 	// retention is used by the upkeep only; retained, unless nil, saves it.
 	retention retention
 	retained  func(retention)
 
-	room      sync.Mutex // held while room is made
-	full      time.Time  // when making room last failed; under room
-	reached   uint64     // events up to here were removed, or are among the skipped; under room
-	skipped   []uint64   // events that were not delivered yet when others were removed; under room
-	forwarder atomic.Pointer[Forwarder]
-	counters  counters
-	snapshot  atomic.Pointer[Stats]
+	room     sync.Mutex // held while room is made
+	full     time.Time  // when making room last failed; under room
+	reached  uint64     // events up to here were removed, or are among the skipped; under room
+	skipped  []uint64   // events that were not delivered yet when others were removed; under room
+	counters counters
+	snapshot atomic.Pointer[Stats]
 
 	closing context.Context // ends when the queue is closed
 	stop    context.CancelFunc
@@ -127,7 +128,7 @@ type Queue struct {
 // before the connection. Use nats.ReconnectBufSize(-1) for publishes to fail
 // immediately while the connection is down.
 func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error) {
-	q, err := newQueue(ctx, nc, o.withDefaults(), 0)
+	q, err := newQueue(ctx, nc, o.withDefaults(), positions{})
 	if err != nil {
 		return nil, err
 	}
@@ -135,22 +136,27 @@ func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error
 	return q, nil
 }
 
-// newQueue opens the queue without its upkeep. All events up to resume are known
-// to be settled.
-func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, resume uint64) (*Queue, error) {
+// newQueue opens the queue without its upkeep.
+func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, known positions) (*Queue, error) {
+	for _, name := range o.Routes {
+		if err := CheckRoute(name); err != nil {
+			return nil, fmt.Errorf("open the queue: %w", err)
+		}
+	}
 	js, err := o.jetStream(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
 	q := &Queue{o: o, nc: nc, js: js}
+	q.addRoutes(o.Routes)
 	q.closing, q.stop = context.WithCancel(context.Background())
 	if err := q.openStreams(ctx); err != nil {
 		return nil, err
 	}
 	if o.single {
-		err = q.openConsumer(ctx, resume)
+		err = q.openRoutes(ctx, known)
 	} else {
-		err = q.openShared(ctx)
+		err = q.openSharedRoutes(ctx)
 	}
 	if err != nil {
 		return nil, err

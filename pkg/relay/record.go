@@ -3,8 +3,10 @@ package relay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 )
@@ -32,6 +34,29 @@ type record struct {
 	Open     bool   `json:"open,omitempty"` // a process stores events, or ended without closing the store
 	Sync     bool   `json:"sync,omitempty"`
 	Boot     string `json:"boot,omitempty"` // id of the machine's boot, if known
+	// Routes are the floors of the routes, unless DefaultRoute is the only one; Floor
+	// is then the lowest of them.
+	Routes floors `json:"routes,omitempty"`
+	// Former are the floors of routes that have no target any more.
+	Former floors `json:"former_routes,omitempty"`
+}
+
+// active returns the floors of the routes. There are none if there was no record.
+func (r record) active() floors {
+	switch {
+	case r.Routes != nil:
+		return maps.Clone(r.Routes)
+	case reflect.DeepEqual(r, record{}):
+		return floors{}
+	}
+	return floors{DefaultRoute: r.Floor}
+}
+
+// floors returns the floors of the routes and the former routes.
+func (r record) floors() floors {
+	all := r.active()
+	maps.Copy(all, r.Former)
+	return all
 }
 
 // bootID returns an id that changes when the machine boots, or "" if the system has
@@ -128,7 +153,13 @@ func (s *Store) measure(ctx context.Context) (record, position, Status, error) {
 func (s *Store) recordOf(p position, state Status, removed uint64) record {
 	r := record{
 		Version: recordVersion, Last: p.last, Floor: p.floor, Messages: p.messages, Dead: state.Dead,
-		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot,
+		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot, Former: s.former,
+	}
+	if len(p.routes) > 1 || p.routes[0].route.name != DefaultRoute {
+		r.Routes = floors{}
+		for _, at := range p.routes {
+			r.Routes[at.route.name] = at.floor
+		}
 	}
 	if p.messages > 0 {
 		r.Holes = p.last - p.first + 1 - p.messages
@@ -139,7 +170,7 @@ func (s *Store) recordOf(p position, state Status, removed uint64) record {
 // keepRecord replaces the record if it has changed. If the disk is full, the next call
 // tries again.
 func (s *Store) keepRecord(r record) error {
-	if r == *s.written.Load() {
+	if reflect.DeepEqual(r, *s.written.Load()) {
 		return nil
 	}
 	err := writeJSON(s.o.Dir, recordFile, r)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,8 @@ type Stats struct {
 	Dead      uint64        // dead letters now
 	Bytes     uint64        // size of waiting and retained events
 	MaxBytes  int64         // limit of Bytes
-	Available bool          // events can be stored, as far as is known without storing one
+	Routes    []RouteStats
+	Available bool // events can be stored, as far as is known without storing one
 
 	Stored, Duplicates, Refused uint64 // publishes by outcome; refused ones are Full or Unavailable
 	Forwarded, Failed           uint64 // attempts by outcome
@@ -24,6 +26,15 @@ type Stats struct {
 	// ForwardTime is the sum of the durations of all attempts, until the headers
 	// of the answer.
 	ForwardTime time.Duration
+
+	oldest time.Time
+}
+
+// RouteStats are the figures of one route.
+type RouteStats struct {
+	Name      string
+	Waiting   uint64        // events that the route has not settled
+	OldestAge time.Duration // of its oldest waiting event; 0 if none waits
 
 	oldest time.Time
 }
@@ -60,6 +71,9 @@ func (q *Queue) takeSnapshot(s Status) {
 	if s.Oldest != nil {
 		snap.oldest = s.Oldest.Stored
 	}
+	for _, r := range s.Routes {
+		snap.Routes = append(snap.Routes, RouteStats{Name: r.Name, Waiting: r.Waiting, oldest: r.oldest})
+	}
 	q.snapshot.Store(snap)
 }
 
@@ -78,14 +92,24 @@ func (q *Queue) Refresh(ctx context.Context) error {
 	return err
 }
 
+// age returns the time since an event was stored, or 0 if there is none.
+func age(stored time.Time) time.Duration {
+	if stored.IsZero() {
+		return 0
+	}
+	return max(time.Since(stored), 0)
+}
+
 // Stats returns the figures. It is cheap and makes no requests.
 func (q *Queue) Stats() Stats {
 	var s Stats
 	if snap := q.snapshot.Load(); snap != nil {
 		s = *snap
 	}
-	if !s.oldest.IsZero() {
-		s.OldestAge = max(time.Since(s.oldest), 0)
+	s.OldestAge = age(s.oldest)
+	s.Routes = slices.Clone(s.Routes) // the snapshot is shared
+	for i := range s.Routes {
+		s.Routes[i].OldestAge = age(s.Routes[i].oldest)
 	}
 	c := &q.counters
 	s.Stored, s.Duplicates, s.Refused = c.stored.Load(), c.duplicate.Load(), c.refused.Load()

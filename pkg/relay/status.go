@@ -12,9 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Status is the state of a queue at one moment.
+// Status is the state of a queue at one moment. With several routes, an event waits
+// until all of them have settled it.
 type Status struct {
-	Waiting  uint64   `json:"waiting"`   // not yet delivered, including those in flight
+	Waiting  uint64   `json:"waiting"`   // not yet delivered, including those in flight; of the route that has most
 	InFlight int      `json:"in_flight"` // attempts in progress
 	Dead     uint64   `json:"dead"`
 	Kept     uint64   `json:"kept"`      // delivered, retained for deduplication
@@ -24,13 +25,28 @@ type Status struct {
 	Blocked  *Blocked `json:"blocked"`   // failed event that was stored first; nil if none failed
 	// Forwarding reports whether a forwarder answered. Without one, InFlight and
 	// Blocked are unknown.
-	Forwarding bool   `json:"forwarding"`
-	Forwarders int    `json:"forwarders"`    // number of listeners on the queue
-	URL        string `json:"url,omitempty"` // targets, without credentials and query
+	Forwarding bool          `json:"forwarding"`
+	Forwarders int           `json:"forwarders"`    // number of listeners on the queue
+	URL        string        `json:"url,omitempty"` // targets, without credentials and query
+	Routes     []RouteStatus `json:"routes"`
+}
+
+// RouteStatus is the state of one route. Its fields are as in Status.
+type RouteStatus struct {
+	Name       string   `json:"name"`
+	Waiting    uint64   `json:"waiting"`
+	InFlight   int      `json:"in_flight"`
+	Blocked    *Blocked `json:"blocked"`
+	Forwarding bool     `json:"forwarding"`
+	Forwarders int      `json:"forwarders"`
+	URL        string   `json:"url,omitempty"`
+
+	oldest time.Time // when its first waiting event was stored; zero if none waits
 }
 
 // report is a forwarder's answer to an order.
 type report struct {
+	Route    string   `json:"route"`
 	InFlight int      `json:"in_flight"`
 	Blocked  *Blocked `json:"blocked"`
 	URL      string   `json:"url"`
@@ -79,7 +95,7 @@ func (f *Forwarder) obey(o order) {
 }
 
 func (f *Forwarder) report() report {
-	r := report{URL: f.target.String()}
+	r := report{Route: f.route.name, URL: f.target.String()}
 	r.InFlight, r.Blocked = f.tracker.state()
 	for seq := range f.tracker.open() {
 		r.Open = append(r.Open, seq)
@@ -93,7 +109,7 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("read the state of the queue: %w", err)
 	}
-	s.add(q.ask(ctx, order{}), p.floor)
+	s.add(q.ask(ctx, order{}), p)
 	return s, nil
 }
 
@@ -123,22 +139,47 @@ func (q *Queue) ask(ctx context.Context, o order) (reports []report) {
 		if err != nil {
 			return reports
 		}
+		if q.o.single && m.Header.Get("Status") != "" {
+			return nil // there are no forwarders
+		}
 		var r report
 		if json.Unmarshal(m.Data, &r) == nil {
 			reports = append(reports, r)
 		}
-		if q.o.single {
+		if q.o.single && len(reports) >= len(q.routes) {
 			return reports
 		}
 	}
 }
 
 // add merges the forwarders' reports into the status. A report may still name
-// events up to floor as failed, although another forwarder settled them.
-func (s *Status) add(reports []report, floor uint64) {
-	s.Forwarding, s.Forwarders = len(reports) > 0, len(reports)
+// events as failed, although another forwarder of the route settled them.
+func (s *Status) add(reports []report, p position) {
+	var urls []string
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		r.add(reports, p.routes[i].floor)
+		s.InFlight += r.InFlight
+		s.Forwarding = s.Forwarding || r.Forwarding
+		s.Forwarders = max(s.Forwarders, r.Forwarders)
+		if b := r.Blocked; b != nil && (s.Blocked == nil || b.Sequence < s.Blocked.Sequence) {
+			s.Blocked = b
+		}
+		if r.URL != "" && !slices.Contains(urls, r.URL) {
+			urls = append(urls, r.URL)
+		}
+	}
+	s.URL = strings.Join(urls, ", ")
+}
+
+func (s *RouteStatus) add(reports []report, floor uint64) {
 	var urls []string
 	for _, r := range reports {
+		if r.Route != s.Name {
+			continue
+		}
+		s.Forwarding = true
+		s.Forwarders++
 		s.InFlight += r.InFlight
 		if !slices.Contains(urls, r.URL) {
 			urls = append(urls, r.URL)
@@ -155,44 +196,74 @@ func (s *Status) add(reports []report, floor uint64) {
 	s.URL = strings.Join(urls, ", ")
 }
 
-// unsettled returns the events that forwarders have taken but not settled. It returns
-// nil if no forwarder answered, or if a forwarder that has events did not.
-func (q *Queue) unsettled(ctx context.Context, p position) map[uint64]struct{} {
+// unsettled returns, for each route, the events that its forwarders have taken but not
+// settled. A route is missing if no forwarder of it answered, or if one that has events
+// did not.
+func (q *Queue) unsettled(ctx context.Context, p position) map[string]map[uint64]struct{} {
 	reports := q.ask(ctx, order{})
-	if len(reports) == 0 {
-		return nil
-	}
-	open := map[uint64]struct{}{}
-	for _, r := range reports {
-		for _, seq := range r.Open {
-			if seq > p.floor {
-				open[seq] = struct{}{}
+	unsettled := map[string]map[uint64]struct{}{}
+	for _, at := range p.routes {
+		open, answered := map[uint64]struct{}{}, false
+		for _, r := range reports {
+			if r.Route != at.route.name {
+				continue
+			}
+			answered = true
+			for _, seq := range r.Open {
+				if seq > at.floor {
+					open[seq] = struct{}{}
+				}
 			}
 		}
-	}
-	if len(open) < p.open {
-		cons, err := q.consumerInfo(ctx)
-		if err != nil || len(open) < cons.NumAckPending {
-			return nil
+		if answered && len(open) < at.open {
+			info, err := at.route.info(ctx)
+			answered = err == nil && len(open) >= info.NumAckPending
+		}
+		if answered {
+			unsettled[at.route.name] = open
 		}
 	}
-	return open
+	return unsettled
 }
 
 // position describes the range of the stream and how far forwarding has come.
 type position struct {
-	first, last      uint64 // range of the stream
-	messages         uint64 // events in that range
-	floor, delivered uint64 // all events up to floor are settled; none after delivered was taken
-	open             int    // unsettled events between these two
+	first, last uint64 // range of the stream
+	messages    uint64 // events in that range
+	floor       uint64 // all events up to it are settled by all routes
+	// routes has the queue's routes, in their order, and then, on a cluster, the other
+	// listeners' routes.
+	routes []routePosition
 }
 
 func (q *Queue) status(ctx context.Context) (Status, position, error) {
-	cons, err := q.consumerInfo(ctx)
-	if err != nil {
-		return Status{}, position{}, readError(err)
+	routes := q.routes
+	if !q.o.single && !q.o.bind {
+		others, err := q.sharedRoutes(ctx, q.routes)
+		if err != nil {
+			return Status{}, position{}, readError(err)
+		}
+		routes = slices.Concat(routes, others)
 	}
-	stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
+	var p position
+	var s Status
+	for i, r := range routes {
+		cons, err := r.info(ctx)
+		if err != nil {
+			return Status{}, position{}, readError(err)
+		}
+		at := routePosition{
+			route: r, floor: cons.AckFloor.Stream, delivered: cons.Delivered.Stream,
+			open: cons.NumAckPending, waiting: cons.NumPending + uint64(cons.NumAckPending),
+		}
+		p.routes = append(p.routes, at)
+		if i == 0 || at.floor < p.floor {
+			p.floor = at.floor
+		}
+		s.Waiting = max(s.Waiting, at.waiting)
+		s.Routes = append(s.Routes, RouteStatus{Name: r.name, Waiting: at.waiting})
+	}
+	stream, err := q.events.Info(ctx) // after the consumers: it can only have grown
 	if err != nil {
 		return Status{}, position{}, readError(err)
 	}
@@ -200,25 +271,34 @@ func (q *Queue) status(ctx context.Context) (Status, position, error) {
 	if err != nil {
 		return Status{}, position{}, readError(err)
 	}
-	s := Status{
-		Waiting: cons.NumPending + uint64(cons.NumAckPending), Dead: dead.State.Msgs,
-		Bytes: stream.State.Bytes, MaxBytes: stream.Config.MaxBytes,
-	}
-	if stream.State.Msgs > s.Waiting {
-		s.Kept = stream.State.Msgs - s.Waiting
-	}
-	p := position{
-		first: stream.State.FirstSeq, last: stream.State.LastSeq, messages: stream.State.Msgs,
-		floor: cons.AckFloor.Stream, delivered: cons.Delivered.Stream,
-		open: cons.NumAckPending,
-	}
-	if s.Waiting > 0 {
-		if e, err := q.entryFrom(ctx, p.floor+1); err == nil {
+	s.Dead, s.Bytes, s.MaxBytes = dead.State.Msgs, stream.State.Bytes, stream.Config.MaxBytes
+	s.Kept = over(stream.State.Msgs, s.Waiting)
+	p.first, p.last, p.messages = stream.State.FirstSeq, stream.State.LastSeq, stream.State.Msgs
+	q.findOldest(ctx, &s, p)
+	return s, p, nil
+}
+
+// findOldest adds the oldest waiting event to the status, and its time to each route.
+func (q *Queue) findOldest(ctx context.Context, s *Status, p position) {
+	found := map[uint64]Entry{} // by the floor before it; most routes have the same
+	for i, at := range p.routes {
+		if at.waiting == 0 {
+			continue
+		}
+		e, ok := found[at.floor]
+		if !ok {
+			var err error
+			if e, err = q.entryFrom(ctx, at.floor+1); err != nil {
+				continue
+			}
 			e.Body, e.State = nil, Waiting
+			found[at.floor] = e
+		}
+		s.Routes[i].oldest = e.Stored
+		if s.Oldest == nil || e.Sequence < s.Oldest.Sequence {
 			s.Oldest = &e
 		}
 	}
-	return s, p, nil
 }
 
 // entryFrom returns the first event at or after a sequence.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +31,9 @@ type StoreOptions struct {
 	// MinFree is how many bytes of the disk must stay free. If fewer are free,
 	// events are refused with ErrFull.
 	MinFree int64
-	// MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
+	// Routes are as in QueueOptions, but empty means the routes of the last
+	// listener. MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
+	Routes     []string
 	MaxBytes   int64
 	Keep       time.Duration
 	AckTimeout time.Duration
@@ -39,7 +43,7 @@ type StoreOptions struct {
 
 func (o StoreOptions) queue() QueueOptions {
 	return QueueOptions{
-		MaxBytes: o.MaxBytes, Keep: o.Keep, AckTimeout: o.AckTimeout, AckWait: o.AckWait, Logf: o.Logf,
+		MaxBytes: o.MaxBytes, Keep: o.Keep, AckTimeout: o.AckTimeout, AckWait: o.AckWait, Routes: o.Routes, Logf: o.Logf,
 		single: true,
 	}.withDefaults()
 }
@@ -52,6 +56,7 @@ type Store struct {
 	server   *embedded.Server // nil if another process runs it
 	claimed  *claim           // nil if another process has it
 	recovery Recovery
+	former   floors       // of routes that have no target any more
 	brief    bool         // opened by Attach
 	boot     string       // bootID
 	restore  func() error // ends acting as the owner
@@ -128,7 +133,7 @@ func (s *Store) run(ctx context.Context) error {
 	}
 	s.written.Store(&before)
 	s.recovery.Unclean = before.Open || (announced && before.Version < recordVersion)
-	if err := s.openServer(ctx, before.Floor); err != nil {
+	if err := s.openServer(ctx, s.takeRoutes(before)); err != nil {
 		return err
 	}
 	if s.ledger, err = openLedger(s.o.Dir); err != nil {
@@ -172,8 +177,32 @@ func (s *Store) begin(ctx context.Context, before record, known bool) (err error
 	return nil
 }
 
+// takeRoutes uses the routes of the last listener, unless others are given, and returns
+// the recorded positions.
+func (s *Store) takeRoutes(before record) (known positions) {
+	active := before.active()
+	if len(s.o.Routes) == 0 {
+		s.o.Routes = slices.Sorted(maps.Keys(active))
+	}
+	if len(s.o.Routes) == 0 {
+		s.o.Routes = []string{DefaultRoute}
+	}
+	known = positions{floors: before.floors(), origin: active}
+	s.former = before.floors()
+	for _, name := range s.o.Routes {
+		delete(s.former, name)
+		if _, remains := active[name]; remains {
+			known.origin = nil
+		}
+	}
+	if len(s.former) == 0 {
+		s.former = nil // as in a record that is read
+	}
+	return known
+}
+
 // openServer starts the server and opens its queue.
-func (s *Store) openServer(ctx context.Context, resume uint64) error {
+func (s *Store) openServer(ctx context.Context, known positions) error {
 	o := s.o.queue()
 	o.bind = s.brief
 	for again := false; ; again = true {
@@ -184,7 +213,7 @@ func (s *Store) openServer(ctx context.Context, resume uint64) error {
 		if err != nil {
 			return err
 		}
-		s.Queue, err = newQueue(ctx, nc, o, resume)
+		s.Queue, err = newQueue(ctx, nc, o, known)
 		if err != nil {
 			nc.Close()
 			return err
@@ -231,7 +260,7 @@ func (s *Store) close() error {
 	}
 	var failed []error
 	if s.Queue != nil {
-		s.interruptForwarder()
+		s.interruptForwarders()
 		s.Queue.Close()
 		if s.ledger != nil {
 			failed = append(failed, s.closeRecord(), s.ledger.file.Close())

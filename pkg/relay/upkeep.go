@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -55,12 +56,15 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	defer cancel()
 	_, removed := q.ledger.figures() // before the events are counted
 	s, p, err := q.status(ctx)
-	q.heal(ctx, p, err)
+	q.heal(ctx, err)
 	if err != nil {
 		return // the next look may succeed; a publish reports the error
 	}
-	if f := q.forwarder.Load(); f != nil {
-		f.tracker.passed(p.floor)
+	for i, r := range q.routes {
+		r.floor.Store(p.routes[i].floor)
+		if f := r.forwarder.Load(); f != nil {
+			f.tracker.passed(p.routes[i].floor)
+		}
 	}
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
@@ -166,72 +170,88 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 	return q.removePassed(ctx, p, over(s.Bytes, limit)) || made
 }
 
-// removePassed removes events that were delivered while an earlier one keeps failing,
-// until it has freed about the given number of bytes. If several events are unsettled,
-// only this process's forwarder knows which.
+// removePassed removes events that all routes delivered while an earlier one keeps
+// failing, until it has freed about the given number of bytes. If several events of a
+// route are unsettled, only this process's forwarder knows which.
 func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool {
 	if p.messages == 0 {
 		return false
 	}
 	delivered := q.passed(p)
 	removed := false
-	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; bytes = over(bytes, size) {
+	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; {
 		seq, ok := delivered()
 		if !ok {
 			break
 		}
 		q.ledger.remove()
-		removed = q.events.DeleteMsg(ctx, seq) == nil || removed
+		if q.events.DeleteMsg(ctx, seq) == nil { // else there is no event any more
+			removed, bytes = true, over(bytes, size)
+		}
 	}
 	return removed
 }
 
-// passed returns a function that yields the delivered events after the first failed
-// one. It begins with events that earlier calls skipped.
+// passed returns a function that yields the events after the first failed one that all
+// routes have settled. It begins with events that earlier calls skipped.
 func (q *Queue) passed(p position) func() (uint64, bool) {
-	t := new(tracker)
-	if f := q.forwarder.Load(); f != nil {
-		t = &f.tracker
+	settled := make([]func(uint64) bool, len(p.routes))
+	delivered := p.routes[0].delivered // no route has settled an event after it
+	for i, at := range p.routes {
+		settled[i] = q.settledBy(at)
+		delivered = min(delivered, at.delivered)
 	}
-	open := t.open()
-	handed := 0
-	for seq := range open {
-		if seq <= p.delivered {
-			handed++
-		}
-	}
-	// The tracker knows every open (unsettled) event if there is no other listener
-	// and it has as many as the server counted. Then all others are settled;
-	// otherwise, only the events that the tracker knows to be settled are. The first
-	// event after the floor is always open.
-	all := q.o.single && (handed >= p.open || p.open == 1)
-	open[p.floor+1] = struct{}{}
-	again, next := q.skipped, max(q.reached, p.floor)+1
-	q.skipped = nil
-	if next > p.delivered+1 { // a stream that was created again
+	again, next := len(q.skipped), max(q.reached, p.floor, over(p.first, 1))+1
+	if next > delivered+1 { // a stream that was created again
 		next = p.floor + 1
 	}
 	return func() (uint64, bool) {
 		for {
 			var seq uint64
 			switch {
-			case len(again) > 0:
-				seq, again = again[0], again[1:]
-			case next <= p.delivered:
+			case again > 0:
+				seq, q.skipped = q.skipped[0], q.skipped[1:]
+				again--
+			case next <= delivered:
 				seq, next = next, next+1
 				q.reached = seq
 			default:
 				return 0, false
 			}
-			_, isOpen := open[seq]
 			switch {
 			case seq <= p.floor:
-			case isOpen, !all && !t.isSettled(seq):
+			case slices.ContainsFunc(settled, func(by func(uint64) bool) bool { return !by(seq) }):
 				q.skipped = append(q.skipped, seq)
 			default:
 				return seq, true
 			}
 		}
+	}
+}
+
+// settledBy returns a function that reports whether a route is known to have settled an
+// event.
+func (q *Queue) settledBy(at routePosition) func(seq uint64) bool {
+	t := new(tracker)
+	if f := at.route.forwarder.Load(); f != nil {
+		t = &f.tracker
+	}
+	open := t.open()
+	taken := 0
+	for seq := range open {
+		if seq <= at.delivered {
+			taken++
+		}
+	}
+	// The tracker knows every open (unsettled) event if there is no other listener
+	// and it has as many as the server counted. Then all others are settled;
+	// otherwise, only the events that the tracker knows to be settled are. The first
+	// event after the floor is always open.
+	all := q.o.single && (taken >= at.open || at.open == 1)
+	open[at.floor+1] = struct{}{}
+	return func(seq uint64) bool {
+		_, isOpen := open[seq]
+		return seq <= at.floor || seq <= at.delivered && !isOpen && (all || t.isSettled(seq))
 	}
 }
 

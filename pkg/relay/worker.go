@@ -18,7 +18,7 @@ const (
 func (f *Forwarder) run() {
 	for f.take.Err() == nil {
 		ctx, cancel := context.WithTimeout(f.take, pullWait)
-		msg, err := f.q.consumer().Next(f.pull(ctx)...)
+		msg, err := f.route.consumer().Next(f.pull(ctx)...)
 		cancel()
 		switch {
 		case msg != nil:

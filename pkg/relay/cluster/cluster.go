@@ -52,6 +52,7 @@ type Options struct {
 	Keep     time.Duration
 	AckWait  time.Duration
 	Replicas int
+	Routes   []string
 	Logf     func(format string, args ...any)
 }
 
