@@ -11,7 +11,7 @@ import (
 // The headers that this program adds to events and answers.
 const (
 	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so that
-	// its bytes differ from the original delivery.
+	// its bytes differ from the original delivery, or from the state of a device.
 	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
 	// HeaderDuplicate marks the answer to an event that is a duplicate.
 	HeaderDuplicate = "X-Mender-Webhooks-Duplicate"
