@@ -39,6 +39,10 @@ type App struct {
 	saidIgnored bool
 	formats     []output.Format // of the current command
 
+	// RequestRate is the largest number of requests per second to Mender; 0 means no
+	// limit.
+	RequestRate float64
+
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
 	Interrupted <-chan struct{}
@@ -219,6 +223,7 @@ func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 		SkipVerify: set.SkipVerify,
 		AllowHTTP:  set.AllowHTTP,
 		Now:        a.Now,
+		Rate:       a.RequestRate,
 	}
 	if a.Flags.Debug {
 		opts.Debug = a.Err

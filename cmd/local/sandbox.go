@@ -34,6 +34,8 @@ type sandboxOptions struct {
 	latency        time.Duration
 	sessionTTL     time.Duration
 	rateLimit      int
+	lose           float64
+	loseEvents     float64
 }
 
 // NewSandboxCmd returns the sandbox command.
@@ -43,7 +45,8 @@ func NewSandboxCmd(a *cli.App) *cobra.Command {
 		Use:   "sandbox [-- COMMAND...]",
 		Short: "Run a stand-in for Mender's API on this machine",
 		Long: `Run a stand-in for a Mender server on this machine. It has the management and
-internal APIs of iot-manager and the logins of useradm, and delivers webhooks.
+internal APIs of iot-manager, the devices of deviceauth and inventory, and the
+logins of useradm, and delivers webhooks.
 It is tested against recordings of the real services, error messages and quirks
 included.
 
@@ -53,7 +56,12 @@ stderr. With a COMMAND, it runs the command with these two variables set, and
 exits with its exit code.
 
 Unlike the real server, it accepts webhook URLs on this machine, unless
---check-addresses is set. State is lost at exit, unless --state is set.`,
+--check-addresses is set. State is lost at exit, unless --state is set.
+
+To stop a service, send {"down": true} to the path
+/api/internal/v1/sandbox/services/NAME with PUT, and {"down": false} to start it
+again. While "inventory" is down, it misses changes, and no events are made for
+them; "events" stands for iot-manager.`,
 		Example: `  mender-webhooks sandbox --fleet 20 --rate 2 --env-file sandbox.env
   . ./sandbox.env && mender-webhooks activity       # in another terminal
   mender-webhooks sandbox -- ./integration-test.sh`,
@@ -80,13 +88,15 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 	f.IntVar(&o.events, "events", 0, "number of past events (`N`) to start with")
 	f.StringVar(&o.state, "state", "", "preserve the state across restarts in `FILE`")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
+	f.Float64Var(&o.lose, "lose", 0, "`SHARE` of deliveries that run into the time limit and are not logged, from 0 to 1")
+	f.Float64Var(&o.loseEvents, "lose-events", 0, "`SHARE` of changes without an event, from 0 to 1")
 	f.DurationVar(&o.latency, "latency", 0, "delay of each management request, a `DURATION`")
 	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "lifetime of a login, a `DURATION` (default 168h)")
 	f.IntVar(&o.rateLimit, "rate-limit", 0, "management requests per user and minute before 429 (`N`); 0 for no limit")
 	return cmd
 }
 
-func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
+func (o sandboxOptions) check() error {
 	switch {
 	case o.fleet < 0:
 		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
@@ -102,6 +112,17 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
 	case o.failRate < 0 || o.failRate > 1:
 		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	case o.lose < 0 || o.lose > 1:
+		return cli.Usagef("invalid --lose %v: must be from 0 to 1", o.lose)
+	case o.loseEvents < 0 || o.loseEvents > 1:
+		return cli.Usagef("invalid --lose-events %v: must be from 0 to 1", o.loseEvents)
+	}
+	return nil
+}
+
+func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
 		return err
@@ -109,7 +130,7 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	sb, err := sandbox.New(sandbox.Options{
 		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
 		StateFile: o.state, FailRate: o.failRate, Latency: o.latency,
-		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit,
+		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit, Lose: o.lose, LoseEvents: o.loseEvents,
 	})
 	if err != nil {
 		return err

@@ -49,8 +49,8 @@ type Log interface {
 
 // Outbox is the destination of events.
 type Outbox interface {
-	// Send delivers an event, or stores it to be delivered. An error ends the run,
-	// and the event is sent again in the next one.
+	// Send delivers an event, or stores it to be delivered. With Refused, the error
+	// is the reason; any other error ends the run.
 	Send(ctx context.Context, e target.Event) (Outcome, error)
 }
 
@@ -89,8 +89,9 @@ type Announcement struct {
 	From, To webhook.DeviceStatus
 	// Since is when the device had the status From, or zero.
 	Since time.Time
-	// Outcome is empty in a dry run.
+	// Outcome is empty in a dry run. Reason is why the event was refused.
 	Outcome Outcome
+	Reason  error
 }
 
 // Report is the result of a run.

@@ -10,16 +10,10 @@ import (
 )
 
 // To returns an Outbox that delivers to an application. It retries a few times if the
-// application fails, and returns an error if it cannot be reached. refused is called
-// for each event that the application does not accept.
-func To(t target.Target, refused func(target.Event, target.Result)) Outbox {
-	return application{t, refused}
-}
+// application fails, and returns an error if it cannot be reached.
+func To(t target.Target) Outbox { return application{t} }
 
-type application struct {
-	target  target.Target
-	refused func(target.Event, target.Result)
-}
+type application struct{ target target.Target }
 
 // Send implements Outbox. An event that the application knows counts as sent: an
 // interrupted run has sent it.
@@ -27,11 +21,11 @@ func (a application) Send(ctx context.Context, e target.Event) (Outcome, error) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	outcome := Sent
+	var reason error
 	err := replay.Patient{
 		Target: a.target,
-		Refused: func(e target.Event, r target.Result) {
-			outcome = Refused
-			a.refused(e, r)
+		Refused: func(_ target.Event, r target.Result) {
+			outcome, reason = Refused, r.Err
 		},
 		Away: func(_ target.Event, r target.Result) {
 			cancel(fault.WithHint(fault.New(fault.Failed, "deliver to %s: %w", a.target, r.Err),
@@ -41,5 +35,5 @@ func (a application) Send(ctx context.Context, e target.Event) (Outcome, error) 
 	if err != nil {
 		return "", fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	return outcome, nil
+	return outcome, reason
 }

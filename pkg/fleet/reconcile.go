@@ -3,14 +3,31 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
+
+// CheckSettle returns an error if a pause between two looks is too short for a server.
+// Only a server on this machine, such as the sandbox, may have a shorter limit for
+// deliveries than Mender's.
+func CheckSettle(server string, settle time.Duration) error {
+	u, err := url.Parse(server)
+	switch {
+	case settle >= MinSettle || settle > 0 && err == nil && urls.IsLoopback(u.Hostname()):
+		return nil
+	case settle <= 0:
+		return errors.New("must be positive")
+	}
+	return fmt.Errorf("must be at least %s, Mender's limit for a delivery", MinSettle)
+}
 
 // MinSettle is the least time between two looks at a device: Mender's limit for a
 // delivery. An event that takes longer is lost.
@@ -38,8 +55,7 @@ type Reconciler struct {
 	// Secret returns the secret to sign events with; the zero Secret leaves them
 	// unsigned.
 	Secret func() webhook.Secret
-	// Settle is the least time between two looks at a device. Outside of tests, it is
-	// at least MinSettle.
+	// Settle is the least time between two looks at a device; see CheckSettle.
 	Settle time.Duration
 	// Deep reads the devices from deviceauth instead of inventory. That is slower,
 	// but right if inventory missed changes.

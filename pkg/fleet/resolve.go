@@ -225,8 +225,8 @@ func (r *Reconciler) send(ctx context.Context, c *change, logged *mender.Event, 
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		if a.Outcome, err = r.Outbox.Send(ctx, e); err != nil {
-			return "", err
+		if a.Outcome, a.Reason = r.Outbox.Send(ctx, e); a.Reason != nil && a.Outcome != Refused {
+			return "", a.Reason
 		}
 	}
 	switch {
