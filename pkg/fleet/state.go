@@ -86,6 +86,10 @@ const goneLife = 8 * 24 * time.Hour
 type header struct {
 	Version int `json:"version"`
 	Owner
+	// Stream and Sequence are the position in a queue up to which its events are
+	// known; see Stored.
+	Stream   string `json:"stream,omitempty"`
+	Sequence uint64 `json:"sequence,omitempty"`
 	// Baseline is set once all devices have been recorded.
 	Baseline bool      `json:"baseline"`
 	SavedAt  time.Time `json:"saved_at"`
@@ -225,6 +229,10 @@ func readEntries(r io.Reader, yield func(Entry, error) bool) error {
 // the missing ones. The file is replaced as a whole, or stays as it is if Update
 // fails. baseline records that all devices have an entry.
 func (s *State) Update(changes iter.Seq2[Entry, error], baseline bool) error {
+	return s.update(changes, baseline, func(_, changed Entry) Entry { return changed })
+}
+
+func (s *State) update(changes iter.Seq2[Entry, error], baseline bool, combine func(old, changed Entry) Entry) error {
 	head := s.head
 	head.Baseline = head.Baseline || baseline
 	head.SavedAt, head.Generation = time.Now().UTC(), uuid.NewString()
@@ -234,7 +242,7 @@ func (s *State) Update(changes iter.Seq2[Entry, error], baseline bool) error {
 			return err
 		}
 		count := 0
-		for e, err := range merged(s.Entries(), changes) {
+		for e, err := range merged(s.Entries(), changes, combine) {
 			if err != nil {
 				return err
 			}
@@ -256,18 +264,21 @@ func (s *State) Update(changes iter.Seq2[Entry, error], baseline bool) error {
 }
 
 // merged returns the entries of both sequences, ordered by id. Where both have a
-// device, b's entry is returned.
-func merged(a, b iter.Seq2[Entry, error]) iter.Seq2[Entry, error] {
+// device, their entries are combined.
+func merged(a, b iter.Seq2[Entry, error], combine func(a, b Entry) Entry) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for pair, err := range joined(a, b, func(e Entry) string { return e.ID }) {
-			e := pair.left
-			if pair.right != nil {
-				e = pair.right
+			var e Entry
+			switch {
+			case err != nil:
+			case pair.left == nil:
+				e = *pair.right
+			case pair.right == nil:
+				e = *pair.left
+			default:
+				e = combine(*pair.left, *pair.right)
 			}
-			if err != nil {
-				e = &Entry{}
-			}
-			if !yield(*e, err) || err != nil {
+			if !yield(e, err) || err != nil {
 				return
 			}
 		}
