@@ -100,15 +100,28 @@ func (v *reconcileView) finish(ctx context.Context, r fleet.Report, err error) e
 		return err
 	}
 	devices := cli.Plural(r.Devices, "device")
-	switch events := r.Recovered + r.Synthesized; {
+	events, verb := r.Recovered+r.Synthesized, "sent"
+	if v.o.store != "" {
+		verb = "stored in the queue"
+	}
+	switch {
 	case v.o.dryRun && r.Baseline > 0:
-		v.a.Say("the first run would record %s and send nothing; --bootstrap sends events for them", cli.Plural(r.Baseline, "device"))
+		v.a.Say("the first run would record %s without events; --bootstrap sends events for them", cli.Plural(r.Baseline, "device"))
 	case r.Baseline > 0:
-		v.a.Say("recorded %s in %s; the next runs send what changes from now on", cli.Plural(r.Baseline, "device"), v.o.state)
+		v.a.Say("recorded %s; the next runs send what changes from now on", cli.Plural(r.Baseline, "device"))
+	}
+	switch {
+	case r.Baseline > 0 && r.Baseline == r.Devices && events == 0: // nothing was compared
 	case v.o.dryRun:
-		v.a.Say("compared %s: %d changed unnoticed; %s would be sent, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), r.Recovered)
+		v.a.Say("compared %s: %d changed unnoticed; %s would be %s, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
 	default:
-		v.a.Say("compared %s: %d changed unnoticed; %s sent, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), r.Recovered)
+		v.a.Say("compared %s: %d changed unnoticed; %s %s, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
+	}
+	if r.Lost {
+		v.a.Warn("the queue no longer has all events: changes that were missed until now cannot be found")
+	}
+	if r.Gap {
+		v.a.Warn("events were removed from the queue before this run, to make room: some statuses may be sent again")
 	}
 	if r.Unsettled > 0 {
 		v.a.Say("%s still changing; the next run looks again", cli.Plural(r.Unsettled, "device"))

@@ -110,6 +110,10 @@ type Report struct {
 	// Recovered, Synthesized and Refused count events by source, and those that the
 	// application did not accept.
 	Recovered, Synthesized, Refused int
+	// Lost reports that the first run did not see all events of the queue, so that
+	// changes that were missed until now cannot be found. Gap reports that events were
+	// removed from the queue before a run saw them, so that some may be sent again.
+	Lost, Gap bool
 	// Stale is by how many devices the counts of inventory and deviceauth differ; 0
 	// in a deep run.
 	Stale int

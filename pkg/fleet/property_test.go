@@ -144,15 +144,12 @@ func (s *site) reconcile(change func(*fleet.Reconciler)) fleet.Report {
 	}
 	defer func() { _ = state.Close() }()
 	stored := &fleet.Stored{Queue: s.store.Queue, State: state}
-	if _, _, err := stored.Fold(s.t.Context()); err != nil {
-		s.t.Fatal(err)
-	}
 	r := &fleet.Reconciler{
-		Devices: s.client, Log: eventlog.New(s.client), State: state, Outbox: stored, Arrived: stored.Arrived,
+		Devices: s.client, Log: eventlog.New(s.client),
 		Secret: func() webhook.Secret { return webhook.Secret{} }, Settle: s.settle,
 	}
 	change(r)
-	report, err := r.Run(s.t.Context())
+	report, err := stored.Run(s.t.Context(), r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

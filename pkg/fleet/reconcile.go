@@ -33,6 +33,12 @@ func CheckSettle(server string, settle time.Duration) error {
 // delivery. An event that takes longer is lost.
 const MinSettle = webhook.DeliveryTimeout
 
+// Defaults for commands: of Reconciler.Settle, and of the requests per second.
+const (
+	DefaultSettle = 2 * time.Minute
+	DefaultRate   = 4.0
+)
+
 const (
 	// batch is how many devices are looked at with one request.
 	batch = mender.MaxPageSize

@@ -108,6 +108,8 @@ type State struct {
 	path string
 	lock *flock.Flock
 	head header
+
+	temporary string // a folder that Close removes
 }
 
 // OpenState opens the state in the file at path, which need not exist yet. It
@@ -130,6 +132,36 @@ func OpenState(path string, owner Owner) (*State, error) {
 	}
 	return s, nil
 }
+
+// OpenCopy opens a temporary copy of the state in the file at path, for a dry run. Close
+// removes it.
+func OpenCopy(path string, owner Owner) (*State, error) {
+	dir, err := os.MkdirTemp("", "mender-webhooks-")
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.Open(path)
+	to := filepath.Join(dir, filepath.Base(path))
+	if err == nil {
+		err = privatefile.WriteStream(to, func(w io.Writer) error {
+			_, err := io.Copy(w, text)
+			return err
+		})
+		_ = text.Close() // it was only read
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s, err := OpenState(to, owner)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s.temporary = dir
+	return s, nil
+}
+
+// StateFile is the name of a State beside a listener's store.
+const StateFile = "known.state"
 
 func (s *State) load(owner Owner) error {
 	f, err := os.Open(s.path)
@@ -165,7 +197,13 @@ func (o Owner) String() string {
 }
 
 // Close releases the lock.
-func (s *State) Close() error { return s.lock.Unlock() }
+func (s *State) Close() error {
+	err := s.lock.Unlock()
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
+	}
+	return err
+}
 
 // HasBaseline reports whether all devices of the organization have been recorded
 // once, so that a device without an entry is new.

@@ -37,6 +37,8 @@ const (
 type Stored struct {
 	Queue Queue
 	State *State
+	// Read records the position up to which the queue was read; nil records nothing.
+	Read func(at relay.Position) error
 	// Waiting is called once if the queue is crowded: events are only stored while
 	// waiting events take less than half of its room, so that webhooks are never
 	// refused for them. nil ignores it.
@@ -45,6 +47,24 @@ type Stored struct {
 	seen    uint64 // events up to here were looked at by Arrived
 	arrived map[string]bool
 	waited  bool
+}
+
+// Run brings the state up to date with the queue, and runs r with it.
+func (s *Stored) Run(ctx context.Context, r *Reconciler) (Report, error) {
+	known := s.State.HasBaseline()
+	at, gap, err := s.Fold(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	if s.Read != nil && !r.DryRun {
+		if err := s.Read(at); err != nil {
+			return Report{}, err
+		}
+	}
+	r.State, r.Outbox, r.Arrived = s.State, s, s.Arrived
+	report, err := r.Run(ctx)
+	report.Lost, report.Gap = gap && !known, gap && known
+	return report, err
 }
 
 // Fold brings the state up to date with the queue. It returns the position up to which
