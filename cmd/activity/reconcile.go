@@ -22,6 +22,7 @@ type reconcileOptions struct {
 	state     string
 	to        string
 	store     string
+	nats      cli.NatsFlags
 	dryRun    bool
 	bootstrap bool
 	deep      bool
@@ -36,16 +37,16 @@ type reconcileOptions struct {
 func NewReconcileCmd(a *cli.App) *cobra.Command {
 	o := reconcileOptions{}
 	cmd := &cobra.Command{
-		Use:         "reconcile (--store DIR | --state FILE --to URL)",
+		Use:         "reconcile (--store DIR | --nats URL | --state FILE --to URL)",
 		Annotations: cli.PrintsResult(),
 		Short:       "Find and send the events that Mender lost",
 		Long: `Compare the known status of every device with its status in Mender, and send
 an event for each difference. Then the application's last known status of each
 device is Mender's. Statuses in between stay unknown.
 
-With --store, the known statuses come from the events that listen stored, waiting
-events and dead letters included. Events are stored there, too, and listen
-forwards them. The first run records devices that have no event.
+With --store or --nats, the known statuses come from the events that listen
+stored, waiting events and dead letters included. Events are stored there, too,
+and listen forwards them. The first run records devices that have no event.
 
 With --state and --to, they come from earlier runs, for an application that gets
 no webhooks. The first run records all devices and sends nothing. With
@@ -63,9 +64,13 @@ sent, unless you pass --force. Run it regularly, such as once a day.`,
   mender-webhooks reconcile --state devices.state --to http://localhost:3000/hook --dry-run
   mender-webhooks reconcile --state devices.state --to http://localhost:3000/hook --secret-file hook.secret`,
 		Args: cli.Args(0, 0, "no arguments, only flags"),
-		PreRunE: cli.Rules{Against: map[string][]string{
-			"store": {"state", "to", "target-skip-verify"},
-		}}.Check,
+		PreRunE: cli.Rules{
+			Against: map[string][]string{
+				"store": {"state", "to", "target-skip-verify", "nats", "nats-context"},
+				"nats":  {"state", "to", "target-skip-verify"}, "nats-context": {"state", "to", "target-skip-verify"},
+			},
+			Needs: cli.NatsNeeds(map[string][]string{}),
+		}.Check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runReconcile(cmd.Context(), a, o)
 		},
@@ -73,6 +78,7 @@ sent, unless you pass --force. Run it regularly, such as once a day.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.store, "store", "", "compare with the events that listen stored in this `DIR`, and store events there")
+	o.nats.Register(f, "instead of --store: the events that listen stored on a cluster, by its servers' `URLS`")
 	f.StringVar(&o.state, "state", "", "instead of --store: `FILE` with the known status of each device (mode 0600)")
 	f.StringVar(&o.to, "to", "", "with --state: the application's `URL`, or short for one on this machine: 3000 or localhost:3000/hook")
 	o.secret.Register(f)
@@ -86,10 +92,13 @@ sent, unless you pass --force. Run it regularly, such as once a day.`,
 	return cmd
 }
 
+// stored reports whether the events are in a queue.
+func (o *reconcileOptions) stored() bool { return o.store != "" || o.nats.Given() }
+
 func (o *reconcileOptions) check() error {
 	switch {
-	case o.state == "" && o.store == "":
-		return cli.Hinted(cli.Usagef("reconcile requires --store DIR or --state FILE"), "the first run creates the file")
+	case o.state == "" && !o.stored():
+		return cli.Hinted(cli.Usagef("reconcile requires --store, --nats or --state"), "pass the folder of `mender-webhooks listen --store`; without one, pass --state FILE, which the first run creates")
 	case o.state != "" && o.to == "" && !o.dryRun:
 		return cli.Hinted(cli.Usagef("--state requires --to URL"), "pass --dry-run to see what would be sent")
 	case !(o.rate >= 0.1): // also true for NaN
@@ -124,8 +133,8 @@ func runReconcile(ctx context.Context, a *cli.App, o reconcileOptions) (err erro
 		return err
 	}
 	run := o.runOnState
-	if o.store != "" {
-		run = o.runOnStore
+	if o.stored() {
+		run = o.runOnQueue
 	}
 	report, err := run(ctx, a, fleet.Owner{Server: client.Server(), Organization: set.Organization}, r)
 	if err := view.finish(ctx, report, err); err != nil {
@@ -171,35 +180,34 @@ func (o *reconcileOptions) runOnState(ctx context.Context, a *cli.App, owner fle
 	return r.Run(ctx)
 }
 
-// runOnStore runs with the queue in listen's store.
-func (o *reconcileOptions) runOnStore(ctx context.Context, a *cli.App, owner fleet.Owner, r *fleet.Reconciler) (_ fleet.Report, err error) {
-	dir, err := filepath.Abs(o.store)
-	if err != nil {
-		return fleet.Report{}, err
+// runOnQueue runs with the queue in listen's store, or on a cluster.
+func (o *reconcileOptions) runOnQueue(ctx context.Context, a *cli.App, owner fleet.Owner, r *fleet.Reconciler) (_ fleet.Report, err error) {
+	dir := ""
+	if o.store != "" {
+		if dir, err = filepath.Abs(o.store); err != nil { // the working directory may change
+			return fleet.Report{}, err
+		}
+		if err := relay.CheckOwner(dir); err != nil {
+			return fleet.Report{}, fmt.Errorf("--store: %w", err)
+		}
 	}
-	if err := relay.CheckOwner(dir); err != nil {
-		return fleet.Report{}, fmt.Errorf("--store: %w", err)
-	}
-	queue, err := (&cli.QueueOptions{Store: dir}).Attach(ctx, a)
+	queue, err := (&cli.QueueOptions{Store: dir, Nats: o.nats}).Attach(ctx, a)
 	if err != nil {
 		return fleet.Report{}, err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	s := &fleet.Stored{
-		Queue: queue.Queue, Read: func(at relay.Position) error { return relay.MarkRead(dir, at) },
-		Waiting: func() {
-			a.Say("waiting events take more than half of the room: waiting until the application has received some")
-		},
+	s := &fleet.Stored{Queue: queue.Queue, Waiting: func() {
+		a.Say("waiting events take more than half of the room: waiting until the application has received some")
+	}}
+	var report fleet.Report
+	if dir != "" {
+		report, err = s.InFolder(ctx, dir, owner, r)
+	} else {
+		report, err = s.OnCluster(ctx, queue.Queue, owner, r)
 	}
-	open := fleet.OpenState
-	if o.dryRun {
-		open = fleet.OpenCopy
+	if errors.Is(err, relay.ErrLeased) {
+		err = cli.Hinted(cli.Failf(fault.Conflict, "%w", err), "try again later; the lease of a killed process ends after a minute")
 	}
-	if s.State, err = open(filepath.Join(dir, fleet.StateFile), owner); err != nil {
-		return fleet.Report{}, err
-	}
-	defer func() { err = errors.Join(err, s.State.Close()) }()
-	report, err := s.Run(ctx, r)
 	if err == nil && o.dryRun {
 		err = sayUndelivered(ctx, a, s)
 	}

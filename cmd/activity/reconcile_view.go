@@ -85,6 +85,9 @@ func (v *reconcileView) progress(p fleet.Progress) {
 		fleet.Scanning: "compared", fleet.Settling: "waiting for events that are on their way", fleet.Checking: "checked",
 	}[p.Phase]
 	v.set(part, p.Done, p.Total, p.Until)
+	if wait := time.Until(p.Until); p.Phase == fleet.Settling && wait > time.Second && !cli.IsTerminal(v.a.Err) {
+		v.a.Say("%s with another status: looking again in %s", cli.Plural(p.Total, "device"), output.Duration(wait.Round(time.Second)))
+	}
 }
 
 // finish ends the output and reports the result of the run, or why it ended.
@@ -101,7 +104,7 @@ func (v *reconcileView) finish(ctx context.Context, r fleet.Report, err error) e
 	}
 	devices := cli.Plural(r.Devices, "device")
 	events, verb := r.Recovered+r.Synthesized, "sent"
-	if v.o.store != "" {
+	if v.o.stored() {
 		verb = "stored in the queue"
 	}
 	switch {

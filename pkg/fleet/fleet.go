@@ -135,6 +135,6 @@ type Progress struct {
 	// Done of Total devices have been compared or checked. Total may be 0 or too
 	// small.
 	Done, Total int
-	// Until is when Settling ends.
+	// Until is when Settling ends; Total is then how many devices differ.
 	Until time.Time
 }

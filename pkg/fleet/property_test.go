@@ -138,18 +138,13 @@ func (s *site) kill() {
 // reconcile makes one run on the store.
 func (s *site) reconcile(change func(*fleet.Reconciler)) fleet.Report {
 	s.t.Helper()
-	state, err := fleet.OpenState(filepath.Join(s.dir, "known"), fleet.Owner{Server: s.client.Server()})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = state.Close() }()
-	stored := &fleet.Stored{Queue: s.store.Queue, State: state}
+	stored := &fleet.Stored{Queue: s.store.Queue}
 	r := &fleet.Reconciler{
 		Devices: s.client, Log: eventlog.New(s.client),
 		Secret: func() webhook.Secret { return webhook.Secret{} }, Settle: s.settle,
 	}
 	change(r)
-	report, err := stored.Run(s.t.Context(), r)
+	report, err := stored.InFolder(s.t.Context(), filepath.Join(s.dir, "store"), fleet.Owner{Server: s.client.Server()}, r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func (r *Reconciler) Run(ctx context.Context) (_ Report, err error) {
 	}
 	r.report.Devices, r.report.Baseline = j.Scanned.total(), j.Records
 	if j.Suspects > 0 {
-		if err := r.settle(ctx, j.complete); err != nil {
+		if err := r.settle(ctx, j.complete, j.Suspects); err != nil {
 			return r.report, err
 		}
 		if err := r.guardGone(ctx, j); err != nil {
@@ -149,13 +149,13 @@ func (r *Reconciler) restart(ctx context.Context, j *journal) error {
 func (r *Reconciler) clockError() time.Duration { return min(clockError, r.Settle/5) }
 
 // settle waits until Settle has passed since the last look.
-func (r *Reconciler) settle(ctx context.Context, since time.Time) error {
+func (r *Reconciler) settle(ctx context.Context, since time.Time, differ int) error {
 	until := since.Add(r.Settle)
 	wait := time.Until(until)
 	if wait <= 0 {
 		return nil
 	}
-	r.progress(Progress{Phase: Settling, Until: until})
+	r.progress(Progress{Phase: Settling, Total: differ, Until: until})
 	timer := time.NewTimer(min(wait, r.Settle)) // the clock may have been set back
 	defer timer.Stop()
 	select {
@@ -263,7 +263,7 @@ func (r *Reconciler) look(ctx context.Context, suspects iter.Seq2[suspect, error
 		r.report.Unsettled += again.Suspects
 		return nil
 	}
-	if err := r.settle(ctx, time.Now()); err != nil {
+	if err := r.settle(ctx, time.Now(), again.Suspects); err != nil {
 		return err
 	}
 	return r.look(ctx, again.suspects(), total+again.Suspects, n+1)

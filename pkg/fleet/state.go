@@ -133,36 +133,6 @@ func OpenState(path string, owner Owner) (*State, error) {
 	return s, nil
 }
 
-// OpenCopy opens a temporary copy of the state in the file at path, for a dry run. Close
-// removes it.
-func OpenCopy(path string, owner Owner) (*State, error) {
-	dir, err := os.MkdirTemp("", "mender-webhooks-")
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.Open(path)
-	to := filepath.Join(dir, filepath.Base(path))
-	if err == nil {
-		err = privatefile.WriteStream(to, func(w io.Writer) error {
-			_, err := io.Copy(w, text)
-			return err
-		})
-		_ = text.Close() // it was only read
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	s, err := OpenState(to, owner)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	s.temporary = dir
-	return s, nil
-}
-
-// StateFile is the name of a State beside a listener's store.
-const StateFile = "known.state"
-
 func (s *State) load(owner Owner) error {
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {

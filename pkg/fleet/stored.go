@@ -32,13 +32,12 @@ const (
 )
 
 // Stored makes a State follow the events in a queue, and is an Outbox that stores
-// events there. The known state is then what the application was told, or will be:
+// events there: see InFolder and OnCluster. The known state is then what the application was told, or will be:
 // waiting events and dead letters count.
 type Stored struct {
 	Queue Queue
+	// State is set by InFolder and OnCluster.
 	State *State
-	// Read records the position up to which the queue was read; nil records nothing.
-	Read func(at relay.Position) error
 	// Waiting is called once if the queue is crowded: events are only stored while
 	// waiting events take less than half of its room, so that webhooks are never
 	// refused for them. nil ignores it.
@@ -49,15 +48,16 @@ type Stored struct {
 	waited  bool
 }
 
-// Run brings the state up to date with the queue, and runs r with it.
-func (s *Stored) Run(ctx context.Context, r *Reconciler) (Report, error) {
+// run brings the state up to date with the queue, records the position with read, and
+// runs r with the state.
+func (s *Stored) run(ctx context.Context, r *Reconciler, read func(relay.Position) error) (Report, error) {
 	known := s.State.HasBaseline()
 	at, gap, err := s.Fold(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	if s.Read != nil && !r.DryRun {
-		if err := s.Read(at); err != nil {
+	if !r.DryRun {
+		if err := read(at); err != nil {
 			return Report{}, err
 		}
 	}
