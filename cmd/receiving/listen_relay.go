@@ -30,6 +30,7 @@ type relayOptions struct {
 	maxAttempts    int
 	concurrency    int
 	recover        bool
+	reconcile      time.Duration
 }
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
@@ -48,6 +49,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "from the store: make events dead letters after `N` attempts (default: never)")
 	f.IntVar(&o.concurrency, "concurrency", 1, "from the store: forward `N` events at once; only 1 preserves their order, over all listeners of a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
+	f.DurationVar(&o.reconcile, "reconcile", 0, "on start and after each `DURATION`: find the events that Mender lost, as reconcile does")
 }
 
 // wanted reports whether events are stored or forwarded.

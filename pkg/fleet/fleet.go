@@ -23,6 +23,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -117,6 +118,18 @@ type Report struct {
 	// Stale is by how many devices the counts of inventory and deviceauth differ; 0
 	// in a deep run.
 	Stale int
+}
+
+// String describes the result in a sentence.
+func (r Report) String() string {
+	text := fmt.Sprintf("compared %d devices: %d changed unnoticed; %d events from the device's state, %d from Mender's log", r.Devices, r.Missed, r.Synthesized, r.Recovered)
+	if r.Baseline > 0 {
+		text += fmt.Sprintf("; %d devices recorded for the first time", r.Baseline)
+	}
+	if r.Unsettled > 0 {
+		text += fmt.Sprintf("; %d still changing", r.Unsettled)
+	}
+	return text
 }
 
 // Phase is a part of a run.

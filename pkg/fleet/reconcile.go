@@ -66,6 +66,9 @@ type Reconciler struct {
 	// Deep reads the devices from deviceauth instead of inventory. That is slower,
 	// but right if inventory missed changes.
 	Deep bool
+	// DeepEvery is the time after which a run is deep although Deep is not set; 0 means
+	// never.
+	DeepEvery time.Duration
 	// Bootstrap sends events for devices that are unknown in the first run, too.
 	Bootstrap bool
 	// Force sends events although the guards consider Mender's answers implausible.
@@ -97,6 +100,10 @@ func (r *Reconciler) progress(p Progress) {
 // ErrSuspicious can be overridden with Force.
 func (r *Reconciler) Run(ctx context.Context) (_ Report, err error) {
 	r.report, r.checked = Report{}, 0
+	last := r.State.head.DeepAt
+	if r.DeepEvery > 0 && !last.IsZero() && time.Since(last) >= r.DeepEvery {
+		r.Deep = true
+	}
 	run, err := r.newRun(ctx)
 	if err != nil {
 		return Report{}, err
@@ -124,7 +131,11 @@ func (r *Reconciler) Run(ctx context.Context) (_ Report, err error) {
 	if err := r.record(j); err != nil {
 		return r.report, err
 	}
-	return r.report, r.resolve(ctx, j)
+	if err := r.resolve(ctx, j); err != nil || r.DryRun || !r.Deep && !last.IsZero() {
+		return r.report, err
+	}
+	r.State.head.DeepAt = time.Now().UTC()
+	return r.report, r.State.Update(seqOf(nil), false)
 }
 
 func (r *Reconciler) newRun(ctx context.Context) (scanRun, error) {

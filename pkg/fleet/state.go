@@ -93,6 +93,8 @@ type header struct {
 	// Baseline is set once all devices have been recorded.
 	Baseline bool      `json:"baseline"`
 	SavedAt  time.Time `json:"saved_at"`
+	// DeepAt is when a run last read deviceauth, or when the first run was.
+	DeepAt time.Time `json:"deep_at,omitzero"`
 	// Generation is a random id that changes with each update.
 	Generation string `json:"generation"`
 }
