@@ -216,3 +216,33 @@ func (h *hooked) ScanDevices(ctx context.Context, after string) iter.Seq2[mender
 	h.scan()
 	return h.world.ScanDevices(ctx, after)
 }
+
+// after reports where each scan begins.
+type after struct {
+	*world
+	begins func(after string)
+}
+
+func (a *after) ScanDevices(ctx context.Context, id string) iter.Seq2[mender.DeviceState, error] {
+	a.begins(id)
+	return a.world.ScanDevices(ctx, id)
+}
+
+// moving has the device b in the lists of all statuses.
+type moving struct{ *world }
+
+func (m *moving) DevicesByStatus(ctx context.Context, status webhook.DeviceStatus) iter.Seq2[mender.Device, error] {
+	m.auth["b"] = mender.Device{ID: "b", Status: status}
+	return func(yield func(mender.Device, error) bool) {
+		m.auth["b"] = mender.Device{ID: "b", Status: status}
+		var all []mender.Device
+		for d := range m.world.DevicesByStatus(ctx, status) {
+			all = append(all, d)
+		}
+		for _, d := range all {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (s *Stored) OnCluster(ctx context.Context, queue *relay.Queue, owner Owner,
 	}
 	leased, cancel := known.Context(ctx)
 	defer cancel()
-	return s.onFile(leased, path, owner, r, func() error {
+	report, err := s.onFile(leased, path, owner, r, func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 		defer cancel()
 		f, err := os.Open(path)
@@ -67,6 +67,10 @@ func (s *Stored) OnCluster(ctx context.Context, queue *relay.Queue, owner Owner,
 		defer f.Close()
 		return known.Save(ctx, bufio.NewReader(f), relay.Position{Stream: s.State.head.Stream, Last: s.State.head.Sequence})
 	})
+	if err != nil && leased.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(leased) // not an interruption
+	}
+	return report, err
 }
 
 // onFile runs r with the state in a file, and calls save if the state has changed.

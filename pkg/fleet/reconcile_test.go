@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -346,6 +347,25 @@ func TestADeepRunReadsDeviceauth(t *testing.T) {
 	})
 }
 
+func TestARunIsDeepEverySoOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.set("a", webhook.StatusPending)
+		weekly := func(r *Reconciler) { r.DeepEvery = 7 * 24 * time.Hour }
+		s.mustRun(t, weekly)
+		s.set("a", webhook.StatusAccepted)
+		s.inventory["a"] = webhook.StatusPending // inventory was down
+		time.Sleep(6 * 24 * time.Hour)
+		s.mustRun(t, weekly)
+		time.Sleep(24 * time.Hour)
+		s.mustRun(t, weekly, "device-status-changed a accepted from-state")
+		s.set("a", webhook.StatusRejected)
+		s.inventory["a"] = webhook.StatusAccepted
+		time.Sleep(24 * time.Hour)
+		s.mustRun(t, weekly)
+	})
+}
+
 func TestGuards(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*scene)
@@ -506,4 +526,80 @@ func TestAnInterruptedRunIsContinued(t *testing.T) {
 			finish(t, s, 13)
 		})
 	})
+}
+
+// The log is read from the oldest known status on: older events of other devices
+// explain nothing.
+func TestAnEventThatIsOlderThanTheKnownOneExplainsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.set("a", webhook.StatusPending)
+		s.set("b", webhook.StatusPending)
+		s.mustRun(t, nil)
+		time.Sleep(time.Hour)
+		s.record("old", "a", webhook.DeviceStatusChanged, webhook.StatusPending)
+		time.Sleep(time.Hour)
+		s.set("a", webhook.StatusAccepted)
+		s.mustRun(t, nil, "device-status-changed a accepted from-state")
+		time.Sleep(time.Hour)
+		s.set("a", webhook.StatusPending)
+		s.set("b", webhook.StatusRejected)
+		s.mustRun(t, nil, "device-status-changed a pending from-state", "device-status-changed b rejected from-state")
+	})
+}
+
+func TestAnOldInterruptedScanBeginsAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		wait time.Duration
+		want int
+	}{"soon": {10 * time.Minute, 1000}, "late": {20 * time.Minute, 2000}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t)
+				for i := range 2000 {
+					s.set(fmt.Sprint(10000+i), webhook.StatusPending)
+				}
+				s.fail, s.failAt = errors.New("interrupted"), "11100"
+				if _, err := s.run(t, nil); !errors.Is(err, s.fail) {
+					t.Fatal(err)
+				}
+				s.fail = nil
+				time.Sleep(test.wait)
+				first := ""
+				r, err := s.run(t, func(r *Reconciler) {
+					r.Devices = &after{s.world, func(id string) { first = id }}
+				})
+				if err != nil || r.Baseline != 2000 || (first == "") != (test.want == 2000) {
+					t.Errorf("%+v after %q, %v", r, first, err)
+				}
+			})
+		})
+	}
+}
+
+// A device whose status changes during a deep scan is in two lists.
+func TestADeviceInTwoListsCountsOnce(t *testing.T) {
+	w := newWorld()
+	w.set("a", webhook.StatusAccepted)
+	w.set("c", webhook.StatusPending)
+	var got []string
+	for d, err := range deepScan(t.Context(), &moving{w}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, d.ID)
+	}
+	if strings.Join(got, " ") != "a b c" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAnEventComesAfterTheKnownOne(t *testing.T) {
+	at := time.Unix(100, 0)
+	for _, knownAt := range []time.Time{at.Add(-time.Second), at, at.Add(time.Second)} {
+		events, err := synthesize(suspect{ID: "d", From: &Entry{ID: "d", Status: webhook.StatusDecommissioned, Time: knownAt}, To: webhook.StatusAccepted}, mender.Device{ID: "d"}, at)
+		if err != nil || len(events) != 2 || !events[0].Time.After(knownAt) || !events[1].Time.After(events[0].Time) {
+			t.Errorf("known at %s: %+v, %v", knownAt, events, err)
+		}
+	}
 }

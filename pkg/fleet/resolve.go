@@ -180,7 +180,7 @@ func (r *Reconciler) announce(ctx context.Context, c *change) (Entry, error) {
 		if err != nil || outcome == Refused {
 			return Entry{}, err
 		}
-		if len(made) == 2 && outcome == Sent {
+		if len(made) == 2 { // even if it was known
 			made = made[1:]
 		}
 	}
