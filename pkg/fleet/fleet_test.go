@@ -236,7 +236,10 @@ func (m *moving) DevicesByStatus(ctx context.Context, status webhook.DeviceStatu
 	return func(yield func(mender.Device, error) bool) {
 		m.auth["b"] = mender.Device{ID: "b", Status: status}
 		var all []mender.Device
-		for d := range m.world.DevicesByStatus(ctx, status) {
+		for d, err := range m.world.DevicesByStatus(ctx, status) {
+			if err != nil {
+				panic(err)
+			}
 			all = append(all, d)
 		}
 		for _, d := range all {
