@@ -140,7 +140,8 @@ func (a *App) NewComparing() *comparing {
 		line := fmt.Sprintf("%s %-30s %d of %s", c.part, bar, c.done, Plural(max(c.done, c.total), "device"))
 		took := time.Since(c.began)
 		if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > progressAfter {
-			line += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(time.Duration(float64(max(c.total-c.done, 0))/rate*float64(time.Second))))
+			left := time.Duration(float64(max(c.total-c.done, 0)) / rate * float64(time.Second))
+			line += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(left.Round(time.Second)))
 		}
 		return line
 	})

@@ -238,11 +238,16 @@ func suspicious(format string, args ...any) error {
 }
 
 // difference returns how many devices a scan has too many or too few, compared with
-// the counts before and after it.
-func difference(scanned, before, after counts) (n int) {
+// the counts before and after it, or 0 if changes during the scan may be the reason.
+func difference(scanned, before, after counts) int {
+	differ, changed := 0, 0
 	for _, status := range statuses() {
 		low, high := min(before[status], after[status]), max(before[status], after[status])
-		n += max(low-scanned[status], scanned[status]-high, 0)
+		differ += max(low-scanned[status], scanned[status]-high, 0)
+		changed += high - low
 	}
-	return n
+	if differ <= changed {
+		return 0
+	}
+	return differ
 }
