@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -53,12 +54,15 @@ func TestCleanUpStopsAtUnreadEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			app := stuck{make(chan string, 10)}
-			s := mustOpen(t, StoreOptions{Dir: dir, Keep: time.Nanosecond})
-			if _, err := s.Forward(ForwardOptions{Target: app}); err != nil {
+			s := sharedQueue(t, QueueOptions{Keep: time.Nanosecond}) // without upkeep
+			s.read = (&Store{o: StoreOptions{Dir: dir}}).lastRead
+			f, err := s.Forward(ForwardOptions{Target: app})
+			if err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = f.Stop(context.Background()) })
 			for i := range 4 {
-				mustPublish(t, s.Queue, fmt.Sprint("e", i), Stored)
+				mustPublish(t, s, fmt.Sprint("e", i), Stored)
 				<-app.taken
 			}
 			now, err := s.Position(t.Context())
@@ -71,6 +75,7 @@ func TestCleanUpStopsAtUnreadEvents(t *testing.T) {
 				}
 			}
 			waitFor(t, "the events are removed", func() bool {
+				s.look(t.Context(), nil)
 				s.prune(t.Context())
 				p, err := s.Position(t.Context())
 				if p.First > test.want {
