@@ -29,7 +29,7 @@ func minimal() map[string][]string {
 		"listen":     {"--addr", "127.0.0.1:0", "--exit-after", "1", "--timeout", "1ms"},
 		"queue drop": {id, "--store", "st", "--yes"}, "queue retry": {id, "--store", "st"}, "queue show": {id, "--store", "st"},
 		"queue": {"--store", "st"}, "queue list": {"--store", "st"},
-		"redeliver": {"--failed", "--dry-run"}, "secret set": {id}, "secret forget": {id, "--yes"},
+		"redeliver": {"--failed", "--dry-run"}, "reconcile": {"--state", "known", "--dry-run"}, "secret set": {id}, "secret forget": {id, "--yes"},
 		"token create": {"ci"}, "token revoke": {"ci", "--yes"},
 		"trigger": {"device-decommissioned", "--to", "http://127.0.0.1:1/"}, "update": {id, "--no-secret"},
 		"verify": {"--signature", "00"}, "login": {"--username", "admin@example.com", "--password-stdin"},

@@ -27,7 +27,7 @@ func TestJSONHasTheNamesOfFields(t *testing.T) {
 	check(0, "", "create", "--url", "https://example.com/", "--generate-secret")
 	for _, line := range [][]string{
 		{"list"}, {"inspect"}, {"activity"}, {"activity", "--stats"}, {"token", "list"}, {"whoami"}, {"secret", "list"}, {"secret", "show"},
-		{"config", "list"}, {"config", "get", "server"}, {"config", "path"}, {"version"}, {"redeliver", "--failed", "--dry-run"}, {"doctor"},
+		{"config", "list"}, {"config", "get", "server"}, {"config", "path"}, {"version"}, {"redeliver", "--failed", "--dry-run"}, {"reconcile", "--state", t.TempDir() + "/known", "--dry-run", "--rate", "1000"}, {"doctor"},
 		{"update", "--url", "https://example.com/new", "--generate-secret"},
 	} {
 		check(0, "", line...)

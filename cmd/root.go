@@ -128,7 +128,7 @@ machine.`,
 	}
 	add(groupIntegrations, integrations.NewCreateCmd(a), integrations.NewListCmd(a), integrations.NewInspectCmd(a), integrations.NewUpdateCmd(a), integrations.NewDeleteCmd(a))
 	add(groupIntegrations, integrations.NewApplyCmd(a), integrations.NewExportCmd(a))
-	add(groupActivity, activity.NewActivityCmd(a), activity.NewRedeliverCmd(a))
+	add(groupActivity, activity.NewActivityCmd(a), activity.NewRedeliverCmd(a), activity.NewReconcileCmd(a))
 	add(groupReceiving, receiving.NewListenCmd(a), receiving.NewQueueCmd(a), receiving.NewTriggerCmd(a), receiving.NewVerifyCmd(a))
 	add(groupAccess, access.NewLoginCmd(a), access.NewLogoutCmd(a), access.NewWhoamiCmd(a), access.NewTokenCmd(a), access.NewConfigCmd(a), access.NewSecretCmd(a), access.NewDoctorCmd(a), access.NewAPICmd(a))
 	add(groupLocal, local.NewSandboxCmd(a), local.NewDemoCmd(a), version)

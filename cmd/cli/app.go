@@ -48,6 +48,10 @@ type App struct {
 	only        bool      // see ForProfile
 	together    *together // of the apps for several profiles, or nil
 
+	// RequestRate is the largest number of requests per second to Mender; 0 means no
+	// limit.
+	RequestRate float64
+
 	// Interrupted is closed when a signal asks the command to end. It is nil if
 	// signals are not caught.
 	Interrupted <-chan struct{}
@@ -269,6 +273,7 @@ func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
 		SkipVerify: set.SkipVerify,
 		AllowHTTP:  set.AllowHTTP,
 		Now:        a.Now,
+		Rate:       a.RequestRate,
 	}
 	if a.Flags.Debug {
 		opts.Debug = a.debugOutput()

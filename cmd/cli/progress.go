@@ -25,6 +25,8 @@ type progress struct {
 	line func() string
 	end  chan struct{}
 	done sync.WaitGroup
+
+	stopped sync.Once
 }
 
 // newProgress starts to show the result of line, which must be safe to call at any time.
@@ -59,10 +61,10 @@ func (p *progress) show() {
 	}
 }
 
-// Stop removes the line.
+// Stop removes the line. It may be called again.
 func (p *progress) Stop() {
 	if p != nil {
-		close(p.end)
+		p.stopped.Do(func() { close(p.end) })
 		p.done.Wait()
 	}
 }
@@ -108,4 +110,50 @@ func (a *App) NewSending(total int) *sending {
 		return fmt.Sprintf("%-30s %d of %s, %d failed", bar, sent, Plural(total, "event"), s.Failed.Load())
 	})
 	return s
+}
+
+// comparing shows the progress of work in several parts as a bar, with the rate and the
+// remaining time of each part.
+type comparing struct {
+	*progress
+	mu          sync.Mutex
+	part        string
+	done, total int
+	began       time.Time // of the part
+	first       int       // done before the part began
+	until       time.Time // instead of a bar: the end of a wait
+}
+
+// NewComparing starts to show the progress of comparing devices.
+func (a *App) NewComparing() *comparing {
+	c := &comparing{}
+	c.progress = a.newProgress(true, func() string {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch {
+		case !c.until.IsZero():
+			return fmt.Sprintf("%s: %s", c.part, output.Duration(max(time.Until(c.until), 0).Round(time.Second)))
+		case c.part == "":
+			return "waiting for the server"
+		}
+		bar := output.Bar(c.done, max(c.done, c.total), 30, a.ErrStyle().Enabled)
+		line := fmt.Sprintf("%s %-30s %d of %s", c.part, bar, c.done, Plural(max(c.done, c.total), "device"))
+		took := time.Since(c.began)
+		if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > progressAfter {
+			left := time.Duration(float64(max(c.total-c.done, 0)) / rate * float64(time.Second))
+			line += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(left.Round(time.Second)))
+		}
+		return line
+	})
+	return c
+}
+
+// Set updates a part of the work. If until is not zero, the part is a wait.
+func (c *comparing) Set(part string, done, total int, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if part != c.part {
+		c.part, c.began, c.first = part, time.Now(), done
+	}
+	c.done, c.total, c.until = done, total, until
 }

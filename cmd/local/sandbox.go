@@ -31,6 +31,8 @@ type sandboxOptions struct {
 	latency        time.Duration
 	sessionTTL     time.Duration
 	rateLimit      int
+	lose           float64
+	loseEvents     float64
 }
 
 // NewSandboxCmd returns the sandbox command.
@@ -40,7 +42,8 @@ func NewSandboxCmd(a *cli.App) *cobra.Command {
 		Use:   "sandbox [-- COMMAND...]",
 		Short: "Run a stand-in for Mender's API on this machine",
 		Long: `Run a stand-in for a Mender server on this machine. It has the management and
-internal APIs of iot-manager and the logins of useradm, and delivers webhooks.
+internal APIs of iot-manager, the devices of deviceauth and inventory, and the
+logins of useradm, and delivers webhooks.
 It is tested against recordings of the real services, error messages and quirks
 included.
 
@@ -50,7 +53,12 @@ stderr. With a COMMAND, it runs the command with these two variables set, and
 exits with its exit code.
 
 Unlike the real server, it accepts webhook URLs on this machine, unless
---check-addresses is set. State is lost at exit, unless --state is set.`,
+--check-addresses is set. State is lost at exit, unless --state is set.
+
+To stop a service, send {"down": true} to the path
+/api/internal/v1/sandbox/services/NAME with PUT, and {"down": false} to start it
+again. While "inventory" is down, it misses changes, and no events are made for
+them; "events" stands for iot-manager.`,
 		Example: `  mender-webhooks sandbox --fleet 20 --rate 2 --env-file sandbox.env
   . ./sandbox.env && mender-webhooks activity       # in another terminal
   mender-webhooks sandbox -- ./integration-test.sh`,
@@ -77,10 +85,37 @@ Unlike the real server, it accepts webhook URLs on this machine, unless
 	f.IntVar(&o.events, "events", 0, "number `N` of past events to start with")
 	f.StringVar(&o.state, "state", "", "`FILE` that preserves the state across restarts")
 	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
+	f.Float64Var(&o.lose, "lose", 0, "`SHARE` of deliveries that run into the time limit and are not logged, from 0 to 1")
+	f.Float64Var(&o.loseEvents, "lose-events", 0, "`SHARE` of changes without an event, from 0 to 1")
 	f.DurationVar(&o.latency, "latency", 0, "`DURATION` to delay each management request")
 	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "`DURATION` until a login expires (default 168h)")
 	f.IntVar(&o.rateLimit, "rate-limit", 0, "number `N` of management requests allowed per user and minute, before answering 429; 0 for no limit")
 	return cmd
+}
+
+// check validates the numbers.
+func (o sandboxOptions) check() error {
+	switch {
+	case o.fleet < 0:
+		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
+	case o.rate <= 0:
+		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
+	case o.events < 0:
+		return cli.Usagef("invalid --events %d: must not be negative", o.events)
+	case o.latency < 0:
+		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
+	case o.sessionTTL < 0:
+		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
+	case o.rateLimit < 0:
+		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
+	case o.failRate < 0 || o.failRate > 1:
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
+	case o.lose < 0 || o.lose > 1:
+		return cli.Usagef("invalid --lose %v: must be from 0 to 1", o.lose)
+	case o.loseEvents < 0 || o.loseEvents > 1:
+		return cli.Usagef("invalid --lose-events %v: must be from 0 to 1", o.loseEvents)
+	}
+	return nil
 }
 
 func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
@@ -100,7 +135,7 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	sb, err := sandbox.New(sandbox.Options{
 		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
 		StateFile: o.state, FailRate: o.failRate, Latency: o.latency,
-		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit,
+		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit, Lose: o.lose, LoseEvents: o.loseEvents,
 	})
 	if err != nil {
 		return err
@@ -140,27 +175,6 @@ func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []str
 	case err := <-served:
 		return fmt.Errorf("the sandbox stopped serving: %w", err)
 	}
-}
-
-// check validates the numbers.
-func (o sandboxOptions) check() error {
-	switch {
-	case o.fleet < 0:
-		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
-	case o.rate <= 0:
-		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
-	case o.events < 0:
-		return cli.Usagef("invalid --events %d: must not be negative", o.events)
-	case o.latency < 0:
-		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
-	case o.sessionTTL < 0:
-		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
-	case o.rateLimit < 0:
-		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
-	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
-	}
-	return nil
 }
 
 // announceSandbox reports that the sandbox is ready. With quiet, it does not write

@@ -118,7 +118,7 @@ func listenRules() cli.Rules {
 		},
 		Needs: cli.NatsNeeds(map[string][]string{
 			"sync": {"store"}, "replicas": {"nats", "nats-context"},
-			"recover": stored, "keep": stored, "max-bytes": stored, "max-age": stored, "max-attempts": stored,
+			"recover": stored, "reconcile": stored, "keep": stored, "max-bytes": stored, "max-age": stored, "max-attempts": stored,
 			"dead-on": stored, "concurrency": append(stored, "exec"),
 			"forward-timeout": {"forward-to", "exec"},
 			"tls-cert":        {"tls-key"}, "tls-key": {"tls-cert"},
@@ -168,7 +168,7 @@ func (o *listenOptions) check() error {
 	case o.path != "" && !strings.HasPrefix(o.path, "/"):
 		return cli.Usagef("invalid --path %q: must begin with a slash", o.path)
 	}
-	err := positive(o.secrets.Flags, "exit-after", "timeout", "grace", "max-body", "max-bytes", "keep", "max-age", "max-attempts", "forward-timeout", "concurrency")
+	err := positive(o.secrets.Flags, "exit-after", "timeout", "grace", "max-body", "max-bytes", "keep", "max-age", "max-attempts", "forward-timeout", "concurrency", "reconcile")
 	if err != nil {
 		return err
 	}

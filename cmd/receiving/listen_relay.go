@@ -35,6 +35,7 @@ type relayOptions struct {
 	maxAttempts    int
 	concurrency    int
 	recover        bool
+	reconcile      time.Duration
 }
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
@@ -54,6 +55,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "with --store or --nats: number `N` of attempts after which an event becomes a dead letter (default: never)")
 	f.IntVar(&o.concurrency, "concurrency", 1, "with --store, --nats or --exec: number `N` of events to forward concurrently; only 1 preserves their order, across all listeners on a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
+	f.DurationVar(&o.reconcile, "reconcile", 0, "on start and after each `DURATION`: find the events that Mender lost, as reconcile does")
 }
 
 // wanted reports whether events are stored or forwarded.

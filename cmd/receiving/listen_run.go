@@ -132,9 +132,9 @@ func (l *listening) listenerOptions() (listener.Options, error) {
 	if err := o.relay.fill(l.app, &lo); err != nil {
 		return lo, err
 	}
-	if o.relay.recover {
+	if o.relay.recover || o.relay.reconcile > 0 {
 		lo.Recover = func(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
-			return l.startRecovery(ctx, queue)
+			return l.startRepair(ctx, queue)
 		}
 	}
 	return lo, nil

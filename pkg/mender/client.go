@@ -58,6 +58,9 @@ type Options struct {
 	AllowHTTP bool
 	// Retry controls how often calls are retried, and the waits in between.
 	Retry RetryPolicy
+	// Rate is the largest number of requests per second, retries included; 0
+	// means no limit.
+	Rate float64
 	// Debug receives a dump of each request and answer, with secrets masked.
 	// Its Write method is not called concurrently.
 	Debug io.Writer
@@ -114,6 +117,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.Debug != nil {
 		carrier = &debugger{next: carrier, now: o.Now, out: o.Debug}
+	}
+	if o.Rate > 0 {
+		carrier = &pacer{next: carrier, every: time.Duration(float64(time.Second) / o.Rate)}
 	}
 	carrier = &wholeBodies{next: carrier, most: maxAnswer}
 	c.http = resty.NewWithClient(&http.Client{Transport: carrier, CheckRedirect: checkRedirect, Timeout: o.Timeout}).

@@ -111,6 +111,8 @@ type Queue struct {
 	// retention is used by the upkeep only; retained, unless nil, saves it.
 	retention retention
 	retained  func(retention)
+	// read, unless nil, returns the position of MarkRead.
+	read func() (Position, bool)
 
 	room     sync.Mutex // held while room is made
 	full     time.Time  // when making room last failed; under room

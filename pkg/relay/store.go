@@ -151,7 +151,7 @@ func (s *Store) run(ctx context.Context) error {
 	if s.retention, _, err = readJSON[retention](s.o.Dir, deliveredFile); err != nil {
 		return err
 	}
-	s.retained = s.saveRetention
+	s.retained, s.read = s.saveRetention, s.lastRead
 	s.maintain(s.tick)
 	s.done.Go(s.repairLoop)
 	return nil

@@ -85,7 +85,7 @@ func (q *Queue) prune(ctx context.Context) {
 	if err != nil || s.Kept == 0 {
 		return
 	}
-	until := min(q.retention.expired(time.Now().Add(-q.o.Keep)), p.floor) + 1
+	until := min(min(q.retention.expired(time.Now().Add(-q.o.Keep)), p.floor)+1, q.unread(ctx))
 	if until <= p.first {
 		return
 	}

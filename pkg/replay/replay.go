@@ -13,21 +13,34 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// RebuiltFromLog is the value of target.HeaderRebuilt in events that FromLog
-// returns.
-const RebuiltFromLog = "from-log"
+// The values of target.HeaderRebuilt in the events that FromLog and FromState
+// return.
+const (
+	RebuiltFromLog   = "from-log"
+	RebuiltFromState = "from-state"
+)
 
 // FromLog rebuilds a delivery from an event in Mender's log, signed with the
 // secret if there is one. The log contains neither the bytes nor the time of the
 // original delivery, so target.HeaderRebuilt marks the event as rebuilt.
 func FromLog(e mender.Event, secret webhook.Secret) (target.Event, error) {
-	body, err := e.Event.MarshalJSON()
+	return rebuild(e.Event, secret, RebuiltFromLog)
+}
+
+// FromState makes a delivery of an event that was synthesized from the state of a
+// device, signed with the secret if there is one. target.HeaderRebuilt marks it.
+func FromState(e webhook.Event, secret webhook.Secret) (target.Event, error) {
+	return rebuild(e, secret, RebuiltFromState)
+}
+
+func rebuild(e webhook.Event, secret webhook.Secret, mark string) (target.Event, error) {
+	body, err := e.MarshalJSON()
 	if err != nil {
 		return target.Event{}, fmt.Errorf("rebuild event %s: %w", e.ID, err)
 	}
 	header := webhook.Header(body, secret)
 	header.Set("User-Agent", "Go-http-client/1.1") // Mender's
-	header.Set(target.HeaderRebuilt, RebuiltFromLog)
+	header.Set(target.HeaderRebuilt, mark)
 	return target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body}, nil
 }
 

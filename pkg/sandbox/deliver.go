@@ -36,7 +36,7 @@ func (s *Sandbox) emit(h deviceChange) {
 	s.mu.Lock()
 	in := s.integration
 	connected, known := s.connection(h, in)
-	begin := !s.closed && in != nil && in.wants(h.scope)
+	begin := !s.closed && in != nil && in.wants(h.scope) && s.registry.makes(h.typ)
 	if begin {
 		s.flights.begin()
 	}

@@ -158,6 +158,12 @@ func (s *Sandbox) later(events ...deviceChange) func() {
 	}
 }
 
+// makes reports whether an event of a type is made with the services that run. The
+// workflow of a change ends if inventory is down; a decommission begins with the event.
+func (r *registry) makes(typ webhook.EventType) bool {
+	return !r.eventsDown && !r.workflowsDown && (!r.inventoryDown || typ == webhook.DeviceDecommissioned)
+}
+
 // index adds a device to inventory or updates it there. The caller holds s.mu.
 func (s *Sandbox) index(d *device) {
 	r := &s.registry
@@ -180,9 +186,13 @@ func (s *Sandbox) index(d *device) {
 	i.put("identity", "status", string(d.Status))
 }
 
-// remove takes a device out of both services. The caller holds s.mu.
+// remove takes a device out of both services, or leaves it in inventory if that is
+// down. The caller holds s.mu.
 func (r *registry) remove(id string) {
 	delete(r.devices, id)
+	if r.inventoryDown {
+		return
+	}
 	delete(r.inventory, id)
 	if i := slices.Index(r.order, id); i >= 0 {
 		r.order = slices.Delete(r.order, i, i+1)

@@ -10,8 +10,8 @@ import (
 
 // The headers that this program adds to events and answers.
 const (
-	// HeaderRebuilt marks an event that was rebuilt from Mender's log, so
-	// its bytes differ from the original delivery.
+	// HeaderRebuilt marks an event that was rebuilt from Mender's log or from the state
+	// of a device, so its bytes differ from the original delivery.
 	HeaderRebuilt = "X-Mender-Webhooks-Rebuilt"
 	// HeaderEdited marks an event that a user edited and that was signed again.
 	HeaderEdited = "X-Mender-Webhooks-Edited"

@@ -5,8 +5,10 @@
 package privatefile
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,11 +22,30 @@ import (
 // symbolic link only if its folder, the target and the target's folder belong to
 // this user or root, and no one else can write there. It is safe for concurrent
 // use: the last call wins.
-func Write(path string, content []byte) error { return write(path, content, false) }
+func Write(path string, content []byte) error { return write(path, bytesOf(content), false) }
+
+// WriteStream is Write for content that is too large for memory. The file stays
+// as it is if content returns an error, which WriteStream returns.
+func WriteStream(path string, content func(io.Writer) error) error {
+	return write(path, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, 64<<10)
+		if err := content(buffered); err != nil {
+			return err
+		}
+		return buffered.Flush()
+	}, false)
+}
 
 // WriteSecret is Write for content that must stay secret: it refuses a file
 // that everyone on this machine can read.
-func WriteSecret(path string, content []byte) error { return write(path, content, true) }
+func WriteSecret(path string, content []byte) error { return write(path, bytesOf(content), true) }
+
+func bytesOf(content []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}
+}
 
 // Create writes content to a new file with mode 0600, and fails with fs.ErrExist
 // if there is a file already.
@@ -40,7 +61,7 @@ func Create(path string, content []byte) error {
 	return nil
 }
 
-func write(path string, content []byte, secret bool) error {
+func write(path string, content func(io.Writer) error, secret bool) error {
 	target, err := Resolve(path)
 	if err != nil {
 		return err

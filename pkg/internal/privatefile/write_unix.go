@@ -5,6 +5,7 @@ package privatefile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func trusted(place string) error {
 }
 
 // replace replaces the file at path. old describes the file, or is nil.
-func replace(path string, old fs.FileInfo, content []byte) (err error) {
+func replace(path string, old fs.FileInfo, content func(io.Writer) error) (err error) {
 	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func replace(path string, old fs.FileInfo, content []byte) (err error) {
 			return err
 		}
 	}
-	if _, err := f.Write(content); err != nil {
+	if err := content(f); err != nil {
 		return err
 	}
 	return f.CloseAtomicallyReplace()

@@ -2,6 +2,7 @@ package privatefile
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,12 +18,12 @@ func trusted(place string) error {
 
 // replace replaces the file at path. Windows guarantees less about the moment of
 // replacing than other systems.
-func replace(path string, _ fs.FileInfo, content []byte) error {
+func replace(path string, _ fs.FileInfo, content func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
+	err = content(f)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

@@ -1,0 +1,344 @@
+package fleet
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// Entry is the known status of a device.
+type Entry struct {
+	ID string `json:"id"`
+	// Status is StatusDecommissioned if the device is gone.
+	Status webhook.DeviceStatus `json:"status"`
+	// Last is the id of the last event known for the device. For a device that was
+	// recorded without an event, it is the random id of the run that did it.
+	Last string `json:"last"`
+	// Time is when the device had the status, by Mender's clock.
+	Time time.Time `json:"time"`
+}
+
+// Gone reports whether the device was decommissioned or removed.
+func (e Entry) Gone() bool { return e.Status == webhook.StatusDecommissioned }
+
+// Fold applies an event of the device and reports whether it changed the entry.
+// Events count by their time, since Mender delivers them in no order. The end of a
+// device is final: an id is never used again.
+func (e *Entry) Fold(event webhook.Event) bool {
+	status := StatusIn(event)
+	if status == "" || e.Gone() {
+		return false
+	}
+	if status != webhook.StatusDecommissioned && !event.Time.After(e.Time) {
+		return false
+	}
+	e.Status, e.Last = status, event.ID
+	if event.Time.After(e.Time) {
+		e.Time = event.Time.UTC()
+	}
+	return true
+}
+
+// StatusIn returns the status that an event reports for its device, or "" if it
+// reports none.
+func StatusIn(e webhook.Event) webhook.DeviceStatus {
+	switch e.Type {
+	case webhook.DeviceDecommissioned:
+		return webhook.StatusDecommissioned
+	case webhook.DeviceProvisioned:
+		return webhook.StatusAccepted // Mender sends it for no other status
+	case webhook.DeviceStatusChanged:
+		return e.DeviceStatus()
+	}
+	return ""
+}
+
+// Owner is whose devices a State describes.
+type Owner struct {
+	Server       string `json:"server"`
+	Organization string `json:"organization,omitempty"`
+}
+
+// stateVersion is the version of the format of a State's file.
+const stateVersion = 1
+
+// goneLife is how long the end of a device is remembered: longer than Mender's log
+// can return an older event.
+const goneLife = 8 * 24 * time.Hour
+
+// header is the first line of a State's file. An Entry per line follows, ordered by
+// id, and then a trailer.
+type header struct {
+	Version int `json:"version"`
+	Owner
+	// Stream and Sequence are the position in a queue up to which its events are
+	// known; see Stored.
+	Stream   string `json:"stream,omitempty"`
+	Sequence uint64 `json:"sequence,omitempty"`
+	// Baseline is set once all devices have been recorded.
+	Baseline bool      `json:"baseline"`
+	SavedAt  time.Time `json:"saved_at"`
+	// DeepAt is when a run last read deviceauth, or when the first run was.
+	DeepAt time.Time `json:"deep_at,omitzero"`
+	// Generation is a random id that changes with each update.
+	Generation string `json:"generation"`
+}
+
+// trailer is the last line. A file without it is incomplete.
+type trailer struct {
+	Entries *int `json:"entries"`
+}
+
+// State is the known state of an organization's devices, in a file. It is not safe
+// for concurrent use; the file is locked against other processes.
+type State struct {
+	path string
+	lock *flock.Flock
+	head header
+
+	temporary string // a folder that Close removes
+}
+
+// OpenState opens the state in the file at path, which need not exist yet. It
+// refuses a state of another owner, and one that another process is using. Close
+// it after use.
+func OpenState(path string, owner Owner) (*State, error) {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return nil, fault.Usagef("open the known state: %w", err)
+	}
+	s := &State{path: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600)), head: header{Version: stateVersion, Owner: owner}}
+	switch locked, err := s.lock.TryLock(); {
+	case err != nil:
+		return nil, fault.Usagef("lock the known state: %w", err)
+	case !locked:
+		return nil, fault.New(fault.Conflict, "%s is in use by another process", path)
+	}
+	err := s.load(owner)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *State) load(owner Owner) error {
+	f, err := os.Open(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.Usagef("open the known state: %w", err)
+	}
+	defer f.Close()
+	line, _ := bufio.NewReader(f).ReadBytes('\n') // an incomplete line is refused below
+	var head header
+	if err := json.Unmarshal(line, &head); err != nil || head.Version == 0 || head.Generation == "" {
+		return fault.WithHint(fault.Usagef("%s contains no known state of devices", s.path), "name another file, or remove it to start over")
+	}
+	switch {
+	case head.Version != stateVersion:
+		return fault.Usagef("%s has version %d of the format, not %d", s.path, head.Version, stateVersion)
+	case head.Owner != owner:
+		return fault.WithHint(fault.Usagef("%s has the devices of %s, not of %s", s.path, head.Owner, owner),
+			"use one file for each server and organization")
+	}
+	s.head = head
+	return nil
+}
+
+// String names the server, and the organization if there is one.
+func (o Owner) String() string {
+	if o.Organization == "" {
+		return o.Server
+	}
+	return fmt.Sprintf("organization %s on %s", o.Organization, o.Server)
+}
+
+// Close releases the lock.
+func (s *State) Close() error {
+	err := s.lock.Unlock()
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
+	}
+	return err
+}
+
+// HasBaseline reports whether all devices of the organization have been recorded
+// once, so that a device without an entry is new.
+func (s *State) HasBaseline() bool { return s.head.Baseline }
+
+// Entries returns the entries, ordered by id, one at a time. An error is the last
+// value.
+func (s *State) Entries() iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		f, err := os.Open(s.path)
+		if errors.Is(err, fs.ErrNotExist) && s.head.Generation == "" {
+			return
+		}
+		if err == nil {
+			defer f.Close()
+			err = readEntries(f, yield)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(Entry{}, fmt.Errorf("read the known state in %s: %w", s.path, err))
+		}
+	}
+}
+
+// errStopped reports that the reader of an iterator wants no more.
+var errStopped = errors.New("stopped")
+
+func readEntries(r io.Reader, yield func(Entry, error) bool) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	last, count := "", 0
+	for first := true; ; first = false {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return errors.New("the file is incomplete")
+		}
+		if first {
+			continue
+		}
+		var next struct {
+			Entry
+			trailer
+		}
+		if err := json.Unmarshal(line, &next); err != nil {
+			return err
+		}
+		switch {
+		case next.Entries != nil && *next.Entries != count:
+			return fmt.Errorf("the file has %d of %d entries", count, *next.Entries)
+		case next.Entries != nil:
+			return nil
+		case next.ID <= last:
+			return fmt.Errorf("device %q is not after %q", next.ID, last)
+		}
+		last, count = next.ID, count+1
+		if !yield(next.Entry, nil) {
+			return errStopped
+		}
+	}
+}
+
+// Update replaces entries by those in changes, which are ordered by id, and adds
+// the missing ones. The file is replaced as a whole, or stays as it is if Update
+// fails. baseline records that all devices have an entry.
+func (s *State) Update(changes iter.Seq2[Entry, error], baseline bool) error {
+	return s.update(changes, baseline, func(_, changed Entry) Entry { return changed })
+}
+
+func (s *State) update(changes iter.Seq2[Entry, error], baseline bool, combine func(old, changed Entry) Entry) error {
+	head := s.head
+	head.Baseline = head.Baseline || baseline
+	head.SavedAt, head.Generation = time.Now().UTC(), uuid.NewString()
+	err := privatefile.WriteStream(s.path, func(w io.Writer) error {
+		out := json.NewEncoder(w)
+		if err := out.Encode(head); err != nil {
+			return err
+		}
+		count := 0
+		for e, err := range merged(s.Entries(), changes, combine) {
+			if err != nil {
+				return err
+			}
+			if e.Gone() && head.SavedAt.Sub(e.Time) > goneLife {
+				continue
+			}
+			count++
+			if err := out.Encode(e); err != nil {
+				return err
+			}
+		}
+		return out.Encode(trailer{&count})
+	})
+	if err != nil {
+		return fmt.Errorf("save the known state in %s: %w", s.path, err)
+	}
+	s.head = head
+	return nil
+}
+
+// merged returns the entries of both sequences, ordered by id. Where both have a
+// device, their entries are combined.
+func merged(a, b iter.Seq2[Entry, error], combine func(a, b Entry) Entry) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for pair, err := range joined(a, b, func(e Entry) string { return e.ID }) {
+			var e Entry
+			switch {
+			case err != nil:
+			case pair.left == nil:
+				e = *pair.right
+			case pair.right == nil:
+				e = *pair.left
+			default:
+				e = combine(*pair.left, *pair.right)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// both has what two sequences have for one device; one of the pointers may be nil.
+type both[T any] struct {
+	left  *Entry
+	right *T
+}
+
+// joined returns pairs of the entries and the values with the same id. Both
+// sequences are ordered by id. An error is the last value.
+func joined[T any](left iter.Seq2[Entry, error], right iter.Seq2[T, error], id func(T) string) iter.Seq2[both[T], error] {
+	return func(yield func(both[T], error) bool) {
+		nextLeft, stopLeft := iter.Pull2(left)
+		defer stopLeft()
+		nextRight, stopRight := iter.Pull2(right)
+		defer stopRight()
+		l, lerr, lok := nextLeft()
+		r, rerr, rok := nextRight()
+		for lok || rok {
+			if err := errors.Join(lerr, rerr); err != nil {
+				yield(both[T]{}, err)
+				return
+			}
+			order := 0
+			switch {
+			case !rok:
+				order = -1
+			case !lok:
+				order = 1
+			default:
+				order = strings.Compare(l.ID, id(r))
+			}
+			var pair both[T]
+			if order <= 0 {
+				e := l
+				pair.left = &e
+				l, lerr, lok = nextLeft()
+			}
+			if order >= 0 {
+				d := r
+				pair.right = &d
+				r, rerr, rok = nextRight()
+			}
+			if !yield(pair, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// sharedQueue opens a queue on a server of the test's own.
+func sharedQueue(t *testing.T, o QueueOptions) *Queue {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("not ready")
+	}
+	nc, err := nats.Connect(srv.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	q, err := newQueue(t.Context(), nc, o.withDefaults(), positions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.read = q.readOnCluster
+	t.Cleanup(q.Close)
+	return q
+}
+
+func TestOneProcessAtATimeHasTheKnownState(t *testing.T) {
+	q := sharedQueue(t, QueueOptions{})
+	load := func() (string, bool) {
+		t.Helper()
+		var b bytes.Buffer
+		found, err := q.LoadKnown(t.Context(), &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.String(), found
+	}
+	if _, found := load(); found {
+		t.Error("found before it was saved")
+	}
+	first, err := q.OpenKnown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, found := load(); found {
+		t.Error("found before it was saved")
+	}
+	if _, err := q.OpenKnown(t.Context()); !errors.Is(err, ErrLeased) || !strings.Contains(err.Error(), "process") {
+		t.Errorf("a second one: %v", err)
+	}
+	for _, text := range []string{"one", strings.Repeat("two", 1<<20)} {
+		if err := first.Save(t.Context(), strings.NewReader(text), Position{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, found := load(); !found || got != text {
+			t.Errorf("loaded %d bytes of %d", len(got), len(text))
+		}
+	}
+	ctx, cancel := first.Context(t.Context())
+	defer cancel()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	if !errors.Is(context.Cause(ctx), errLeaseLost) {
+		t.Error(context.Cause(ctx))
+	}
+	if err := first.Save(t.Context(), strings.NewReader("three"), Position{}); !errors.Is(err, errLeaseLost) {
+		t.Errorf("saved without the lease: %v", err)
+	}
+	second, err := q.OpenKnown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCleanUpOnAClusterStopsAtUnreadEvents(t *testing.T) {
+	app := stuck{make(chan string, 10)}
+	q := sharedQueue(t, QueueOptions{Keep: time.Nanosecond})
+	f, err := q.Forward(ForwardOptions{Target: app})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Stop(context.Background()) })
+	for _, id := range []string{"a", "b", "c"} {
+		mustPublish(t, q, id, Stored)
+		<-app.taken
+	}
+	p, err := q.Position(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := q.OpenKnown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = k.Close() }()
+	for _, last := range []uint64{1, 3} {
+		want := last + 1
+		if err := k.Save(t.Context(), strings.NewReader("state"), Position{Stream: p.Stream, Last: last}); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the read events are removed", func() bool {
+			q.look(t.Context(), nil)
+			q.prune(t.Context())
+			now, err := q.Position(t.Context())
+			if now.First > want {
+				t.Fatalf("the first event is %d, want %d", now.First, want)
+			}
+			return err == nil && now.First == want
+		})
+	}
+}
