@@ -184,6 +184,7 @@ func examplesReplaced(t *testing.T) *strings.Replacer {
 	return strings.NewReplacer(
 		"https://example.com/mender", "http://127.0.0.1:"+port["example.com"]+"/mender",
 		"ci@example.com", "admin@example.com",
+		"/etc/mender-webhooks/hook.secret", "hook.secret",
 		"0.0.0.0:8090", "127.0.0.1:"+port["8090"],
 		"8090", port["8090"], "3000", port["3000"], "3001", port["3001"])
 }
