@@ -139,10 +139,10 @@ func (all changes) apply(ctx context.Context, a *cli.App, p *output.Printer, o a
 	return failed
 }
 
-// finishDryRun prints a plan. With exitCode, a plan with changes is an error.
-func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan, exitCode bool) error {
+// finishDryRun prints a plan.
+func finishDryRun(a *cli.App, p *output.Printer, plan *provision.Plan) error {
 	all := changes{list: []*change{{app: a, plan: plan}}}
-	return all.finishDryRun(a, p, exitCode)
+	return all.finishDryRun(a, p, false)
 }
 
 // confirmPlan asks for confirmation if anything is to be changed. It names the profiles that

@@ -128,7 +128,7 @@ func runCreate(ctx context.Context, a *cli.App, o createOptions) error {
 		if err := e.CheckRoom(ctx); err != nil {
 			return err
 		}
-		return finishDryRun(a, p, plan, false)
+		return finishDryRun(a, p, plan)
 	}
 	done, err := e.one(ctx, plan)
 	if done.NewID == "" {

@@ -41,7 +41,7 @@ func runEphemeral(ctx context.Context, a *cli.App, p *output.Printer, o createOp
 		return err
 	}
 	if o.dryRun {
-		if err := finishDryRun(a, p, plan, false); err != nil {
+		if err := finishDryRun(a, p, plan); err != nil {
 			return err
 		}
 		a.Say("then runs %s, and deletes the webhook", strings.Join(o.command, " "))

@@ -79,7 +79,7 @@ func runDelete(ctx context.Context, a *cli.App, args []string, o deleteOptions) 
 		return finishNone(p, o.dryRun)
 	}
 	if o.dryRun {
-		return finishDryRun(a, p, provision.DeletePlan(found), false)
+		return finishDryRun(a, p, provision.DeletePlan(found))
 	}
 	if !o.yes {
 		for _, i := range found {

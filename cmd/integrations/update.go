@@ -101,7 +101,7 @@ func runUpdate(ctx context.Context, a *cli.App, o updateOptions, arg string) err
 		a.Say("the secret remains the one stored on this machine (fingerprint %s)", again)
 	}
 	if o.dryRun {
-		return finishDryRun(a, p, plan, false)
+		return finishDryRun(a, p, plan)
 	}
 	done, err := e.one(ctx, plan)
 	if !done.Done {
