@@ -60,6 +60,9 @@ type globalFlags struct {
 
 // IsTerminal reports whether stream is a terminal.
 func IsTerminal(stream any) bool {
+	if held, ok := stream.(*output.Held); ok {
+		stream = held.Unwrap()
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
@@ -122,6 +125,26 @@ func (a *App) Warn(format string, args ...any) {
 	if !a.Flags.Quiet {
 		fmt.Fprintf(a.Err, "%s %s\n", a.ErrStyle().Yellow("warning:"), output.Safe(fmt.Sprintf(format, args...)))
 	}
+}
+
+// FullScreen reports whether stdout is a terminal that can show a full screen. If
+// not, it says that the flag has no effect.
+func (a *App) FullScreen(flag string) bool {
+	if IsTerminal(a.Out) && a.Getenv("TERM") != "dumb" {
+		return true
+	}
+	a.Say("%s: stdout is not a terminal that can show a full screen; showing lines instead", flag)
+	return false
+}
+
+// HoldStderr returns a writer that can hold messages back while a full screen is
+// shown. They are not held back if stderr is not a terminal.
+func (a *App) HoldStderr() *output.Held {
+	held := output.NewHeld(a.Err)
+	if IsTerminal(a.Err) {
+		a.Err = held
+	}
+	return held
 }
 
 // DetachStderr makes messages asynchronous, so that the command does not block if stderr

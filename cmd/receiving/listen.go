@@ -35,6 +35,7 @@ type listenOptions struct {
 	secrets        cli.SecretFlags
 	relay          relayOptions
 	inspect        inspectOptions
+	interactive    bool
 }
 
 // NewListenCmd returns the listen command.
@@ -60,13 +61,16 @@ forwarded until the application accepts it: Mender itself tries only once. With
 --nats instead, the store is a stream on a NATS JetStream cluster, which several
 listeners can share.
 
---inspect serves a page for your browser that shows each request in full, and
-can send it to your application again.
+--interactive shows the requests on a full screen: browse and filter them, see
+one in full, and send it to your application again. --inspect serves a page for
+your browser that can do the same. If stdout is not a terminal, --interactive
+shows lines.
 
 --respond, --delay and --fail-rate simulate a faulty receiver, to see failures
 in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
+  mender-webhooks listen --secret-file hook.secret --forward-to 3000 --interactive
   mender-webhooks listen --secret-file hook.secret --forward-to 3000 --inspect
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
@@ -92,6 +96,8 @@ func listenRules() cli.Rules {
 		Against: map[string][]string{
 			"store":   {"nats", "nats-context", "replicas"},
 			"respond": {"forward-to", "store", "nats", "nats-context"},
+
+			"interactive": {"output", "jq", "no-headers"},
 		},
 		Needs: cli.NatsNeeds(map[string][]string{
 			"sync": {"store"}, "replicas": {"nats", "nats-context"},
@@ -128,6 +134,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
 	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
+	f.BoolVarP(&o.interactive, "interactive", "i", false, "browse the requests on a full screen; ? shows its keys (default: lines)")
 	o.inspect.register(f)
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")
 }

@@ -24,6 +24,8 @@ type listening struct {
 	printer *output.Printer
 	secrets func() []webhook.Secret
 	saver   *listener.Saver // nil without --save
+	log     *output.Held    // nil without --interactive
+	screen  *screen         // nil without --interactive
 }
 
 func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
@@ -34,10 +36,13 @@ func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
+	l := &listening{app: a, options: o, printer: p}
+	if o.interactive && a.FullScreen("--interactive") {
+		l.log = a.HoldStderr()
+	}
 	attach := a.DetachStderr()
 	defer attach()
 	o.warn(a)
-	l := &listening{app: a, options: o, printer: p}
 	return cli.UntilInterrupted(ctx, l.run(ctx))
 }
 
@@ -63,6 +68,7 @@ func (l *listening) run(ctx context.Context) error {
 		// throughput of a bare handler instead of 0.80, for a few MiB more.
 		debug.SetGCPercent(400)
 	}
+	l.screen = l.openScreen(ls, options.Target, l.log)
 	endPage := func() {}
 	defer func() { endPage() }()
 	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
@@ -175,7 +181,14 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
 	shown, saved := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver)
-	err := ls.Serve(ctx, open)
+	defer func() { end(nil); l.screen.wait() }() // even if Serve panics
+	err := ls.Serve(ctx, func() (listener.Ports, error) {
+		ports, err := open()
+		if err == nil {
+			l.screen.start(ctx, ports, end)
+		}
+		return ports, err
+	})
 	end(nil)
 	saved()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
@@ -207,17 +220,22 @@ func countdown(n int, done func()) func(listener.Event) {
 
 // sum reports how many requests were received, and how many lines were not shown.
 func (l *listening) sum(ls *listener.Listener, shown *display) {
+	l.app.Say("received: %s", counts(ls))
+	if n := shown.dropped(); n > 0 {
+		l.app.Warn("%s not shown: stdout is read too slowly, or cannot be written to", cli.Plural(int(n), "line")) //nolint:gosec // a count of lines
+	}
+}
+
+// counts returns how many requests were received, by verdict.
+func counts(ls *listener.Listener) string {
 	text := ""
-	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
-		if n := ls.Count(v); n > 0 {
+	for _, v := range verdicts() {
+		if n := ls.Count(webhook.Verdict(v)); n > 0 {
 			text += fmt.Sprintf(", %d %s", n, v)
 		}
 	}
 	if text == "" {
-		text = ", nothing"
+		return "nothing"
 	}
-	l.app.Say("received: %s", text[2:])
-	if n := shown.dropped(); n > 0 {
-		l.app.Warn("%s not shown: stdout is read too slowly, or cannot be written to", cli.Plural(int(n), "line")) //nolint:gosec // a count of lines
-	}
+	return text[2:]
 }
