@@ -297,3 +297,33 @@ func TestInteractiveFitsAnyScreen(t *testing.T) {
 	e.keys("q")
 	e.finish(0)
 }
+
+// TestInteractiveDoesNotWaitForTheTerminal stops reading the terminal. Events are
+// answered, and a signal still ends the program.
+func TestInteractiveDoesNotWaitForTheTerminal(t *testing.T) {
+	t.Parallel()
+	e, url, secret := listenInteractive(t)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n := range 2000 { // far more than the terminal's buffer takes
+		if code := send(t, url, eventBody(fmt.Sprint("e", n), fmt.Sprint(n), "accepted"), secret); code != 204 {
+			t.Fatalf("event %d was answered with %d", n, code)
+		}
+		if n%100 == 0 { // draws the whole screen again
+			if err := pty.Setsize(e.master, &pty.Winsize{Rows: 60, Cols: uint16(150 + n/100)}); err != nil { //nolint:gosec // small
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.ended:
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	if code := e.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -77,6 +77,7 @@ func (s *screen) wait() {
 		select {
 		case <-s.done:
 		case <-time.After(screenPatience):
+			return // a message would not be read either
 		}
 	}
 	s.log.Release()
