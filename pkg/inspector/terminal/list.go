@@ -29,7 +29,12 @@ const around = 5
 func (m *model) rows() int { return max(m.height-around, 1) }
 
 // View implements tea.Model.
-func (m *model) View() tea.View {
+func (m *model) View() (view tea.View) {
+	view.AltScreen = true
+	if m.failed != nil {
+		return view
+	}
+	defer func() { m.rescue(recover()) }()
 	lines := []string{m.o.Style.Bold(output.Safe(m.o.Title)), m.summary()}
 	keys := "enter: details  /: search  v: verdict  r: replay  p: pause  ?: help  q: quit"
 	if m.page != nil {
@@ -45,7 +50,6 @@ func (m *model) View() tea.View {
 		lines = append(lines, "")
 	}
 	lines = append(lines[:max(m.height-2, 0)], m.statusLine(), m.o.Style.Dim(keys))
-	view := tea.View{AltScreen: true}
 	if m.typing {
 		prompt := "search: " + m.text
 		lines[len(lines)-1] = prompt

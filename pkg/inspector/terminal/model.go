@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type model struct {
 	page    *page  // nil: the list
 	status  string // result of the last action
 	sending bool   // a replay is in progress
+	failed  error  // the screen panicked
 }
 
 // replayed is the message with the result of a replay.
@@ -54,7 +56,9 @@ func newModel(ctx context.Context, o Options) *model {
 func (m *model) Init() tea.Cmd { return nil }
 
 // Update implements tea.Model.
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (m *model) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
+	next = m
+	defer func() { m.rescue(recover()) }()
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
@@ -70,6 +74,16 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.key(msg)
 	}
 	return m, nil
+}
+
+// rescue ends the screen after a panic. Bubble Tea would restore the terminal, too,
+// but leave the goroutine that reads keys behind.
+func (m *model) rescue(panicked any) {
+	if panicked != nil {
+		m.failed = fmt.Errorf("the screen panicked: %v", panicked)
+		fmt.Fprintf(m.o.Log, "%s\n", debug.Stack())
+		go m.send(tea.QuitMsg{})
+	}
 }
 
 func (m *model) receive(b batch) {

@@ -123,7 +123,9 @@ func TestFilterAndSearch(t *testing.T) {
 	if s.want("totals; only invalid"); strings.Contains(s.text(), "status s1") {
 		t.Error(s.text())
 	}
-	s.keys("v", "/", "S", "1", "2", "backspace")
+	s.keys("esc")
+	s.want("status s1", "status s2")
+	s.keys("/", "S", "1", "2", "backspace")
 	if view := s.View(); view.Cursor == nil {
 		t.Error("no cursor while typing")
 	}

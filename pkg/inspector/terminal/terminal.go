@@ -13,6 +13,7 @@ package terminal
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"strings"
@@ -87,7 +88,7 @@ func Run(ctx context.Context, o Options) error {
 	cancel()
 	feeding.Wait()
 	m.replays.Wait()
-	return err
+	return errors.Join(err, m.failed)
 }
 
 // feed collects items as fast as they arrive, and delivers them to the screen in

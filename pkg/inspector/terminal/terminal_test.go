@@ -82,6 +82,7 @@ func TestTheContextEndsTheScreen(t *testing.T) {
 }
 
 func TestAPanicRestoresTheTerminal(t *testing.T) {
+	defer goleak.VerifyNone(t)
 	err := run(t.Context(), t, func(keys io.Writer) { _, _ = io.WriteString(keys, "\r") })
 	if err == nil || !strings.Contains(err.Error(), "panic") {
 		t.Errorf("error %v", err)
