@@ -163,8 +163,6 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	switch name {
 	case "q":
 		return tea.Quit
-	case "ctrl+z":
-		return tea.Suspend
 	case "?":
 		m.open(helpPage())
 	case "m":
