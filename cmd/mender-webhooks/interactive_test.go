@@ -66,7 +66,10 @@ func (x *terminal) emulate(args ...string) *emulated {
 	x.t.Cleanup(func() {
 		_ = e.cmd.Process.Kill() // it may have ended already
 		<-e.ended
-		_, _, _ = e.slave.Close(), e.master.Close(), e.screen.Close()
+		_, _ = e.slave.Close(), e.master.Close()
+		if pipe, ok := e.screen.InputPipe().(io.Closer); ok { // Close of the emulator is not safe for concurrent use
+			_ = pipe.Close()
+		}
 	})
 	return e
 }
@@ -326,4 +329,23 @@ func TestInteractiveDoesNotWaitForTheTerminal(t *testing.T) {
 	if code := e.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+func TestInteractiveShowsAttemptsFromTheStore(t *testing.T) {
+	t.Parallel()
+	app, requests := application(t)
+	e, url, secret := listenInteractive(t, "--forward-to", app, "--store", t.TempDir())
+	if code := send(t, url, eventBody("e1", "d1", "accepted"), secret); code != 204 {
+		t.Errorf("answered %d", code)
+	}
+	<-requests
+	e.until(`204  valid     status accepted +d1 +application 200`)
+	e.until(`received: 1 valid; 0 waiting, 0 dead letters`)
+	e.keys("\r")
+	e.until(`(?s)Forwarding.*application 200, attempt 1, `)
+	e.keys("r")
+	e.until(`sent again: .* answered 200`)
+	<-requests
+	e.keys("p\x03")
+	e.finish(0)
 }
