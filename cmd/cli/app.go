@@ -73,6 +73,9 @@ type globalFlags struct {
 
 // IsTerminal reports whether stream is a terminal.
 func IsTerminal(stream any) bool {
+	if held, ok := stream.(*output.Held); ok {
+		stream = held.Unwrap()
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
@@ -98,6 +101,9 @@ func (a *App) OutStyle() output.Style { return output.Style{Enabled: a.colored(a
 func (a *App) OutWidth() int { return widthOf(a.Out) }
 
 func widthOf(stream any) int {
+	if held, ok := stream.(*output.Held); ok {
+		stream = held.Unwrap()
+	}
 	f, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
@@ -170,6 +176,26 @@ func (a *App) sayLabeled(label string, paint func(output.Style, string) string, 
 
 // Time formats a time for messages: in UTC if the command shows times in UTC.
 func (a *App) Time(t time.Time) string { return output.Time(t, a.utc) }
+
+// FullScreen reports whether stdout is a terminal that can show a full screen. If
+// not, it says that the flag has no effect.
+func (a *App) FullScreen(flag string) bool {
+	if IsTerminal(a.Out) && a.Getenv("TERM") != "dumb" {
+		return true
+	}
+	a.Say("%s: stdout is not a terminal that can show a full screen; showing lines instead", flag)
+	return false
+}
+
+// HoldStderr returns a writer that can hold messages back while a full screen is
+// shown. They are not held back if stderr is not a terminal.
+func (a *App) HoldStderr() *output.Held {
+	held := output.NewHeld(a.Err)
+	if IsTerminal(a.Err) {
+		a.Err = held
+	}
+	return held
+}
 
 // DetachStderr makes messages asynchronous, so that the command does not block if stderr
 // is not read. Call the returned function at the end: it waits at most 500 ms for the

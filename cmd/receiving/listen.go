@@ -37,6 +37,7 @@ type listenOptions struct {
 	relay          relayOptions
 	inspect        inspectOptions
 	log            cli.LogFlag
+	interactive    bool
 }
 
 // NewListenCmd returns the listen command.
@@ -73,8 +74,10 @@ its environment. Exit code 0 accepts the event, 65 makes it a dead letter, and
 after any other one the program is run again. Its output is logged. Without
 --store or --nats, Mender is answered first, and a failure loses the event.
 
---inspect serves a page for your browser that shows each request in full, and
-can send it to your application again.
+--interactive shows the requests on a full screen: browse and filter them, see
+one in full, and send it to your application again. --inspect serves a page for
+your browser that can do the same. If stdout is not a terminal, --interactive
+shows lines.
 
 stderr has a log, with any -o: when the application stops accepting events and
 when it is back, dead letters, invalid signatures, refused events, and a summary
@@ -84,6 +87,7 @@ at the end. A flood of events does not flood it.
 in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 		Example: `  mender-webhooks listen --secret-file hook.secret
   mender-webhooks listen --secret-file hook.secret --forward-to 3000
+  mender-webhooks listen --secret-file hook.secret --forward-to 3000 --interactive
   mender-webhooks listen --secret-file hook.secret --forward-to 3000 --inspect
   mender-webhooks listen --secret-file hook.secret --store /var/lib/mender-webhooks --forward-to http://localhost:3000/hook
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
@@ -115,6 +119,8 @@ func listenRules() cli.Rules {
 			"store":   {"nats", "nats-context", "replicas"},
 			"respond": {"forward-to", "exec", "store", "nats", "nats-context"},
 			"exec":    {"forward-to", "dead-on", "target-skip-verify"},
+
+			"interactive": {"output", "jq", "no-headers", "verbose"},
 		},
 		Needs: cli.NatsNeeds(map[string][]string{
 			"sync": {"store"}, "replicas": {"nats", "nats-context"},
@@ -152,6 +158,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 0, "exit after a `DURATION`, with code 7 if --exit-after is not reached (default: no limit)")
 	f.DurationVar(&o.grace, "grace", receiver.DefaultGrace, "on exit: `DURATION` to wait for requests and attempts in progress")
 	f.StringVar(&o.saveDir, "save", "", "save each request as a file in `DIR`, for verify and trigger --request; the last 1000 are retained")
+	f.BoolVarP(&o.interactive, "interactive", "i", false, "browse the requests on a full screen; ? shows its keys (default: lines)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each request's headers, with credentials masked, and body below its line")
 	o.inspect.register(f)
 	f.BoolVar(&o.utc, "utc", false, "show times in UTC (default: local times on a terminal)")

@@ -13,7 +13,7 @@ import (
 // and does not delay the receiver.
 type display struct {
 	l      *listening
-	sub    *listener.Subscription // nil with -o none
+	sub    *listener.Subscription // nil with -o none or --interactive
 	stream *output.Stream
 	table  *recordTable  // nil if the output is no table
 	done   chan struct{} // closed when everything is printed
@@ -27,7 +27,7 @@ type display struct {
 // the error, unless events are stored: then receiving continues.
 func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 	d := &display{l: l, done: make(chan struct{})}
-	if l.printer.Format() == output.None {
+	if l.screen != nil || l.printer.Format() == output.None {
 		close(d.done)
 		return d
 	}

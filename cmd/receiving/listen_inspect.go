@@ -46,7 +46,7 @@ func (o *inspectOptions) check() error {
 
 // inspect serves the page until the returned function is called. It does nothing
 // without --inspect.
-func (l *listening) inspect(ctx context.Context, ls *listener.Listener, targets []listener.Target) (stop func(), err error) {
+func (l *listening) inspect(ctx context.Context, ls *listener.Listener, application target.Target) (stop func(), err error) {
 	o, nothing := l.options.inspect, func() {}
 	if o.addr == "" {
 		return nothing, nil
@@ -54,10 +54,6 @@ func (l *listening) inspect(ctx context.Context, ls *listener.Listener, targets 
 	socket, err := o.listen(ctx)
 	if err != nil {
 		return nothing, err
-	}
-	var application target.Target
-	if len(targets) == 1 {
-		application = targets[0].Target
 	}
 	page := inspector.New(inspector.Options{Listener: ls, Target: application, Secrets: l.secrets, Edit: o.edit})
 	forget, err := l.announcePage(page.URL(socket.Addr()), socket.Addr())

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -26,6 +25,8 @@ type listening struct {
 	printer *output.Printer
 	secrets func() []webhook.Secret
 	saver   *listener.Saver // nil without --save
+	log     *output.Held    // nil without --interactive
+	screen  *screen         // nil without --interactive
 }
 
 func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
@@ -36,10 +37,13 @@ func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
+	l := &listening{app: a, options: o, printer: p}
+	if o.interactive && a.FullScreen("--interactive") {
+		l.log = a.HoldStderr()
+	}
 	attach := a.DetachStderr()
 	defer attach()
 	o.warn(a)
-	l := &listening{app: a, options: o, printer: p}
 	return cli.UntilInterrupted(ctx, l.run(ctx))
 }
 
@@ -65,10 +69,12 @@ func (l *listening) run(ctx context.Context) error {
 		// throughput of a bare handler instead of 0.80, for a few MiB more.
 		debug.SetGCPercent(400)
 	}
+	application := listener.Every(options.Targets)
+	l.screen = l.openScreen(ls, application, l.log)
 	endPage := func() {}
 	defer func() { endPage() }()
 	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
-		if endPage, err = l.inspect(ctx, ls, options.Targets); err != nil {
+		if endPage, err = l.inspect(ctx, ls, application); err != nil {
 			return ports, err
 		}
 		ports, err = l.options.ports(ctx, sockets)
@@ -182,7 +188,14 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
 	shown, saved, log := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
-	err := ls.Serve(ctx, open)
+	defer func() { end(nil); l.screen.wait() }() // even if Serve panics
+	err := ls.Serve(ctx, func() (listener.Ports, error) {
+		ports, err := open()
+		if err == nil {
+			l.screen.start(ctx, ports, end)
+		}
+		return ports, err
+	})
 	end(nil)
 	saved()
 	totals := log.Wait()
@@ -221,21 +234,15 @@ func countdown(n int, done func()) func(listener.Event) {
 // reportTotals reports how many requests were received, what became of the events,
 // and how many lines were not shown.
 func (l *listening) reportTotals(ls *listener.Listener, totals listener.Totals, shown *display) {
-	var received []string
 	var attrs []slog.Attr
 	sum := uint64(0)
-	for _, v := range []webhook.Verdict{webhook.Valid, webhook.Invalid, webhook.Unsigned, webhook.Unchecked, webhook.Rejected} {
-		if n := ls.Count(v); n > 0 {
-			received = append(received, fmt.Sprintf("%d %s", n, v))
-		}
-		sum += ls.Count(v)
-		attrs = append(attrs, slog.Uint64(string(v), ls.Count(v)))
+	for _, v := range verdicts() {
+		n := ls.Count(webhook.Verdict(v))
+		sum += n
+		attrs = append(attrs, slog.Uint64(v, n))
 	}
 	attrs = append(attrs, slog.Uint64("received", sum))
-	if len(received) == 0 {
-		received = []string{"nothing"}
-	}
-	text := "received: " + strings.Join(received, ", ")
+	text := "received: " + counts(ls)
 	if len(l.options.relay.forwardTo) > 0 || l.options.relay.exec != "" {
 		text += fmt.Sprintf("; forwarded: %d", totals.Forwarded)
 		attrs = append(attrs, slog.Uint64("forwarded", totals.Forwarded), slog.Uint64("failed_attempts", totals.Failed))
@@ -251,4 +258,18 @@ func (l *listening) reportTotals(ls *listener.Listener, totals listener.Totals, 
 	if n := shown.dropped(); n > 0 {
 		l.app.Warn("%s not shown: stdout is read too slowly, or cannot be written to", cli.Plural(int(n), "line")) //nolint:gosec // a count of lines
 	}
+}
+
+// counts returns how many requests were received, by verdict.
+func counts(ls *listener.Listener) string {
+	text := ""
+	for _, v := range verdicts() {
+		if n := ls.Count(webhook.Verdict(v)); n > 0 {
+			text += fmt.Sprintf(", %d %s", n, v)
+		}
+	}
+	if text == "" {
+		return "nothing"
+	}
+	return text[2:]
 }

@@ -13,40 +13,36 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
-	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 const (
-	replayTimeout = 30 * time.Second
-	queueTimeout  = 5 * time.Second
+	queueTimeout = 5 * time.Second
 	// shownEvents is how many events of each state the page lists.
 	shownEvents = 100
 )
 
 // replay sends a request's exact bytes to the target again.
 func (i *Inspector) replay(w http.ResponseWriter, r *http.Request) {
-	_, e, ok := i.find(w, r)
-	if !ok || !i.mayReplay(w, e) {
+	attempt, err := i.history.Replay(r.Context(), number(r))
+	if err != nil {
+		fail(w, err)
 		return
 	}
-	i.deliver(w, r, target.Event{ID: e.ID, Type: string(e.Type), Header: target.EndToEnd(e.Header), Body: e.Body})
+	writeJSON(w, attempt)
 }
 
-// mayReplay answers with 409 if a request must not reach the application.
-func (i *Inspector) mayReplay(w http.ResponseWriter, e listener.Received) bool {
-	switch v := e.Verification.Verdict; {
-	case i.o.Target == nil:
-		http.Error(w, "there is no application: start listen with --forward-to", http.StatusConflict)
-	case v != webhook.Valid && v != webhook.Unchecked:
-		http.Error(w, "the request was refused: only accepted requests are sent to the application", http.StatusConflict)
-	default:
-		return true
+// fail answers with the reason why a request is not shown or sent.
+func fail(w http.ResponseWriter, err error) {
+	status := http.StatusConflict
+	if errors.Is(err, history.ErrGone) {
+		status = http.StatusNotFound
 	}
-	return false
+	http.Error(w, err.Error(), status)
 }
 
 // canEdit reports whether edited copies can be signed and sent.
@@ -58,8 +54,9 @@ func (i *Inspector) canEdit() bool {
 // secret and marked as edited. The answer does not contain the signature, which
 // would be valid for Mender's own webhook.
 func (i *Inspector) edit(w http.ResponseWriter, r *http.Request) {
-	_, e, ok := i.find(w, r)
-	if !ok || !i.mayReplay(w, e) {
+	e, err := i.history.Accepted(number(r))
+	if err != nil {
+		fail(w, err)
 		return
 	}
 	if !i.canEdit() {
@@ -75,35 +72,14 @@ func (i *Inspector) edit(w http.ResponseWriter, r *http.Request) {
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Men-Sig") })
 	maps.Copy(header, webhook.Header(body, i.o.Secrets()[0]))
 	header.Set(target.HeaderEdited, "1")
-	i.deliver(w, r, target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body})
-}
-
-// deliver makes one attempt and answers with its result.
-func (i *Inspector) deliver(w http.ResponseWriter, r *http.Request, e target.Event) {
-	ctx, cancel := context.WithTimeout(r.Context(), replayTimeout)
-	defer cancel()
-	result := i.o.Target.Deliver(ctx, e)
-	answer := struct {
-		Target     string      `json:"target"`
-		Status     int         `json:"status"`
-		Error      string      `json:"error"`
-		DurationMS float64     `json:"duration_ms"`
-		Header     http.Header `json:"header,omitempty"`
-		Body       string      `json:"body,omitempty"`
-	}{Target: i.o.Target.String(), Status: result.Status, DurationMS: milliseconds(result.Duration)}
-	if result.Err != nil {
-		answer.Error = result.Err.Error()
-	}
-	if a := result.Answer; a != nil {
-		answer.Header, answer.Body = a.Header, strings.ToValidUTF8(string(a.Body), "\uFFFD")
-	}
-	writeJSON(w, answer)
+	writeJSON(w, i.history.Deliver(r.Context(), target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body}))
 }
 
 // curl answers with a command that sends a request's bytes.
 func (i *Inspector) curl(w http.ResponseWriter, r *http.Request) {
-	_, e, ok := i.find(w, r)
-	if !ok {
+	e, err := i.history.Find(number(r))
+	if err != nil {
+		fail(w, err)
 		return
 	}
 	if !utf8.Valid(e.Body) || slices.Contains(e.Body, 0) {

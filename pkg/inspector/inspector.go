@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -53,8 +54,9 @@ type Options struct {
 
 // Inspector is the server of the page. It is safe for concurrent use.
 type Inspector struct {
-	o     Options
-	token string
+	o       Options
+	history history.History
+	token   string
 }
 
 // New returns an Inspector with a new token.
@@ -62,7 +64,10 @@ func New(o Options) *Inspector {
 	if o.Secrets == nil {
 		o.Secrets = func() []webhook.Secret { return nil }
 	}
-	return &Inspector{o: o, token: rand.Text()}
+	return &Inspector{
+		o: o, token: rand.Text(),
+		history: history.History{Listener: o.Listener, Target: o.Target, Secrets: o.Secrets},
+	}
 }
 
 // URL returns the URL of the page at an address, with its token. It gives

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
@@ -22,13 +23,13 @@ func (i *Inspector) events(w http.ResponseWriter, r *http.Request) {
 	sub := i.o.Listener.Hub().Subscribe(listener.SubscribeOptions{History: true})
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
-	items := make(chan item)
+	items := make(chan history.Item)
 	go func() {
 		defer close(items)
 		defer sub.Close()
 		for n := range sub.Numbered(ctx) {
 			select {
-			case items <- newItem(n):
+			case items <- history.NewItem(n):
 			case <-ctx.Done():
 			}
 		}

@@ -1,0 +1,114 @@
+package receiving
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/terminal"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// screenPatience is how long a terminal may take to be restored. One that reads
+// nothing would otherwise keep listen from ending.
+const screenPatience = 2 * time.Second
+
+// screen is the screen of --interactive. A nil screen does nothing.
+type screen struct {
+	l           *listening
+	ls          *listener.Listener
+	application target.Target
+	log         *output.Held
+	sub         *listener.Subscription
+	done        chan struct{} // closed when the terminal is restored; nil before start
+}
+
+// openScreen returns the screen for --interactive, or nil without the flag. It
+// collects events and messages from now on.
+func (l *listening) openScreen(ls *listener.Listener, application target.Target, log *output.Held) *screen {
+	if log == nil {
+		return nil
+	}
+	log.Hold()
+	return &screen{l: l, ls: ls, application: application, log: log, sub: ls.Hub().Subscribe(listener.SubscribeOptions{History: true})}
+}
+
+// start shows the screen until ctx is done. If the user quits, it calls stop. It
+// also does so if the screen fails, unless events are stored: then receiving
+// continues.
+func (s *screen) start(ctx context.Context, ports listener.Ports, stop func(error)) {
+	if s == nil {
+		return
+	}
+	h := history.History{Listener: s.ls, Target: s.application, Secrets: s.l.secrets}
+	o := terminal.Options{
+		In: s.l.app.In, Out: s.l.app.Out, Title: s.title(ports), Verdicts: verdicts(),
+		Items: s.items, Missed: s.sub.Dropped, Details: h.Details, Replay: h.Replay, Totals: s.totals,
+		Log: s.log, Style: s.l.app.OutStyle(), UTC: s.l.options.utc,
+	}
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		defer s.sub.Close()
+		err := terminal.Run(ctx, o)
+		if err != nil && s.l.options.relay.stores() {
+			s.l.app.Warn("--interactive: %v; continuing without the screen", err)
+			return
+		}
+		if err != nil {
+			err = fmt.Errorf("--interactive: %w", err)
+		}
+		stop(err)
+	}()
+}
+
+// wait waits until the terminal is restored, after the context of start is done.
+func (s *screen) wait() {
+	if s == nil {
+		return
+	}
+	if s.done != nil {
+		select {
+		case <-s.done:
+		case <-time.After(screenPatience):
+			return // a message would not be read either
+		}
+	}
+	s.log.Release()
+}
+
+func (s *screen) items(ctx context.Context) iter.Seq[history.Item] {
+	return func(yield func(history.Item) bool) {
+		for n := range s.sub.Numbered(ctx) {
+			if !yield(history.NewItem(n)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *screen) title(ports listener.Ports) string {
+	text := "listening on " + joinAddrs(addrsOf(ports.Events)) + s.l.options.path
+	if s.application != nil {
+		text += ", forwarding to " + s.application.String()
+	}
+	return text
+}
+
+func (s *screen) totals() string {
+	text := "received: " + counts(s.ls)
+	if q, ok := s.ls.Stats(); ok {
+		text += fmt.Sprintf("; %d waiting, %s", q.Waiting, cli.Plural(int(q.Dead), "dead letter")) //nolint:gosec // a count of events
+	}
+	return text
+}
+
+func verdicts() []string {
+	return []string{string(webhook.Valid), string(webhook.Invalid), string(webhook.Unsigned), string(webhook.Unchecked), string(webhook.Rejected)}
+}

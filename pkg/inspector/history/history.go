@@ -1,0 +1,98 @@
+// Package history shows the events of a listener's hub, and sends requests to the
+// application again. The page of listen --inspect and the screen of listen
+// --interactive share it, and so show the same.
+package history
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+)
+
+// replayTimeout limits one attempt to send a request again.
+const replayTimeout = 30 * time.Second
+
+// ErrGone reports that the hub's history does not have the request, or no longer.
+var ErrGone = errors.New("this request is no longer in the history")
+
+var (
+	errNoApplication = errors.New("there is no application: start listen with --forward-to")
+	errRefused       = errors.New("the request was refused: only accepted requests are sent to the application")
+)
+
+// History is the history of a listener's hub, which has events only while at least one
+// subscriber uses it. It is safe for concurrent use.
+type History struct {
+	// Listener is the listener to show.
+	Listener *listener.Listener
+	// Target receives the requests that a user sends again; nil forbids that.
+	Target target.Target
+	// Secrets returns the secrets of the webhook, to explain a verdict. nil means
+	// that there are none.
+	Secrets func() []webhook.Secret
+}
+
+// Find returns the request with the number, or ErrGone.
+func (h *History) Find(number uint64) (listener.Received, error) {
+	if e, ok := h.Listener.Hub().Find(number); ok {
+		if r, ok := e.(listener.Received); ok {
+			return r, nil
+		}
+	}
+	return listener.Received{}, ErrGone
+}
+
+// Accepted is like Find, but returns an error that says why if the request must
+// not reach the application.
+func (h *History) Accepted(number uint64) (listener.Received, error) {
+	e, err := h.Find(number)
+	switch v := e.Verification.Verdict; {
+	case err != nil:
+	case h.Target == nil:
+		err = errNoApplication
+	case v != webhook.Valid && v != webhook.Unchecked:
+		err = errRefused
+	}
+	return e, err
+}
+
+// Replay sends the exact bytes of an accepted request to the application again.
+func (h *History) Replay(ctx context.Context, number uint64) (Attempt, error) {
+	e, err := h.Accepted(number)
+	if err != nil {
+		return Attempt{}, err
+	}
+	return h.Deliver(ctx, target.Event{ID: e.ID, Type: string(e.Type), Header: target.EndToEnd(e.Header), Body: e.Body}), nil
+}
+
+// Attempt is the result of sending a request to the application again.
+type Attempt struct {
+	Target     string      `json:"target"`
+	Status     int         `json:"status"` // of the answer; 0 if there was none
+	Error      string      `json:"error"`  // empty if the application accepted the event
+	DurationMS float64     `json:"duration_ms"`
+	Header     http.Header `json:"header,omitempty"`
+	Body       string      `json:"body,omitempty"`
+}
+
+// Deliver makes one attempt to deliver an event to the application. There must be
+// one.
+func (h *History) Deliver(ctx context.Context, e target.Event) Attempt {
+	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
+	defer cancel()
+	result := h.Target.Deliver(ctx, e)
+	attempt := Attempt{Target: h.Target.String(), Status: result.Status, DurationMS: milliseconds(result.Duration)}
+	if result.Err != nil {
+		attempt.Error = result.Err.Error()
+	}
+	if a := result.Answer; a != nil {
+		attempt.Header, attempt.Body = a.Header, strings.ToValidUTF8(string(a.Body), "\uFFFD")
+	}
+	return attempt
+}

@@ -1,0 +1,248 @@
+package terminal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+)
+
+// screen is a model without a terminal.
+type screen struct {
+	*model
+	t        *testing.T
+	replayed chan uint64
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	s := &screen{t: t, replayed: make(chan uint64, 10)}
+	s.model = newModel(t.Context(), Options{
+		Title: "listening", Verdicts: []string{"valid", "invalid"}, Log: output.NewHeld(&strings.Builder{}),
+		Totals: func() string { return "totals" }, UTC: true,
+		Details: func(number uint64) (history.Details, error) {
+			if number == 1 {
+				return history.Details{}, history.ErrGone
+			}
+			return history.Details{Item: history.Item{Number: number, ID: fmt.Sprint("id", number), Verdict: "valid"}, Body: `{"a":[1,"` + strings.Repeat("x", 100) + `"]}`}, nil
+		},
+		Replay: func(_ context.Context, number uint64) (history.Attempt, error) {
+			s.replayed <- number
+			return history.Attempt{Target: "app", Status: 200}, nil
+		},
+	})
+	return s
+}
+
+// keys presses keys, by their names.
+func (s *screen) keys(names ...string) (quit bool) {
+	for _, name := range names {
+		key := tea.KeyPressMsg{Code: rune(name[0]), Text: name}
+		switch name {
+		case "enter":
+			key = tea.KeyPressMsg{Code: tea.KeyEnter}
+		case "esc":
+			key = tea.KeyPressMsg{Code: tea.KeyEscape}
+		case "backspace":
+			key = tea.KeyPressMsg{Code: tea.KeyBackspace}
+		case "ctrl+c":
+			key = tea.KeyPressMsg{Code: 'c', Mod: tea.ModCtrl}
+		}
+		if _, cmd := s.Update(key); cmd != nil {
+			_, quit = cmd().(tea.QuitMsg)
+		}
+	}
+	return quit
+}
+
+func (s *screen) add(items ...history.Item) { s.Update(batch{items: items, arrived: len(items)}) }
+
+func (s *screen) text() string { return ansi.Strip(s.View().Content) }
+
+func (s *screen) want(parts ...string) {
+	s.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(s.text(), part) {
+			s.t.Errorf("no %q on the screen:\n%s", part, s.text())
+		}
+	}
+}
+
+func request(number int) history.Item {
+	return history.Item{
+		Number: uint64(number), Kind: history.Received, ID: fmt.Sprint("id", number), Type: "device-status-changed", //nolint:gosec // small
+		Status: fmt.Sprint("s", number), Verdict: "valid", Answer: 204,
+	}
+}
+
+func TestTheSelectionStaysInPlace(t *testing.T) {
+	s := newScreen(t)
+	s.want("no requests yet")
+	for n := range 100 {
+		s.add(request(n + 1))
+	}
+	s.want("> 00:00:00 204  valid     status s100")
+	s.keys("j", "j", "j")
+	before := strings.Split(s.text(), "\n")
+	s.add(request(101), request(102))
+	s.want("> 00:00:00 204  valid     status s97")
+	if after := strings.Split(s.text(), "\n"); after[5] != before[5] || !strings.Contains(after[3], "s100") {
+		t.Errorf("the lines moved:\n%s", s.text())
+	}
+	s.keys("g")
+	s.add(request(103))
+	s.want("> 00:00:00 204  valid     status s103")
+	s.keys("G")
+	s.want("> 00:00:00 204  valid     status s1")
+	s.keys("enter")
+	s.want("no longer in the history")
+	for n := range maxItems {
+		s.add(request(1000 + n))
+	}
+	if s.want("> 00:00:00 204  valid     status s1000"); len(s.items) != maxItems {
+		t.Errorf("%d items", len(s.items))
+	}
+}
+
+func TestFilterAndSearch(t *testing.T) {
+	s := newScreen(t)
+	refused := request(2)
+	refused.Verdict, refused.Reason = "invalid", "wrong-secret-or-altered-body"
+	s.add(request(1), refused)
+	s.want("wrong secret or alt")
+	s.keys("v", "v")
+	if s.want("totals; only invalid"); strings.Contains(s.text(), "status s1") {
+		t.Error(s.text())
+	}
+	s.keys("esc")
+	s.want("status s1", "status s2")
+	s.keys("/", "S", "1", "2", "backspace")
+	if view := s.View(); view.Cursor == nil {
+		t.Error("no cursor while typing")
+	}
+	if s.want("search: S1", "status s1"); strings.Contains(s.text(), "status s2") {
+		t.Error(s.text())
+	}
+	s.Update(tea.PasteMsg{Content: "\x1b[2J\n"})
+	s.want(`search: S1\x1b[2J\n`, "no request matches")
+	if s.keys("q") {
+		t.Error("q quits while typing")
+	}
+	s.keys("esc")
+	s.want("status s1", "status s2")
+	if !s.keys("q") || !s.keys("/", "ctrl+c") {
+		t.Error("it does not quit")
+	}
+}
+
+func TestPause(t *testing.T) {
+	s := newScreen(t)
+	s.add(request(1))
+	s.keys("p")
+	s.add(request(2))
+	s.Update(batch{items: []history.Item{request(5000)}, arrived: 4998})
+	if s.want("paused, 4999 new"); strings.Contains(s.text(), "status s2") {
+		t.Error(s.text())
+	}
+	s.keys("p")
+	s.want("> 00:00:00 204  valid     status s5000", "status s2")
+}
+
+func TestDetailsAndReplay(t *testing.T) {
+	s := newScreen(t)
+	s.add(request(2), request(3),
+		history.Item{Number: 4, Kind: history.Forwarded, ID: "id2", Error: "refused", Attempt: 1, PauseMS: 2000},
+		history.Item{Number: 5, Kind: history.Dead, ID: "id2", Error: "Post https://u:geheim@h: EOF\x1b[2J"})
+	s.want(`dead letter: Post h`) // cut
+	s.keys("j", "enter")
+	s.want("not an event id2", "refused, attempt 1, 0.0 ms, again in 2s", `https://u:***@h: EOF\x1b[2J`, `"a": [`)
+	for _, line := range strings.Split(s.text(), "\n") {
+		if ansi.StringWidth(line) > 80 {
+			t.Errorf("a line of %d columns: %s", ansi.StringWidth(line), line)
+		}
+	}
+	s.add(request(6)) // the page stays
+	results := make(chan tea.Msg, 1)
+	s.send = func(msg tea.Msg) { results <- msg }
+	s.keys("r")
+	s.want("sending…")
+	s.Update(<-results)
+	if s.want("sent again: app answered 200"); <-s.replayed != 2 {
+		t.Error("another request was sent")
+	}
+	s.o.Replay = func(context.Context, uint64) (history.Attempt, error) {
+		return history.Attempt{}, errors.New("there is no application")
+	}
+	s.keys("r")
+	s.Update(<-results)
+	s.want("not sent: there is no application")
+	fmt.Fprintln(s.o.Log, "not held")
+	s.o.Log.Hold()
+	fmt.Fprint(s.o.Log, "\x1b[33mwarning:\x1b[0m one\nwarning: two\n")
+	s.keys("esc", "m")
+	s.want("Messages", "warning: one", "warning: two")
+}
+
+func TestNoSizeBreaksTheScreen(t *testing.T) {
+	s := newScreen(t)
+	for n := range 50 {
+		s.add(request(n + 2))
+	}
+	for _, keys := range [][]string{{}, {"j"}, {"enter"}, {"esc", "?"}, {"G"}, {"m"}, {"esc", "/"}} {
+		s.keys(keys...)
+		for _, size := range [][2]int{{80, 24}, {40, 12}, {1, 1}, {0, 0}, {3, 200}, {300, 2}} {
+			s.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			lines := strings.Split(s.text(), "\n")
+			if len(lines) > max(size[1], 1) {
+				t.Errorf("%v, %v: %d lines", keys, size, len(lines))
+			}
+			for _, line := range lines {
+				if ansi.StringWidth(line) > size[0] {
+					t.Errorf("%v, %v: a line of %d columns", keys, size, ansi.StringWidth(line))
+				}
+			}
+		}
+	}
+}
+
+// TestTheFeedIsBounded lets many events arrive while the screen is stuck.
+func TestTheFeedIsBounded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f := &feed{o: Options{Log: output.NewHeld(&strings.Builder{}), Items: func(context.Context) iter.Seq[history.Item] {
+		return func(yield func(history.Item) bool) {
+			for n := range 20_000 {
+				i := request(n + 1)
+				i.ID = strings.Repeat("x", 100_000)
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}}}
+	f.collect(ctx)
+	got := make(chan batch, 1)
+	go f.deliver(ctx, func(msg tea.Msg) {
+		select {
+		case got <- msg.(batch):
+		case <-ctx.Done():
+		}
+	})
+	select {
+	case b := <-got:
+		if len(b.items) != maxItems || b.arrived != 20_000 || b.items[maxItems-1].Number != 20_000 || len(b.items[0].ID) != maxName {
+			t.Errorf("%d items of %d, the last is %d", len(b.items), b.arrived, b.items[len(b.items)-1].Number)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("no batch")
+	}
+}

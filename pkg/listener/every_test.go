@@ -1,0 +1,41 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+)
+
+// answering is a target with a fixed result that counts its events.
+type answering struct {
+	result target.Result
+	got    *int
+}
+
+func (a answering) Deliver(context.Context, target.Event) target.Result { *a.got++; return a.result }
+func (a answering) String() string                                      { return "http://app" }
+func (a answering) Close() error                                        { return nil }
+
+func TestEveryTargetGetsAnEventAgain(t *testing.T) {
+	if Every(nil) != nil {
+		t.Error("there is a target for none")
+	}
+	got := 0
+	good := answering{target.Result{Status: 204, Duration: time.Second}, &got}
+	bad := answering{target.Result{Status: 500, Duration: time.Second, Err: errors.New("failed")}, &got}
+	if r := Every([]Target{{Target: bad}}).Deliver(t.Context(), target.Event{}); r.Err == nil || r.Err.Error() != "failed" {
+		t.Errorf("one target: %+v", r)
+	}
+	got = 0
+	all := Every([]Target{{"a", good}, {"b", bad}, {"c", good}})
+	r := all.Deliver(t.Context(), target.Event{})
+	if got != 3 || r.Status != 500 || r.Err == nil || r.Err.Error() != "b: failed" || r.Duration != 3*time.Second {
+		t.Errorf("%d deliveries: %+v", got, r)
+	}
+	if all.String() != "http://app, http://app, http://app" {
+		t.Error(all.String())
+	}
+}
