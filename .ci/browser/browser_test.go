@@ -124,7 +124,7 @@ func (s *setup) listen(dir string, flags []string) {
 	})
 	for s.events == "" && lines.Scan() {
 		if _, file, ok := strings.Cut(lines.Text(), "its URL is in "); ok {
-			url, err := os.ReadFile(file)
+			url, err := os.ReadFile(strings.TrimSuffix(file, `"`)) // the log quotes its messages
 			if err != nil {
 				s.t.Fatal(err)
 			}
