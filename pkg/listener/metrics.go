@@ -30,7 +30,7 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 	if nl == nil {
 		return func() {}
 	}
-	m := &metrics{received: map[answered]uint64{}, attempts: map[attempted]uint64{}, dead: map[string]uint64{}}
+	m := &metrics{received: map[answered]uint64{}, attempts: map[attempted]uint64{}, attemptTime: map[string]*histogram{}, dead: map[string]uint64{}}
 	m.begin(l.o.routes())
 	l.hub.Tap(m.count)
 	mux := http.NewServeMux()
@@ -70,8 +70,8 @@ type metrics struct {
 	received    map[answered]uint64
 	answerTime  histogram
 	attempts    map[attempted]uint64
-	attemptTime histogram
-	dead        map[string]uint64 // by route
+	attemptTime map[string]*histogram // by route
+	dead        map[string]uint64     // by route
 }
 
 type attempted struct{ result, route string }
@@ -83,6 +83,7 @@ func (m *metrics) begin(routes []string) {
 	}
 	for _, route := range routes {
 		m.dead[route] = 0
+		m.attemptTime[route] = new(histogram)
 		for _, result := range []string{"delivered", "failed"} {
 			m.attempts[attempted{result, route}] = 0
 		}
@@ -117,7 +118,12 @@ func (m *metrics) attempted(route string, delivered bool, took time.Duration) {
 		result = "delivered"
 	}
 	m.attempts[attempted{result, route}]++
-	m.attemptTime.observe(took)
+	h := m.attemptTime[route]
+	if h == nil {
+		h = new(histogram)
+		m.attemptTime[route] = h
+	}
+	h.observe(took)
 }
 
 func (m *metrics) write(p *page) {
@@ -129,14 +135,18 @@ func (m *metrics) write(p *page) {
 	}) {
 		p.sample(fmt.Sprintf("{verdict=%q,status=\"%d\"}", a.verdict, a.status), float64(m.received[a]))
 	}
-	p.histogram("answer_duration_seconds", "Time from a request's headers to the answer.", &m.answerTime)
+	p.family("answer_duration_seconds", "histogram", "Time from a request's headers to the answer.")
+	p.histogram(&m.answerTime, relay.DefaultRoute)
 	p.family("forward_attempts_total", counter, "Attempts to forward an event, by result.")
 	for _, a := range slices.SortedFunc(maps.Keys(m.attempts), func(a, b attempted) int {
 		return cmp.Or(strings.Compare(a.route, b.route), strings.Compare(a.result, b.result))
 	}) {
 		p.sample(labels(fmt.Sprintf("result=%q", a.result), a.route), float64(m.attempts[a]))
 	}
-	p.histogram("forward_duration_seconds", "Time from the start of an attempt to the headers of the application's answer.", &m.attemptTime)
+	p.family("forward_duration_seconds", "histogram", "Time from the start of an attempt to the headers of the application's answer.")
+	for _, route := range slices.Sorted(maps.Keys(m.attemptTime)) {
+		p.histogram(m.attemptTime[route], route)
+	}
 	p.family("dead_lettered_total", counter, "Events that became dead letters.")
 	for _, route := range slices.Sorted(maps.Keys(m.dead)) {
 		p.sample(labels("", route), float64(m.dead[route]))
@@ -229,17 +239,17 @@ func (p *page) value(name, kind, help string, value float64) {
 	p.sample("", value)
 }
 
-func (p *page) histogram(name, help string, h *histogram) {
-	p.family(name, "histogram", help)
+// histogram adds the samples of a route's histogram to the current family.
+func (p *page) histogram(h *histogram, route string) {
 	total := uint64(0)
 	for n, bound := range durationBounds() {
 		total += h.counts[n]
-		p.sample(fmt.Sprintf("_bucket{le=\"%v\"}", bound), float64(total))
+		p.sample("_bucket"+labels(fmt.Sprintf("le=\"%v\"", bound), route), float64(total))
 	}
 	total += h.counts[len(h.counts)-1]
-	p.sample(`_bucket{le="+Inf"}`, float64(total))
-	p.sample("_sum", h.sum.Seconds())
-	p.sample("_count", float64(total))
+	p.sample("_bucket"+labels(`le="+Inf"`, route), float64(total))
+	p.sample("_sum"+labels("", route), h.sum.Seconds())
+	p.sample("_count"+labels("", route), float64(total))
 }
 
 const buckets = 13

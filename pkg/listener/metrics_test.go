@@ -43,6 +43,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	}
 	l.Hub().publish(Attempted{Duration: 3 * time.Millisecond})
 	l.Hub().publish(Attempted{Duration: time.Minute, Err: errors.New("no")})
+	l.Hub().publish(Attempted{Route: "lake", Duration: 3 * time.Millisecond})
 	l.Hub().publish(DeadLettered{})
 	text := get(t, "http://"+ports.Monitor.Addr().String()+"/metrics")
 	cancel()
@@ -59,6 +60,8 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 		`mender_webhooks_forward_duration_seconds_bucket{le="+Inf"} 2`,
 		`mender_webhooks_forward_duration_seconds_sum 60.003`,
 		`mender_webhooks_forward_duration_seconds_count 2`,
+		`mender_webhooks_forward_duration_seconds_bucket{le="0.005",route="lake"} 1`,
+		`mender_webhooks_forward_duration_seconds_count{route="lake"} 1`,
 		`mender_webhooks_dead_lettered_total 1`,
 		`mender_webhooks_waiting 0`,
 	} {
