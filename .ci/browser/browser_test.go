@@ -296,6 +296,10 @@ func TestADeadLetterIsRetried(t *testing.T) {
 	if s.text(`String(document.getElementById("queue-chart").hidden)`) != "false" {
 		t.Error("the chart of the queue is hidden")
 	}
+	s.do(chromedp.Click(firstRow))
+	s.await(details + `.includes("attempt 1")`)
+	s.do(chromedp.Click(".answer"))
+	s.await(details + `.includes("Content-Length")`)
 	s.answer.Store(http.StatusOK)
 	s.do(chromedp.Click("#queue-button"))
 	s.await(details + `.includes("410")`)

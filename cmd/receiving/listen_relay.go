@@ -34,6 +34,7 @@ type relayOptions struct {
 	deadOn         []int
 	maxAttempts    int
 	concurrency    int
+	keepAnswers    bool // the application's answers are shown
 	recover        bool
 	reconcile      time.Duration
 }
@@ -130,7 +131,7 @@ func (o *relayOptions) openURL(a *cli.App, u *url.URL) (target.Target, error) {
 	// lost if the application closed its connection at the same time.
 	options := httptarget.Options{URL: u, Timeout: o.forwardTimeout, Answer: true}
 	if o.stores() {
-		options.Answer, options.Connections = false, o.concurrency
+		options.Answer, options.Connections = o.keepAnswers, o.concurrency
 	}
 	return o.target.Open(a, options)
 }

@@ -135,6 +135,7 @@ func (l *listening) listenerOptions() (listener.Options, error) {
 	if lo.Server.TLS, err = o.loadTLS(l.app); err != nil {
 		return lo, err
 	}
+	o.relay.keepAnswers = o.inspect.addr != "" || o.interactive
 	if err := o.relay.fill(l.app, &lo); err != nil {
 		return lo, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -55,6 +56,7 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 		s.received <- r
 		s.bodies <- string(body)
 		if strings.Contains(string(body), "refuse") {
+			w.Header().Set("Set-Cookie", "session=topsecret")
 			http.Error(w, "no such device", http.StatusGone)
 		}
 	}))
@@ -63,7 +65,7 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := httptarget.New(httptarget.Options{URL: at, Answer: lo.Store == nil})
+	to, err := httptarget.New(httptarget.Options{URL: at, Answer: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,6 +382,16 @@ func TestTheQueueIsManaged(t *testing.T) {
 		t.Error(text)
 	}
 	_, _ = <-s.received, <-s.bodies
+	for _, item := range items {
+		code, text := s.call("GET", fmt.Sprintf("/api/attempts/%v", item["number"]), "")
+		want := http.StatusNotFound
+		if item["kind"] == "forwarded" {
+			want = http.StatusOK
+		}
+		if code != want || code == http.StatusOK && (!strings.Contains(text, "no such device") || !strings.Contains(text, `"Set-Cookie":["***"]`)) {
+			t.Errorf("%v: %d %s", item["kind"], code, text)
+		}
+	}
 	if code, text := s.call("POST", "/api/queue/retry", `{"id":"`+id+`"}`); code != http.StatusNoContent {
 		t.Fatal(code, text)
 	}

@@ -45,6 +45,16 @@ func (i *Inspector) raw(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(webhook.Message{Path: redact.URLs(e.Path), Header: e.Header, Body: e.Body}.Bytes())
 }
 
+// answer answers with the application's answer to an attempt.
+func (i *Inspector) answer(w http.ResponseWriter, r *http.Request) {
+	a, err := i.history.Answer(number(r))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	writeJSON(w, a)
+}
+
 // number returns the number of the request that a URL names, or 0, which no
 // request has.
 func number(r *http.Request) uint64 {

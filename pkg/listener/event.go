@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // Event is one thing that happened: a Received, an Attempted or a
@@ -35,6 +36,8 @@ type Attempted struct {
 	Err      error         // nil if the target accepted the event
 	Duration time.Duration // until the answer's headers
 	Pause    time.Duration // until the next attempt, or 0 if there is none
+	// Answer is the application's answer if the target keeps it; nil otherwise.
+	Answer *target.Answer
 }
 
 // DeadLettered is an event that is no longer retried.
@@ -50,16 +53,24 @@ type DeadLettered struct {
 const eventOverhead = 512
 
 func (r Received) size() int64 {
-	n := eventOverhead + len(r.Body) + len(r.Answer.Body)
-	for _, header := range []http.Header{r.Header, r.Answer.Header} {
-		for name, values := range header {
-			n += len(name) + len(strings.Join(values, ""))
-		}
+	return int64(eventOverhead + len(r.Body) + len(r.Answer.Body) + sizeOf(r.Header) + sizeOf(r.Answer.Header))
+}
+
+func sizeOf(header http.Header) (n int) {
+	for name, values := range header {
+		n += len(name) + len(strings.Join(values, ""))
+	}
+	return n
+}
+
+func (a Attempted) size() int64 {
+	n := eventOverhead + len(a.ID) + len(a.Type)
+	if a.Answer != nil {
+		n += len(a.Answer.Body) + sizeOf(a.Answer.Header)
 	}
 	return int64(n)
 }
 
-func (a Attempted) size() int64    { return int64(eventOverhead + len(a.ID) + len(a.Type)) }
 func (d DeadLettered) size() int64 { return int64(eventOverhead + len(d.ID) + len(d.Type)) }
 
 func (r Received) masked() Event {
@@ -67,7 +78,13 @@ func (r Received) masked() Event {
 	return r
 }
 
-func (a Attempted) masked() Event    { return a }
+func (a Attempted) masked() Event {
+	if a.Answer != nil {
+		a.Answer = &target.Answer{Header: maskHeader(a.Answer.Header), Body: a.Answer.Body}
+	}
+	return a
+}
+
 func (d DeadLettered) masked() Event { return d }
 
 // maskHeader returns the header with *** in place of credentials. An

@@ -82,7 +82,7 @@ func (s *stored) observe(step relay.Step, t Target) {
 	}
 	s.l.hub.publish(Attempted{
 		At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Target: t.String(), Attempt: step.Attempt,
-		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause,
+		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause, Answer: step.Answer,
 	})
 }
 

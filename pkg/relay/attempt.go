@@ -56,7 +56,7 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	}
 	step := Step{
 		Kind: StepForwarded, Route: f.route.name, ID: e.ID, Type: e.Type, Sequence: e.Sequence,
-		Attempt: e.Attempts, Status: a.Status, Duration: a.Duration, Err: a.Err,
+		Attempt: e.Attempts, Status: a.Status, Duration: a.Duration, Err: a.Err, Answer: a.Answer,
 	}
 	f.q.counters.forwarded(a)
 	if a.Err == nil {

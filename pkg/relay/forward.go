@@ -76,6 +76,8 @@ type Step struct {
 	Duration time.Duration // until the answer's headers; 0 for StepDead
 	Err      error         // nil for a success; for StepDead the reason
 	Pause    time.Duration // until the next attempt; 0 if there is none
+	// Answer is the application's answer if the target keeps it; nil otherwise.
+	Answer *target.Answer
 }
 
 // Forwarder delivers the events of a queue to the target of a route.

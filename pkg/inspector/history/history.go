@@ -48,6 +48,23 @@ func (h *History) Find(number uint64) (listener.Received, error) {
 	return listener.Received{}, ErrGone
 }
 
+// Answer returns the application's answer to the attempt with the number. The error is
+// ErrGone if the history does not have it, or no longer.
+func (h *History) Answer(number uint64) (Answer, error) {
+	e, _ := h.Listener.Hub().Find(number)
+	a, ok := e.(listener.Attempted)
+	if !ok || a.Answer == nil {
+		return Answer{}, ErrGone
+	}
+	return Answer{Header: a.Answer.Header, Body: strings.ToValidUTF8(string(a.Answer.Body), "\uFFFD")}, nil
+}
+
+// Answer is the answer of an application. Its body is truncated at 64 KiB.
+type Answer struct {
+	Header http.Header `json:"header"`
+	Body   string      `json:"body"`
+}
+
 // Accepted is like Find, but returns an error that says why if the request must
 // not reach the application.
 func (h *History) Accepted(number uint64) (listener.Received, error) {

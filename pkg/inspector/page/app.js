@@ -252,7 +252,8 @@ function showDetails(r) {
     element("h3", {}, r.binary ? "Body (bytes that are not UTF-8 are replaced)" : "Body"), body,
     element("div", { id: "difference" }),
     element("h3", {}, "Headers"), headers(r.header),
-    r.answer_body ? element("h3", {}, "Answer") : null,
+    r.answer_body || r.answer_header ? element("h3", {}, "Answer") : null,
+    r.answer_header ? headers(r.answer_header) : null,
     r.answer_body ? element("pre", {}, r.answer_body) : null);
   difference(r);
 }
@@ -268,7 +269,22 @@ function attempts(r) {
   return element("div", {}, element("h3", {}, "Forwarding"), element("table", {}, element("tbody", {}, ...tried.map((i) => element("tr", {},
     element("td", {}, new Date(i.at).toLocaleTimeString()),
     element("td", { class: i.error ? "bad" : "good" }, i.kind === "dead" ? `dead letter: ${i.error}` : i.error || String(i.status)),
-    element("td", {}, i.kind === "dead" ? "" : `attempt ${i.attempt}, ${i.took_ms} ms` + (i.pause_ms ? `, next in ${duration(i.pause_ms / 1000)}` : "")))))));
+    element("td", {}, i.target || ""),
+    element("td", {}, i.kind === "dead" ? "" : `attempt ${i.attempt}, ${i.took_ms} ms` + (i.pause_ms ? `, next in ${duration(i.pause_ms / 1000)}` : "")),
+    element("td", {}, i.kind !== "dead" && i.status ? element("button", { type: "button", class: "answer", onclick: (event) => showAnswer(i, event.target) }, "Answer") : null))))));
+}
+
+// showAnswer shows the application's answer to an attempt below its row.
+async function showAnswer(i, button) {
+  button.disabled = true;
+  const cell = element("td", { colspan: "5" });
+  try {
+    const answer = await (await call(`/api/attempts/${i.number}`)).json();
+    cell.append(headers(answer.header), element("pre", {}, answer.body || "no body"));
+  } catch (error) {
+    cell.append(error.message);
+  }
+  button.closest("tr").after(element("tr", {}, cell));
 }
 
 // difference compares the body with the previous event of the same device.
