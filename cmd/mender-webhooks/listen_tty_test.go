@@ -139,7 +139,7 @@ func TestReasonsAreWholeOnATerminal(t *testing.T) {
 	gone.Close()
 	forwarded := []delivery{
 		{device: ttyDevice, key: "deadbeef", want: []string{"200 valid → app 200 status-changed 769e5a83 accepted"}},
-		{device: "d-401", key: "deadbeef", want: []string{"401 valid → app 401", "hint: the signature is right here; your application rejected it"}},
+		{device: "d-401", key: "deadbeef", want: []string{"401 valid → app 401", "hint: your application rejected a valid signature"}},
 		{device: "d-302", key: "deadbeef", want: []string{"valid → app 302", "redirects are not followed"}},
 		{device: "d-404", key: "deadbeef", want: []string{"valid → app 404", "your application does not accept a POST at " + app.URL}},
 		{device: "d-500", key: "deadbeef", want: []string{"valid → app 500", "your application's log"}},

@@ -83,7 +83,7 @@ func (i *Inspector) curl(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !utf8.Valid(e.Body) || slices.Contains(e.Body, 0) {
-		http.Error(w, "the body is not text, which a command line cannot hold: download the request", http.StatusConflict)
+		http.Error(w, "the body is binary and cannot be part of a curl command: download the request", http.StatusConflict)
 		return
 	}
 	var b strings.Builder

@@ -42,7 +42,7 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 	)
 	switch {
 	case errors.As(f.Err, &proxy):
-		return Outcome{"app behind a proxy that refused", "add the application's host to NO_PROXY to reach it without the proxy"}
+		return Outcome{"app: a proxy refused the request", "add the application's host to NO_PROXY to reach it without the proxy"}
 	case errors.Is(f.Err, syscall.ECONNREFUSED), strings.Contains(f.Error, "refused"): // other errors on Windows
 		return Outcome{"app refused the connection", "start your application, or correct --forward-to: nothing listens at " + f.URL}
 	case errors.Is(f.Err, context.DeadlineExceeded):
@@ -52,7 +52,7 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 	case errors.As(f.Err, &dns):
 		return Outcome{"app not found", "correct the host in --forward-to"}
 	case errors.As(f.Err, &untrusted):
-		return Outcome{"app not trusted", "trust the certificate's authority with --ca-cert FILE, or pass --target-skip-verify"}
+		return Outcome{"app certificate not trusted", "trust the certificate's authority with --ca-cert FILE, or pass --target-skip-verify"}
 	case errors.As(f.Err, &plain), strings.Contains(f.Error, "HTTP response to HTTPS"):
 		return Outcome{"app without TLS", "begin --forward-to with http://"}
 	case errors.Is(f.Err, io.EOF), errors.Is(f.Err, io.ErrUnexpectedEOF), errors.Is(f.Err, syscall.ECONNRESET):
@@ -77,7 +77,7 @@ func statusHint(f receiver.Forward, checked bool) string {
 	case f.Status < 400:
 		return "use the final URL in --forward-to: redirects are not followed"
 	case (f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden) && checked:
-		return "the signature is right here; your application rejected it: let it use the same secret, and verify the raw body"
+		return "your application rejected a valid signature: give it the same secret, and let it verify the raw body"
 	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
 		return "your application rejected the event, and the signature was not checked here: pass --secret-file to find out whether it is right"
 	case f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed:

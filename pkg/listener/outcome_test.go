@@ -29,7 +29,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{answered(204), true, "app 204", ""},
 		{answered(308), true, "app 308", "final URL"},
-		{answered(401), true, "app 401", "the signature is right here; your application rejected it"},
+		{answered(401), true, "app 401", "your application rejected a valid signature"},
 		{answered(403), false, "app 403", "was not checked here"},
 		{answered(405), true, "app 405", "a POST at http://localhost:3000"},
 		{answered(422), true, "app 422", "refused"},

@@ -331,7 +331,7 @@ async function send(r, action, body, result) {
   try {
     const answer = await (await call(`/api/requests/${r.number}/${action}`, { method: "POST", body })).json();
     result.className = answer.error ? "bad" : "good";
-    result.textContent = answer.error || `${answer.target} answered ${answer.status} after ${answer.duration_ms} ms`;
+    result.textContent = answer.error || `${answer.target} ${answer.status ? `answered ${answer.status}` : "succeeded"} after ${answer.duration_ms} ms`;
     if (answer.body) result.append(element("pre", {}, answer.body));
   } catch (error) {
     result.className = "bad";

@@ -281,7 +281,9 @@ func (m *model) replayText(r replayed) string {
 	case r.err != nil:
 		return m.o.Style.Red("not sent: " + output.Safe(r.err.Error()))
 	case a.Error != "":
-		return m.o.Style.Red("sent again: " + output.Safe(output.MaskText(a.Error)))
+		return m.o.Style.Red("replay failed: " + output.Safe(output.MaskText(a.Error)))
+	case a.Status == 0: // a program
+		return m.o.Style.Green(fmt.Sprintf("sent again: %s succeeded after %.1f ms", output.Safe(a.Target), a.DurationMS))
 	default:
 		return m.o.Style.Green(fmt.Sprintf("sent again: %s answered %d after %.1f ms", output.Safe(a.Target), a.Status, a.DurationMS))
 	}

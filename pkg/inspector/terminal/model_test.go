@@ -179,6 +179,15 @@ func TestDetailsAndReplay(t *testing.T) {
 	if s.want("sent again: app answered 200"); <-s.replayed != 2 {
 		t.Error("another request was sent")
 	}
+	for want, attempt := range map[string]history.Attempt{
+		"sent again: exec:/handle succeeded after 1.5 ms": {Target: "exec:/handle", DurationMS: 1.5},
+		"replay failed: connection refused":               {Target: "app", Error: "connection refused"},
+	} {
+		s.o.Replay = func(context.Context, uint64) (history.Attempt, error) { return attempt, nil }
+		s.keys("r")
+		s.Update(<-results)
+		s.want(want)
+	}
 	s.o.Replay = func(context.Context, uint64) (history.Attempt, error) {
 		return history.Attempt{}, errors.New("there is no application")
 	}

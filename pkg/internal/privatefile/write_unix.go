@@ -71,7 +71,7 @@ func keepAccess(f *os.File, path string, old fs.FileInfo) error {
 	}
 	if is, was := stat(now), stat(old); is.Uid != was.Uid || is.Gid != was.Gid {
 		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
-			return fault.Usagef("%s belongs to user %d and group %d, which this user cannot give to a new file: %w", path, was.Uid, was.Gid, errors.Unwrap(err))
+			return fault.Usagef("cannot replace %s: this user cannot preserve its owner (user %d, group %d): %w", path, was.Uid, was.Gid, errors.Unwrap(err))
 		}
 	}
 	if err := copyACL(path, f); err != nil {

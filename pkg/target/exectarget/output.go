@@ -64,7 +64,7 @@ func (l *lines) close() (last string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.end(); l.dropped > 0 {
-		l.logf("%s: %d more lines of output", l.prefix, l.dropped)
+		l.logf("%s: %d more lines of output not logged", l.prefix, l.dropped)
 	}
 	l.closed = true
 	return l.last
