@@ -49,7 +49,7 @@ server, 1 for the receiver. It is 0 if there is no ✗.`,
 			})
 		},
 	}
-	a.AddAllProfiles(cmd.Flags())
+	a.AddAllProfiles(cmd.Flags(), "do this for")
 	cmd.Flags().BoolVar(&probe, "probe", false, "send a signed test event to the webhook's URL")
 	return cmd
 }

@@ -49,7 +49,7 @@ Mender Enterprise.`,
 			return a.PrintEach(cmd.Context(), p, output.MergeSections, whoami)
 		},
 	}
-	a.AddAllProfiles(cmd.Flags())
+	a.AddAllProfiles(cmd.Flags(), "do this for")
 	return cmd
 }
 

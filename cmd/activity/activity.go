@@ -83,7 +83,7 @@ never logged, and neither is anything while there is no integration.`,
 	f.StringSliceVar(&o.waitFor, "wait-for", nil, "wait for an event, print it and exit; comma-separated `CONDITIONS`: type=, device= and status=")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "with --wait-for: `DURATION` to wait; 0 waits forever")
 	f.BoolVar(&o.stats, "stats", false, "statistics of the deliveries: by type, status and error, and over time")
-	a.AddAllProfiles(f)
+	a.AddAllProfiles(f, "with --stats: do this for")
 	completeTypes(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("integration", a.CompleteIntegrations)
 	return cmd

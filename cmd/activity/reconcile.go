@@ -41,25 +41,26 @@ func NewReconcileCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.PrintsResult(),
 		Short:       "Find and send the events that Mender lost",
 		Long: `Compare the known status of every device with its status in Mender, and send
-an event for each difference. Then the application's last known status of each
-device is Mender's. Statuses in between stay unknown.
+an event for each difference. After a run, the last status that the application
+knows for each device is the one in Mender. Statuses that a device had in
+between are not recovered.
 
 With --store or --nats, the known statuses come from the events that listen
 stored, waiting events and dead letters included. Events are stored there, too,
 and listen forwards them. The first run records devices that have no event.
 
-With --state and --to, they come from earlier runs, for an application that gets
-no webhooks. The first run records all devices and sends nothing. With
---bootstrap, it sends events for them instead.
+With --state and --to, for an application that gets no webhooks, the known
+statuses come from earlier runs. The first run records all devices and sends
+nothing. With --bootstrap, it sends events for them instead.
 
-A difference counts if two looks, --settle apart, found it. If Mender's log
-explains it, that event is sent; otherwise, an event is made from the device's
-state, with an id that is the same in every run. Both are signed and marked with
-the header X-Mender-Webhooks-Rebuilt. An interrupted run continues when you run
-the command again.
+A difference counts only if two checks, --settle apart, both find it. If
+Mender's log explains it, that event is sent; otherwise, an event is made from
+the device's state, with an id that is the same in every run. Both are signed
+and marked with the header X-Mender-Webhooks-Rebuilt. An interrupted run
+continues when you run the command again.
 
-If many devices are gone, or what Mender shows contradicts itself, nothing is
-sent, unless you pass --force. Run it regularly, such as once a day.`,
+If many devices are gone, or Mender's answers contradict each other, nothing is
+sent unless you pass --force. Run it regularly, such as once a day.`,
 		Example: `  mender-webhooks reconcile --store /var/lib/mender-webhooks --secret-file hook.secret
   mender-webhooks reconcile --state devices.state --to http://localhost:3000/hook --dry-run
   mender-webhooks reconcile --state devices.state --to http://localhost:3000/hook --secret-file hook.secret`,
@@ -78,16 +79,16 @@ sent, unless you pass --force. Run it regularly, such as once a day.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.store, "store", "", "compare with the events that listen stored in this `DIR`, and store events there")
-	o.nats.Register(f, "instead of --store: the events that listen stored on a cluster, by its servers' `URLS`")
+	o.nats.Register(f, "instead of --store: compare with the events that listen stored on a cluster; comma-separated `URLS` of its servers")
 	f.StringVar(&o.state, "state", "", "instead of --store: `FILE` with the known status of each device (mode 0600)")
-	f.StringVar(&o.to, "to", "", "with --state: the application's `URL`, or short for one on this machine: 3000 or localhost:3000/hook")
+	f.StringVar(&o.to, "to", "", "with --state: the application's `URL`; 3000 and localhost:3000/hook work, too")
 	o.secret.Register(f)
 	o.target.Register(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the events without sending them")
 	f.BoolVar(&o.bootstrap, "bootstrap", false, "in the first run, send events for all devices")
-	f.BoolVar(&o.deep, "deep", false, "read deviceauth instead of inventory: slower, but right if inventory was down")
-	f.BoolVar(&o.force, "force", false, "send events although Mender's answers are implausible")
-	f.DurationVar(&o.settle, "settle", fleet.DefaultSettle, "time between two looks, a `DURATION` of at least 10s")
+	f.BoolVar(&o.deep, "deep", false, "read deviceauth instead of inventory: slower, but correct even if inventory was down")
+	f.BoolVar(&o.force, "force", false, "send events even if Mender's answers look implausible")
+	f.DurationVar(&o.settle, "settle", fleet.DefaultSettle, "time between two checks, a `DURATION` of at least 10s")
 	f.Float64Var(&o.rate, "rate", fleet.DefaultRate, "requests per second to Mender, at most `N`")
 	return cmd
 }
@@ -141,7 +142,7 @@ func runReconcile(ctx context.Context, a *cli.App, o reconcileOptions) (err erro
 		return err
 	}
 	if report.Refused > 0 {
-		return cli.Hinted(cli.Failf(fault.Failed, "%s refused by the application", cli.Plural(report.Refused, "event")), "the next run sends them again")
+		return cli.Hinted(cli.Failf(fault.Failed, "%s refused by the application", cli.Plural(report.Refused, "event")), "fix the application, then run reconcile again to send them")
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func (o *reconcileOptions) runOnQueue(ctx context.Context, a *cli.App, owner fle
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
 	s := &fleet.Stored{Queue: queue.Queue, Waiting: func() {
-		a.Say("waiting events take more than half of the room: waiting until the application has received some")
+		a.Say("waiting events use more than half of the queue: pausing until the application has accepted some")
 	}}
 	var report fleet.Report
 	if dir != "" {
@@ -209,7 +210,7 @@ func (o *reconcileOptions) runOnQueue(ctx context.Context, a *cli.App, owner fle
 		err = cli.Hinted(cli.Failf(fault.Conflict, "%w", err), "try again later; the lease of a killed process ends after a minute")
 	}
 	if err == nil && o.dryRun {
-		err = sayUndelivered(ctx, a, s)
+		err = sayUndelivered(ctx, a, s, cli.QueueOptions{Store: o.store, Nats: o.nats})
 	}
 	return report, err
 }
@@ -219,18 +220,18 @@ const maxUndelivered = 20
 
 // sayUndelivered lists the events that count as known, although the application does
 // not have them yet.
-func sayUndelivered(ctx context.Context, a *cli.App, s *fleet.Stored) error {
+func sayUndelivered(ctx context.Context, a *cli.App, s *fleet.Stored, queue cli.QueueOptions) error {
 	n := 0
 	for e, err := range s.Undelivered(ctx) {
 		if err != nil {
 			return err
 		}
 		if n++; n <= maxUndelivered {
-			a.Say("counts as known, but is %s in the queue: %s %s", stateText(e.State), e.Type, e.ID)
+			a.Say("%s %s counts as known, but the application has not accepted it: it is %s", e.Type, e.ID, stateText(e.State))
 		}
 	}
 	if n > maxUndelivered {
-		a.Say("and %d more; `mender-webhooks queue list` shows them", n-maxUndelivered)
+		a.Say("and %d more; to see them all, run `mender-webhooks queue list %[2]s` and `mender-webhooks queue list %[2]s --state dead`", n-maxUndelivered, queue.Flags())
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (v *reconcileView) progress(p fleet.Progress) {
 	}[p.Phase]
 	v.set(part, p.Done, p.Total, p.Until)
 	if wait := time.Until(p.Until); p.Phase == fleet.Settling && wait > time.Second && !cli.IsTerminal(v.a.Err) {
-		v.a.Say("%s with another status: looking again in %s", cli.Plural(p.Total, "device"), output.Duration(wait.Round(time.Second)))
+		v.a.Say("found differences in %s: checking again in %s", cli.Plural(p.Total, "device"), output.Duration(wait.Round(time.Second)))
 	}
 }
 
@@ -115,9 +115,9 @@ func (v *reconcileView) finish(ctx context.Context, r fleet.Report, err error) e
 	switch {
 	case r.Baseline > 0 && r.Baseline == r.Devices && events == 0: // nothing was compared
 	case v.o.dryRun:
-		v.a.Say("compared %s: %d changed unnoticed; %s would be %s, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
+		v.a.Say("compared %s: %d differed; %s would be %s, %d of them from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
 	default:
-		v.a.Say("compared %s: %d changed unnoticed; %s %s, %d from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
+		v.a.Say("compared %s: %d differed; %s %s, %d of them from Mender's log", devices, r.Missed, cli.Plural(events, "event"), verb, r.Recovered)
 	}
 	if r.Lost {
 		v.a.Warn("the queue no longer has all events: changes that were missed until now cannot be found")
@@ -126,7 +126,7 @@ func (v *reconcileView) finish(ctx context.Context, r fleet.Report, err error) e
 		v.a.Warn("events were removed from the queue before this run, to make room: some statuses may be sent again")
 	}
 	if r.Unsettled > 0 {
-		v.a.Say("%s still changing; the next run looks again", cli.Plural(r.Unsettled, "device"))
+		v.a.Say("%s still changing; the next run checks again", cli.Plural(r.Unsettled, "device"))
 	}
 	if r.Stale > 0 {
 		v.a.Warn("inventory and deviceauth disagree on %s: run with --deep to compare with deviceauth", cli.Plural(r.Stale, "device"))

@@ -56,6 +56,20 @@ func NatsNeeds(needs map[string][]string) map[string][]string {
 	return needs
 }
 
+// flags returns the flags as text.
+func (n *NatsFlags) flags() string {
+	var given []string
+	for _, f := range [][2]string{
+		{"nats", strings.Join(n.urls, ",")}, {"nats-context", n.context}, {"nats-creds", n.creds}, {"nats-nkey", n.nkey},
+		{"nats-ca", n.ca}, {"nats-cert", n.cert}, {"nats-key", n.key}, {"subject-prefix", n.prefix},
+	} {
+		if f[1] != "" {
+			given = append(given, "--"+f[0]+" "+f[1])
+		}
+	}
+	return strings.Join(given, " ")
+}
+
 // Given reports whether the flags select a cluster.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
 

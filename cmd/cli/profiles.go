@@ -20,9 +20,10 @@ import (
 // profilesAtOnce is how many profiles a command works with at the same time.
 const profilesAtOnce = 8
 
-// AddAllProfiles adds --all-profiles to a command that calls PrintEach or Profiles.
-func (a *App) AddAllProfiles(f *pflag.FlagSet) {
-	f.BoolVar(&a.allProfiles, "all-profiles", false, "do this for each profile of the config file, side by side")
+// AddAllProfiles adds --all-profiles to a command that calls PrintEach or Profiles. does
+// is its description without the object, such as "do this for".
+func (a *App) AddAllProfiles(f *pflag.FlagSet, does string) {
+	f.BoolVar(&a.allProfiles, "all-profiles", false, does+" every profile in the config file, in parallel")
 }
 
 // together is what the apps of several profiles share.
@@ -143,13 +144,13 @@ func (a *App) ProfileNames() ([]string, error) {
 func (a *App) CheckSelection(what string) error {
 	for _, flag := range []string{"profile", "server", "token", "token-value"} {
 		if a.SettingFlags.Changed(flag) {
-			return Hinted(Usagef("%s cannot be combined with --%s", what, flag), "each profile has a server and a token of its own")
+			return Hinted(Usagef("%s cannot be combined with --%s", what, flag), "leave out --%s: each profile has its own server and token", flag)
 		}
 	}
 	for _, name := range []string{config.EnvServer, config.EnvToken} {
 		if a.Getenv(name) != "" {
 			return Hinted(Usagef("%s cannot be combined with the variable %s", what, name),
-				"unset %s: each profile has a server and a token of its own", name)
+				"unset %s: each profile has its own server and token", name)
 		}
 	}
 	return nil

@@ -29,6 +29,14 @@ func (o *QueueOptions) Place() string {
 	return "the cluster of the context " + o.Nats.context
 }
 
+// Flags returns the flags that select the same queue, for a command in a message.
+func (o *QueueOptions) Flags() string {
+	if o.Store != "" {
+		return "--store " + o.Store
+	}
+	return o.Nats.flags()
+}
+
 // openQueue is an open queue and the function that closes it.
 type openQueue struct {
 	*relay.Queue
@@ -72,10 +80,10 @@ func (q *openQueue) IDs(ctx context.Context, given []string) ([]string, error) {
 // QueueError adds a kind and a hint to the queue's error for an unknown id.
 func QueueError(err error, id string) error {
 	if errors.Is(err, relay.ErrNotFound) {
-		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids")
+		return Hinted(Failf(fault.NotFound, "%q: %w", id, relay.ErrNotFound), "run `mender-webhooks queue list` for the ids, with --state dead for dead letters")
 	}
 	if errors.Is(err, relay.ErrNoRoute) {
-		return Hinted(err, "pass `--forward-to NAME=URL` for the route to listen, or send the event with `mender-webhooks redeliver`")
+		return Hinted(err, "start listen with a --forward-to NAME=URL for this route, or send the event with `mender-webhooks redeliver`")
 	}
 	return err
 }

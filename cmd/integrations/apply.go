@@ -40,9 +40,9 @@ first checks the whole file, then shows the plan, and asks for confirmation on
 a terminal; elsewhere you must pass --yes. If the server already matches, apply
 only reads.
 
-apply does not compare keys that the file leaves out, and deletes integrations
-that the file does not name only with --prune. The server can replace only the
-URL and the secret in place. Any other change (description, scopes, provider)
+apply ignores keys that the file leaves out. With --prune, it also deletes
+integrations that the file does not name. The server can replace only the URL
+and the secret in place. Any other change (description, scopes, provider)
 requires --allow-recreate: apply then deletes the webhook and creates a new
 one, and events in between are neither logged nor sent.
 
@@ -51,7 +51,7 @@ on this machine. Without a fingerprint it sets the secret again, unless you
 pass --assume-secret-unchanged. See docs/provisioning.md for the file.
 
 With several files, or a folder of them, each file names the profile of its
-organization. One that cannot be reached does not keep the others from being
+organization. If one organization cannot be reached, the others are still
 changed. With --all-profiles, --dry-run compares one file with each profile.`,
 		Example: `  mender-webhooks apply -f webhooks.yaml --dry-run
   mender-webhooks apply -f webhooks.yaml --yes
@@ -74,7 +74,7 @@ changed. With --all-profiles, --dry-run compares one file with each profile.`,
 	f.BoolVar(&o.assumeSecret, "assume-secret-unchanged", false,
 		"assume that the server's secret is current if this machine has no record of it")
 	f.BoolVar(&o.noStore, "no-store", false, "store no secrets or fingerprints on this machine")
-	a.AddAllProfiles(f)
+	a.AddAllProfiles(f, "with --dry-run: compare the file with")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	return cmd
 }

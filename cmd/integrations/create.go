@@ -57,8 +57,9 @@ when the command ends, for whatever reason, and the exit code is the command's.
 The command gets the variables MENDER_WEBHOOK_ID, MENDER_WEBHOOK_URL and
 MENDER_WEBHOOK_SECRET. Unless you pass a secret, one is generated, and in any
 case it is not stored. The webhook's description says when it expires, by the
-server's clock: it then counts as left over from a run that was killed, and
-` + "`mender-webhooks delete --expired`" + ` deletes it. The command may run longer.`,
+server's clock. From then on, it counts as left behind by a killed run, and
+` + "`mender-webhooks delete --expired`" + ` deletes it. The command may run longer than
+--ttl, as long as no other job runs delete --expired meanwhile.`,
 		Example: `  mender-webhooks create --url https://example.com/mender --generate-secret
   mender-webhooks create --url https://example.com/ --secret-file hook.secret
   MENDER_WEBHOOK_SECRET=00ff… mender-webhooks create --url https://example.com/

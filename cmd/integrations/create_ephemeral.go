@@ -44,7 +44,7 @@ func runEphemeral(ctx context.Context, a *cli.App, p *output.Printer, o createOp
 		if err := finishDryRun(a, p, plan); err != nil {
 			return err
 		}
-		a.Say("then runs %s, and deletes the webhook", strings.Join(o.command, " "))
+		a.Say("would then run %s and delete the webhook", strings.Join(o.command, " "))
 		return nil
 	}
 	id := ""
@@ -78,8 +78,8 @@ func (o createOptions) checkEphemeral(a *cli.App) error {
 	case o.dryRun:
 		return nil
 	case a.Flags.Jq != "" || a.Flags.Output != "" && a.Flags.Output != string(output.JSON):
-		return cli.Hinted(cli.Usagef("--output and --jq cannot be combined with --ephemeral: stdout belongs to the command"),
-			"pass --dry-run to see the plan; only -o json is accepted, for errors")
+		return cli.Hinted(cli.Usagef("--jq and output formats other than json cannot be combined with --ephemeral: stdout belongs to the command"),
+			"leave them out, pass -o json for errors as JSON, or pass --dry-run to see the plan")
 	}
 	return nil
 }

@@ -30,9 +30,9 @@ delete asks for confirmation, so you must pass --yes if stdin is not a terminal.
 ID is an id, a unique prefix of one, or the webhook's URL. On a terminal or
 with --dry-run, you can leave it out to select the organization's only webhook.
 
---expired deletes what killed runs of create --ephemeral left: webhooks with its
-mark in the description that have expired by the server's clock, and no others.
-If there are none, the exit code is 0.`,
+--expired deletes webhooks that create --ephemeral left behind because it was
+killed. It deletes only those with its mark in the description whose --ttl has
+passed by the server's clock. If there are none, the exit code is 0.`,
 		Example:           "  mender-webhooks delete 3bb0e41e\n  mender-webhooks delete https://example.com/mender --yes\n  mender-webhooks delete --expired --yes",
 		Args:              cli.Args(0, -1, "ids"),
 		ValidArgsFunction: a.CompleteIntegrations,
@@ -42,7 +42,7 @@ If there are none, the exit code is 0.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "skip the confirmation prompt")
-	cmd.Flags().BoolVar(&o.expired, "expired", false, "delete the expired webhooks that killed runs of create --ephemeral left")
+	cmd.Flags().BoolVar(&o.expired, "expired", false, "delete expired webhooks left behind by create --ephemeral")
 	cmd.Flags().BoolVar(&o.noStore, "no-store", false, "keep the secrets stored on this machine")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan without changing anything")
 	return cmd
@@ -120,7 +120,7 @@ func findExpired(ctx context.Context, a *cli.App, client *mender.Client) ([]mend
 	expired, inUse := provision.ExpiredIn(all, now)
 	say := func(i mender.Integration, verb string) {
 		mark, _ := provision.ParseEphemeral(i.Description)
-		a.Say("the ephemeral webhook %s to %s %s on %s", i.ID, cli.Target(i), verb, output.Time(mark.Expires, false))
+		a.Say("ephemeral webhook %s (%s) %s on %s", i.ID, cli.Target(i), verb, output.Time(mark.Expires, false))
 	}
 	for _, i := range expired {
 		say(i, "expired")

@@ -31,8 +31,8 @@ return secrets, so the file refers to the store if the secret is stored on this
 machine, and to an environment variable otherwise. stderr lists the variables
 to set.
 
-With --all-profiles, write a folder with one file for each profile, which
-` + "`apply -f DIR`" + ` takes. The files that are there already are replaced.`,
+With --all-profiles, write one file for each profile to a folder that
+` + "`apply -f DIR`" + ` accepts. Existing files with the same names are overwritten.`,
 		Example: "  mender-webhooks export > webhooks.yaml\n  mender-webhooks export -o json\n  mender-webhooks export --all-profiles -d customers",
 		Args:    cli.Args(0, 0, "no arguments"),
 		PreRunE: cli.Rules{
@@ -50,7 +50,7 @@ With --all-profiles, write a folder with one file for each profile, which
 			return runExport(cmd.Context(), a, p)
 		},
 	}
-	a.AddAllProfiles(cmd.Flags())
+	a.AddAllProfiles(cmd.Flags(), "with --dir: export")
 	cmd.Flags().StringVarP(&dir, "dir", "d", "", "with --all-profiles: `DIR` to write the files to")
 	return cmd
 }

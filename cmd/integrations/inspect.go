@@ -40,7 +40,7 @@ command uses the organization's only webhook.`,
 			})
 		},
 	}
-	a.AddAllProfiles(cmd.Flags())
+	a.AddAllProfiles(cmd.Flags(), "do this for")
 	return cmd
 }
 

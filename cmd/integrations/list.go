@@ -31,7 +31,7 @@ Providers and fields that this program does not know are printed unchanged.`,
 			return a.PrintEach(cmd.Context(), p, output.MergeRows, list)
 		},
 	}
-	a.AddAllProfiles(cmd.Flags())
+	a.AddAllProfiles(cmd.Flags(), "do this for")
 	return cmd
 }
 

@@ -48,16 +48,16 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
 		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
-a terminal, and otherwise as one JSON object per line. A line has the answer to
-Mender, the verdict, your application's answer, the event, its device, and the
-whole reason of a refusal: "401  valid → app 401" is a valid event that your
-application rejected.
+a terminal, and otherwise as one JSON object per line. A line shows the answer
+to Mender, the verdict, your application's answer, the event, its device and, if
+it was refused, the full reason: "401  valid → app 401" is a valid event that
+your application rejected.
 
 listen answers 204 if the signature matches a secret, and 401 if it does not
 match or is missing. It uses the secret that you pass or, without one, the
 secret that create stored on this machine. Without any secret every request is
-"unchecked". Pass several secrets to change one without losing events. Secret
-files and stored secrets are read again when they change.
+"unchecked". To change the secret without losing events, pass both the old and
+the new one. Secret files and stored secrets are read again when they change.
 
 With only --forward-to, for development, each event is forwarded to your
 application at once, byte for byte, and Mender gets the application's answer.
@@ -70,18 +70,19 @@ delay the others.
 
 --exec runs a program for each event instead: without a shell or arguments, with
 the exact body on stdin, and with MENDER_EVENT_ID, _TYPE, _DEVICE and _STATUS in
-its environment. Exit code 0 accepts the event, 65 makes it a dead letter, and
-after any other one the program is run again. Its output is logged. Without
---store or --nats, Mender is answered first, and a failure loses the event.
+its environment. Exit code 0 accepts the event and 65 makes it a dead letter;
+after any other code, the program runs again. Its output is logged. Without
+--store or --nats, listen answers Mender before it runs the program, and the
+event is lost if the program fails.
 
 --interactive shows the requests on a full screen: browse and filter them, see
 one in full, and send it to your application again. --inspect serves a page for
 your browser that can do the same. If stdout is not a terminal, --interactive
 shows lines.
 
-stderr has a log, with any -o: when the application stops accepting events and
-when it is back, dead letters, invalid signatures, refused events, and a summary
-at the end. A flood of events does not flood it.
+With every output format, stderr has a log of the application's outages, dead
+letters, invalid signatures and refused events, and a summary at the end. The
+number of lines per minute is limited.
 
 --respond, --delay and --fail-rate simulate a faulty receiver, to see failures
 in Mender's activity log. listen exits with 0 on Ctrl-C.`,

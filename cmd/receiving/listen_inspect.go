@@ -23,7 +23,7 @@ type inspectOptions struct {
 }
 
 func (o *inspectOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.addr, "inspect", "", "serve a page that shows the requests on this loopback `ADDRESS` (without one: "+inspector.DefaultAddr+", or a free port)")
+	f.StringVar(&o.addr, "inspect", "", "on this loopback `ADDRESS`, serve a page that shows the requests (without an address: "+inspector.DefaultAddr+", or a free port)")
 	f.Lookup("inspect").NoOptDefVal = inspector.DefaultAddr
 	f.BoolVar(&o.edit, "inspect-edit", false, "with --inspect: let the page sign and send edited copies of requests")
 }

@@ -55,7 +55,7 @@ func (l *listening) reconciliation(queue *relay.Queue) (func(context.Context) ti
 	client, set, err := l.app.Connect()
 	l.app.RequestRate = 0
 	if err != nil {
-		return nil, cli.Hinted(err, "--reconcile reads the devices from Mender; without it, listen needs no server")
+		return nil, cli.Hinted(err, "log in, or leave out --reconcile: only --reconcile uses the server")
 	}
 	owner := fleet.Owner{Server: client.Server(), Organization: set.Organization}
 	s := &fleet.Stored{Queue: queue}
@@ -82,7 +82,7 @@ func (l *listening) sayReconciled(ctx context.Context, report fleet.Report, err 
 	switch {
 	case ctx.Err() != nil || errors.Is(err, relay.ErrLeased):
 	case errors.Is(err, fleet.ErrSuspicious):
-		l.app.Warn("--reconcile: %v; check it with `mender-webhooks reconcile --dry-run --force`", err)
+		l.app.Warn("--reconcile: %v; to see what would be sent, run `mender-webhooks reconcile %s --dry-run --force`", err, l.options.relay.queue().Flags())
 	case err != nil:
 		l.app.Warn("--reconcile: %v; trying again in %s", err, output.Duration(retry))
 		return retry
@@ -98,7 +98,7 @@ func (l *listening) warnReconciled(report fleet.Report) {
 		l.app.Warn("--reconcile: the queue no longer has all events: changes that were missed until now cannot be found")
 	}
 	if report.Stale > 0 {
-		l.app.Warn("--reconcile: inventory and deviceauth disagree on %s; a run with deviceauth follows within a week, or with `mender-webhooks reconcile --deep`",
-			cli.Plural(report.Stale, "device"))
+		l.app.Warn("--reconcile: inventory and deviceauth disagree on %s; the next weekly run reads deviceauth; to compare now, run `mender-webhooks reconcile %s --deep`",
+			cli.Plural(report.Stale, "device"), l.options.relay.queue().Flags())
 	}
 }

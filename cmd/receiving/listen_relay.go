@@ -41,7 +41,7 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
-	f.StringArrayVar(&o.forwardTo, "forward-to", nil, "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too; from the store to several, each as NAME=URL")
+	f.StringArrayVar(&o.forwardTo, "forward-to", nil, "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too (repeatable with --store or --nats, as NAME=URL)")
 	f.StringVar(&o.exec, "exec", "", "run the program at this `PATH` for each event, with the body on stdin")
 	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store, --nats or --exec)")
 	o.target.Register(f)
@@ -54,9 +54,14 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.maxAge, "max-age", 0, "with --store or --nats: `DURATION` after which an event becomes a dead letter (default: never)")
 	f.IntSliceVar(&o.deadOn, "dead-on", relay.DefaultDeadOn(), "with --store or --nats: comma-separated `STATUSES` with which the application refuses an event permanently")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "with --store or --nats: number `N` of attempts after which an event becomes a dead letter (default: never)")
-	f.IntVar(&o.concurrency, "concurrency", 1, "with --store, --nats or --exec: number `N` of events to forward concurrently; only 1 preserves their order, across all listeners on a cluster")
+	f.IntVar(&o.concurrency, "concurrency", 1, "with --store, --nats or --exec: number `N` of events to forward concurrently; only 1 preserves their order, even with several listeners on a cluster")
 	f.BoolVar(&o.recover, "recover", false, "on start: recover deliveries that Mender logged as failed since the last event received")
 	f.DurationVar(&o.reconcile, "reconcile", 0, "on start and after each `DURATION`: find the events that Mender lost, as reconcile does")
+}
+
+// queue returns the flags that select the queue.
+func (o *relayOptions) queue() *cli.QueueOptions {
+	return &cli.QueueOptions{Store: o.store, Nats: o.nats}
 }
 
 // wanted reports whether events are stored or forwarded.
@@ -119,7 +124,7 @@ func (o *relayOptions) openProgram(a *cli.App) (target.Target, error) {
 	program, err := exectarget.New(exectarget.Options{Program: o.exec, Timeout: o.forwardTimeout, Logf: a.Say})
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "allow its execution with chmod +x")
+		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "make the program executable with chmod +x")
 	case err != nil:
 		return nil, cli.Hinted(cli.Usagef("--exec: %w", err), "pass the path of a program without arguments, such as ./handle-event, or its name in PATH")
 	}

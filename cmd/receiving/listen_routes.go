@@ -38,9 +38,9 @@ func (o *relayOptions) routes() (routes []forwardRoute, err error) {
 				"pass --store DIR or --nats URLS to forward to several")
 		case len(o.forwardTo) > 1 && r.name == "":
 			return nil, cli.Hinted(cli.Usagef("--forward-to %s has no name, and several targets require one", r.url.Host),
-				"pass --forward-to NAME=URL; the name %s continues where a target without a name has stopped", relay.DefaultRoute)
+				"pass --forward-to NAME=URL; name it %s to continue where the target without a name stopped", relay.DefaultRoute)
 		case r.name != "" && !o.stores():
-			return nil, cli.Hinted(cli.Usagef("--forward-to %s=…: only a target of stored events has a name", r.name),
+			return nil, cli.Hinted(cli.Usagef("--forward-to %s=…: a name requires --store or --nats", r.name),
 				"leave out the name, or pass --store DIR or --nats URLS")
 		case seen[r.name]:
 			return nil, cli.Usagef("--forward-to: the name %s is given twice", r.name)

@@ -126,14 +126,14 @@ func hasNames(s relay.Status) bool {
 // routeText describes the state of one of several routes.
 func routeText(r relay.RouteStatus) string {
 	text := fmt.Sprintf("%d waiting", r.Waiting)
+	if r.URL != "" {
+		text = "to " + r.URL + ", " + text
+	}
 	switch {
 	case !r.Forwarding:
 		text += ", no listener is forwarding"
 	case r.InFlight > 0:
 		text += fmt.Sprintf(", %d in flight", r.InFlight)
-	}
-	if r.URL != "" {
-		text += ", to " + r.URL
 	}
 	return text
 }
@@ -230,7 +230,9 @@ func runQueueList(ctx context.Context, a *cli.App, o *cli.QueueOptions, state re
 		}
 	}
 	if n == 0 {
-		a.Say("no events in state %s", state)
+		a.Say("no %s", map[relay.State]string{
+			relay.Waiting: "waiting events", relay.Dead: "dead letters", relay.Delivered: "delivered events",
+		}[state])
 	}
 	return stream.Close()
 }

@@ -144,7 +144,7 @@ func (l *Log) DeviceID(ctx context.Context, prefix string) (string, error) {
 		return found[0], nil
 	}
 	return "", fault.WithHint(fault.Usagef("more than one device's id begins with %q", prefix),
-		"give more of it: %s", strings.Join(found, ", "))
+		"pass a longer prefix of %s", strings.Join(found, ", "))
 }
 
 // maxMatches is how many ids an error about an ambiguous prefix lists.

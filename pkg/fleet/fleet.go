@@ -122,12 +122,12 @@ type Report struct {
 
 // String describes the result in a sentence.
 func (r Report) String() string {
-	text := fmt.Sprintf("compared %d devices: %d changed unnoticed; %d events from the device's state, %d from Mender's log", r.Devices, r.Missed, r.Synthesized, r.Recovered)
+	text := fmt.Sprintf("devices compared: %d; differed: %d; events: %d, %d of them from Mender's log", r.Devices, r.Missed, r.Recovered+r.Synthesized, r.Recovered)
 	if r.Baseline > 0 {
-		text += fmt.Sprintf("; %d devices recorded for the first time", r.Baseline)
+		text += fmt.Sprintf("; recorded for the first time: %d", r.Baseline)
 	}
 	if r.Unsettled > 0 {
-		text += fmt.Sprintf("; %d still changing", r.Unsettled)
+		text += fmt.Sprintf("; still changing: %d", r.Unsettled)
 	}
 	return text
 }

@@ -234,7 +234,7 @@ var ErrSuspicious = errors.New("nothing was sent")
 
 func suspicious(format string, args ...any) error {
 	return fault.WithHint(fault.New(fault.Failed, "%w: %s", ErrSuspicious, fmt.Sprintf(format, args...)),
-		"check the server, and that the token's role sees all devices; if it is right, pass --force")
+		"check the server, and that the token's role sees all devices; if Mender is right, pass --force")
 }
 
 // difference returns how many devices a scan has too many or too few, compared with

@@ -226,7 +226,7 @@ func readEntries(r io.Reader, yield func(Entry, error) bool) error {
 		case next.Entries != nil:
 			return nil
 		case next.ID <= last:
-			return fmt.Errorf("device %q is not after %q", next.ID, last)
+			return fmt.Errorf("device %q is out of order, after %q", next.ID, last)
 		}
 		last, count = next.ID, count+1
 		if !yield(next.Entry, nil) {

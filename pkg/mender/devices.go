@@ -113,7 +113,7 @@ func (c *Client) scanPage(ctx context.Context, after string) ([]DeviceState, err
 	for _, f := range found {
 		d := DeviceState{ID: f.ID}
 		if d.ID <= after {
-			return nil, c.badAnswer(k, resp, fmt.Errorf("device %q is not after %q", d.ID, after))
+			return nil, c.badAnswer(k, resp, fmt.Errorf("the devices are not sorted by id: %q follows %q", d.ID, after))
 		}
 		after = d.ID
 		for _, a := range f.Attributes {
@@ -176,7 +176,7 @@ func (c *Client) DevicesByID(ctx context.Context, ids []string) ([]Device, error
 	}
 	for _, d := range devices {
 		if !slices.Contains(ids, d.ID) {
-			return nil, c.badAnswer(k, resp, fmt.Errorf("device %q was not asked for", d.ID))
+			return nil, c.badAnswer(k, resp, fmt.Errorf("it contains device %q, which was not requested", d.ID))
 		}
 	}
 	return devices, nil

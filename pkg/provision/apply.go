@@ -106,7 +106,7 @@ func (p *Provisioner) run(ctx context.Context, f *File, s *Step) error {
 		}
 		next := again.stepOf(s.entry)
 		if next.Action == Create && errors.Is(err, mender.ErrOutcomeUnknown) {
-			return fault.WithHint(afterLook(err), "run apply again: the integration did not exist a moment later, but the request may still arrive")
+			return fault.WithHint(afterLook(err), "run apply again: the integration does not exist yet, but the server may still process the request")
 		}
 		if !harmless(next) {
 			return raceError(again.there(), err)

@@ -132,8 +132,8 @@ func (p *Provisioner) createMarked(ctx context.Context, plan *Plan, mark string)
 		return created, lookErr
 	}
 	e, _ := ParseEphemeral(mark)
-	return nil, fault.WithHint(errors.Join(afterLook(err), lookErr), "the webhook may still come to exist: "+
-		"run `mender-webhooks list` to see, and `mender-webhooks delete --expired` after %s", e.Expires.Format(time.RFC3339))
+	return nil, fault.WithHint(errors.Join(afterLook(err), lookErr), "the webhook may still be created: "+
+		"check with `mender-webhooks list`; if it is there, run `mender-webhooks delete --expired` after %s", e.Expires.Format(time.RFC3339))
 }
 
 // dropMarked deletes the webhook of a run if it still exists. It searches for the
@@ -180,6 +180,6 @@ func (p *Provisioner) ephemeralHint(ctx context.Context, i mender.Integration) s
 			return fmt.Sprintf("the webhook %s is left over from `create --ephemeral`: run `mender-webhooks delete --expired`", i.ID)
 		}
 	}
-	return fmt.Sprintf("the webhook %s belongs to a run of `create --ephemeral`: wait for its end, or after %s run `mender-webhooks delete --expired`",
+	return fmt.Sprintf("the webhook %s belongs to a run of `create --ephemeral`: wait until the run ends, or run `mender-webhooks delete --expired` after %s",
 		i.ID, e.Expires.Format(time.RFC3339))
 }

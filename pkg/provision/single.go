@@ -83,7 +83,7 @@ func (p *Provisioner) CheckRoom(ctx context.Context) error {
 // must be stored on this machine; otherwise it is a usage error.
 func (p *Provisioner) UpdatePlan(ctx context.Context, i mender.Integration, w Webhook) (*Plan, error) {
 	if !isWebhook(&i) {
-		return nil, fault.Usagef("integration %s is not a webhook: its provider is %s, which a URL and a secret would break", i.ID, i.Provider)
+		return nil, fault.Usagef("cannot set the URL or the secret of integration %s: its provider is %s, not webhook", i.ID, i.Provider)
 	}
 	s := Step{Action: ChangeCredentials, ID: i.ID, there: &i}
 	if w.URL == "" {

@@ -244,7 +244,7 @@ func (q *Queue) ID(ctx context.Context, prefix string) (string, error) {
 	case exact || len(found) == 0:
 		return prefix, nil
 	case len(found) > 1:
-		return "", fault.WithHint(fault.Usagef("more than one event's id begins with %q", prefix), "give more of it: %s", strings.Join(found, ", "))
+		return "", fault.WithHint(fault.Usagef("more than one event's id begins with %q", prefix), "pass a longer prefix of %s", strings.Join(found, ", "))
 	}
 	return found[0], nil
 }

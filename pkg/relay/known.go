@@ -14,7 +14,7 @@ import (
 )
 
 // ErrLeased reports that another process has the lease of Known.
-var ErrLeased = errors.New("another process reconciles this queue")
+var ErrLeased = errors.New("another process is reconciling this queue")
 
 const (
 	knownObject = "known.state"
@@ -61,7 +61,7 @@ func (q *Queue) OpenKnown(ctx context.Context) (*Known, error) {
 		return nil, fmt.Errorf("%w: %s", ErrLeased, holder)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("take the lease: %w", readError(err))
+		return nil, fmt.Errorf("acquire the lease: %w", readError(err))
 	}
 	k := &Known{q: q, objects: objects, leases: leases}
 	k.lost, k.lose = context.WithCancelCause(context.Background())
@@ -106,7 +106,7 @@ func (k *Known) Context(ctx context.Context) (context.Context, context.CancelFun
 	}
 }
 
-// Close gives the lease back.
+// Close releases the lease.
 func (k *Known) Close() error {
 	held := k.lost.Err() == nil
 	k.lose(errLeaseLost)
@@ -117,7 +117,7 @@ func (k *Known) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), k.q.o.apiTimeout())
 	defer cancel()
 	if err := k.leases.Delete(ctx, leaseKey); err != nil {
-		return fmt.Errorf("give the lease back: %w", readError(err))
+		return fmt.Errorf("release the lease: %w", readError(err))
 	}
 	return nil
 }
