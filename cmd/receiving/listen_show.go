@@ -109,7 +109,7 @@ const arrow = "→ "
 func verdictColor(cell string) output.Color {
 	verdict, answer, forwarded := strings.Cut(cell, arrow)
 	switch verdict = strings.TrimSpace(verdict); {
-	case forwarded && !strings.HasPrefix(answer, "app 2"):
+	case forwarded && !strings.HasPrefix(answer, "app 2") && answer != "program ok":
 		return output.Red
 	case verdict == string(webhook.Valid), verdict == "" && forwarded:
 		return output.Green

@@ -131,7 +131,7 @@ function drawTypes() {
   }
 }
 
-const outcome = (item) => items.find((other) => other.kind !== "received" && other.id === item.id && other.number > item.number);
+const outcome = (item) => items.find((other) => other.kind !== "received" && other.id === item.id && new Date(other.at) >= new Date(item.at)); // an attempt may be published before its request
 
 function verdictText(item) {
   const text = item.verdict + (item.duplicate ? ", duplicate" : "");

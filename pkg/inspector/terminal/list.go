@@ -189,7 +189,7 @@ func (m *model) outcome(i *history.Item) *history.Item {
 // attempts returns the attempts to forward a request's event from the store.
 func (m *model) attempts(i *history.Item) (tried []history.Item) {
 	for _, other := range m.items {
-		if other.Kind != history.Received && other.ID == i.ID && other.Number > i.Number {
+		if other.Kind != history.Received && other.ID == i.ID && !other.At.Before(i.At) { // an attempt may be published before its request
 			tried = append(tried, other)
 		}
 	}
