@@ -36,8 +36,10 @@ func NewActivityCmd(a *cli.App) *cobra.Command {
 With an id, or a unique prefix of one, show that event in full.
 
 With --follow, show the last events, then each new one as it arrives, until
-Ctrl-C; --resume continues after a restart. With --wait-for, wait for an event;
-the exit code is 7 if it does not arrive in time. With --stats, show statistics.
+Ctrl-C; --resume continues after a restart. With --follow --interactive, browse
+them on a full screen, newest first; without a terminal, it shows lines.
+With --wait-for, wait for an event; the exit code is 7 if it does not arrive in
+time. With --stats, show statistics.
 --forward-to forwards followed events to an application on this machine: rebuilt
 from the log, signed with a separate secret, and marked
 X-Mender-Webhooks-Rebuilt.
@@ -49,6 +51,7 @@ never logged, and neither is anything while there is no integration.`,
   mender-webhooks activity --device 769e5a83-259c-4506-ab05-9c2564f196fd --all -o jsonl
   mender-webhooks activity 48919a10
   mender-webhooks activity --follow --resume place.json -o jsonl >> record.jsonl
+  mender-webhooks activity --follow --interactive
   mender-webhooks activity --wait-for type=device-status-changed,status=accepted --timeout 5m
   mender-webhooks activity --follow --forward-to 3000 --forward-secret-file app.secret
   mender-webhooks activity --stats --since 24h --all-profiles`,

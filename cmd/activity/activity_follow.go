@@ -15,17 +15,19 @@ import (
 )
 
 type followOptions struct {
-	on       bool
-	interval time.Duration
-	resume   string
-	verbose  bool
-	forward  forwardOptions
+	on          bool
+	interval    time.Duration
+	resume      string
+	verbose     bool
+	interactive bool
+	forward     forwardOptions
 }
 
 func (o *followOptions) register(f *pflag.FlagSet) {
 	f.BoolVarP(&o.on, "follow", "f", false, "show the last events (--limit, or --since), then each new one as it arrives")
 	f.DurationVar(&o.interval, "interval", eventlog.DefaultInterval, "with --follow or --wait-for: `DURATION` between two polls of the log")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "with --follow: show each event's body and its deliveries below its line")
+	f.BoolVarP(&o.interactive, "interactive", "i", false, "with --follow: browse the events on a full screen; ? shows its keys")
 	f.StringVar(&o.resume, "resume", "", "with --follow: save the position in `FILE`, and continue from there")
 	o.forward.register(f)
 }
@@ -53,6 +55,10 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 	if err != nil {
 		return err
 	}
+	var held *output.Held // nil without a full screen
+	if o.follow.interactive && a.FullScreen("--interactive") {
+		held = a.HoldStderr()
+	}
 	defer a.DetachStderr()()
 	state, err := eventlog.LoadState(o.follow.resume)
 	if err != nil {
@@ -71,6 +77,10 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 	if options.Resume = state; o.follow.resume != "" {
 		options.Checkpoint = func(s eventlog.FollowState) error { return s.Save(o.follow.resume) }
 	}
+	var b *browser // nil without a full screen
+	if held != nil {
+		b = newBrowser(&options)
+	}
 	follower, err := log.Follow(options)
 	if err != nil {
 		return cli.Hinted(cli.Usagef("--resume %s: %w", o.follow.resume, err), "name another file, or remove it to start over")
@@ -79,6 +89,10 @@ func runFollow(ctx context.Context, a *cli.App, o activityOptions) error {
 		a.Say("continuing from %s, as saved in %s", output.Time(state.Known, o.utc), o.follow.resume)
 	}
 	forward.announce(a)
+	if b != nil {
+		b.follower, b.forward = follower, forward
+		return cli.UntilInterrupted(ctx, b.browse(ctx, a, held, o.utc))
+	}
 	return cli.UntilInterrupted(ctx, o.printFollowed(ctx, a, p, follower, forward))
 }
 
@@ -114,14 +128,7 @@ func eventLines(e *mender.Event) []string {
 	}
 	lines := output.Payload(body)
 	for _, d := range e.DeliveryStatuses {
-		outcome := "ok"
-		if !d.Success {
-			outcome = "failed: " + eventlog.FailureText(d)
-		}
-		if d.StatusCode != 0 {
-			outcome = fmt.Sprintf("%d, %s", d.StatusCode, outcome)
-		}
-		lines = append(lines, fmt.Sprintf("delivery to integration %s: %s", d.IntegrationID, outcome))
+		lines = append(lines, fmt.Sprintf("delivery to integration %s: %s", d.IntegrationID, eventlog.OutcomeText(d)))
 	}
 	if len(e.DeliveryStatuses) == 0 {
 		lines = append(lines, "no delivery")

@@ -13,6 +13,7 @@ func activityRules() cli.Rules {
 			"until":        {"follow", "wait-for"},
 			"wait-for":     {"follow"},
 			"all-profiles": {"integration"},
+			"interactive":  {"output", "jq", "no-headers", "verbose"},
 			"EVENT-ID": {
 				"follow", "wait-for", "stats", "since", "until", "type", "device", "failed", "integration", "limit", "all",
 			},
@@ -20,6 +21,7 @@ func activityRules() cli.Rules {
 		Needs: map[string][]string{
 			"interval":            {"follow", "wait-for"},
 			"resume":              {"follow"},
+			"interactive":         {"follow"},
 			"all-profiles":        {"stats"},
 			"verbose":             {"follow"},
 			"forward-to":          {"follow"},

@@ -177,6 +177,10 @@ func (a *App) sayLabeled(label string, paint func(output.Style, string) string, 
 // Time formats a time for messages: in UTC if the command shows times in UTC.
 func (a *App) Time(t time.Time) string { return output.Time(t, a.utc) }
 
+// ScreenPatience is how long a terminal may take to be restored after a full screen. One
+// that reads nothing would otherwise keep a command from ending.
+const ScreenPatience = 2 * time.Second
+
 // FullScreen reports whether stdout is a terminal that can show a full screen. If
 // not, it says that the flag has no effect.
 func (a *App) FullScreen(flag string) bool {

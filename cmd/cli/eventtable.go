@@ -44,7 +44,7 @@ func (t eventTable) Columns() []output.Column {
 
 func (t eventTable) Row(e *mender.Event) []string {
 	delivery, problem := DeliveryState(e)
-	problem = withoutRequest(problem)
+	problem = eventlog.WithoutRequest(problem)
 	at, event := ShortTime(output.Time(e.Time, t.utc), t.width), string(e.Type)
 	if t.width > 0 && t.width < WideEnough {
 		event = ShortType(event)
@@ -130,17 +130,6 @@ func DeliveryState(e *mender.Event) (state, problem string) {
 		state = "ok" + code
 	}
 	return state, ""
-}
-
-// withoutRequest shortens errors of the form `Post "URL": reason` to the reason, because
-// the rest is the same for all deliveries.
-func withoutRequest(problem string) string {
-	if strings.HasPrefix(problem, `Post "`) {
-		if _, reason, ok := strings.Cut(problem, `": `); ok {
-			return reason
-		}
-	}
-	return problem
 }
 
 // TimeWidth returns the width of output.Time in columns.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -125,9 +126,15 @@ func (e *emulated) resize(width, height uint16) {
 	}
 }
 
-// finish waits for the end of the program, and checks its exit code and that it
-// restored the terminal.
+// finish waits for the end of listen, and checks its exit code and that it restored
+// the terminal.
 func (e *emulated) finish(code int) {
+	e.t.Helper()
+	e.finishWith(code, `(?s)\Alistening on http://.*received: `)
+}
+
+// finishWith is like finish, for a command whose messages match the pattern.
+func (e *emulated) finishWith(code int, messages string) {
 	e.t.Helper()
 	select {
 	case <-e.ended:
@@ -144,7 +151,7 @@ func (e *emulated) finish(code int) {
 	if *after != *e.before {
 		e.t.Error("the terminal's settings are not restored")
 	}
-	e.until(`(?s)\Alistening on http://.*received: `) // the messages, outside of the alternate screen
+	e.until(messages) // outside of the alternate screen
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.screen.IsAltScreen() || e.screen.CursorHidden() {
@@ -348,4 +355,82 @@ func TestInteractiveShowsAttemptsFromTheStore(t *testing.T) {
 	<-requests
 	e.keys("p\x03")
 	e.finish(0)
+}
+
+func TestInteractiveShowsEventsOfTheLog(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t)
+	var answer atomic.Int64
+	answer.Store(204)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(answer.Load())) }))
+	t.Cleanup(receiver.Close)
+	if screen, code := x.run("", "", "create", "--url", receiver.URL, "--no-secret"); code != 0 {
+		t.Fatal(screen)
+	}
+	e := x.emulate("activity", "-f", "-i", "--interval", "100ms", "--resume", filepath.Join(t.TempDir(), "place.json"))
+	e.until(`(?s)activity on http://127\.0\.0\.1:.*no events yet`)
+	x.setDeviceStatus("accepted")
+	e.until(`> \d\d-\d\d \d\d:\d\d:\d\d 204  delivered status accepted +769e5a83\s`)
+	answer.Store(500)
+	x.setDeviceStatus("rejected")
+	e.until(`> .{14} 500  failed    status rejected +769e5a83 \S`)
+	e.until(`events: 1 delivered, 1 failed\s`)
+
+	e.keys("vv")
+	e.until(`only failed`)
+	if screen := e.String(); strings.Contains(screen, "status accepted") || !strings.Contains(screen, "status rejected") {
+		t.Errorf("the filter shows:\n%s", screen)
+	}
+	e.keys("\r")
+	e.until(`(?s)device-status-changed [0-9a-f-]{36}.*\nfailed.*device 769e5a83-259c-4506-ab05-9c2564f196fd, logged at .*` +
+		`delivery to integration [0-9a-f-]{36}: 500, failed: .*"status": "rejected"`)
+	e.keys("\x1b")
+	e.until("DELIVERY")
+	e.keys("q")
+	e.finishWith(0, `\A\s*\z`)
+
+	answer.Store(404)
+	e = x.emulate("activity", "-f", "-i", "--forward-to", receiver.URL, "--forward-secret-file", filepath.Join(t.TempDir(), "app.secret"))
+	e.until(`forwarding to http://127\.0\.0\.1:`)
+	e.until(`500  failed `)
+	e.until(`warning: the application refused event [0-9a-f-]{36} \(st`) // one line
+	e.keys("m")
+	e.until(`(?s)Messages.*warning: the application refused`)
+	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	e.finishWith(0, `(?s)\Acreated a secret .*forwarding to .*warning: the application refused`)
+
+	// A refused token is reported without a screen.
+	for i, v := range x.env {
+		if strings.HasPrefix(v, "MENDER_SERVER_ACCESS_TOKEN=") {
+			x.env[i] += "x"
+		}
+	}
+	e = x.emulate("activity", "-f", "-i")
+	e.finishWith(4, `(?s)\Aerror: read the events: 401 Unauthorized.*hint: .*login.\s*\z`)
+}
+
+// setDeviceStatus changes a device in the sandbox, which makes an event.
+func (x *terminal) setDeviceStatus(status string) {
+	x.t.Helper()
+	server := ""
+	for _, v := range x.env {
+		if url, ok := strings.CutPrefix(v, "MENDER_SERVER_URL="); ok {
+			server = url
+		}
+	}
+	req, err := http.NewRequestWithContext(x.t.Context(), http.MethodPut, server+"/api/internal/v1/iot-manager/tenants//bulk/devices/status/"+status,
+		strings.NewReader(`[{"id":"769e5a83-259c-4506-ab05-9c2564f196fd"}]`))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		x.t.Fatal(resp.Status)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -14,10 +15,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
-
-// screenPatience is how long a terminal may take to be restored. One that reads
-// nothing would otherwise keep listen from ending.
-const screenPatience = 2 * time.Second
 
 // screen is the screen of --interactive. A nil screen does nothing.
 type screen struct {
@@ -48,7 +45,8 @@ func (s *screen) start(ctx context.Context, ports listener.Ports, stop func(erro
 	}
 	h := history.History{Listener: s.ls, Target: s.application, Secrets: s.l.secrets}
 	o := terminal.Options{
-		In: s.l.app.In, Out: s.l.app.Out, Title: s.title(ports), Verdicts: verdicts(),
+		In: s.l.app.In, Out: s.l.app.Out, Title: s.title(ports),
+		Noun: "request", Verdict: "verdict", Verdicts: verdicts(), Good: good,
 		Items: s.items, Missed: s.sub.Dropped, Details: h.Details, Replay: h.Replay, Totals: s.totals,
 		Log: s.log, Style: s.l.app.OutStyle(), UTC: s.l.options.utc,
 	}
@@ -76,7 +74,7 @@ func (s *screen) wait() {
 	if s.done != nil {
 		select {
 		case <-s.done:
-		case <-time.After(screenPatience):
+		case <-time.After(cli.ScreenPatience):
 			return // a message would not be read either
 		}
 	}
@@ -107,6 +105,11 @@ func (s *screen) totals() string {
 		text += fmt.Sprintf("; %d waiting, %s", q.Waiting, cli.Plural(int(q.Dead), "dead letter")) //nolint:gosec // a count of events
 	}
 	return text
+}
+
+// good reports whether a request with the verdict is accepted.
+func good(verdict string) bool {
+	return slices.Contains([]string{string(webhook.Valid), string(webhook.Unchecked)}, verdict)
 }
 
 func verdicts() []string {

@@ -113,14 +113,19 @@ func (l *Log) Follow(o FollowOptions) (*Follower, error) {
 // Events follows the log until ctx ends, the reader stops, or the server refuses
 // the token or the request. If the server has never answered, Events also stops
 // after a few failed attempts to reach it, unless it resumes from a state. The
-// error is the last value; it is context.Cause(ctx) when ctx ends.
+// error is the last value; it is context.Cause(ctx) when ctx ends, unless the last
+// Checkpoint failed.
 //
 // An event counts as consumed when the reader asks for the next one.
 func (f *Follower) Events(ctx context.Context) iter.Seq2[mender.Event, error] {
 	return func(yield func(mender.Event, error) bool) {
 		err := f.run(ctx, func(e mender.Event) bool { return yield(e, nil) })
 		if f.dirty {
-			err = errors.Join(err, f.checkpoint())
+			failed := f.checkpoint()
+			if failed != nil && ctx.Err() != nil {
+				err = nil // the end of ctx is no failure, and would hide this one
+			}
+			err = errors.Join(err, failed)
 		}
 		if err != nil && !errors.Is(err, errReaderGone) {
 			yield(mender.Event{}, err)

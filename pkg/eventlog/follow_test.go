@@ -281,6 +281,39 @@ func TestFollowOutageWithinALook(t *testing.T) {
 	}
 }
 
+// A position that cannot be saved at the end must not look like an ordinary end.
+func TestFollowReportsAFailedSaveAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHostile(5, 100, 10*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		full, ended := errors.New("disk full"), false
+		f := mustFollow(t, h.client(nil), FollowOptions{
+			Query: Query{Since: time.Unix(0, 0)},
+			Checkpoint: func(FollowState) error {
+				if ended {
+					return full
+				}
+				return nil
+			},
+		})
+		var last error
+		n := 0
+		for _, err := range f.Events(ctx) {
+			if last = err; err != nil {
+				break
+			}
+			if n++; n == 50 {
+				ended = true
+				cancel()
+			}
+		}
+		if !errors.Is(last, full) || errors.Is(last, context.Canceled) {
+			t.Errorf("it ended with %v", last)
+		}
+	})
+}
+
 func TestFollowAnEmptyLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHostile(5, 100, time.Second)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
@@ -135,6 +136,30 @@ func FailureText(d mender.DeliveryStatus) string {
 		return fmt.Sprintf("status %d", d.StatusCode)
 	}
 	return "no reason given"
+}
+
+// WithoutRequest shortens errors of the form `Post "URL": reason` to the reason, because
+// the rest is the same for all deliveries.
+func WithoutRequest(problem string) string {
+	if strings.HasPrefix(problem, `Post "`) {
+		if _, reason, ok := strings.Cut(problem, `": `); ok {
+			return reason
+		}
+	}
+	return problem
+}
+
+// OutcomeText describes the outcome of a delivery: its status, if any, and the reason
+// if it failed.
+func OutcomeText(d mender.DeliveryStatus) string {
+	outcome := "ok"
+	if !d.Success {
+		outcome = "failed: " + FailureText(d)
+	}
+	if d.StatusCode != 0 {
+		outcome = fmt.Sprintf("%d, %s", d.StatusCode, outcome)
+	}
+	return outcome
 }
 
 // collector accumulates the statistics of events.

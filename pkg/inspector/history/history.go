@@ -1,6 +1,7 @@
 // Package history shows the events of a listener's hub, and sends requests to the
 // application again. The page of listen --inspect and the screen of listen
-// --interactive share it, and so show the same.
+// --interactive share it, and so show the same. A Log shows the events of Mender's log
+// in the same form, for the screen of activity --follow --interactive.
 package history
 
 import (

@@ -16,17 +16,19 @@ const (
 	Received  = "received"
 	Forwarded = "forwarded"
 	Dead      = "dead"
+	Logged    = "logged"
 )
 
-// Item is an event of the hub as a list shows it. Its strings are as they arrived:
+// Item is an event of the hub or of Mender's log as a list shows it. Its strings are as they arrived:
 // escape them before you print them to a terminal.
 type Item struct {
 	Number uint64    `json:"number"`
-	Kind   string    `json:"kind"` // Received, Forwarded or Dead
+	Kind   string    `json:"kind"` // Received, Forwarded, Dead or Logged
 	At     time.Time `json:"at"`
 	ID     string    `json:"id"`
 	Type   string    `json:"type"`
-	// The fields of a request.
+	// The fields of a request, or of an event of Mender's log. For the latter,
+	// Verdict is Delivered, Failed or empty, and Answer is the receiver's.
 	Device    string  `json:"device,omitempty"`
 	Status    string  `json:"device_status,omitempty"`
 	Verdict   string  `json:"verdict,omitempty"`
@@ -36,7 +38,8 @@ type Item struct {
 	Bytes     int64   `json:"bytes,omitempty"`
 	TookMS    float64 `json:"took_ms,omitempty"`
 	From      string  `json:"from,omitempty"`
-	// The fields of an attempt to forward an event, or of a dead letter.
+	// The fields of an attempt to forward an event, or of a dead letter. Error is
+	// also why a delivery of Mender failed.
 	Target  string  `json:"target,omitempty"`
 	Attempt int     `json:"attempt,omitempty"`
 	Code    int     `json:"status,omitempty"` // of the application's answer
@@ -80,7 +83,7 @@ func receivedItem(number uint64, e listener.Received) Item {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Details is a request in full. Credentials in its headers and its path are masked.
+// Details is a request, or an event of Mender's log, in full. Credentials in its headers and its path are masked.
 type Details struct {
 	Item
 	Path   string      `json:"path"`
@@ -92,6 +95,7 @@ type Details struct {
 	Fix          string      `json:"fix,omitempty"` // for a verdict other than valid
 	AnswerHeader http.Header `json:"answer_header,omitempty"`
 	AnswerBody   string      `json:"answer_body,omitempty"`
+	Deliveries   []string    `json:"-"` // the outcome of each delivery of an event of Mender's log
 }
 
 // Details returns the request with the number in full, or ErrGone.

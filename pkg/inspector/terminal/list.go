@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 func isTerminal(in io.Reader) bool {
@@ -25,7 +25,7 @@ func isTerminal(in io.Reader) bool {
 // totals and headings above, status and keys below.
 const around = 5
 
-// rows returns how many requests are visible.
+// rows returns how many items of the list are visible.
 func (m *model) rows() int { return max(m.height-around, 1) }
 
 // View implements tea.Model.
@@ -36,10 +36,14 @@ func (m *model) View() (view tea.View) {
 	}
 	defer func() { m.rescue(recover()) }()
 	lines := []string{m.o.Style.Bold(output.Safe(m.o.Title)), m.summary()}
-	keys := "enter: details  /: search  v: verdict  r: replay  p: pause  ?: help  q: quit"
+	replay := ""
+	if m.o.Replay != nil {
+		replay = "r: replay  "
+	}
+	keys := "enter: details  /: search  v: " + m.o.Verdict + "  " + replay + "p: pause  ?: help  q: quit"
 	if m.page != nil {
 		lines = append(lines, m.pageLines()...)
-		keys = "up, down: scroll  r: replay  esc: back  ?: help  q: quit"
+		keys = "up, down: scroll  " + replay + "esc: back  ?: help  q: quit"
 	} else {
 		lines = append(lines, m.listLines()...)
 	}
@@ -88,18 +92,18 @@ func (m *model) statusLine() string {
 		return m.status
 	}
 	text, _ := m.o.Log.Last()
-	return m.o.Style.Dim(plain(strings.TrimSuffix(text, "\n")))
+	return m.o.Style.Dim(plain(strings.Join(strings.Fields(text), " "))) // it may be wrapped
 }
 
 // plain removes the colors of a message.
 func plain(message string) string { return output.Safe(ansi.Strip(message)) }
 
 func (m *model) listLines() []string {
-	lines := []string{m.o.Style.Bold("  " + row("TIME", "CODE", "VERDICT", "EVENT", "DEVICE", "NOTE"))}
+	lines := []string{m.o.Style.Bold("  " + m.row("TIME", "CODE", strings.ToUpper(m.o.Verdict), "EVENT", "DEVICE", "NOTE"))}
 	if len(m.shown) == 0 {
-		text := "  no requests yet"
+		text := "  no " + m.o.Noun + "s yet"
 		if len(m.items) > 0 {
-			text = "  no request matches the filter; esc shows all"
+			text = "  no " + m.o.Noun + " matches the filter; esc shows all"
 		}
 		return append(lines, m.o.Style.Dim(text))
 	}
@@ -111,11 +115,11 @@ func (m *model) listLines() []string {
 	return lines
 }
 
-func row(at, code, verdict, event, device, note string) string {
-	return strings.TrimRight(fmt.Sprintf("%-8s %-4s %-9s %-24s %-8s %s", at, code, verdict, event, device, note), " ")
+func (m *model) row(at, code, verdict, event, device, note string) string {
+	return strings.TrimRight(fmt.Sprintf("%-*s %-4s %-9s %-20s %-8s %s", len(m.layout()), at, code, verdict, event, device, note), " ")
 }
 
-// line returns the line of a request. The selected one has a mark, which does not
+// line returns the line of an item. The selected one has a mark, which does not
 // depend on colors.
 func (m *model) line(i *history.Item, selected bool) string {
 	event := strings.TrimPrefix(i.Type, "device-")
@@ -125,7 +129,7 @@ func (m *model) line(i *history.Item, selected bool) string {
 	case i.Status != "":
 		event = strings.TrimSuffix(event, "-changed") + " " + i.Status
 	}
-	text := row(m.clock(i.At), fmt.Sprint(i.Answer), output.Safe(i.Verdict), output.Safe(event), output.Safe(short(i.Device)), output.Safe(m.note(i)))
+	text := m.row(m.clock(i.At, m.layout()), code(i.Answer), output.Safe(cmp.Or(i.Verdict, "-")), output.Safe(event), output.Safe(short(i.Device)), output.Safe(m.note(i)))
 	mark := "  "
 	if selected {
 		mark = "> "
@@ -134,7 +138,7 @@ func (m *model) line(i *history.Item, selected bool) string {
 	switch {
 	case selected && m.o.Style.Enabled:
 		return "\x1b[7m" + text + strings.Repeat(" ", max(m.width-ansi.StringWidth(text), 0)) + "\x1b[0m"
-	case !accepted(i.Verdict):
+	case !m.o.Good(i.Verdict):
 		return m.o.Style.Red(text)
 	case m.troubled(i):
 		return m.o.Style.Yellow(text)
@@ -145,22 +149,38 @@ func (m *model) line(i *history.Item, selected bool) string {
 // short returns the first part of a device's id.
 func short(id string) string { return id[:min(len(id), 8)] }
 
-func accepted(verdict string) bool {
-	return verdict == string(webhook.Valid) || verdict == string(webhook.Unchecked)
+// code returns the text for a status, which is 0 if there was no answer.
+func code(status int) string {
+	if status == 0 {
+		return "-"
+	}
+	return fmt.Sprint(status)
 }
 
-func (m *model) clock(t time.Time) string {
-	if m.o.UTC {
-		return t.UTC().Format(time.TimeOnly)
+// layout returns the format of the times in the list.
+func (m *model) layout() string {
+	if m.o.Dates {
+		return "01-02 " + time.TimeOnly
 	}
-	return t.Local().Format(time.TimeOnly)
+	return time.TimeOnly
+}
+
+func (m *model) clock(t time.Time, layout string) string {
+	if m.o.UTC {
+		return t.UTC().Format(layout)
+	}
+	return t.Local().Format(layout)
 }
 
 // words returns a reason as text: wrong-secret becomes "wrong secret".
 func words(reason string) string { return strings.ReplaceAll(reason, "-", " ") }
 
-// note returns why a request was refused, or what became of its event.
+// note returns why a request was refused or a delivery failed, or what became of a
+// request's event.
 func (m *model) note(i *history.Item) string {
+	if i.Kind == history.Logged {
+		return i.Error
+	}
 	var notes []string
 	if i.Reason != "" {
 		notes = append(notes, words(i.Reason))
@@ -189,12 +209,16 @@ func (m *model) outcome(i *history.Item) *history.Item {
 // attempts returns the attempts to forward a request's event from the store.
 func (m *model) attempts(i *history.Item) (tried []history.Item) {
 	for _, other := range m.items {
-		if other.Kind != history.Received && other.ID == i.ID && !other.At.Before(i.At) { // an attempt may be published before its request
+		// An attempt may be published before its request.
+		if isAttempt(&other) && other.ID == i.ID && !other.At.Before(i.At) {
 			tried = append(tried, other)
 		}
 	}
 	return tried
 }
+
+// isAttempt reports whether an item belongs to a request instead of being one.
+func isAttempt(i *history.Item) bool { return i.Kind == history.Forwarded || i.Kind == history.Dead }
 
 func attemptText(i *history.Item) string {
 	switch {

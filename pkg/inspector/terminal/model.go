@@ -24,9 +24,9 @@ type model struct {
 	width, height int
 
 	items  []history.Item // oldest first
-	shown  []history.Item // the requests that match the filter, newest first
-	cursor uint64         // number of the selected request, or 0 to stay on the newest
-	top    int            // index of the first visible request in shown
+	shown  []history.Item // the requests or events that match the filter, newest first
+	cursor uint64         // number of the selected item, or 0 to stay on the newest
+	top    int            // index of the first visible item in shown
 
 	text    string // filter
 	verdict int    // filter: an index into Verdicts, plus 1
@@ -103,7 +103,7 @@ func last(items []history.Item) []history.Item {
 	return items
 }
 
-// refresh applies the filter. The selected request and the lines around it stay
+// refresh applies the filter. The selected item and the lines around it stay
 // in place.
 func (m *model) refresh() {
 	before := m.index()
@@ -127,7 +127,7 @@ func (m *model) refresh() {
 }
 
 func (m *model) matches(i *history.Item) bool {
-	if i.Kind != history.Received || m.verdict > 0 && i.Verdict != m.o.Verdicts[m.verdict-1] {
+	if isAttempt(i) || m.verdict > 0 && i.Verdict != m.o.Verdicts[m.verdict-1] {
 		return false
 	}
 	text := strings.ToLower(m.text)
@@ -138,10 +138,10 @@ func (m *model) matches(i *history.Item) bool {
 
 func (m *model) selected(i history.Item) bool { return i.Number == m.cursor }
 
-// index returns the index of the selected request in shown.
+// index returns the index of the selected item in shown.
 func (m *model) index() int { return max(slices.IndexFunc(m.shown, m.selected), 0) }
 
-// number returns the number of the selected request, or 0 if there is none.
+// number returns the number of the selected item, or 0 if there is none.
 func (m *model) number() uint64 {
 	if len(m.shown) == 0 {
 		return 0
@@ -164,7 +164,7 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	case "q":
 		return tea.Quit
 	case "?":
-		m.open(helpPage())
+		m.open(m.helpPage())
 	case "m":
 		m.open(m.messages())
 	case "r":
@@ -208,7 +208,7 @@ func (m *model) listKey(name string) {
 	}
 }
 
-// move moves the selection down. Above the newest request, it follows the newest
+// move moves the selection down. Above the newest item, it follows the newest
 // again.
 func (m *model) move(by int) {
 	if len(m.shown) == 0 {
@@ -263,6 +263,7 @@ func (m *model) replay() {
 		number = m.page.number
 	}
 	switch {
+	case m.o.Replay == nil:
 	case number == 0:
 		m.status = "select a request to send it again"
 	case m.sending:

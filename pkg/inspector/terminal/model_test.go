@@ -27,8 +27,8 @@ func newScreen(t *testing.T) *screen {
 	t.Helper()
 	s := &screen{t: t, replayed: make(chan uint64, 10)}
 	s.model = newModel(t.Context(), Options{
-		Title: "listening", Verdicts: []string{"valid", "invalid"}, Log: output.NewHeld(&strings.Builder{}),
-		Totals: func() string { return "totals" }, UTC: true,
+		Title: "listening", Noun: "request", Verdict: "verdict", Verdicts: []string{"valid", "invalid"}, Log: output.NewHeld(&strings.Builder{}),
+		Totals: func() string { return "totals" }, UTC: true, Good: func(verdict string) bool { return verdict == "valid" },
 		Details: func(number uint64) (history.Details, error) {
 			if number == 1 {
 				return history.Details{}, history.ErrGone
@@ -253,5 +253,31 @@ func TestTheFeedIsBounded(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("no batch")
+	}
+}
+
+// TestEventsOfALog shows items without a request, which cannot be sent again.
+func TestEventsOfALog(t *testing.T) {
+	s := newScreen(t)
+	s.o.Noun, s.o.Verdict, s.o.Dates, s.o.Replay = "event", "delivery", true, nil
+	s.o.Details = func(number uint64) (history.Details, error) {
+		return history.Details{Item: s.items[number-1], Body: `{"a":1}`, Deliveries: []string{"integration i: 500, failed: wrong-secret\x1b[2J"}}, nil
+	}
+	s.want("no events yet", "DELIVERY", "v: delivery")
+	at := time.Date(2026, 11, 23, 9, 8, 7, 0, time.UTC)
+	s.add(history.Item{Number: 1, Kind: history.Logged, At: at, ID: "id1", Type: "device-decommissioned", Device: "769e5a83-259c", Verdict: "invalid", Answer: 500, Error: "wrong-secret"},
+		history.Item{Number: 2, Kind: history.Logged, At: at, ID: "id1", Type: "device-provisioned"})
+	s.want("> 11-23 09:08:07 -    -         provisioned\n", "  11-23 09:08:07 500  invalid   decommissioned       769e5a83 wrong-secret\n")
+	s.keys("j", "enter", "r")
+	s.want("device-decommissioned id1\ninvalid\ndevice 769e5a83-259c, logged at 2026-11-23 09:08:07Z\n",
+		`delivery to integration i: 500, failed: wrong-secret\x1b[2J`, `"a": 1`)
+	for _, not := range []string{"answered", "POST", "Headers", "Forwarding", "replay", "sen"} {
+		if strings.Contains(s.text(), not) {
+			t.Errorf("%q in the details:\n%s", not, s.text())
+		}
+	}
+	s.keys("?")
+	if s.want("filter by delivery", "the newest event"); strings.Contains(s.text(), "application") || strings.Contains(s.text(), "request") {
+		t.Error(s.text())
 	}
 }

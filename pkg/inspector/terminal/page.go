@@ -21,7 +21,7 @@ import (
 type page struct {
 	title  string
 	lines  []string // safe for a terminal
-	number uint64   // of the request; 0 if the page shows no request
+	number uint64   // of the item that the page shows, or 0
 	top    int      // first visible line, after wrapping
 
 	wrapped []string
@@ -62,25 +62,31 @@ func (m *model) pageKey(name string) {
 	}
 }
 
-func helpPage() *page {
-	return &page{title: "Help", lines: []string{
+func (m *model) helpPage() *page {
+	lines := []string{
 		"",
 		"up, down, k, j        move; in a page, scroll",
 		"page up, page down    move by a screen",
-		"home                  go to the newest request, and follow new ones",
-		"end                   go to the oldest request",
-		"enter                 show the request in full; back",
-		"/                     search by id, event, device, reason or sender",
-		"v                     show only one verdict",
+		"home                  go to the newest " + m.o.Noun + ", and follow new ones",
+		"end                   go to the oldest " + m.o.Noun,
+		"enter                 show the " + m.o.Noun + " in full; back",
+		"/                     search by id, event, device or reason",
+		"v                     filter by " + m.o.Verdict,
 		"esc                   back; in the list, remove the filter",
 		"r                     send the request to the application again",
 		"p, space              pause the list, and continue",
 		"m                     show the messages",
-		"q, Ctrl-C             quit, and stop receiving",
+		"q, Ctrl-C             quit, and end the command",
 		"",
-		"The list has the last 1,000 events. A replay sends the same bytes and the",
-		"same signature. Refused requests are never sent.",
-	}}
+		"The list has the last 1,000 events.",
+	}
+	if m.o.Replay != nil {
+		return &page{title: "Help", lines: append(lines,
+			"A replay sends the same bytes and the same signature. Refused requests are",
+			"never sent.",
+		)}
+	}
+	return &page{title: "Help", lines: slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "r ") })}
 }
 
 func (m *model) messages() *page {
@@ -113,20 +119,22 @@ func (m *model) details(d *history.Details) (lines []string) {
 	add := func(format string, args ...any) { lines = append(lines, output.Safe(fmt.Sprintf(format, args...))) }
 	section := func(title string) { lines = append(lines, "", m.o.Style.Bold(title)) }
 
-	verdict := output.Safe(fmt.Sprintf("%s: answered %d after %.1f ms", d.Verdict, d.Answer, d.TookMS))
-	if accepted(d.Verdict) {
-		verdict = m.o.Style.Green(verdict)
+	if d.Kind == history.Logged {
+		lines = append(lines, m.verdictLine(d, cmp.Or(d.Verdict, "no delivery")))
+		add("device %s, logged at %s", cmp.Or(d.Device, "-"), output.Time(d.At, m.o.UTC))
+		for _, text := range d.Deliveries {
+			add("delivery to %s", text)
+		}
 	} else {
-		verdict = m.o.Style.Red(verdict)
+		lines = append(lines, m.verdictLine(d, fmt.Sprintf("%s: answered %d after %.1f ms", d.Verdict, d.Answer, d.TookMS)))
+		if note := m.note(&d.Item); note != "" {
+			add("%s", note)
+		}
+		if d.Fix != "" {
+			lines = append(lines, m.o.Style.Yellow("fix: "+output.Safe(d.Fix)))
+		}
+		add("received at %s from %s, POST %s, %d bytes", output.Time(d.At, m.o.UTC), d.From, d.Path, d.Bytes)
 	}
-	lines = append(lines, verdict)
-	if note := m.note(&d.Item); note != "" {
-		add("%s", note)
-	}
-	if d.Fix != "" {
-		lines = append(lines, m.o.Style.Yellow("fix: "+output.Safe(d.Fix)))
-	}
-	add("received at %s from %s, POST %s, %d bytes", output.Time(d.At, m.o.UTC), d.From, d.Path, d.Bytes)
 	if tried := m.attempts(&d.Item); len(tried) > 0 {
 		section("Forwarding")
 		for i := range tried {
@@ -138,8 +146,10 @@ func (m *model) details(d *history.Details) (lines []string) {
 		add("Bytes that are not UTF-8 are replaced.")
 	}
 	lines = append(lines, textLines(formatted(d.Body))...)
-	section("Headers")
-	lines = append(lines, headerLines(d.Header)...)
+	if d.Kind != history.Logged { // Mender's log has no headers
+		section("Headers")
+		lines = append(lines, headerLines(d.Header)...)
+	}
 	if d.AnswerBody != "" {
 		section("Answer")
 		lines = append(lines, textLines(d.AnswerBody)...)
@@ -147,8 +157,16 @@ func (m *model) details(d *history.Details) (lines []string) {
 	return lines
 }
 
+// verdictLine returns the first line of the details, in the color of the verdict.
+func (m *model) verdictLine(d *history.Details, text string) string {
+	if m.o.Good(d.Verdict) {
+		return m.o.Style.Green(output.Safe(text))
+	}
+	return m.o.Style.Red(output.Safe(text))
+}
+
 func (m *model) attemptLine(i *history.Item) string {
-	text := m.clock(i.At) + " " + attemptText(i)
+	text := m.clock(i.At, time.TimeOnly) + " " + attemptText(i)
 	if i.Kind == history.Dead {
 		return text
 	}

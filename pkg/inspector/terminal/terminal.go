@@ -1,10 +1,10 @@
-// Package terminal shows requests on a full terminal screen, as the page of
-// pkg/inspector does in a browser: a list with a filter, and one request in full,
-// which can be sent to the application again.
+// Package terminal shows the requests of a listener, or the events of Mender's log, on
+// a full terminal screen: a list with a filter, and one of them in full. It can send a
+// request to the application again.
 //
 //	err := terminal.Run(ctx, terminal.Options{
-//		In: os.Stdin, Out: os.Stdout, Title: "listening on …",
-//		Items: items, Details: h.Details, Replay: h.Replay,
+//		In: os.Stdin, Out: os.Stdout, Title: "listening on …", Noun: "request", Verdict: "verdict",
+//		Good: good, Items: items, Details: h.Details, Replay: h.Replay,
 //	})
 //
 // All text from outside is escaped. The screen is drawn at most 20 times a second,
@@ -43,15 +43,21 @@ type Options struct {
 	Out io.Writer
 	// Title is the first line, such as the address of the listener.
 	Title string
+	// Noun is what the list shows, such as request.
+	Noun string
+	// Verdict is what a verdict is called, such as verdict or delivery.
+	Verdict string
 	// Verdicts are the verdicts to filter by.
 	Verdicts []string
+	// Good reports whether a verdict is no problem. The others are red.
+	Good func(verdict string) bool
 	// Items yields the events to show until the context is done.
 	Items func(context.Context) iter.Seq[history.Item]
 	// Missed returns how many events Items could not yield; nil means none.
 	Missed func() uint64
-	// Details returns a request in full.
+	// Details returns an item of the list in full.
 	Details func(number uint64) (history.Details, error)
-	// Replay sends a request to the application again.
+	// Replay sends a request to the application again; nil forbids that.
 	Replay func(ctx context.Context, number uint64) (history.Attempt, error)
 	// Totals returns one line about all events so far.
 	Totals func() string
@@ -62,6 +68,8 @@ type Options struct {
 	Style output.Style
 	// UTC shows times in UTC instead of local time.
 	UTC bool
+	// Dates adds the date to the times of the list.
+	Dates bool
 }
 
 // Run shows the screen until the user quits or ctx is done, and restores the

@@ -58,6 +58,7 @@ func run(ctx context.Context, t *testing.T, act func(keys io.Writer)) error {
 				<-ctx.Done()
 			}
 		},
+		Good:    func(string) bool { return true },
 		Details: func(uint64) (history.Details, error) { panic("a mistake") },
 	})
 	after, err := term.GetState(int(slave.Fd()))
