@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -53,6 +54,10 @@ func main() {
 func run(dist, push string) error {
 	var meta metadata
 	if err := readJSON(filepath.Join(dist, "metadata.json"), &meta); err != nil {
+		return err
+	}
+	var err error
+	if meta.Date, err = commitTime(filepath.Dir(dist), meta.Commit); err != nil {
 		return err
 	}
 	binaries, err := linuxBinaries(dist)
@@ -93,7 +98,17 @@ func run(dist, push string) error {
 type metadata struct {
 	Version string    `json:"version"`
 	Commit  string    `json:"commit"`
-	Date    time.Time `json:"date"`
+	Date    time.Time `json:"-"` // of the commit
+}
+
+// commitTime returns the time of a commit. The time of goreleaser's run would make each
+// build of the same commit another image.
+func commitTime(repository, commit string) (time.Time, error) {
+	out, err := exec.Command("git", "-C", repository, "show", "-s", "--format=%cI", commit).Output()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the time of commit %s: %w", commit, err)
+	}
+	return time.Parse(time.RFC3339, strings.TrimSpace(string(out)))
 }
 
 // binary is one of goreleaser's artifacts.
