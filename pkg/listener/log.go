@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -42,11 +44,13 @@ type Log struct {
 
 	// The hub calls wants with each event, in order. It alone uses these fields
 	// until done is closed.
-	failing  bool
+	failing  map[string]bool // by target
 	refusing atomic.Bool
 	totals   Totals
 
-	application, store outage
+	applications       map[string]*outage // by target; they share the limit apps
+	apps               window
+	store              outage
 	letters, signature window
 	refused            Received // most recent request with an invalid signature
 }
@@ -75,7 +79,8 @@ func (l *Listener) Log(logger *slog.Logger, o LogOptions) *Log {
 }
 
 func newLog(hub *Hub, logger *slog.Logger, o LogOptions, stats func() (relay.Stats, bool)) *Log {
-	l := &Log{logger: logger, o: o, stats: stats, done: make(chan struct{})}
+	l := &Log{logger: logger, o: o, stats: stats, done: make(chan struct{}), failing: map[string]bool{}, applications: map[string]*outage{}}
+	l.store.window = new(window)
 	l.sub = hub.Subscribe(SubscribeOptions{Wants: l.wants})
 	go l.run()
 	return l
@@ -106,7 +111,10 @@ func (l *Log) needs(x *receiver.Exchange) bool {
 // wants counts an event, and reports whether it changes anything that is logged.
 func (l *Log) wants(e Event) bool {
 	app, store := signalsOf(e)
-	wanted, refusing := turn(&l.failing, app), l.refusing.Load()
+	to := targetOf(e)
+	failing, refusing := l.failing[to], l.refusing.Load()
+	wanted := turn(&failing, app)
+	l.failing[to] = failing
 	wanted = turn(&refusing, store) || wanted
 	l.refusing.Store(refusing)
 	switch app {
@@ -126,56 +134,6 @@ func (l *Log) wants(e Event) bool {
 	return wanted
 }
 
-// turn updates a state, and reports whether the signal begins, continues or ends a
-// failure.
-func turn(failing *bool, s signal) bool {
-	was := *failing
-	*failing = s == bad || was && s == none
-	return s == bad || was && s == good
-}
-
-// signal is what an event says about the application or the store.
-type signal int
-
-const (
-	none signal = iota // nothing
-	good               // it accepted an event
-	bad                // it did not
-)
-
-func signalsOf(e Event) (app, store signal) {
-	switch e := e.(type) {
-	case Attempted:
-		switch {
-		case e.Err == nil:
-			return good, none
-		case e.Pause == 0 && e.Status > 0 && e.Status < http.StatusInternalServerError:
-			return none, none // it refused this event, and works
-		}
-		return bad, none
-	case Received:
-		if f := e.Answer.Forward; f != nil {
-			if f.Status >= 200 && f.Status < 300 {
-				return good, good
-			}
-			return bad, good
-		}
-		// The answers of --respond have no body.
-		if e.Answer.Status == http.StatusServiceUnavailable && len(e.Answer.Body) > 0 {
-			return none, bad
-		}
-		if v := e.Verification.Verdict; e.Answer.Status < 300 && (v == webhook.Valid || v == webhook.Unchecked) {
-			return none, good
-		}
-	}
-	return none, none
-}
-
-func isUnverified(r Received) bool {
-	v := r.Verification.Verdict
-	return v == webhook.Invalid || v == webhook.Unsigned
-}
-
 func (l *Log) run() {
 	defer close(l.done)
 	defer l.flush()
@@ -191,7 +149,7 @@ func (l *Log) run() {
 			l.moreLetters()
 		case <-l.signature.timer:
 			l.moreSignatures()
-		case <-l.application.timer:
+		case <-l.apps.timer:
 			l.moreFailures()
 		case <-l.store.timer:
 			l.moreRefusals()
@@ -241,15 +199,18 @@ func (l *Log) handle(e Event) {
 
 // forwarded handles the result of an attempt.
 func (l *Log) forwarded(s signal, at time.Time, target, reason string) {
-	o := &l.application
+	o := l.applications[target]
 	switch s {
 	case bad:
-		o.target = target
+		if o == nil {
+			o = &outage{window: &l.apps, target: target}
+			l.applications[target] = o
+		}
 		if o.fails(at, reason) {
-			l.applicationFails()
+			l.applicationFails(o)
 		}
 	case good:
-		if o.ended(at) {
+		if o != nil && o.ended(at) {
 			l.log(slog.LevelInfo, "the application accepts events again", append([]slog.Attr{
 				text("target", target), slog.Duration("after", o.lasted), slog.Int("failed_attempts", o.failed),
 			}, l.waiting()...)...)
@@ -258,8 +219,8 @@ func (l *Log) forwarded(s signal, at time.Time, target, reason string) {
 	}
 }
 
-func (l *Log) applicationFails() {
-	l.log(slog.LevelWarn, "the application does not accept events", text("reason", l.application.reason), text("target", l.application.target))
+func (l *Log) applicationFails(o *outage) {
+	l.log(slog.LevelWarn, "the application does not accept events", text("reason", o.reason), text("target", o.target))
 }
 
 // stored handles the answer to an event.
@@ -306,13 +267,25 @@ func (l *Log) moreSignatures() {
 }
 
 func (l *Log) moreFailures() {
-	if n := l.application.unreported(l.applicationFails); n > 0 {
+	n := l.apps.more()
+	for _, target := range slices.Sorted(maps.Keys(l.applications)) {
+		if o := l.applications[target]; n > 0 && o.isUnreported() {
+			l.applicationFails(o)
+			n--
+		}
+	}
+	if n > 0 {
 		l.log(slog.LevelWarn, "the application failed and recovered", slog.Int("times", n))
 	}
 }
 
 func (l *Log) moreRefusals() {
-	if n := l.store.unreported(l.storeRefuses); n > 0 {
+	n := l.store.more()
+	if n > 0 && l.store.isUnreported() {
+		l.storeRefuses()
+		n--
+	}
+	if n > 0 {
 		l.log(slog.LevelWarn, "events were refused with 503 for a short time", slog.Int("times", n))
 	}
 }
@@ -353,81 +326,4 @@ func clip(s string, limit int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit], "") + "…"
-}
-
-// outage is a time in which the application or the store accepts no events.
-type outage struct {
-	window
-	since  time.Time // zero if there is no outage
-	lasted time.Duration
-	failed int
-	reason string
-	target string
-	logged bool
-}
-
-// fails records a failure, and reports whether to log it.
-func (o *outage) fails(at time.Time, reason string) bool {
-	o.reason = reason
-	if !o.since.IsZero() {
-		o.failed++
-		return false
-	}
-	o.since, o.failed = at, 1
-	o.logged = o.admit(maxOutages)
-	return o.logged
-}
-
-// ended records a success, and reports whether to log that the outage has ended.
-func (o *outage) ended(at time.Time) bool {
-	if o.since.IsZero() {
-		return false
-	}
-	o.lasted, o.since = at.Sub(o.since).Round(100*time.Millisecond), time.Time{}
-	return o.logged
-}
-
-// unreported calls log if there is an outage that is not logged, and returns the
-// number of outages that came and went without being logged.
-func (o *outage) unreported(log func()) int {
-	n := o.more()
-	if n > 0 && !o.since.IsZero() && !o.logged {
-		o.logged = true
-		log()
-		n--
-	}
-	return n
-}
-
-// window limits the lines of one kind. It opens with a line and stays open while
-// there are more than the limit.
-type window struct {
-	timer   <-chan time.Time // fires when the period ends; nil if the window is closed
-	lines   int
-	counted int // not logged
-}
-
-// admit reports whether one more line may be logged, and otherwise counts it.
-func (w *window) admit(limit int) bool {
-	if w.timer == nil {
-		w.timer = time.After(logPeriod)
-	}
-	if w.lines >= limit {
-		w.counted++
-		return false
-	}
-	w.lines++
-	return true
-}
-
-// more returns how many lines were not logged in this period, and starts the next
-// one if there were any.
-func (w *window) more() int {
-	n := w.counted
-	if w.counted = 0; n == 0 {
-		*w = window{}
-	} else {
-		w.timer = time.After(logPeriod)
-	}
-	return n
 }

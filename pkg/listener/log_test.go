@@ -93,6 +93,29 @@ func reply(verdict webhook.Verdict, status int, body string) Received {
 	return r
 }
 
+func TestLogTellsWhichOfSeveralTargetsIsAway(t *testing.T) {
+	t.Parallel()
+	testLog(t, LogOptions{}, func(x *logged) {
+		to := func(target string, err error) Attempted {
+			a := attempt(err)
+			a.Target = target
+			return a
+		}
+		x.publish(to("http://a", errDown))
+		x.want("warning: the application does not accept events: connection refused (target http://a)")
+		for range 5 {
+			x.publish(to("http://b", nil))
+			x.publish(to("http://a", errDown))
+		}
+		x.want()
+		x.publish(to("http://b", errDown))
+		x.want("warning: the application does not accept events: connection refused (target http://b)")
+		time.Sleep(2 * time.Minute)
+		x.publish(to("http://a", nil))
+		x.want("the application accepts events again (target http://a, after 2m0s, failed_attempts 6, waiting 0)")
+	})
+}
+
 func TestLogTellsWhenTheApplicationIsAway(t *testing.T) {
 	t.Parallel()
 	testLog(t, LogOptions{}, func(x *logged) {
