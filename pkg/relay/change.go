@@ -13,16 +13,9 @@ import (
 // joined. The error wraps ErrNotFound if an event is not in the queue or was delivered.
 func (q *Queue) Retry(ctx context.Context, ids ...string) error {
 	return each(ids, "retry", func(id string) error {
-		n, err := q.changeLetters(ctx, q.letterRoutes(), id, q.requeue)
-		if n > 0 || err != nil {
+		e, done, err := q.changeOrFind(ctx, id, q.requeue)
+		if done || err != nil {
 			return err
-		}
-		e, err := q.showLive(ctx, id)
-		switch {
-		case err != nil:
-			return err
-		case e.State == Delivered:
-			return fmt.Errorf("%w: already delivered", ErrNotFound)
 		}
 		q.ask(ctx, order{Hurry: e.Sequence}) // if no forwarder is running, the next one to start forwards it
 		return nil
@@ -40,16 +33,9 @@ func (q *Queue) RetryOf(ctx context.Context, route string, ids ...string) error 
 // in the queue or was delivered.
 func (q *Queue) Drop(ctx context.Context, ids ...string) error {
 	return each(ids, "drop", func(id string) error {
-		n, err := q.changeLetters(ctx, q.letterRoutes(), id, q.removeLetter)
-		if n > 0 || err != nil {
+		e, done, err := q.changeOrFind(ctx, id, q.removeLetter)
+		if done || err != nil {
 			return err
-		}
-		e, err := q.showLive(ctx, id)
-		switch {
-		case err != nil:
-			return err
-		case e.State == Delivered:
-			return fmt.Errorf("%w: already delivered", ErrNotFound)
 		}
 		q.ledger.remove()
 		if err := remove(ctx, q.events, e.Sequence); err != nil {
@@ -85,6 +71,20 @@ func (q *Queue) changeOf(ctx context.Context, route, id string, change changeLet
 		return ErrNotFound
 	}
 	return err
+}
+
+// changeOrFind changes the dead letters of an event. If it has none, done is false and e
+// is the event, which is waiting.
+func (q *Queue) changeOrFind(ctx context.Context, id string, change changeLetter) (e Entry, done bool, err error) {
+	n, err := q.changeLetters(ctx, q.letterRoutes(), id, change)
+	if n > 0 || err != nil {
+		return e, n > 0, err
+	}
+	e, err = q.showLive(ctx, id)
+	if err == nil && e.State == Delivered {
+		err = fmt.Errorf("%w: already delivered", ErrNotFound)
+	}
+	return e, false, err
 }
 
 // changeLetters changes the dead letters of an event, and returns how many it has.

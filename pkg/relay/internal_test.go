@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/ring"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -89,23 +86,7 @@ func TestIDsOutliveTheirWindow(t *testing.T) {
 
 // The queue works on a server that it does not own.
 func TestQueueOnAnotherServer(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
-	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	srv, nc := connectToServer(t)
 	first, err := NewQueue(t.Context(), nc, QueueOptions{Prefix: "acme.mender", AckTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -239,23 +220,7 @@ func targetAt(t *testing.T, text string) target.Target {
 // A listener on a cluster retains events for the routes of other listeners, and retries
 // dead letters of its own routes only.
 func TestRoutesOfSeveralListeners(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	defer srv.WaitForShutdown()
-	defer srv.Shutdown()
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
-	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	_, nc := connectToServer(t)
 	open := func(o QueueOptions) *Queue {
 		o.Logf = t.Logf
 		q, err := NewQueue(t.Context(), nc, o)

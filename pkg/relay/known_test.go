@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// sharedQueue opens a queue on a server of the test's own.
-func sharedQueue(t *testing.T, o QueueOptions) *Queue {
+// connectToServer runs a NATS server for the test, and returns it with a connection.
+func connectToServer(t *testing.T) (*server.Server, *nats.Conn) {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
@@ -29,11 +29,18 @@ func sharedQueue(t *testing.T, o QueueOptions) *Queue {
 	if !srv.ReadyForConnections(10 * time.Second) {
 		t.Fatal("not ready")
 	}
-	nc, err := nats.Connect(srv.ClientURL())
+	nc, err := nats.Connect(srv.ClientURL(), nats.ReconnectBufSize(-1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
+	return srv, nc
+}
+
+// sharedQueue opens a queue on a server of the test's own.
+func sharedQueue(t *testing.T, o QueueOptions) *Queue {
+	t.Helper()
+	_, nc := connectToServer(t)
 	q, err := newQueue(t.Context(), nc, o.withDefaults(), positions{})
 	if err != nil {
 		t.Fatal(err)
