@@ -11,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/moment"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -87,7 +88,7 @@ func parseExpiry(text string) (time.Duration, error) {
 	if text == "never" {
 		return 0, nil
 	}
-	lasts, err := cli.ParseAge(text)
+	lasts, err := moment.ParseAge(text)
 	switch {
 	case err != nil:
 		return 0, cli.Hinted(cli.Usagef("invalid --expires %q: must be a duration", text), "use a value such as 12h, 90d or never")
