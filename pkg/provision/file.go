@@ -121,3 +121,18 @@ func (e *FileError) Lines() []string {
 
 // Error returns all problems on one line.
 func (e *FileError) Error() string { return strings.Join(e.Lines(), "; ") }
+
+// FileErrors reports the mistakes in several files; nothing was sent.
+type FileErrors []*FileError
+
+// Lines returns the problems of all files with their places.
+func (e FileErrors) Lines() []string {
+	var lines []string
+	for _, f := range e {
+		lines = append(lines, f.Lines()...)
+	}
+	return lines
+}
+
+// Error returns all problems on one line.
+func (e FileErrors) Error() string { return strings.Join(e.Lines(), "; ") }
