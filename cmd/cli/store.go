@@ -27,7 +27,9 @@ func (a *App) Store(set *config.Settings) *secret.Store {
 // storedToken returns the function from which config.Load gets the token that login
 // stored. It needs no context, because the keyring has a time limit of its own.
 func (a *App) storedToken(local *config.Settings) func(config.Account) (string, error) {
-	return func(account config.Account) (string, error) { return a.Store(local).Token(context.Background(), account) }
+	return func(account config.Account) (string, error) {
+		return a.Store(local).Token(context.Background(), account)
+	}
 }
 
 // CheckStore returns an error if a token could not be stored. Call it before sending
@@ -64,7 +66,7 @@ func (a *App) findOrganization(set *config.Settings) {
 // Stored returns the account's webhook secrets and their descriptions. It
 // determines the organization only if secrets are stored for the server.
 func (a *App) Stored(set *config.Settings) (*secret.Webhooks, []secret.Info, error) {
-	if any, err := a.Store(set).HasWebhooks(set.Account); err != nil || !any {
+	if some, err := a.Store(set).HasWebhooks(set.Account); err != nil || !some {
 		return a.Store(set).Webhooks(set.Account), nil, err
 	}
 	account, err := a.Account(set)
