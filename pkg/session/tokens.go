@@ -1,11 +1,16 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/moment"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -57,4 +62,38 @@ func findToken(all []mender.PersonalAccessToken, name string) (mender.PersonalAc
 	}
 	return mender.PersonalAccessToken{}, fault.WithHint(fault.New(fault.NotFound, "personal access token %q not found", name),
 		"run `mender-webhooks token list` for names and ids")
+}
+
+// ParseExpiry returns the lifetime of a token that a text names, or 0 for never. A text that
+// the server would refuse is a usage error that names flag.
+func ParseExpiry(flag, text string) (time.Duration, error) {
+	if text == "never" {
+		return 0, nil
+	}
+	lasts, err := moment.ParseAge(text)
+	switch {
+	case err != nil:
+		return 0, fault.WithHint(fault.Usagef("invalid %s %q: must be a duration", flag, text), "use a value such as 12h, 90d or never")
+	case lasts < time.Second:
+		return 0, fault.Usagef("invalid %s %s: must be at least 1s", flag, text)
+	case lasts > mender.MaxTokenExpiry:
+		return 0, fault.WithHint(fault.Usagef("invalid %s %s: must be at most 365d", flag, text), "use never for a token that does not expire")
+	}
+	return lasts, nil
+}
+
+// CreateToken creates a personal access token, and returns it. An error has a hint for what
+// the user can do about it.
+func CreateToken(ctx context.Context, client *mender.Client, name string, lasts time.Duration) (string, error) {
+	jwt, err := client.CreateToken(ctx, name, lasts)
+	var api *mender.Error
+	switch {
+	case errors.Is(err, mender.ErrOutcomeUnknown):
+		return "", fault.WithHint(err, "run `mender-webhooks token list`; if the token exists, revoke it, because it cannot be shown again")
+	case errors.Is(err, mender.ErrConflict):
+		return "", fault.WithHint(err, "a token with the name %s already exists: use another name, or run `mender-webhooks token revoke %s`", name, name)
+	case errors.As(err, &api) && api.StatusCode == http.StatusUnprocessableEntity:
+		return "", fault.WithHint(err, "Mender allows ten personal access tokens per user: list them with `mender-webhooks token list`, and revoke one with `mender-webhooks token revoke`")
+	}
+	return jwt, err
 }
