@@ -17,7 +17,7 @@ const maxIntegrations = 1
 // maxDescription is Mender's limit for a description, in bytes.
 const maxDescription = 1024
 
-// File is a file that Read checked, with the values of the variables and files
+// File is a file that ReadFiles checked, with the values of the variables and files
 // that it names. It never prints a secret.
 type File struct {
 	// Name is the file's name in messages.

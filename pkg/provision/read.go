@@ -51,9 +51,9 @@ func (s Sources) checkProfile(name string) error {
 	return fmt.Errorf("the config file has no profile %q", name)
 }
 
-// ReadFiles is like Read for several files, with the text that open returns for a name.
-// Relative paths in a file start from its folder. All mistakes are in one error, a
-// FileErrors.
+// ReadFiles parses files and checks all of them, including the variables and files that they
+// refer to. open returns the text for a name; relative paths in a file start from its folder.
+// All mistakes are in one error, a FileErrors. Nothing is sent.
 func ReadFiles(names []string, open func(name string) ([]byte, error), src Sources) ([]*File, error) {
 	var files []*File
 	var wrong FileErrors
@@ -65,7 +65,7 @@ func ReadFiles(names []string, open func(name string) ([]byte, error), src Sourc
 		if src.Dir = filepath.Dir(name); name == "-" {
 			src.Dir = ""
 		}
-		file, err := Read(textfile.Name(name), text, src)
+		file, err := read(textfile.Name(name), text, src)
 		var mistakes *FileError
 		switch {
 		case errors.As(err, &mistakes):
@@ -81,10 +81,10 @@ func ReadFiles(names []string, open func(name string) ([]byte, error), src Sourc
 	return files, nil
 }
 
-// Read parses a file and checks all of it, including the variables and files that
+// read parses a file and checks all of it, including the variables and files that
 // it refers to. name appears in errors, which are *FileError. Only references
 // with env: or file: are expanded.
-func Read(name string, text []byte, src Sources) (*File, error) {
+func read(name string, text []byte, src Sources) (*File, error) {
 	r := &reader{src: src, wrong: map[string]bool{}}
 	f := &File{Name: name}
 	r.document(text, f)

@@ -17,7 +17,7 @@ func (l Load) Message() (webhook.Message, error) {
 	if err != nil {
 		return webhook.Message{}, err
 	}
-	req, err := l.Request(context.Background(), event)
+	req, err := l.request(context.Background(), event)
 	if err != nil {
 		return webhook.Message{}, err
 	}
