@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
+	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // change is what apply does for one file, or with --all-profiles for one profile.
@@ -49,10 +52,9 @@ func (o applyOptions) changes(ctx context.Context, a *cli.App) (changes, error) 
 		return changes{}, cli.Hinted(cli.Usagef("--all-profiles takes one file, which is compared with each profile"),
 			"leave out --all-profiles to apply files that name their profiles")
 	}
-	open := func(name string) ([]byte, error) { return a.ReadText(ctx, name, maxProvisionFile) }
-	files, err := provision.ReadFiles(names, open, provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, Profiles: a.ProfileNames})
+	files, err := readProvisionFiles(ctx, a, names)
 	if err != nil {
-		return changes{}, fileFailure(a, err)
+		return changes{}, err
 	}
 	all := changes{several: several || a.AllProfiles()}
 	if a.AllProfiles() {
@@ -152,27 +154,63 @@ func (c *change) execute(ctx context.Context) (err error) {
 	return unkept(err, "run apply again")
 }
 
-// fileFailure returns a usage error for files with mistakes. If there are several mistakes,
-// it also prints each on a line of its own.
-func fileFailure(a *cli.App, err error) error {
-	var wrong provision.FileErrors
-	if !errors.As(err, &wrong) {
+// readProvisionFiles reads and checks files before anything is sent.
+func readProvisionFiles(ctx context.Context, a *cli.App, names []string) ([]*provision.File, error) {
+	var files []*provision.File
+	var wrong []*provision.FileError
+	for _, name := range names {
+		text, err := a.ReadText(ctx, name, maxProvisionFile)
+		if err != nil {
+			return nil, err
+		}
+		src := provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, CheckProfile: func(name string) error { return checkProfile(a, name) }}
+		if name != "-" {
+			src.Dir = filepath.Dir(name)
+		}
+		file, err := provision.Read(textfile.Name(name), text, src)
+		var mistakes *provision.FileError
+		switch {
+		case errors.As(err, &mistakes):
+			wrong = append(wrong, mistakes)
+		case err != nil:
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	if len(wrong) > 0 {
+		return nil, fileFailure(a, wrong)
+	}
+	return files, nil
+}
+
+// checkProfile returns an error if the config file does not have a profile.
+func checkProfile(a *cli.App, name string) error {
+	names, err := a.ProfileNames()
+	if err != nil || slices.Contains(names, name) {
 		return err
 	}
-	lines := wrong.Lines()
+	if near := suggest.Name(name, names); near != "" {
+		return fmt.Errorf("the config file has no profile %q; did you mean %q?", name, near)
+	}
+	return fmt.Errorf("the config file has no profile %q", name)
+}
+
+// fileFailure returns a usage error for files with mistakes. If there are several mistakes,
+// it also prints each on a line of its own.
+func fileFailure(a *cli.App, wrong []*provision.FileError) error {
+	var lines, names []string
+	for _, w := range wrong {
+		lines = append(lines, w.Lines()...)
+		names = append(names, w.Name)
+	}
 	if len(lines) == 1 || a.Flags.Output == string(output.JSON) {
-		return cli.Usagef("%w", wrong)
+		return cli.Usagef("%s", strings.Join(lines, "; "))
 	}
 	for _, line := range lines {
 		a.PrintError(line)
 	}
-	names := make([]string, len(wrong))
-	for i, w := range wrong {
-		names[i] = w.Name
+	if len(wrong) > 1 {
+		return cli.Usagef("%s have %d errors; nothing was sent", strings.Join(names, ", "), len(lines))
 	}
-	verb := "has"
-	if len(names) > 1 {
-		verb = "have"
-	}
-	return cli.Usagef("%s %s %d errors; nothing was sent", strings.Join(names, ", "), verb, len(lines))
+	return cli.Usagef("%s has %d errors; nothing was sent", names[0], len(lines))
 }

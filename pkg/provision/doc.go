@@ -1,16 +1,16 @@
-// Package provision makes a Mender server match a file or a command line. ReadFiles
+// Package provision makes a Mender server match a file or a command line. Read
 // checks the file, Plan compares it with the server, and the difference is a plan
 // that can be shown before Apply executes it. The commands create, update and
 // delete execute plans of one step.
 //
-//	files, err := provision.ReadFiles([]string{"webhooks.yaml"}, os.ReadFile, provision.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
+//	file, err := provision.Read("webhooks.yaml", text, provision.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 //	…
 //	p := provision.New(provision.Options{API: client, Secrets: account, Claims: claims})
-//	plan, err := p.Plan(ctx, files[0])
+//	plan, err := p.Plan(ctx, file)
 //	… // show it, ask
 //	done, err := p.Apply(ctx, plan)
 //
-// ReadFiles sends nothing, Plan only reads, and Apply changes only what the plan says.
+// Read sends nothing, Plan only reads, and Apply changes only what the plan says.
 //
 // # Comparison
 //

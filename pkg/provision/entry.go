@@ -27,8 +27,8 @@ func (r *reader) entry(m map[string]any, path ...string) entry {
 	e.secret.value, _ = webhook.ParseSecret(text) // checked already
 	if text, ok := m["description"].(string); ok {
 		e.description = &text
-		if err := CheckDescription(text); err != nil {
-			r.problem(child(path, "description"), "description: %v", err)
+		if len(text) > maxDescription {
+			r.problem(child(path, "description"), "description: must be at most %d bytes, not %d", maxDescription, len(text))
 		}
 	}
 	if list, ok := m["scopes"].([]any); ok {

@@ -22,7 +22,7 @@ const schemaURL = "https://raw.githubusercontent.com/mender-webhooks/mender-webh
 const SchemaComment = "# yaml-language-server: $schema=" + schemaURL
 
 // Document is a file to be written. Encoded as JSON or YAML, it is valid input
-// for ReadFiles.
+// for Read.
 type Document struct {
 	APIVersion   string     `json:"apiVersion"`
 	Profile      string     `json:"profile,omitempty"`

@@ -134,7 +134,7 @@ func (s *server) clear(t *testing.T) {
 
 func mustRead(t *testing.T, text string) *File {
 	t.Helper()
-	f, err := read("webhooks.yaml", []byte("apiVersion: mender-webhooks/v1\n"+text), testSources())
+	f, err := Read("webhooks.yaml", []byte("apiVersion: mender-webhooks/v1\n"+text), testSources())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ const maxIntegrations = 1
 // maxDescription is Mender's limit for a description, in bytes.
 const maxDescription = 1024
 
-// File is a file that ReadFiles checked, with the values of the variables and files
+// File is a file that Read checked, with the values of the variables and files
 // that it names. It never prints a secret.
 type File struct {
 	// Name is the file's name in messages.
@@ -121,18 +121,3 @@ func (e *FileError) Lines() []string {
 
 // Error returns all problems on one line.
 func (e *FileError) Error() string { return strings.Join(e.Lines(), "; ") }
-
-// FileErrors reports the mistakes in several files; nothing was sent.
-type FileErrors []*FileError
-
-// Lines returns the problems of all files with their places.
-func (e FileErrors) Lines() []string {
-	var lines []string
-	for _, f := range e {
-		lines = append(lines, f.Lines()...)
-	}
-	return lines
-}
-
-// Error returns all problems on one line.
-func (e FileErrors) Error() string { return strings.Join(e.Lines(), "; ") }

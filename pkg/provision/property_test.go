@@ -128,7 +128,7 @@ func TestExportReadsBack(t *testing.T) {
 		d, _ := Export([]mender.Integration{{ID: "1", Provider: mender.ProviderWebhook, Description: text,
 			Credentials: mender.HTTP("https://example.com/?q="+"a#b", ""), Scopes: []string{"inventory"}}}, ExportOptions{Profile: text, IsStored: func(string) bool { return false }})
 		b := encode(t, d)
-		f, err := read("exported", b, testSources())
+		f, err := Read("exported", b, testSources())
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, b)
 		}

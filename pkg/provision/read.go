@@ -14,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/yamldepth"
-	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
@@ -27,8 +26,8 @@ type Sources struct {
 	// Dir is the folder that relative paths start from: the file's folder, or ""
 	// for the current one.
 	Dir string
-	// Profiles returns the names that profile: may have; nil accepts any name.
-	Profiles func() ([]string, error)
+	// CheckProfile returns an error if there is no such profile; nil accepts any name.
+	CheckProfile func(name string) error
 }
 
 // path resolves a name relative to Dir.
@@ -39,52 +38,10 @@ func (s Sources) path(name string) string {
 	return filepath.Join(s.Dir, name)
 }
 
-// checkProfile returns an error if there is no profile with the name.
-func (s Sources) checkProfile(name string) error {
-	names, err := s.Profiles()
-	if err != nil || slices.Contains(names, name) {
-		return err
-	}
-	if near := suggest.Name(name, names); near != "" {
-		return fmt.Errorf("the config file has no profile %q; did you mean %q?", name, near)
-	}
-	return fmt.Errorf("the config file has no profile %q", name)
-}
-
-// ReadFiles parses files and checks all of them, including the variables and files that they
-// refer to. open returns the text for a name; relative paths in a file start from its folder.
-// All mistakes are in one error, a FileErrors. Nothing is sent.
-func ReadFiles(names []string, open func(name string) ([]byte, error), src Sources) ([]*File, error) {
-	var files []*File
-	var wrong FileErrors
-	for _, name := range names {
-		text, err := open(name)
-		if err != nil {
-			return nil, err
-		}
-		if src.Dir = filepath.Dir(name); name == "-" {
-			src.Dir = ""
-		}
-		file, err := read(textfile.Name(name), text, src)
-		var mistakes *FileError
-		switch {
-		case errors.As(err, &mistakes):
-			wrong = append(wrong, mistakes)
-		case err != nil:
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	if len(wrong) > 0 {
-		return nil, wrong
-	}
-	return files, nil
-}
-
-// read parses a file and checks all of it, including the variables and files that
+// Read parses a file and checks all of it, including the variables and files that
 // it refers to. name appears in errors, which are *FileError. Only references
 // with env: or file: are expanded.
-func read(name string, text []byte, src Sources) (*File, error) {
+func Read(name string, text []byte, src Sources) (*File, error) {
 	r := &reader{src: src, wrong: map[string]bool{}}
 	f := &File{Name: name}
 	r.document(text, f)
@@ -126,8 +83,8 @@ func (r *reader) document(text []byte, f *File) {
 		}
 	}
 	r.validate(value)
-	if f.Profile, _ = top["profile"].(string); f.Profile != "" && r.src.Profiles != nil {
-		if err := r.src.checkProfile(f.Profile); err != nil {
+	if f.Profile, _ = top["profile"].(string); f.Profile != "" && r.src.CheckProfile != nil {
+		if err := r.src.CheckProfile(f.Profile); err != nil {
 			r.problem([]string{"profile"}, "profile: %v", err)
 		}
 	}

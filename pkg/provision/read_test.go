@@ -47,7 +47,7 @@ func TestWrongFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = read(filepath.Base(name), text, testSources())
+			_, err = Read(filepath.Base(name), text, testSources())
 			var wrong *FileError
 			if !errors.As(err, &wrong) {
 				t.Fatalf("Read: %v, want a *FileError", err)
@@ -92,7 +92,7 @@ func TestReadTakes(t *testing.T) {
 				"apiVersion: mender-webhooks/v1\n" + body + "\n",
 				"\ufeff---\n" + strings.ReplaceAll(body+"\napiVersion: mender-webhooks/v1\n", "\n", "\r\n"),
 			} {
-				f, err := read("f.yaml", []byte(text), testSources())
+				f, err := Read("f.yaml", []byte(text), testSources())
 				if err != nil {
 					t.Fatalf("%v in\n%s", err, text)
 				}
@@ -117,7 +117,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte("apiVersion: mender-webhooks/v1\nintegrations: [{provider: webhook, url: {env: HOOK_URL}, secret: {none: true}}]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file, err := read("f.yaml", text, testSources())
+		file, err := Read("f.yaml", text, testSources())
 		var wrong *FileError
 		switch {
 		case err == nil && len(file.entries) > maxIntegrations:
@@ -130,7 +130,7 @@ func FuzzRead(f *testing.F) {
 
 func TestNestingIsBounded(t *testing.T) {
 	t.Parallel()
-	_, err := read("webhooks.yaml", []byte("apiVersion: "+strings.Repeat("[", 40_000)), testSources())
+	_, err := Read("webhooks.yaml", []byte("apiVersion: "+strings.Repeat("[", 40_000)), testSources())
 	if err == nil || err.Error() != "webhooks.yaml:1:77: nested more than 64 levels deep" {
 		t.Errorf("got %v", err)
 	}

@@ -101,7 +101,7 @@ func TestSchemaAndReadAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, readErr := read("f", text, Sources{
+		_, readErr := Read("f", text, Sources{
 			LookupEnv: func(string) (string, bool) { return "00ff", true },
 			ReadFile:  func(string) ([]byte, error) { return []byte("00ff"), nil },
 		})
