@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/child"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
@@ -42,18 +43,19 @@ func exitCode(kind fault.Kind) int {
 // report prints the error of a command and returns the exit code. If a signal
 // ended ctx, it reports the command as interrupted, even if the error says
 // something else. Only a *cli.EndError keeps its kind, because a signal is how a
-// stream normally ends, and a *cli.CodeError its exit code, because a child process
+// stream normally ends, and a *child.Error its exit code, because the program
 // has handled the signal.
 func report(ctx context.Context, a *cli.App, err error) int {
 	var silent *cli.SilentError
+	var ended *child.Error
 	var many *cli.ProfilesError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &many):
 		return reportEach(ctx, a, many)
-	case errors.As(err, &silent) && silent.Code != 0:
-		return silent.Code
+	case errors.As(err, &ended) && ended.Err == nil:
+		return ended.Code
 	case errors.As(err, &silent):
 		return exitCode(silent.Kind)
 	case output.IsClosed(err):
@@ -93,9 +95,9 @@ func reportOne(ctx context.Context, a, profile *cli.App, err error) int {
 		f.Kind = fault.Interrupted
 	}
 	code := exitCode(f.Kind)
-	var child *cli.CodeError
-	if errors.As(err, &child) {
-		code = child.Code
+	var ended *child.Error
+	if errors.As(err, &ended) {
+		code = ended.Code
 	}
 	log := a.LogsJSON()
 	switch {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/child"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
@@ -47,7 +48,7 @@ func TestReport(t *testing.T) {
 		"interrupted, with a result":          {interrupted, fault.New(fault.Failed, "1 of 2 events were not delivered"), 130, "error: 1 of 2 events were not delivered\n"},
 		"interrupted, in words of a command":  {interrupted, fault.New(fault.Interrupted, "interrupted after 1 of 2 events: %w", context.Canceled), 130, "error: interrupted after 1 of 2 events: context canceled\n"},
 		"interrupted, and all went well":      {interrupted, nil, 0, ""},
-		"a child's exit code":                 {nil, &cli.SilentError{Code: 77}, 77, ""},
+		"a child's exit code":                 {nil, &child.Error{Code: 77}, 77, ""},
 		"a kind that the output has said all": {nil, &cli.SilentError{Kind: fault.Differs}, 8, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -91,12 +92,11 @@ func doctorOptions(a *cli.App, set *config.Settings, id string) doctor.Options {
 		renew += "; in a pipeline, set " + config.EnvToken
 	}
 	return doctor.Options{
-		Client:           a.ClientOptions(set, set.Token.Value),
-		Settings:         fmt.Sprintf("server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token),
-		TokenFrom:        set.Token.From,
-		RenewToken:       renew,
-		TokenExpiresSoon: cli.ExpiresSoon,
-		Pick:             func(all []mender.Integration) (mender.Integration, error) { return cli.PickIntegration(all, id) },
+		Client:     a.ClientOptions(set),
+		Settings:   fmt.Sprintf("server %s (from %s), profile %s, %s", set.Server, from, set.Profile, set.Token),
+		TokenFrom:  set.Token.From,
+		RenewToken: renew,
+		Pick:       func(all []mender.Integration) (mender.Integration, error) { return provision.Pick(all, id) },
 		Secret: func(ctx context.Context, integrationID string) (webhook.Secret, string, error) {
 			return secretOf(ctx, a, set, integrationID)
 		},

@@ -4,8 +4,6 @@ package access
 
 import (
 	"context"
-	"errors"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/session"
 )
 
 type loginOptions struct {
@@ -70,36 +69,35 @@ func runLogin(ctx context.Context, a *cli.App, o loginOptions) error {
 	if err := a.CheckStore(ctx, set); err != nil {
 		return err
 	}
-	client, err := a.NewClient(set, "")
+	client, err := a.NewClient(set)
 	if err != nil {
 		return err
 	}
 	if a.Interactive() {
 		a.SayAlways("logging in to " + output.Safe(serverAndProfile(set)))
 	}
-	entry := secret.Entry{Info: secret.Info{Key: cli.TokenKey(set), Origin: secret.Login}}
-	who := ""
+	origin, token, who := secret.Login, "", ""
 	if o.tokenStdin {
-		entry.Origin = secret.Given
-		entry.Value, who, err = takeToken(ctx, a, client)
+		origin = secret.Given
+		token, who, err = takeToken(ctx, a, client)
 	} else {
-		entry.Value, who, err = startSession(ctx, a, client, o, set.Username)
+		token, who, err = startSession(ctx, a, client, o, set.Username)
 	}
 	if err != nil {
 		return err
 	}
-	saved, err := a.Store(set).Set(ctx, entry)
+	account := set.Account
+	account.Token.Value = token
+	saved, err := session.Save(ctx, a.Store(set), client, account, origin)
 	if err != nil {
-		if entry.Origin == secret.Login {
-			// Without its token, the session would only count toward the server's limit.
-			_ = client.WithToken(entry.Value).Logout(context.WithoutCancel(ctx))
-		}
 		return err
 	}
-	a.Say("logged in to %s as %s%s", serverAndProfile(set), who, untilText(entry.Value))
+	a.Say("logged in to %s as %s%s", serverAndProfile(set), who, untilText(token))
 	a.Say("the token is saved in %s", saved)
-	rememberLogin(ctx, a, set, who, entry.Value)
-	return warnOutranked(a, entry.Value)
+	for _, warning := range session.Remember(ctx, set, who, token) {
+		a.Warn("%s", warning)
+	}
+	return warnOutranked(a, token)
 }
 
 // serverAndProfile returns the server that gets the password, and the profile that the token
@@ -117,26 +115,15 @@ func untilText(token string) string {
 	return ", until " + output.Time(claims.ExpiresAt, false)
 }
 
-// takeToken reads a personal access token and asks the server which user it belongs to.
+// takeToken reads a personal access token and returns it with its user.
 func takeToken(ctx context.Context, a *cli.App, client *mender.Client) (token, who string, err error) {
 	token, err = a.ReadSecretInput(ctx, "Personal access token")
 	if err != nil {
 		return "", "", err
 	}
 	token = strings.TrimSpace(token)
-	claims, err := mender.ParseClaims(token)
-	if err != nil {
-		return "", "", cli.Usagef("invalid token: %w", err)
-	}
-	me, err := client.WithToken(token).Me(ctx)
-	if errors.Is(err, mender.ErrUnauthorized) {
-		hint := "the token belongs to another server or was revoked: check --server, or create a new token in Mender's web UI under My profile"
-		if claims.Expired(a.Now()) {
-			hint = "the token expired on " + a.Time(claims.ExpiresAt) + "; create a new one in Mender's web UI under My profile"
-		}
-		return "", "", cli.Hinted(err, "%s", hint)
-	}
-	return token, me.Email, err
+	who, err = session.Owner(ctx, client, token, a.Now())
+	return token, who, err
 }
 
 // startSession logs in with email and password, and asks for the two-factor code if
@@ -146,7 +133,7 @@ func startSession(ctx context.Context, a *cli.App, client *mender.Client, o logi
 	switch {
 	case r.Email != "":
 	case a.Interactive() && !o.passwordStdin:
-		if r.Email, err = a.Ask(ctx, "Email", suggested); err != nil {
+		if r.Email, err = a.Prompt().Line(ctx, "Email", suggested); err != nil {
 			return "", "", err
 		}
 	case suggested != "":
@@ -159,82 +146,19 @@ func startSession(ctx context.Context, a *cli.App, client *mender.Client, o logi
 	case o.passwordStdin:
 		r.Password, err = a.ReadSecretInput(ctx, "Password")
 	case a.Interactive():
-		r.Password, err = a.AskSecret(ctx, "Password")
+		r.Password, err = a.Prompt().Secret(ctx, "Password")
 	default:
 		err = cli.Hinted(cli.Usagef("password required, but stdin is not a terminal"), "pass --password-stdin")
 	}
 	if err != nil {
 		return "", "", err
 	}
-	token, err = client.Login(ctx, r)
-	if wantsCode(err) && r.TwoFactorCode == "" && a.Interactive() {
-		if r.TwoFactorCode, err = a.AskSecret(ctx, "Two-factor code"); err != nil {
-			return "", "", err
-		}
-		r.TwoFactorCode = strings.TrimSpace(r.TwoFactorCode)
-		token, err = client.Login(ctx, r)
+	var askCode func(context.Context) (string, error)
+	if a.Interactive() {
+		askCode = func(ctx context.Context) (string, error) { return a.Prompt().Secret(ctx, "Two-factor code") }
 	}
-	return token, r.Email, explainLogin(err, r.TwoFactorCode != "")
-}
-
-// wantsCode reports whether the server requires a two-factor code. Mender's web UI
-// recognizes it the same way.
-func wantsCode(err error) bool {
-	var api *mender.Error
-	return errors.Is(err, mender.ErrUnauthorized) && errors.As(err, &api) && strings.Contains(strings.ToLower(api.Message), "2fa")
-}
-
-func explainLogin(err error, withCode bool) error {
-	switch {
-	case !errors.Is(err, mender.ErrUnauthorized):
-		return err
-	case wantsCode(err):
-		return cli.Hinted(err, "the account uses two-factor authentication: pass --2fa-code CODE")
-	case withCode:
-		return cli.Hinted(err, "check email, password and two-factor code; a code is valid for about 30 seconds")
-	}
-	return cli.Hinted(err, "check email and password. Single sign-on users have no password: "+
-		"create a personal access token in Mender's web UI (My profile) and pass it to `mender-webhooks login --token-stdin`")
-}
-
-// rememberLogin saves the server, certificate authority, email and organization in
-// the profile, for later commands. It does not save values from the environment, and
-// does not change a server that the profile already has.
-func rememberLogin(ctx context.Context, a *cli.App, set *config.Settings, email, token string) {
-	file := config.NewFile(set.ConfigFile)
-	for _, v := range set.Values() {
-		if v.Source != config.SourceFlag || (v.Key != "server" && v.Key != "ca-cert") {
-			continue
-		}
-		if v.Key == "ca-cert" {
-			if path, err := filepath.Abs(v.Text); err == nil {
-				v.Text = path
-			}
-		}
-		has, err := file.Get(set.Profile, v.Key)
-		switch {
-		case errors.Is(err, config.ErrNotSet):
-			rememberSetting(ctx, a, file, set.Profile, v.Key, v.Text)
-		case err == nil && has != v.Text && v.Key == "server":
-			a.Warn("profile %s keeps its server %s: pass --server %s to later commands, or log in again with --profile NAME to use a separate profile",
-				set.Profile, has, v.Text)
-		}
-	}
-	// Saving the email also creates the profile, so that --profile can select it later.
-	if has, err := file.Get(set.Profile, "username"); email != "" && (err != nil || has != email) {
-		rememberSetting(ctx, a, file, set.Profile, "username", email)
-	}
-	// The organization selects the webhook secrets when there is no token.
-	claims, _ := mender.ParseClaims(token) // a token without claims names no organization
-	if has, err := file.Get(set.Profile, "organization"); claims.Tenant != "" && (err != nil || has != claims.Tenant) {
-		rememberSetting(ctx, a, file, set.Profile, "organization", claims.Tenant)
-	}
-}
-
-func rememberSetting(ctx context.Context, a *cli.App, file config.File, profile, key, value string) {
-	if err := file.Set(ctx, profile, key, value); err != nil {
-		a.Warn("cannot save %[2]s in profile %[1]s, so pass it to later commands: %[3]v", profile, key, err)
-	}
+	token, err = session.LogIn(ctx, client, r, askCode)
+	return token, r.Email, err
 }
 
 // warnOutranked warns if another token takes precedence over the one that was just

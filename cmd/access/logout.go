@@ -11,6 +11,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/session"
 )
 
 // NewLogoutCmd returns the logout command.
@@ -42,7 +43,7 @@ func runLogout(ctx context.Context, a *cli.App) error {
 		a.Say("no token is stored on this machine")
 		return nil
 	}
-	entry, err := a.Store(set).Get(ctx, cli.TokenKey(set))
+	entry, err := a.Store(set).Get(ctx, secret.TokenKey(set.Account))
 	if errors.Is(err, secret.ErrNotFound) {
 		a.Say("no token is stored for %s", serverAndProfile(set))
 		warnStillLoggedIn(a)
@@ -51,11 +52,8 @@ func runLogout(ctx context.Context, a *cli.App) error {
 	if err != nil {
 		return err
 	}
-	var ending error
-	if entry.Origin == secret.Login {
-		ending = endSession(ctx, a, set, entry)
-	}
-	if err := a.Store(set).Delete(context.WithoutCancel(ctx), entry.Key); err != nil {
+	ending, err := session.Delete(ctx, a.Store(set), entry, func() (*mender.Client, error) { return a.NewClient(set) })
+	if err != nil {
 		return err
 	}
 	switch {
@@ -67,19 +65,6 @@ func runLogout(ctx context.Context, a *cli.App) error {
 		a.Say("deleted the personal access token for %s from this machine; it is still valid: use `mender-webhooks token revoke` to revoke it", serverAndProfile(set))
 	}
 	warnStillLoggedIn(a)
-	return nil
-}
-
-// endSession ends a session on the server. A session that has already ended is not an
-// error.
-func endSession(ctx context.Context, a *cli.App, set *config.Settings, entry secret.Entry) error {
-	client, err := a.NewClient(set, entry.Value)
-	if err != nil {
-		return err
-	}
-	if err := client.Logout(ctx); !errors.Is(err, mender.ErrUnauthorized) {
-		return err
-	}
 	return nil
 }
 

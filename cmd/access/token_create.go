@@ -2,8 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/session"
 )
 
 // defaultExpiry suits pipelines: users replace the token four times a year.
@@ -50,7 +49,7 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 	if err != nil {
 		return err
 	}
-	lasts, err := parseExpiry(expires)
+	lasts, err := session.ParseExpiry("--expires", expires)
 	if err != nil {
 		return err
 	}
@@ -61,9 +60,9 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 	if err != nil {
 		return err
 	}
-	jwt, err := client.CreateToken(ctx, name, lasts)
+	jwt, err := session.CreateToken(ctx, client, name, lasts)
 	if err != nil {
-		return explainTokenRefusal(err, name)
+		return err
 	}
 	created := createdToken{Name: name, Token: jwt}
 	until := "it never expires"
@@ -80,35 +79,4 @@ func runTokenCreate(ctx context.Context, a *cli.App, name, expires string) error
 	}
 	a.Say("created the personal access token %s on %s; %s", name, a.Where(), until)
 	return nil
-}
-
-// parseExpiry parses --expires and checks the server's limit.
-func parseExpiry(text string) (time.Duration, error) {
-	if text == "never" {
-		return 0, nil
-	}
-	lasts, err := cli.ParseAge(text)
-	switch {
-	case err != nil:
-		return 0, cli.Hinted(cli.Usagef("invalid --expires %q: must be a duration", text), "use a value such as 12h, 90d or never")
-	case lasts < time.Second:
-		return 0, cli.Usagef("invalid --expires %s: must be at least 1s", text)
-	case lasts > mender.MaxTokenExpiry:
-		return 0, cli.Hinted(cli.Usagef("invalid --expires %s: must be at most 365d", text), "use never for a token that does not expire")
-	}
-	return lasts, nil
-}
-
-// explainTokenRefusal adds a hint to an error from creating a token.
-func explainTokenRefusal(err error, name string) error {
-	var api *mender.Error
-	switch {
-	case errors.Is(err, mender.ErrOutcomeUnknown):
-		return cli.Hinted(err, "run `mender-webhooks token list`; if the token exists, revoke it, because it cannot be shown again")
-	case errors.Is(err, mender.ErrConflict):
-		return cli.Hinted(err, "a token with the name %s already exists: use another name, or run `mender-webhooks token revoke %s`", name, name)
-	case errors.As(err, &api) && api.StatusCode == http.StatusUnprocessableEntity:
-		return cli.Hinted(err, "Mender allows ten personal access tokens per user: list them with `mender-webhooks token list`, and revoke one with `mender-webhooks token revoke`")
-	}
-	return err
 }

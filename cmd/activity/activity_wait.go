@@ -1,7 +1,6 @@
 package activity
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -13,59 +12,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
-
-// waitFor adds the conditions of --wait-for to a query.
-func waitFor(q eventlog.Query, conditions []string) (eventlog.Query, error) {
-	seen := map[string]bool{}
-	for _, condition := range conditions {
-		key, value, _ := strings.Cut(condition, "=")
-		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		switch {
-		case value == "":
-			return q, cli.Hinted(cli.Usagef("condition %q in --wait-for has no value", condition), "write type=…, device=… or status=…, comma-separated")
-		case seen[key]:
-			return q, cli.Usagef("--wait-for has two values for %s", key)
-		case key == "type" && len(q.Types) > 0, key == "device" && q.Device != "":
-			return q, cli.Usagef("--%s cannot be combined with %s= in --wait-for", key, key)
-		}
-		seen[key] = true
-		switch key {
-		case "type":
-			q.Types = []webhook.EventType{webhook.EventType(cli.LongType(value))}
-		case "device":
-			q.Device = value
-		case "status":
-			q.Status = webhook.DeviceStatus(value)
-		default:
-			return q, misspelt("condition", key, []string{"type", "device", "status"}, "use type, device or status")
-		}
-	}
-	return q, cmp.Or(
-		checkSpelling("type", cli.StringsOf(q.Types), cli.StringsOf(webhook.EventTypes())),
-		checkSpelling("status", []string{string(q.Status)}, cli.StringsOf(webhook.DeviceStatuses())),
-	)
-}
-
-// checkSpelling returns a usage error for a value that is similar to a known one, for
-// which --wait-for would wait in vain. Others may be known to a newer version of Mender.
-func checkSpelling(what string, given, known []string) error {
-	for _, value := range given {
-		if !slices.Contains(known, value) && suggest.Name(value, known) != "" {
-			return misspelt(what, value, known, "")
-		}
-	}
-	return nil
-}
-
-func misspelt(what, value string, known []string, hint string) error {
-	if similar := suggest.Name(value, known); similar != "" {
-		hint = "did you mean " + similar + "?"
-	}
-	return cli.Hinted(cli.Usagef("unknown %s %q in --wait-for", what, value), "%s", hint)
-}
 
 // runWait prints the first event that meets the conditions.
 func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
@@ -73,7 +21,7 @@ func runWait(ctx context.Context, a *cli.App, o activityOptions) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := waitFor(eventlog.Query{Device: o.device}, o.waitFor)
+	wanted, err := (eventlog.Query{Device: o.device}).WaitFor(o.waitFor)
 	if err != nil {
 		return err
 	}
@@ -107,7 +55,7 @@ func (o activityOptions) wait(ctx context.Context, a *cli.App) (mender.Event, er
 	if err != nil {
 		return mender.Event{}, err
 	}
-	if q, err = waitFor(q, o.waitFor); err != nil {
+	if q, err = q.WaitFor(o.waitFor); err != nil {
 		return mender.Event{}, err
 	}
 	if q.Device, err = log.DeviceID(ctx, q.Device); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/moment"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -35,7 +36,7 @@ func completeTypes(cmd *cobra.Command) {
 
 func (o queryOptions) check() error {
 	for flag, text := range map[string]string{"--since": o.since, "--until": o.until} {
-		if _, err := cli.ParseMoment(flag, text, time.Now()); err != nil {
+		if _, err := moment.Parse(flag, text, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -47,7 +48,7 @@ func (o queryOptions) check() error {
 func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Client) (q eventlog.Query, err error) {
 	q = eventlog.Query{Failed: o.failed}
 	for _, t := range o.types {
-		q.Types = append(q.Types, webhook.EventType(cli.LongType(t)))
+		q.Types = append(q.Types, eventlog.LongType(t))
 	}
 	a.WarnUnknown("--type", cli.StringsOf(q.Types), cli.StringsOf(webhook.EventTypes()))
 	if q.Device, err = eventlog.New(client).DeviceID(ctx, o.device); err != nil {
@@ -59,10 +60,10 @@ func (o queryOptions) query(ctx context.Context, a *cli.App, client *mender.Clie
 			return q, err
 		}
 	}
-	if q.Since, err = cli.ParseMoment("--since", o.since, now); err != nil {
+	if q.Since, err = moment.Parse("--since", o.since, now); err != nil {
 		return q, err
 	}
-	if q.Until, err = cli.ParseMoment("--until", o.until, now); err != nil {
+	if q.Until, err = moment.Parse("--until", o.until, now); err != nil {
 		return q, err
 	}
 	if !q.Until.IsZero() && q.Until.Before(q.Since) {

@@ -276,28 +276,27 @@ func (a *App) client(set *config.Settings) (*mender.Client, error) {
 			"log in with `mender-webhooks login`; in a pipeline, set %s to a personal access token; to try it without a server, run `mender-webhooks sandbox`", config.EnvToken)
 	}
 	a.warnExpiry(set.Token)
-	return a.NewClient(set, set.Token.Value)
+	return a.NewClient(set)
 }
 
-// NewClient returns an API client that uses a token. To log in, pass an empty token.
-func (a *App) NewClient(set *config.Settings, token string) (*mender.Client, error) {
+// NewClient returns an API client for the account in the settings, even without a token.
+func (a *App) NewClient(set *config.Settings) (*mender.Client, error) {
 	if set.SkipVerify {
 		a.Warn("the server's certificate is not verified (--skip-verify)")
 	}
-	client, err := whileWanted(a, func() (*mender.Client, error) { return mender.New(a.ClientOptions(set, token)) })
+	client, err := whileWanted(a, func() (*mender.Client, error) { return mender.New(a.ClientOptions(set)) })
 	if err != nil {
 		return nil, Usagef("%w", err)
 	}
 	return client, nil
 }
 
-// ClientOptions returns the options of an API client for the settings and a
-// token.
-func (a *App) ClientOptions(set *config.Settings, token string) mender.Options {
+// ClientOptions returns the options of an API client for the account in the settings.
+func (a *App) ClientOptions(set *config.Settings) mender.Options {
 	opts := mender.Options{
 		Server:     set.Server,
-		Token:      token,
-		UserAgent:  "mender-webhooks/" + Version(),
+		Token:      set.Token.Value,
+		UserAgent:  UserAgent(),
 		Timeout:    set.RequestTimeout,
 		CACertFile: set.CACertFile,
 		SkipVerify: set.SkipVerify,

@@ -1,8 +1,9 @@
 package cli
 
-import (
-	"runtime/debug"
-)
+import "runtime/debug"
+
+// UserAgent returns the name and the version of the program, for requests.
+func UserAgent() string { return "mender-webhooks/" + Version() }
 
 // Version returns the module's version that the Go toolchain recorded. After
 // `go install …@v1.2.3` it is that release; the released binaries are built the

@@ -96,7 +96,7 @@ func (a *App) ConnectOnce() (*mender.Client, *config.Settings, error) {
 	if set.Token.Value == "" {
 		return nil, nil, Failf(fault.Access, "not logged in to %s", set.Server)
 	}
-	opts := a.ClientOptions(set, set.Token.Value)
+	opts := a.ClientOptions(set)
 	opts.Retry.Retries = -1
 	client, err := mender.New(opts)
 	return client, set, err

@@ -33,14 +33,10 @@ func Also(err, more error) error {
 	return fmt.Errorf("%w; and %w", err, more)
 }
 
-// SilentError is an error that is not printed, because the output or a child process has
-// already explained it. Code is the exit code of the child process, or 0 without one.
-type SilentError struct {
-	Kind fault.Kind
-	Code int
-}
+// SilentError is an error that is not printed, because the output has already explained it.
+type SilentError struct{ Kind fault.Kind }
 
-func (e *SilentError) Error() string { return fmt.Sprintf("kind %d, exit code %d", e.Kind, e.Code) }
+func (e *SilentError) Error() string { return fmt.Sprintf("kind %d", e.Kind) }
 
 // Failure is an error in the form in which it is printed.
 type Failure struct {

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // eventTable formats events as rows of a table. To fit a narrow terminal, it leaves out
@@ -80,15 +78,6 @@ func ShortDate(at string, width int) string {
 	}
 	date, _, _ := strings.Cut(at, " ")
 	return date
-}
-
-// LongType returns the event's type that a type without "device-" stands for, or the text
-// itself if there is none.
-func LongType(typ string) string {
-	if long := "device-" + typ; slices.Contains(webhook.EventTypes(), webhook.EventType(long)) {
-		return long
-	}
-	return typ
 }
 
 // ShortType returns an event's type without "device-". --type takes it.

@@ -1,40 +1,16 @@
 package cli
 
 import (
-	"time"
-
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// Commands warn during the last seventh of a token's lifetime, but at most a week before
-// it expires. For a session of a week, this is the last day; for a personal access token
-// of two months or more, it is the last week.
-const (
-	warnShare = 7
-	warnMost  = 7 * 24 * time.Hour
-)
-
-// ExpiresSoon reports whether a token is still valid but expires soon. A token that does
-// not say when it was issued counts as new.
-func ExpiresSoon(c mender.Claims, now time.Time) bool {
-	left := c.ExpiresAt.Sub(now)
-	if c.ExpiresAt.IsZero() || left <= 0 {
-		return false
-	}
-	issued := c.IssuedAt
-	if issued.IsZero() {
-		issued = now
-	}
-	return left <= min(c.ExpiresAt.Sub(issued)/warnShare, warnMost)
-}
-
 // warnExpiry warns if a token expires soon. It ignores a token without readable claims,
 // because the server will refuse it.
 func (a *App) warnExpiry(t config.Token) {
 	claims, err := mender.ParseClaims(t.Value)
-	if err == nil && ExpiresSoon(claims, a.Now()) {
+	if err == nil && claims.ExpiresSoon(a.Now()) {
 		a.Warn("the token (from %s) expires in %s, on %s; %s", t.From, output.Duration(claims.ExpiresAt.Sub(a.Now())),
 			a.Time(claims.ExpiresAt), Renewal(t))
 	}

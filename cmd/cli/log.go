@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -40,7 +38,10 @@ func (o *LogFlag) Begin(a *App) error {
 	case a.Flags.Debug:
 		level = slog.LevelDebug
 	}
-	a.log = &appLog{json: o.format == logJSON, now: a.Now, unlimited: a.Flags.Debug, kinds: map[string]*logKind{}}
+	a.log = &appLog{json: o.format == logJSON}
+	if !a.Flags.Debug {
+		a.log.limit = &output.Limiter{Now: a.Now}
+	}
 	a.log.Logger = output.NewLogger(currentStderr{a}, output.LogOptions{
 		Level: level, JSON: a.log.json, Terminal: IsTerminal(a.Err), Style: a.ErrStyle(), Width: widthOf(a.Err),
 	})
@@ -67,60 +68,22 @@ func (w currentStderr) Write(p []byte) (int, error) { return w.a.Err.Write(p) }
 // anyone can send requests, and so cause messages.
 type appLog struct {
 	*slog.Logger
-	json      bool
-	now       func() time.Time
-	unlimited bool
-
-	mu    sync.Mutex
-	kinds map[string]*logKind // by format
+	json  bool
+	limit *output.Limiter // by format; nil for no limit
 }
-
-// logKind counts the messages of one format.
-type logKind struct {
-	since           time.Time
-	lines, unlogged int
-}
-
-// The limit for messages with the same format.
-const (
-	maxMessages   = 20
-	messagePeriod = time.Minute
-)
 
 func (l *appLog) message(level slog.Level, format string, args ...any) {
-	unlogged, ok := l.admit(format)
-	if !ok {
-		return
-	}
 	var attrs []any
-	if unlogged > 0 {
-		attrs = append(attrs, slog.Int("not_logged", unlogged))
+	if l.limit != nil {
+		unlogged, ok := l.limit.Admit(format)
+		if !ok {
+			return
+		}
+		if unlogged > 0 {
+			attrs = append(attrs, slog.Int("not_logged", unlogged))
+		}
 	}
 	l.Log(context.Background(), level, fmt.Sprintf(format, args...), attrs...)
-}
-
-// admit reports whether a message may be written, and how many before it were not.
-func (l *appLog) admit(format string) (unlogged int, ok bool) {
-	if l.unlimited {
-		return 0, true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	k := l.kinds[format]
-	if k == nil {
-		k = &logKind{}
-		l.kinds[format] = k
-	}
-	if now := l.now(); now.Sub(k.since) >= messagePeriod {
-		k.since, k.lines = now, 0
-	}
-	if k.lines >= maxMessages {
-		k.unlogged++
-		return 0, false
-	}
-	k.lines++
-	unlogged, k.unlogged = k.unlogged, 0
-	return unlogged, true
 }
 
 // debugLog is a writer for debug output, which it logs.

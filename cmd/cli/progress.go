@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,67 +10,19 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-const (
-	// progressAfter is the delay before progress is shown, and progressEvery the
-	// time between updates.
-	progressAfter = time.Second
-	progressEvery = 200 * time.Millisecond
-)
-
-// progress is a line on a terminal's stderr. It appears when something takes longer than
-// a second, and is removed at the end.
-type progress struct {
-	w    io.Writer
-	line func() string
-	end  chan struct{}
-	done sync.WaitGroup
-
-	stopped sync.Once
-}
-
-// newProgress starts to show the result of line, which must be safe to call at any time.
-// It returns nil, which shows nothing, with -q, if stderr is not a terminal, or if rows
-// appear on the same terminal in the meantime. atEnd means that all rows are printed
-// together at the end.
-func (a *App) newProgress(atEnd bool, line func() string) *progress {
+// startProgress starts to show the result of line on stderr. It shows nothing with -q, if
+// stderr is not a terminal, or if rows appear on the same terminal in the meantime. atEnd
+// means that all rows are printed together at the end.
+func (a *App) startProgress(atEnd bool, line func() string) *output.Progress {
 	if a.Flags.Quiet || !IsTerminal(a.Err) || !atEnd && IsTerminal(a.Out) {
 		return nil
 	}
-	p := &progress{w: a.Err, line: line, end: make(chan struct{})}
-	p.done.Go(p.show)
-	return p
-}
-
-func (p *progress) show() {
-	timer := time.NewTimer(progressAfter)
-	defer timer.Stop()
-	shown := false
-	for {
-		select {
-		case <-timer.C:
-			fmt.Fprintf(p.w, "\r\x1b[K%s", p.line())
-			shown = true
-			timer.Reset(progressEvery)
-		case <-p.end:
-			if shown {
-				fmt.Fprint(p.w, "\r\x1b[K")
-			}
-			return
-		}
-	}
-}
-
-// Stop removes the line. It may be called again.
-func (p *progress) Stop() {
-	if p != nil {
-		p.stopped.Do(func() { close(p.end) })
-		p.done.Wait()
-	}
+	return output.StartProgress(a.Err, line)
 }
 
 // reading shows the progress of reading the log.
 type reading struct {
-	*progress
+	*output.Progress
 	count  atomic.Int64
 	oldest atomic.Int64 // time of the last event read, as Unix time in milliseconds
 }
@@ -79,7 +30,7 @@ type reading struct {
 // NewReading starts to show the progress of reading events from the log.
 func (a *App) NewReading(utc, atEnd bool) *reading {
 	r := &reading{}
-	r.progress = a.newProgress(atEnd, func() string {
+	r.Progress = a.startProgress(atEnd, func() string {
 		n := int(r.count.Load())
 		if n == 0 {
 			return "waiting for the server"
@@ -97,14 +48,14 @@ func (r *reading) Read(e mender.Event) {
 
 // sending shows the progress of sending events as a bar.
 type sending struct {
-	*progress
+	*output.Progress
 	Sent, Failed atomic.Int64
 }
 
 // NewSending starts to show the progress of sending total events.
 func (a *App) NewSending(total int) *sending {
 	s := &sending{}
-	s.progress = a.newProgress(false, func() string {
+	s.Progress = a.startProgress(false, func() string {
 		sent := int(s.Sent.Load())
 		bar := output.Bar(sent, total, 30, a.OutStyle().Enabled)
 		return fmt.Sprintf("%-30s %d of %s, %d failed", bar, sent, Plural(total, "event"), s.Failed.Load())
@@ -115,7 +66,7 @@ func (a *App) NewSending(total int) *sending {
 // comparing shows the progress of work in several parts as a bar, with the rate and the
 // remaining time of each part.
 type comparing struct {
-	*progress
+	*output.Progress
 	mu          sync.Mutex
 	part        string
 	done, total int
@@ -127,7 +78,7 @@ type comparing struct {
 // NewComparing starts to show the progress of comparing devices.
 func (a *App) NewComparing() *comparing {
 	c := &comparing{}
-	c.progress = a.newProgress(true, func() string {
+	c.Progress = a.startProgress(true, func() string {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		switch {
@@ -139,7 +90,7 @@ func (a *App) NewComparing() *comparing {
 		bar := output.Bar(c.done, max(c.done, c.total), 30, a.ErrStyle().Enabled)
 		line := fmt.Sprintf("%s %-30s %d of %s", c.part, bar, c.done, Plural(max(c.done, c.total), "device"))
 		took := time.Since(c.began)
-		if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > progressAfter {
+		if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > time.Second {
 			left := time.Duration(float64(max(c.total-c.done, 0)) / rate * float64(time.Second))
 			line += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(left.Round(time.Second)))
 		}

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
@@ -26,23 +24,11 @@ func (a *App) Store(set *config.Settings) *secret.Store {
 	return a.secrets
 }
 
-// TokenKey returns the key under which a server's token is stored.
-func TokenKey(set *config.Settings) secret.Key {
-	return secret.Key{Kind: secret.Token, Server: set.Server, Name: set.Profile}
-}
-
 // storedToken returns the function from which config.Load gets the token that login
 // stored. It needs no context, because the keyring has a time limit of its own.
-func (a *App) storedToken(local *config.Settings) func(server, profile string) (string, error) {
-	return func(server, profile string) (string, error) {
-		if local.SecretsFile == "" {
-			return "", nil // this machine has no place for a store
-		}
-		e, err := a.Store(local).Get(context.Background(), secret.Key{Kind: secret.Token, Server: server, Name: profile})
-		if errors.Is(err, secret.ErrNotFound) {
-			return "", nil
-		}
-		return e.Value, err
+func (a *App) storedToken(local *config.Settings) func(config.Account) (string, error) {
+	return func(account config.Account) (string, error) {
+		return a.Store(local).Token(context.Background(), account)
 	}
 }
 
@@ -56,27 +42,17 @@ func (a *App) CheckStore(ctx context.Context, set *config.Settings) error {
 	return fmt.Errorf("nothing was sent, since the token could not be stored on this machine: %w", err)
 }
 
-// Account returns the account with the stored secrets of the settings' organization. If
-// neither a token nor the profile names the organization, Account uses the only one that
-// has secrets for the server, and returns an error if several have.
-func (a *App) Account(set *config.Settings) (*secret.Account, error) {
-	store := a.Store(set)
-	organization, known := set.Organization, set.OrganizationKnown
-	if !known && set.Token.Value == "" { // LocalSettings returns no token
-		full, err := a.Load(config.Input{StoredToken: a.storedToken(set)})
-		if err == nil {
+// Account returns the webhook secrets of the settings' organization. If neither a token nor
+// the profile names the organization, Account uses the only one that has secrets for the
+// server, and returns an error if several have.
+func (a *App) Account(set *config.Settings) (*secret.Webhooks, error) {
+	if !set.OrganizationKnown && set.Token.Value == "" { // LocalSettings returns no token
+		if full, err := a.Load(config.Input{StoredToken: a.storedToken(set)}); err == nil {
 			a.findOrganization(full)
 			set.Organization, set.OrganizationKnown = full.Organization, full.OrganizationKnown // a listener may outlive its token
-			organization, known = set.Organization, set.OrganizationKnown
 		}
 	}
-	if !known {
-		var err error
-		if organization, err = store.Organization(set.Server); err != nil {
-			return nil, err
-		}
-	}
-	return store.Account(set.Server, organization), nil
+	return a.Store(set).Find(set.Account)
 }
 
 // findOrganization reads the organization from the token's claims. On an open source
@@ -87,15 +63,11 @@ func (a *App) findOrganization(set *config.Settings) {
 	}
 }
 
-// Stored returns the account and descriptions of its stored webhook secrets. It
+// Stored returns the account's webhook secrets and their descriptions. It
 // determines the organization only if secrets are stored for the server.
-func (a *App) Stored(set *config.Settings) (*secret.Account, []secret.Info, error) {
-	if set.SecretsFile == "" {
-		return a.Store(set).Account(set.Server, ""), nil, nil
-	}
-	all, err := a.Store(set).List(secret.Webhook)
-	if err != nil || !slices.ContainsFunc(all, func(i secret.Info) bool { return i.Server == set.Server }) {
-		return a.Store(set).Account(set.Server, ""), nil, err
+func (a *App) Stored(set *config.Settings) (*secret.Webhooks, []secret.Info, error) {
+	if some, err := a.Store(set).HasWebhooks(set.Account); err != nil || !some {
+		return a.Store(set).Webhooks(set.Account), nil, err
 	}
 	account, err := a.Account(set)
 	if err != nil {

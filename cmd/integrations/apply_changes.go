@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
@@ -110,39 +108,23 @@ func forEachFile(a *cli.App, files []*provision.File, several bool) ([]*change, 
 	return list, checkDistinct(list)
 }
 
-// checkDistinct returns a usage error if two files describe the same organization. An
-// organization that is not known before a request is sent passes.
+// checkDistinct returns a usage error if two files describe the same organization.
 func checkDistinct(list []*change) error {
-	if len(list) < 2 {
-		return nil
+	files, accounts := make([]*provision.File, len(list)), make([]config.Account, len(list))
+	for i, c := range list {
+		files[i], accounts[i].Profile = c.file, c.app.Profile()
+		if set, err := c.app.Settings(); err == nil { // an error is reported with the profile's others
+			accounts[i] = set.Account
+		}
 	}
-	profiles, organizations := map[string]*change{}, map[config.Account]*change{}
-	for _, c := range list {
-		profile := c.app.Profile()
-		if other := profiles[profile]; other != nil {
-			return cli.Hinted(cli.Usagef("%s and %s are both for the profile %s", other.file.Name, c.file.Name, profile),
-				"keep one file for each organization; it names its profile with profile: NAME")
-		}
-		profiles[profile] = c
-		set, err := c.app.Settings()
-		if err != nil || !set.OrganizationKnown {
-			continue // an error is reported with the profile's others
-		}
-		organization := config.Account{Server: set.Server, Organization: set.Organization}
-		if other := organizations[organization]; other != nil {
-			return cli.Hinted(cli.Usagef("%s and %s are for the same organization on %s: the profiles %s and %s both belong to it",
-				other.file.Name, c.file.Name, set.Server, other.app.Profile(), profile), "keep one file for each organization")
-		}
-		organizations[organization] = c
-	}
-	return nil
+	return provision.CheckDistinct(files, accounts)
 }
 
 // makePlan compares the file with the server.
 func (c *change) makePlan(ctx context.Context, o applyOptions) (err error) {
 	c.engine, err = newEngine(c.app, o.noStore, provision.Options{
 		Prune: o.prune, AllowRecreate: o.allowRecreate, AssumeSecretUnchanged: o.assumeSecret,
-		Progress: func(s provision.Step) { c.app.Say("%s", doneText(s)) },
+		Progress: func(s provision.Step) { c.app.Say("%s", s.DoneText()) },
 	})
 	if err == nil {
 		c.plan, err = c.engine.Plan(ctx, c.file)
@@ -170,87 +152,6 @@ func (c *change) check(ctx context.Context, o applyOptions) error {
 func (c *change) execute(ctx context.Context) (err error) {
 	c.plan, err = c.engine.Apply(ctx, c.plan)
 	return unkept(err, "run apply again")
-}
-
-// any reports whether any plan changes something.
-func (all changes) any() bool {
-	return slices.ContainsFunc(all.list, func(c *change) bool { return c.plan.Changes })
-}
-
-// text returns the plans as text. The plan of one of several profiles has a heading.
-func (all changes) text(style output.Style) string {
-	parts := make([]string, len(all.list))
-	for i, c := range all.list {
-		parts[i] = strings.Join(planLines(c.plan, style), "\n")
-		if set, err := c.app.Settings(); err == nil && c.app.Profile() != "" {
-			parts[i] = style.Bold(output.Safe(fmt.Sprintf("profile %s on %s", set.Profile, set.Server))) + "\n" + parts[i]
-		}
-	}
-	return strings.Join(parts, "\n\n")
-}
-
-// print prints the plans on stdout, as text or in the requested format.
-func (all changes) print(a *cli.App, p *output.Printer) error {
-	if p.Format() == output.Table {
-		if len(all.list) == 0 {
-			return nil
-		}
-		_, err := io.WriteString(a.Stdout(), output.WrapLines(all.text(a.OutStyle()), a.OutWidth())+"\n")
-		return err
-	}
-	var views []output.View
-	for _, c := range all.list {
-		views = append(views, planView(c.plan))
-		views[len(views)-1].Title = c.app.Profile()
-	}
-	if !all.several {
-		return p.Print(views[0])
-	}
-	view, err := output.MergeSections("profile", views)
-	if err != nil {
-		return err
-	}
-	return p.Print(view)
-}
-
-// summary returns the number of steps of each kind, to do or done, in all plans.
-func (all changes) summary() string {
-	if !all.several {
-		return summary(all.list[0].plan, all.list[0].app.Where())
-	}
-	profiles := cli.Plural(len(all.list), "profile")
-	if !all.any() {
-		return "nothing to do in " + profiles
-	}
-	total := provision.Plan{}
-	for _, c := range all.list {
-		total.Steps = append(total.Steps, c.plan.Steps...)
-	}
-	return countSteps(&total) + " in " + profiles
-}
-
-// finishDryRun prints the plans. With exitCode, one with changes is an error.
-func (all changes) finishDryRun(a *cli.App, p *output.Printer, exitCode bool) error {
-	all.warn()
-	if err := all.print(a, p); err != nil {
-		return err
-	}
-	if len(all.list) > 0 {
-		a.Say("%s", all.summary())
-	}
-	if exitCode && all.any() {
-		return &cli.SilentError{Kind: fault.Differs}
-	}
-	return nil
-}
-
-// warn prints the warnings of the plans.
-func (all changes) warn() {
-	for _, c := range all.list {
-		for _, w := range c.plan.Warnings {
-			c.app.Warn("%s", w)
-		}
-	}
 }
 
 // readProvisionFiles reads and checks files before anything is sent.

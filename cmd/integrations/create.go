@@ -15,11 +15,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
-
-// maxDescription is Mender's limit for a description, in bytes.
-const maxDescription = 1024
 
 type createOptions struct {
 	url         string
@@ -178,10 +174,7 @@ func (o createOptions) check() error {
 	if err := cli.CheckURL("--url", o.url); err != nil {
 		return err
 	}
-	if n := len(o.description); n > maxDescription {
-		return cli.Usagef("invalid --description: must be at most %d bytes, not %d", maxDescription, n)
-	}
-	if _, err := textfile.Decode([]byte(o.description)); err != nil {
+	if err := provision.CheckDescription(o.description); err != nil {
 		return cli.Usagef("invalid --description: %w", err)
 	}
 	return nil

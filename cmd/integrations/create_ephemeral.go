@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
+	"github.com/mender-webhooks/mender-webhooks/pkg/child"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
@@ -26,11 +27,11 @@ func runEphemeral(ctx context.Context, a *cli.App, p *output.Printer, o createOp
 	if err := o.checkEphemeral(a); err != nil {
 		return err
 	}
-	child, err := cli.NewChild(o.command)
+	program, err := child.New(o.command)
 	if err != nil {
 		return err
 	}
-	defer child.Release()
+	defer program.Release()
 	o.secret.ephemeral, o.secret.noStore = true, true
 	e, w, err := o.open(ctx, a)
 	if err != nil {
@@ -55,8 +56,8 @@ func runEphemeral(ctx context.Context, a *cli.App, p *output.Printer, o createOp
 		}
 		mark, _ := provision.ParseEphemeral(created.Description)
 		a.Say("created webhook %s, which expires on %s", id, output.Time(mark.Expires, false))
-		child.Env = childEnv(child.Env, created, w)
-		return child.Run(a)
+		program.Env = programEnv(program.Env, created, w)
+		return program.Run(a.In, a.Out, a.Err)
 	})
 	if left == nil {
 		if id != "" {
@@ -84,8 +85,8 @@ func (o createOptions) checkEphemeral(a *cli.App) error {
 	return nil
 }
 
-// childEnv adds the variables that describe a webhook to an environment.
-func childEnv(env []string, created mender.Integration, w provision.Webhook) []string {
+// programEnv adds the variables that describe a webhook to an environment.
+func programEnv(env []string, created mender.Integration, w provision.Webhook) []string {
 	env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, config.EnvWebhookSecret+"=") })
 	env = append(env, "MENDER_WEBHOOK_ID="+created.ID, "MENDER_WEBHOOK_URL="+w.URL)
 	if !w.Secret.IsZero() {
@@ -97,13 +98,10 @@ func childEnv(env []string, created mender.Integration, w provision.Webhook) []s
 // leftOver reports that the webhook of a run may still exist. If the command failed, its
 // exit code remains.
 func leftOver(err, left error) error {
-	var silent *cli.SilentError
-	var coded *cli.CodeError
+	var ended *child.Error
 	switch {
-	case errors.As(err, &silent):
-		return &cli.CodeError{Err: left, Code: silent.Code}
-	case errors.As(err, &coded):
-		return &cli.CodeError{Err: cli.Also(coded.Err, left), Code: coded.Code}
+	case errors.As(err, &ended):
+		return &child.Error{Err: cli.Also(ended.Err, left), Code: ended.Code}
 	case err != nil:
 		return cli.Also(err, left)
 	}

@@ -17,7 +17,7 @@ import (
 type engine struct {
 	*provision.Provisioner
 	client  *mender.Client
-	secrets *secret.Account
+	secrets *secret.Webhooks
 }
 
 // newEngine returns an engine with the settings' client and secrets.

@@ -1,11 +1,9 @@
 package integrations
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -16,7 +14,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // NewExportCmd returns the export command.
@@ -100,11 +97,6 @@ func (e export) isStored(id string) bool {
 	return slices.ContainsFunc(e.stored, func(info secret.Info) bool { return info.Name == id })
 }
 
-func (e export) sameOrganization(other export) bool {
-	return e.set.Server == other.set.Server && e.set.Organization == other.set.Organization &&
-		e.set.OrganizationKnown && other.set.OrganizationKnown
-}
-
 // exportFolder writes a file for each profile. If several profiles belong to the same
 // organization, it writes one file for it, since apply refuses two.
 func exportFolder(ctx context.Context, a *cli.App, format output.Format, dir string) error {
@@ -121,7 +113,7 @@ func exportFolder(ctx context.Context, a *cli.App, format output.Format, dir str
 	done, failed := cli.Each(ctx, apps, func(app *cli.App) *cli.App { return app }, fetchExport)
 	var written []export
 	for _, e := range done {
-		if i := slices.IndexFunc(written, e.sameOrganization); i >= 0 {
+		if i := slices.IndexFunc(written, func(w export) bool { return w.set.SameOrganization(e.set.Account) }); i >= 0 {
 			e.app.Warn("left out, since the profile %s belongs to the same organization", written[i].set.Profile)
 			continue
 		}
@@ -136,7 +128,7 @@ func exportFolder(ctx context.Context, a *cli.App, format output.Format, dir str
 		i := slices.Index(profiles, e.set.Profile)
 		options[i].IsStored = e.isStored
 		document, notes := provision.Export(e.integrations, options[i])
-		if err := writeExport(dir, names[i]+"."+string(format), format, document); err != nil {
+		if err := document.WriteFile(dir, names[i], format); err != nil {
 			return err
 		}
 		for _, note := range notes {
@@ -147,23 +139,4 @@ func exportFolder(ctx context.Context, a *cli.App, format output.Format, dir str
 		a.Say("wrote %s to %s", cli.Plural(len(written), "file"), dir)
 	}
 	return failed
-}
-
-// writeExport replaces a file as a whole. Only its owner can read a new one.
-func writeExport(dir, name string, format output.Format, document provision.Document) error {
-	var text bytes.Buffer
-	if format == output.YAML {
-		fmt.Fprintln(&text, provision.SchemaComment)
-	}
-	p, err := output.New(&text, output.Options{Format: format})
-	if err != nil {
-		return err
-	}
-	if err := p.Print(output.View{Value: document}); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create the folder: %w", err)
-	}
-	return textfile.Replace(filepath.Join(dir, name), text.Bytes())
 }

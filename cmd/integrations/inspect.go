@@ -2,14 +2,11 @@ package integrations
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -65,43 +62,3 @@ func inspect(ctx context.Context, a *cli.App, arg string, deliveries bool) (cli.
 	}
 	return cli.Shown{View: view}, nil
 }
-
-func integrationRows(i mender.Integration) [][2]string {
-	rows := [][2]string{
-		{"ID", i.ID},
-		{"Provider", string(i.Provider)},
-		{"Target", cli.Target(i)},
-		{"Secret", secretState(i)},
-	}
-	if i.Credentials.AWS != nil {
-		rows = append(rows, [2]string{"Access key", i.Credentials.AWS.AccessKeyID}, [2]string{"Device policy", i.Credentials.AWS.DevicePolicyName})
-	}
-	if len(i.Scopes) > 0 {
-		rows = append(rows, [2]string{"Scopes", strings.Join(i.Scopes, ", ")})
-	}
-	return append(rows, [2]string{"Description", i.Description})
-}
-
-// healthRows summarizes the deliveries in Mender's log. The log does not contain
-// deliveries that took longer than 10 seconds, so the absence of failures does not
-// prove success.
-func healthRows(s eventlog.Stats) [][2]string {
-	if s.Deliveries == 0 {
-		return [][2]string{{"Last day", "no deliveries logged"}, {"Not logged", notLogged}}
-	}
-	failures := "no failures"
-	if s.Failures > 0 {
-		failures = fmt.Sprintf("%d failed (%s)", s.Failures, cli.Percent(1-*s.SuccessRate))
-	}
-	rows := [][2]string{
-		{"Last day", fmt.Sprintf("%s logged, %s", cli.Deliveries(s.Deliveries), failures)},
-		{"Not logged", notLogged},
-		{"Last event", fmt.Sprintf("%s, %s", output.Time(s.Last.Time, false), s.Last.Type)},
-	}
-	if s.LastFailure != nil {
-		rows = append(rows, [2]string{"Last failure", fmt.Sprintf("%s: %s", output.Time(s.LastFailure.Time, false), eventlog.FailureText(s.Failure))})
-	}
-	return rows
-}
-
-const notLogged = "deliveries that took longer than 10 seconds"

@@ -2,13 +2,10 @@ package integrations
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
@@ -62,38 +59,3 @@ func list(ctx context.Context, a *cli.App) (cli.Shown, error) {
 // shortID is the length of an id in a table with several profiles. Commands take a prefix
 // of an id, and an organization has only one integration.
 const shortID = 8
-
-// integrationTable returns the table of integrations. To fit in 80 columns, it shows
-// scopes and descriptions only if an integration has them.
-func integrationTable(integrations []mender.Integration) output.TableView {
-	scoped := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return len(i.Scopes) > 0 })
-	named := slices.ContainsFunc(integrations, func(i mender.Integration) bool { return i.Description != "" })
-	table := output.TableView{Columns: []output.Column{
-		{Name: "ID", ID: true}, {Name: "PROVIDER"}, {Name: "TARGET", Shrink: true}, {Name: "SECRET"},
-	}}
-	if scoped {
-		table.Columns = append(table.Columns, output.Column{Name: "SCOPES", Shrink: true})
-	}
-	if named {
-		table.Columns = append(table.Columns, output.Column{Name: "DESCRIPTION", Shrink: true})
-	}
-	for _, i := range integrations {
-		row := []string{i.ID, string(i.Provider), cli.Target(i), secretState(i)}
-		if scoped {
-			row = append(row, strings.Join(i.Scopes, ","))
-		}
-		if named {
-			row = append(row, i.Description)
-		}
-		table.Rows = append(table.Rows, row)
-	}
-	return table
-}
-
-// secretState returns "set" or "none" for the secret of an integration of any provider.
-func secretState(i mender.Integration) string {
-	if i.Credentials.HasSecret() {
-		return "set"
-	}
-	return "none"
-}

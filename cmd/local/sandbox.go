@@ -3,36 +3,18 @@
 package local
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net/http"
-	"sync"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
-	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/sandbox"
-	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 type sandboxOptions struct {
-	addr           string
-	envFile        string
-	checkAddresses bool
-	scopes         bool
-	fleet          int
-	rate           float64
-	events         int
-	state          string
-	failRate       float64
-	latency        time.Duration
-	sessionTTL     time.Duration
-	rateLimit      int
-	lose           float64
-	loseEvents     float64
+	sandbox.Options
+	addr    string
+	envFile string
+	fleet   int
+	rate    float64
 }
 
 // NewSandboxCmd returns the sandbox command.
@@ -78,18 +60,18 @@ them; "events" stands for iot-manager.`,
 	f.SortFlags = false
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on, as `HOST:PORT`; port 0 picks a free port")
 	f.StringVar(&o.envFile, "env-file", "", "also write the two lines to `FILE` (mode 0600)")
-	f.BoolVar(&o.checkAddresses, "check-addresses", false, "refuse webhook URLs with reserved addresses, as the real server does")
-	f.BoolVar(&o.scopes, "scopes", false, "simulate an Enterprise server, with scopes, roles and a plan")
+	f.BoolVar(&o.CheckAddresses, "check-addresses", false, "refuse webhook URLs with reserved addresses, as the real server does")
+	f.BoolVar(&o.Scopes, "scopes", false, "simulate an Enterprise server, with scopes, roles and a plan")
 	f.IntVar(&o.fleet, "fleet", 0, "number `N` of simulated devices that keep changing")
 	f.Float64Var(&o.rate, "rate", 1, "with --fleet: number `N` of events per second")
-	f.IntVar(&o.events, "events", 0, "number `N` of past events to start with")
-	f.StringVar(&o.state, "state", "", "`FILE` that preserves the state across restarts")
-	f.Float64Var(&o.failRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
-	f.Float64Var(&o.lose, "lose", 0, "`SHARE` of deliveries that run into the time limit and are not logged, from 0 to 1")
-	f.Float64Var(&o.loseEvents, "lose-events", 0, "`SHARE` of changes without an event, from 0 to 1")
-	f.DurationVar(&o.latency, "latency", 0, "`DURATION` to delay each management request")
-	f.DurationVar(&o.sessionTTL, "session-ttl", 0, "`DURATION` until a login expires (default 168h)")
-	f.IntVar(&o.rateLimit, "rate-limit", 0, "number `N` of management requests allowed per user and minute, before answering 429; 0 for no limit")
+	f.IntVar(&o.History, "events", 0, "number `N` of past events to start with")
+	f.StringVar(&o.StateFile, "state", "", "`FILE` that preserves the state across restarts")
+	f.Float64Var(&o.FailRate, "fail-rate", 0, "`SHARE` of management requests that fail, from 0 to 1")
+	f.Float64Var(&o.Lose, "lose", 0, "`SHARE` of deliveries that run into the time limit and are not logged, from 0 to 1")
+	f.Float64Var(&o.LoseEvents, "lose-events", 0, "`SHARE` of changes without an event, from 0 to 1")
+	f.DurationVar(&o.Latency, "latency", 0, "`DURATION` to delay each management request")
+	f.DurationVar(&o.SessionTTL, "session-ttl", 0, "`DURATION` until a login expires (default 168h)")
+	f.IntVar(&o.RateLimit, "rate-limit", 0, "number `N` of management requests allowed per user and minute, before answering 429; 0 for no limit")
 	return cmd
 }
 
@@ -100,106 +82,20 @@ func (o sandboxOptions) check() error {
 		return cli.Usagef("invalid --fleet %d: must not be negative", o.fleet)
 	case o.rate <= 0:
 		return cli.Usagef("invalid --rate %v: must be positive", o.rate)
-	case o.events < 0:
-		return cli.Usagef("invalid --events %d: must not be negative", o.events)
-	case o.latency < 0:
-		return cli.Usagef("invalid --latency %s: must not be negative", o.latency)
-	case o.sessionTTL < 0:
-		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.sessionTTL)
-	case o.rateLimit < 0:
-		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.rateLimit)
-	case o.failRate < 0 || o.failRate > 1:
-		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.failRate)
-	case o.lose < 0 || o.lose > 1:
-		return cli.Usagef("invalid --lose %v: must be from 0 to 1", o.lose)
-	case o.loseEvents < 0 || o.loseEvents > 1:
-		return cli.Usagef("invalid --lose-events %v: must be from 0 to 1", o.loseEvents)
+	case o.History < 0:
+		return cli.Usagef("invalid --events %d: must not be negative", o.History)
+	case o.Latency < 0:
+		return cli.Usagef("invalid --latency %s: must not be negative", o.Latency)
+	case o.SessionTTL < 0:
+		return cli.Usagef("invalid --session-ttl %s: must not be negative", o.SessionTTL)
+	case o.RateLimit < 0:
+		return cli.Usagef("invalid --rate-limit %d: must not be negative", o.RateLimit)
+	case o.FailRate < 0 || o.FailRate > 1:
+		return cli.Usagef("invalid --fail-rate %v: must be from 0 to 1", o.FailRate)
+	case o.Lose < 0 || o.Lose > 1:
+		return cli.Usagef("invalid --lose %v: must be from 0 to 1", o.Lose)
+	case o.LoseEvents < 0 || o.LoseEvents > 1:
+		return cli.Usagef("invalid --lose-events %v: must be from 0 to 1", o.LoseEvents)
 	}
 	return nil
-}
-
-func runSandbox(ctx context.Context, a *cli.App, o sandboxOptions, command []string) (err error) {
-	if err := o.check(); err != nil {
-		return err
-	}
-	if o.addr, err = cli.ListenAddress("--addr", o.addr); err != nil {
-		return err
-	}
-	var child *cli.Child
-	if len(command) > 0 {
-		if child, err = cli.NewChild(command); err != nil {
-			return err
-		}
-		defer child.Release()
-	}
-	sb, err := sandbox.New(sandbox.Options{
-		CheckAddresses: o.checkAddresses, Scopes: o.scopes, History: o.events,
-		StateFile: o.state, FailRate: o.failRate, Latency: o.latency,
-		SessionTTL: o.sessionTTL, RateLimit: o.rateLimit, Lose: o.lose, LoseEvents: o.loseEvents,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, sb.Close()) }()
-	l, err := cli.ListenOn(ctx, "--addr", o.addr)
-	if err != nil {
-		return err
-	}
-	server := "http://" + l.Addr().String()
-	srv := &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	defer func() { _ = srv.Close() }() // cancels requests in progress
-
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if o.fleet > 0 {
-		var fleet sync.WaitGroup
-		fleet.Go(func() {
-			if err := sb.RunFleet(ctx, o.fleet, o.rate); err != nil && ctx.Err() == nil {
-				a.Warn("the simulated devices stopped: %v", err)
-			}
-		})
-		defer func() { cancel(); fleet.Wait() }()
-	}
-	if err := announceSandbox(a, o, sb, server, child != nil); err != nil {
-		return err
-	}
-	if child != nil {
-		child.Env = append(child.Env, config.EnvServer+"="+server, config.EnvToken+"="+sb.AdminToken())
-		return child.Run(a)
-	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-served:
-		return fmt.Errorf("the sandbox stopped serving: %w", err)
-	}
-}
-
-// announceSandbox reports that the sandbox is ready. With quiet, it does not write
-// to stdout, which then belongs to the command that the sandbox runs.
-func announceSandbox(a *cli.App, o sandboxOptions, sb *sandbox.Sandbox, server string, quiet bool) error {
-	lines := fmt.Sprintf("export %s=%s\nexport %s=%s\n", config.EnvServer, server, config.EnvToken, sb.AdminToken())
-	if o.envFile != "" {
-		if err := textfile.ReplaceSecret(o.envFile, []byte(lines)); err != nil {
-			return cli.Usagef("--env-file: %w", err)
-		}
-	}
-	a.Say("stand-in for Mender running on %s; log in as:", server)
-	for _, u := range sb.Users() {
-		switch {
-		case u.Password == "":
-			a.Say("  %-20s (single sign-on: no password; use a personal access token)", u.Email)
-		case u.TwoFactorCode != "":
-			a.Say("  %-20s %-24s %s, two-factor code %s", u.Email, u.Password, u.Role, u.TwoFactorCode)
-		default:
-			a.Say("  %-20s %-24s %s", u.Email, u.Password, u.Role)
-		}
-	}
-	if quiet {
-		return nil
-	}
-	_, err := fmt.Fprint(a.Stdout(), lines)
-	return err
 }

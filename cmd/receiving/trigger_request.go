@@ -2,9 +2,6 @@ package receiving
 
 import (
 	"context"
-	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -33,20 +30,10 @@ func (o *requestOptions) register(f *pflag.FlagSet) {
 
 // printRequest writes the request that would be sent, byte for byte.
 func (o triggerOptions) printRequest(a *cli.App) error {
-	event, err := o.load.Event()
-	if err != nil {
-		return err
+	message, err := o.load.Message()
+	if err == nil {
+		_, err = a.Stdout().Write(message.Bytes())
 	}
-	req, err := o.load.Request(context.Background(), event)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", "Go-http-client/1.1")
-	message, err := webhook.NewMessage(req)
-	if err != nil {
-		return err
-	}
-	_, err = a.Stdout().Write(message.Bytes())
 	return err
 }
 
@@ -65,15 +52,10 @@ func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.P
 	if err != nil {
 		return cli.Usagef("--request %s: %w", textfile.Name(o.request.file), err)
 	}
-	if to.Path == "" || to.Path == "/" {
-		path, query, _ := strings.Cut(message.Path, "?")
-		to.Path, to.RawQuery = path, query
-	}
-	req, err := webhook.NewRequest(ctx, to.String(), message.Body, webhook.Secret{})
+	req, err := trigger.Saved(ctx, to, message)
 	if err != nil {
 		return cli.Usagef("--to: %w", err)
 	}
-	req.Header = sendable(message.Header)
 	sender, err := o.target.Sender(a, 1)
 	if err != nil {
 		return err
@@ -81,22 +63,4 @@ func (o triggerOptions) sendRequest(ctx context.Context, a *cli.App, p *output.P
 	defer sender.Close()
 	event, _ := webhook.ParseEvent(message.Body) // the body is sent even if it is not an event
 	return showDelivery(ctx, p, event, trigger.Send(sender, req))
-}
-
-// sendable returns the headers of a saved request. It leaves out the headers of
-// the original connection, and credentials that were masked when the request was
-// saved.
-func sendable(header http.Header) http.Header {
-	out := http.Header{}
-	for name, values := range header {
-		masked := slices.ContainsFunc(values, func(v string) bool { return strings.HasSuffix(v, "***") })
-		switch name {
-		case "Host", "Content-Length", "Connection", "Transfer-Encoding":
-		default:
-			if !masked {
-				out[name] = values
-			}
-		}
-	}
-	return out
 }

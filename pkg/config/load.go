@@ -20,7 +20,7 @@ type Input struct {
 	Stdin io.Reader
 	// StoredToken returns the token that login stored for a server and a profile,
 	// or "". It is called only if no flag or variable has a token.
-	StoredToken func(server, profile string) (string, error)
+	StoredToken func(Account) (string, error)
 	// NoToken skips the token, for commands that send nothing to Mender.
 	NoToken bool
 	// NewProfile allows a profile and a config file that do not exist yet, for login.

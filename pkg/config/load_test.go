@@ -61,8 +61,8 @@ func (m *machine) input() Input {
 	return Input{
 		Flags: flags, NewProfile: m.newName, Stdin: strings.NewReader(m.stdin),
 		LookupEnv: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok },
-		StoredToken: func(server, profile string) (string, error) {
-			return m.stored[server+" "+profile], nil
+		StoredToken: func(account Account) (string, error) {
+			return m.stored[account.Server+" "+account.Profile], nil
 		},
 		SystemDir: filepath.Join(m.home, "etc"), WorkDir: filepath.Join(m.home, "work"),
 	}

@@ -42,6 +42,12 @@ type Account struct {
 	Profile string
 }
 
+// SameOrganization reports whether both accounts are known to belong to the same
+// organization on the same server.
+func (a Account) SameOrganization(other Account) bool {
+	return a.OrganizationKnown && other.OrganizationKnown && a.Server == other.Server && a.Organization == other.Organization
+}
+
 // Settings is the result of Load. It is plain data that may be copied, and read
 // concurrently.
 type Settings struct {

@@ -99,7 +99,7 @@ func (l *loader) profileToken(s *Settings) (Token, error) {
 	if l.in.StoredToken == nil {
 		return Token{}, nil
 	}
-	value, err := l.in.StoredToken(s.Server, l.profile)
+	value, err := l.in.StoredToken(s.Account)
 	if err != nil {
 		return Token{}, fmt.Errorf("look up stored token: %w", err)
 	}

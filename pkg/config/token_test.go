@@ -110,7 +110,7 @@ func TestNoTokenIsLookedForWhereNoneIsNeeded(t *testing.T) {
 	m.env[EnvToken] = ""
 	in := m.input()
 	in.NoToken = true
-	in.StoredToken = func(string, string) (string, error) { t.Error("the store was asked"); return "", nil }
+	in.StoredToken = func(Account) (string, error) { t.Error("the store was asked"); return "", nil }
 	if _, err := Load(in); err != nil {
 		t.Error(err)
 	}
@@ -118,7 +118,7 @@ func TestNoTokenIsLookedForWhereNoneIsNeeded(t *testing.T) {
 
 func TestStoreFails(t *testing.T) {
 	in, cause := newMachine(t).input(), errors.New("the keyring is locked")
-	in.StoredToken = func(string, string) (string, error) { return "", cause }
+	in.StoredToken = func(Account) (string, error) { return "", cause }
 	_, err := Load(in)
 	if !errors.Is(err, cause) || fault.KindOf(err) == fault.Usage {
 		t.Errorf("got %v, want the store's error and no usage error", err)

@@ -89,7 +89,7 @@ func (d *doctor) token(me mender.User, err error) Finding {
 	switch {
 	case err != nil || claims.ExpiresAt.IsZero():
 		return good(checkToken, "%s, never expires", whose)
-	case d.TokenExpiresSoon(claims, d.serverNow()):
+	case claims.ExpiresSoon(d.serverNow()):
 		return warning(checkToken, d.RenewToken, "%s, expires in %s", whose, output.Duration(claims.ExpiresAt.Sub(d.serverNow())))
 	}
 	return good(checkToken, "%s, valid until %s", whose, output.Time(claims.ExpiresAt, true))

@@ -75,9 +75,6 @@ type Options struct {
 	// TokenFrom describes where the token comes from, and RenewToken how to get
 	// a new one.
 	TokenFrom, RenewToken string
-	// TokenExpiresSoon reports whether a token expires soon enough to cause a
-	// warning. now is the time by the server's clock.
-	TokenExpiresSoon func(claims mender.Claims, now time.Time) bool
 	// Pick returns the integration to examine.
 	Pick func([]mender.Integration) (mender.Integration, error)
 	// Secret returns the integration's secret, if this machine has it, and

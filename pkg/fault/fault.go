@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind classifies an error by what the user can do about it.
@@ -59,6 +60,11 @@ func WithHint(err error, format string, args ...any) error {
 		return nil
 	}
 	return &Error{Err: err, Hint: fmt.Sprintf(format, args...)}
+}
+
+// Ambiguous returns a usage error for a prefix of several ids, which the hint lists.
+func Ambiguous(prefix string, ids []string) error {
+	return WithHint(Usagef("%q is a prefix of %d ids", prefix, len(ids)), "pass a longer prefix of %s", strings.Join(ids, ", "))
 }
 
 // KindOf returns the kind of the outermost error in err's tree that has one.

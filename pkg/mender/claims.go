@@ -38,6 +38,28 @@ func (c Claims) Expired(at time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !at.Before(c.ExpiresAt)
 }
 
+// A token expires soon in the last seventh of its lifetime, but at most a week before it
+// expires. For a session of a week, this is the last day; for a personal access token of two
+// months or more, it is the last week.
+const (
+	soonShare = 7
+	soonMost  = 7 * 24 * time.Hour
+)
+
+// ExpiresSoon reports whether the token is still valid at the given time but expires soon. A
+// token that does not say when it was issued counts as new.
+func (c Claims) ExpiresSoon(at time.Time) bool {
+	left := c.ExpiresAt.Sub(at)
+	if c.ExpiresAt.IsZero() || left <= 0 {
+		return false
+	}
+	issued := c.IssuedAt
+	if issued.IsZero() {
+		issued = at
+	}
+	return left <= min(c.ExpiresAt.Sub(issued)/soonShare, soonMost)
+}
+
 // ParseClaims returns a token's claims, or an error if the text is not a token.
 // It does not check the signature.
 func ParseClaims(token string) (Claims, error) {

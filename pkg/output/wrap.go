@@ -50,3 +50,38 @@ func WrapLines(text string, limit int) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Reflow wraps a text again if one of its lines is longer than width, unless that is 0.
+// Indented lines stay lines of their own.
+func Reflow(text string, width int) string {
+	if WrapLines(text, width) == text {
+		return text
+	}
+	var paragraphs []string
+	joins := false // the next line continues the paragraph
+	for line := range strings.SplitSeq(text, "\n") {
+		own := line == "" || line[0] == ' ' || line[0] == '-'
+		if last := len(paragraphs) - 1; joins && !own {
+			paragraphs[last] += " " + line
+		} else {
+			paragraphs = append(paragraphs, line)
+		}
+		joins = line != "" && line[0] != ' '
+	}
+	return WrapLines(strings.Join(paragraphs, "\n"), width)
+}
+
+// WrapCommands breaks command lines that are longer than width, unless that is 0, so that a
+// shell still reads each as one.
+func WrapCommands(text string, width int) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if width > 0 && len(line) > width && !strings.ContainsAny(line, `'"`) {
+			const indent = "    "
+			parts := Wrap(strings.TrimLeft(line, " "), width-len(indent+"  \\"))
+			line = "  " + strings.Join(parts, " \\\n"+indent)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}

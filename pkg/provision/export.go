@@ -1,12 +1,17 @@
 package provision
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
+	"github.com/mender-webhooks/mender-webhooks/pkg/output"
+	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
 )
 
 // schemaURL is where the file's JSON Schema is published.
@@ -78,6 +83,27 @@ func Export(integrations []mender.Integration, o ExportOptions) (d Document, not
 		d.Integrations = append(d.Integrations, e)
 	}
 	return d, notes
+}
+
+// WriteFile writes the document as YAML or JSON to a folder, which is created if it does not
+// exist. name has no extension. An existing file is replaced as a whole, and only its owner
+// can read a new one.
+func (d Document) WriteFile(dir, name string, format output.Format) error {
+	var text bytes.Buffer
+	if format == output.YAML {
+		fmt.Fprintln(&text, SchemaComment)
+	}
+	p, err := output.New(&text, output.Options{Format: format})
+	if err != nil {
+		return err
+	}
+	if err := p.Print(output.View{Value: d}); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create the folder: %w", err)
+	}
+	return textfile.Replace(filepath.Join(dir, name+"."+string(format)), text.Bytes())
 }
 
 // ForProfiles returns the options for the files of several profiles, and names for these

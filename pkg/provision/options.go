@@ -18,7 +18,7 @@ type API interface {
 }
 
 // Secrets stores the secrets of an account's webhooks on this machine, and
-// fingerprints of the secrets that were set on the server. *secret.Account
+// fingerprints of the secrets that were set on the server. *secret.Webhooks
 // implements it, and documents the methods.
 type Secrets interface {
 	Stores() bool

@@ -88,6 +88,18 @@ func (s Step) Fingerprint() string {
 	return s.secret.value.Fingerprint()
 }
 
+// ResultID returns the id that the integration has after the step, or its current id if the
+// step is not done. It returns "" if the step deleted the integration.
+func (s Step) ResultID() string {
+	switch {
+	case s.NewID != "":
+		return s.NewID
+	case s.Action == Delete && s.Done:
+		return ""
+	}
+	return s.ID
+}
+
 // secretOrigin returns how this machine got the step's secret.
 func (s Step) secretOrigin() secret.Origin {
 	if s.generated || s.entry.secret.kind == generate {

@@ -1,16 +1,16 @@
 // Package secret stores access tokens and webhook secrets on this machine: in the
 // system's keyring (Secret Service, macOS Keychain, Windows Credential Manager),
-// or in a file that only its owner can read. An Account is the view of one
-// organization: it stores, rotates, forgets and fingerprints the secrets of its
+// or in a file that only its owner can read. Webhooks are the view of one
+// organization: they store, rotate, forget and fingerprint the secrets of its
 // webhooks.
 //
 //	store := secret.New(secret.Options{File: settings.SecretsFile, NoKeyring: settings.NoKeyring})
-//	account := store.Account(settings.Server, settings.Organization)
-//	kept, err := account.Keep(ctx, id, s, secret.Generated)
+//	webhooks := store.Webhooks(settings.Account)
+//	kept, err := webhooks.Keep(ctx, id, s, secret.Generated)
 //	…
 //	fmt.Fprintf(stderr, "the secret is stored in %s\n", kept.Place)
 //	…
-//	secrets, err := account.Secrets(ctx, id)
+//	secrets, err := webhooks.Secrets(ctx, id)
 //
 // # The file
 //

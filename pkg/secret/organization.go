@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
-// Organization returns the organization whose secrets are stored for the server,
+// organization returns the organization whose secrets are stored for the server,
 // or "" if there is none. It is for commands that have no token and no profile
 // that names the organization. If there are several, the error lists them.
-func (s *Store) Organization(server string) (string, error) {
+func (s *Store) organization(server string) (string, error) {
 	if s.path == "" {
 		return "", nil
 	}
@@ -43,11 +44,11 @@ func (s *Store) Organization(server string) (string, error) {
 // WithoutOrganization returns the ids of webhooks on the account's server whose
 // secrets older versions stored without an organization. The account does not use
 // them.
-func (a *Account) WithoutOrganization() ([]string, error) {
-	if !a.readable() || a.organization == "" {
+func (w *Webhooks) WithoutOrganization() ([]string, error) {
+	if !w.readable() || w.organization == "" {
 		return nil, nil
 	}
-	old, err := a.store.Account(a.server, "").List()
+	old, err := w.store.Webhooks(config.Account{Server: w.server}).List()
 	ids := make([]string, len(old))
 	for i := range old {
 		ids[i] = old[i].Name
@@ -57,11 +58,11 @@ func (a *Account) WithoutOrganization() ([]string, error) {
 
 // Adopt assigns entries without an organization to the account if they belong to
 // one of its integrations. ids are the integrations that the server lists.
-func (a *Account) Adopt(ctx context.Context, ids []string) error {
-	if !a.readable() || a.organization == "" {
+func (w *Webhooks) Adopt(ctx context.Context, ids []string) error {
+	if !w.readable() || w.organization == "" {
 		return nil
 	}
-	old := a.store.Account(a.server, "")
+	old := w.store.Webhooks(config.Account{Server: w.server})
 	secrets, err := old.list(Webhook)
 	fingerprints, err2 := old.list(Applied)
 	if err = errors.Join(err, err2); err != nil {
@@ -69,7 +70,7 @@ func (a *Account) Adopt(ctx context.Context, ids []string) error {
 	}
 	for _, i := range slices.Concat(secrets, fingerprints) {
 		if slices.Contains(ids, i.Name) {
-			err = errors.Join(err, a.store.rekey(ctx, i.Key, a.key(i.Kind, i.Name)))
+			err = errors.Join(err, w.store.rekey(ctx, i.Key, w.key(i.Kind, i.Name)))
 		}
 	}
 	return err

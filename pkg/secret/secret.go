@@ -6,6 +6,8 @@ import (
 	"io"
 	"os/exec"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 )
 
 // Kind is the kind of an entry.
@@ -18,7 +20,7 @@ const (
 	// Webhook is a webhook's secret in hexadecimal; Name is the integration's id.
 	Webhook Kind = "webhook"
 	// Applied is the fingerprint of the secret that was last set on the server;
-	// Name is the integration's id. See Account.SetApplied.
+	// Name is the integration's id. See Webhooks.SetApplied.
 	Applied Kind = "applied"
 )
 
@@ -31,6 +33,11 @@ type Key struct {
 	// server, and in entries that older versions wrote.
 	Organization string `json:"organization,omitempty"`
 	Name         string `json:"name"`
+}
+
+// TokenKey returns the key of an account's token. There is one for each server and profile.
+func TokenKey(account config.Account) Key {
+	return Key{Kind: Token, Server: account.Server, Name: account.Profile}
 }
 
 // String returns text such as "the token of profile lab on https://mender.example".

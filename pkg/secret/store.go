@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
@@ -84,6 +85,18 @@ func (s *Store) get(ctx context.Context, c contents, k Key) (Entry, error) {
 func keyringError(k Key, err error) error {
 	return fault.WithHint(fmt.Errorf("%s is in the system's keyring, which cannot be used: %w", k, err),
 		"unlock the keyring, or store secrets in a file with --no-keyring")
+}
+
+// Token returns the account's token, or "" if none is stored.
+func (s *Store) Token(ctx context.Context, account config.Account) (string, error) {
+	if s.path == "" {
+		return "", nil // this machine has no place for a store
+	}
+	e, err := s.Get(ctx, TokenKey(account))
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return e.Value, err
 }
 
 // Set stores a secret, replaces one with the same key, and returns where it

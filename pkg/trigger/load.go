@@ -34,15 +34,15 @@ type Load struct {
 // Deliver sends one event. It fails only if the event or the URL is invalid; the
 // Delivery holds the receiver's answer.
 func (l Load) Deliver(ctx context.Context, event webhook.Event) (webhook.Delivery, error) {
-	req, err := l.Request(ctx, event)
+	req, err := l.request(ctx, event)
 	if err != nil {
 		return webhook.Delivery{}, err
 	}
 	return Send(l.Sender, req), nil
 }
 
-// Request returns the request that Deliver sends.
-func (l Load) Request(ctx context.Context, event webhook.Event) (*http.Request, error) {
+// request returns the request that Deliver sends.
+func (l Load) request(ctx context.Context, event webhook.Event) (*http.Request, error) {
 	body, err := event.MarshalJSON()
 	if err != nil {
 		return nil, err

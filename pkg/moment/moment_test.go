@@ -1,4 +1,4 @@
-package cli
+package moment
 
 import (
 	"testing"
@@ -22,13 +22,13 @@ func TestMomentsAreReadAsPeopleTypeThem(t *testing.T) {
 		"11-23 10:00:05Z": time.Date(2026, 11, 23, 10, 0, 5, 0, time.UTC),
 		"08:15":           day(25, 8, 15, 0), "08:15:07": day(25, 8, 15, 7), "10:00": day(24, 10, 0, 0),
 	} {
-		got, err := ParseMoment("--since", text, now)
+		got, err := Parse("--since", text, now)
 		if err != nil || !got.Equal(want) {
 			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"soon", "1y", "w", "d12h", "-1d", "1h1d", "2026-13-01", "25:00", "13-01 10:00"} {
-		if got, err := ParseMoment("--since", text, now); err == nil {
+		if got, err := Parse("--since", text, now); err == nil {
 			t.Errorf("%q was read as %v", text, got)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/config"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -21,7 +22,7 @@ func parse(t *testing.T, text string) webhook.Secret {
 	return s
 }
 
-func keep(t *testing.T, a *Account, id, text string) Kept {
+func keep(t *testing.T, a *Webhooks, id, text string) Kept {
 	t.Helper()
 	k, err := a.Keep(t.Context(), id, parse(t, text), Given)
 	if err != nil {
@@ -30,7 +31,7 @@ func keep(t *testing.T, a *Account, id, text string) Kept {
 	return k
 }
 
-func stored(t *testing.T, a *Account, id string) string {
+func stored(t *testing.T, a *Webhooks, id string) string {
 	t.Helper()
 	secrets, err := a.Secrets(t.Context(), id)
 	if err != nil {
@@ -46,7 +47,7 @@ func stored(t *testing.T, a *Account, id string) string {
 func TestOrganizationsDoNotShareSecrets(t *testing.T) {
 	for _, noKeyring := range []bool{true, false} {
 		s, ctx := newStore(t, newKeyring(), noKeyring), t.Context()
-		a, b := s.Account("https://a", "aaa"), s.Account("https://a", "bbb")
+		a, b := s.Webhooks(config.Account{Server: "https://a", Organization: "aaa"}), s.Webhooks(config.Account{Server: "https://a", Organization: "bbb"})
 		keep(t, a, "1", "0011")
 		keep(t, b, "1", "0022")
 		if err := a.SetApplied(ctx, "1", parse(t, "0011")); err != nil {
@@ -58,14 +59,14 @@ func TestOrganizationsDoNotShareSecrets(t *testing.T) {
 		if drift, err := b.Compare(ctx, "1", parse(t, "0022")); drift != Unknown || err != nil {
 			t.Errorf("another organization's fingerprint is used: %s, %v", drift, err)
 		}
-		_, err := s.Organization("https://a")
+		_, err := s.organization("https://a")
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "aaa, bbb") {
 			t.Errorf("several are possible: %v", err)
 		}
 		if err := b.Forget(ctx, "1"); err != nil {
 			t.Fatal(err)
 		}
-		if only, err := s.Organization("https://a"); only != "aaa" || err != nil || stored(t, a, "1") != "0011" {
+		if only, err := s.organization("https://a"); only != "aaa" || err != nil || stored(t, a, "1") != "0011" {
 			t.Errorf("one is possible: %q, %v", only, err)
 		}
 	}
@@ -75,7 +76,7 @@ func TestOldKeysAreAdoptedOnlyWithTheirIntegration(t *testing.T) {
 	for _, noKeyring := range []bool{true, false} {
 		ring := newKeyring()
 		s, ctx := newStore(t, ring, noKeyring), t.Context()
-		old, a := s.Account("https://a", ""), s.Account("https://a", "aaa")
+		old, a := s.Webhooks(config.Account{Server: "https://a"}), s.Webhooks(config.Account{Server: "https://a", Organization: "aaa"})
 		for _, id := range []string{"1", "2"} {
 			keep(t, old, id, "00"+id+id)
 			if err := old.SetApplied(ctx, id, parse(t, "00"+id+id)); err != nil {
@@ -102,7 +103,7 @@ func TestOldKeysAreAdoptedOnlyWithTheirIntegration(t *testing.T) {
 
 func TestOneUnconfirmedSecret(t *testing.T) {
 	s, ctx := newStore(t, newKeyring(), true), t.Context()
-	a := s.Account("https://a", "")
+	a := s.Webhooks(config.Account{Server: "https://a"})
 	keep(t, a, "pending", "0099") // as an earlier version of apply called it
 	keep(t, a, Unconfirmed, "0011")
 	second := keep(t, a, Unconfirmed, "0022")
@@ -120,7 +121,7 @@ func TestOneUnconfirmedSecret(t *testing.T) {
 
 func TestKeepAndUndo(t *testing.T) {
 	s, ctx := newStore(t, newKeyring(), true), t.Context()
-	a := s.Account("https://a", "")
+	a := s.Webhooks(config.Account{Server: "https://a"})
 	keep(t, a, "1", "0011")
 	keep(t, a, "1", "0022")
 	k := keep(t, a, "1", "0033")
@@ -140,7 +141,7 @@ func TestKeepAndUndo(t *testing.T) {
 
 func TestWithoutStoreForgetsOnlyFingerprint(t *testing.T) {
 	s, ctx := newStore(t, newKeyring(), true), t.Context()
-	a := s.Account("https://a", "")
+	a := s.Webhooks(config.Account{Server: "https://a"})
 	keep(t, a, "1", "0011")
 	if err := a.SetApplied(ctx, "1", parse(t, "0011")); err != nil {
 		t.Fatal(err)

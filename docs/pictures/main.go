@@ -1,10 +1,10 @@
 //go:build unix
 
-// Command gen-pictures draws the pictures in the README. It runs the program on a
+// Command pictures draws the pictures in the README. It runs the program on a
 // pseudo-terminal against the sandbox, and converts the output to SVG. Run it in
 // the root of the repository:
 //
-//	go run ./cmd/gen-pictures
+//	go run ./docs/pictures
 //
 // It replaces times, event ids and ports with fixed ones, so that the pictures
 // change only if the program does.
@@ -21,7 +21,7 @@ import (
 
 func main() {
 	if err := generate("docs/pictures"); err != nil {
-		fmt.Fprintln(os.Stderr, "gen-pictures:", err)
+		fmt.Fprintln(os.Stderr, "pictures:", err)
 		os.Exit(1)
 	}
 }

@@ -1,10 +1,13 @@
-package cli
+// Package moment reads the durations and times that people type.
+package moment
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 )
 
 // ParseAge parses a duration in Go's syntax, optionally preceded by weeks and days,
@@ -36,11 +39,11 @@ func ParseAge(text string) (time.Duration, error) {
 	return days + d, nil
 }
 
-// ParseMoment parses an age before now, a time in RFC 3339, a date or time in the
+// Parse returns the time that a text names: an age before now, a time in RFC 3339, a date or time in the
 // format of the tables, or one of the words yesterday, today and now. Times are
 // local unless they have a zone. A time without a year or a date is its most recent
-// occurrence. Empty text is the zero time.
-func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
+// occurrence. Empty text is the zero time. Other text is a usage error that names flag.
+func Parse(flag, text string, now time.Time) (time.Time, error) {
 	local := now.Local()
 	midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.Local)
 	switch text {
@@ -80,6 +83,6 @@ func ParseMoment(flag, text string, now time.Time) (time.Time, error) {
 			}
 		}
 	}
-	return time.Time{}, Hinted(Usagef("invalid %s %q: must be an age or a time", flag, text),
+	return time.Time{}, fault.WithHint(fault.Usagef("invalid %s %q: must be an age or a time", flag, text),
 		"write an age such as 90s, 2h, 1d12h or 1w, or a time such as 2026-11-23, 2026-11-23T10:00, 10:00 or yesterday")
 }

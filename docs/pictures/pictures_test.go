@@ -20,7 +20,7 @@ func TestCurrent(t *testing.T) {
 	for _, name := range []string{"listen.svg", "activity.svg"} {
 		want, got := read(t, filepath.Join(fresh, name)), read(t, filepath.Join("docs/pictures", name))
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s is not current; run `go run ./cmd/gen-pictures` (-shown +committed):\n%s", name, diff)
+			t.Errorf("%s is not current; run `go run ./docs/pictures` (-shown +committed):\n%s", name, diff)
 		}
 	}
 }

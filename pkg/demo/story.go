@@ -1,4 +1,4 @@
-package local
+package demo
 
 import (
 	"context"
@@ -9,10 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/trigger"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -39,7 +37,7 @@ func (d *demo) live(ctx context.Context) error {
 	if err := d.step("4. Receive the events of a device"); err != nil {
 		return err
 	}
-	created := d.a.Now().UTC().Truncate(time.Second)
+	created := time.Now().UTC().Truncate(time.Second)
 	stages := []struct {
 		what   string
 		happen func() error
@@ -59,7 +57,7 @@ func (d *demo) live(ctx context.Context) error {
 		if err := errors.Join(err, d.sandbox.Settle(ctx)); err != nil {
 			return fmt.Errorf("device event %q: %w", stage.what, err)
 		}
-		if err := d.print("  %-22s %s %s, answered %d\n", r.Type, d.a.OutStyle().Green("✓"), r.Verdict, r.Status); err != nil {
+		if err := d.print("  %-22s %s %s, answered %d\n", r.Type, d.Style.Green("✓"), r.Verdict, r.Status); err != nil {
 			return err
 		}
 	}
@@ -98,7 +96,7 @@ func (d *demo) forge(ctx context.Context) error {
 		{"without a signature", false, webhook.Secret{}, webhook.Unsigned},
 	}
 	for _, f := range forgeries {
-		event, err := webhook.NewEvent(uuid.NewString(), webhook.DeviceStatusChanged, d.a.Now(),
+		event, err := webhook.NewEvent(uuid.NewString(), webhook.DeviceStatusChanged, time.Now(),
 			webhook.StatusChange{ID: d.device, Status: webhook.StatusAccepted})
 		if err != nil {
 			return err
@@ -111,7 +109,7 @@ func (d *demo) forge(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("forged request (%s): %w", f.what, err)
 		}
-		if err := d.print("  %-22s %s %s, answered %d\n", f.what, d.a.OutStyle().Red("✗"), r.Verdict, r.Status); err != nil {
+		if err := d.print("  %-22s %s %s, answered %d\n", f.what, d.Style.Red("✗"), r.Verdict, r.Status); err != nil {
 			return err
 		}
 	}
@@ -124,8 +122,7 @@ func (d *demo) activity(ctx context.Context) error {
 	if err := d.step("6. Show the same deliveries in Mender's log", "mender-webhooks activity"); err != nil {
 		return err
 	}
-	table := d.a.EventTable(false)
-	view := output.View{Table: output.TableView{Columns: table.Columns()}}
+	var events []mender.Event
 	for e, err := range eventlog.New(d.client).Events(ctx, eventlog.Query{}) {
 		if err != nil {
 			return err
@@ -133,12 +130,12 @@ func (d *demo) activity(ctx context.Context) error {
 		if e.Failed() {
 			return fmt.Errorf("the server logged the delivery of event %s as failed", e.ID)
 		}
-		view.Table.Rows = append(view.Table.Rows, table.Row(&e))
+		events = append(events, e)
 	}
-	if n := len(view.Table.Rows); n != 4 {
-		return fmt.Errorf("the server logged %s, expected 4", cli.Plural(n, "event"))
+	if n := len(events); n != 4 {
+		return fmt.Errorf("the server logged %d events, expected 4", n)
 	}
-	return d.printer.Print(view)
+	return d.Events(events)
 }
 
 func (d *demo) remove(ctx context.Context) error {
