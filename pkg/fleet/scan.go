@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
@@ -220,10 +221,11 @@ func (j *journal) check(before, after counts) error {
 	return nil
 }
 
-// tooMany returns an error if more devices are gone than is plausible.
-func (j *journal) tooMany(gone int) error {
+// tooMany returns an error, which names examples, if more devices are gone than is
+// plausible.
+func (j *journal) tooMany(gone int, examples ...string) error {
 	if gone > max(minGoneSize, int(maxGone*float64(j.Known))) {
-		return suspicious("%d of %d known devices are gone, more than %d%%", gone, j.Known, int(100*maxGone))
+		return suspicious("%d of %d known devices are gone, more than %d%%, such as %s", gone, j.Known, int(100*maxGone), strings.Join(examples, ", "))
 	}
 	return nil
 }
@@ -234,7 +236,7 @@ var ErrSuspicious = errors.New("nothing was sent")
 
 func suspicious(format string, args ...any) error {
 	return fault.WithHint(fault.New(fault.Failed, "%w: %s", ErrSuspicious, fmt.Sprintf(format, args...)),
-		"check the server, and that the token's role sees all devices; if Mender is right, pass --force")
+		"check the server, and that the token's role sees all devices; to see what would be sent, pass --dry-run --force; if Mender is right, pass --force")
 }
 
 // difference returns how many devices a scan has too many or too few, compared with
