@@ -376,7 +376,7 @@ func TestGuards(t *testing.T) {
 			for i := range 6 {
 				s.remove(fmt.Sprint(100 + i))
 			}
-		}, "6 of 100 known devices are gone, more than 5%, such as 100, 101, 102"},
+		}, "6 of 100 known devices are gone, more than 5%: 100, 101, 102 and 3 more"},
 		"inventory has too few": {func(s *scene) {
 			for i := range 11 {
 				delete(s.inventory, fmt.Sprint(100+i))

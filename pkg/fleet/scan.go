@@ -224,10 +224,14 @@ func (j *journal) check(before, after counts) error {
 // tooMany returns an error, which names examples, if more devices are gone than is
 // plausible.
 func (j *journal) tooMany(gone int, examples ...string) error {
-	if gone > max(minGoneSize, int(maxGone*float64(j.Known))) {
-		return suspicious("%d of %d known devices are gone, more than %d%%, such as %s", gone, j.Known, int(100*maxGone), strings.Join(examples, ", "))
+	if gone <= max(minGoneSize, int(maxGone*float64(j.Known))) {
+		return nil
 	}
-	return nil
+	names := strings.Join(examples, ", ")
+	if more := gone - len(examples); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return suspicious("%d of %d known devices are gone, more than %d%%: %s", gone, j.Known, int(100*maxGone), names)
 }
 
 // ErrSuspicious reports that what Mender shows is not plausible, so that no event was

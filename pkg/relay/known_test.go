@@ -121,29 +121,32 @@ func TestALostLeaseChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := open()
-	saved(first, "of the first")
-	end := func(k *Known) {
-		t.Helper()
-		if err := k.leases.Purge(t.Context(), leaseKey); err != nil {
+	var late []*Known
+	for range 2 {
+		k := open()
+		saved(k, "of a late one")
+		if err := k.leases.Purge(t.Context(), leaseKey); err != nil { // as the server does
 			t.Fatal(err)
 		}
+		late = append(late, k)
 	}
-	end(first)
 	second := open()
 	saved(second, "of the second")
 
-	if err := first.put(t.Context(), strings.NewReader("late"), Position{Last: 9}); err != nil { // it was paused in Save
+	if err := late[0].put(t.Context(), strings.NewReader("late"), Position{Last: 9}); err != nil { // it was paused in Save
 		t.Fatal(err)
 	}
-	if err := first.Save(t.Context(), strings.NewReader("later"), Position{Last: 9}); !errors.Is(err, errLeaseLost) {
-		t.Errorf("saved without the lease: %v", err)
-	}
-	if err := first.Close(); err != nil {
+	if err := late[0].Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := q.OpenKnown(t.Context()); !errors.Is(err, ErrLeased) {
-		t.Errorf("the first one released the lease of the second: %v", err)
+		t.Errorf("a late one released the lease: %v", err)
+	}
+	if err := late[1].Save(t.Context(), strings.NewReader("late"), Position{Last: 9}); !errors.Is(err, errLeaseLost) {
+		t.Errorf("saved without the lease: %v", err)
+	}
+	if err := late[1].Close(); err != nil {
+		t.Error(err)
 	}
 	var b bytes.Buffer
 	if _, err := q.LoadKnown(t.Context(), &b); err != nil || b.String() != "of the second" {
