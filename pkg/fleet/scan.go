@@ -83,6 +83,7 @@ func (r *Reconciler) compare(ctx context.Context, j *journal, expected int) erro
 		}
 	}
 	record := !r.State.HasBaseline() && !r.Bootstrap
+	r.progress(Progress{Phase: Scanning, Done: j.Scanned.total(), Total: expected})
 	pairs := 0
 	for pair, err := range joined(known, actual, func(d mender.DeviceState) string { return d.ID }) {
 		if err != nil {
