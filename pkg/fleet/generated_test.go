@@ -23,13 +23,13 @@ const (
 	devicePath = "/api/management/v2/devauth/devices"
 )
 
-// generated is a Mender server with n devices that it makes up for each page. They have
-// the size of those in the recordings.
+// generated is a Mender server with n devices, which it makes up for each page. They
+// have the size of the recorded ones.
 type generated struct {
 	n int
 	// every is 0, or which devices are rejected; the others are accepted.
 	every atomic.Int64
-	// requests and bytes count what was sent.
+	// requests counts requests, and bytes the size of the answers.
 	requests, bytes atomic.Int64
 }
 

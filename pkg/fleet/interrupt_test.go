@@ -45,7 +45,7 @@ func (m *moments) DevicesByStatus(ctx context.Context, status webhook.DeviceStat
 
 func (m *moments) DevicesByID(ctx context.Context, ids []string) ([]mender.Device, error) {
 	m.at("second look")
-	return m.scene.world.DevicesByID(ctx, ids)
+	return m.world.DevicesByID(ctx, ids)
 }
 
 func (m *moments) CountDevices(ctx context.Context, status webhook.DeviceStatus) (int, error) {
@@ -124,7 +124,8 @@ func (i interrupted) prepare(t *testing.T) *scene {
 	return s
 }
 
-// check checks what is known, and the ids of the events that were sent.
+// check compares the known state and the application with Mender, and returns the ids
+// of the sent events.
 func (i interrupted) check(t *testing.T, s *scene, step string, want int) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}

@@ -101,7 +101,7 @@ func CheckInFolder(dir string, owner Owner) error {
 // State. An error of another kind may be temporary.
 func CheckOnCluster(ctx context.Context, queue *relay.Queue, owner Owner) error {
 	r, w := io.Pipe()
-	defer r.Close() // ends LoadKnown: only the first line is needed
+	defer func() { _ = r.Close() }() // ends LoadKnown: only the first line is needed
 	go func() {
 		found, err := queue.LoadKnown(ctx, w)
 		if err == nil && !found {

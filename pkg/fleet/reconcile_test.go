@@ -553,8 +553,8 @@ func TestAnInterruptedRunIsContinued(t *testing.T) {
 	})
 }
 
-// A listener stores events all the time. An interrupted scan continues nevertheless, and
-// what the events tell counts.
+// A listener stores events all the time. An interrupted scan still continues, and
+// the events count.
 func TestAnInterruptedScanIsContinuedAlthoughEventsArrived(t *testing.T) {
 	for _, first := range []bool{true, false} {
 		t.Run(fmt.Sprintf("first run %t", first), func(t *testing.T) {

@@ -93,7 +93,7 @@ func (k *Known) nameFile(ctx context.Context) error {
 	}
 	number := k.revision
 	if newest != nil {
-		last, _ := strconv.ParseUint(strings.TrimPrefix(newest.Name, knownPrefix), 10, 64) // 0 if it is no number
+		last, _ := strconv.ParseUint(strings.TrimPrefix(newest.Name, knownPrefix), 10, 64) // 0 if it is not a number
 		number = max(number, last+1)
 	}
 	k.name = fmt.Sprintf("%s%020d", knownPrefix, number)
