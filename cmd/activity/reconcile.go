@@ -222,23 +222,31 @@ const maxUndelivered = 20
 // not have them yet.
 func sayUndelivered(ctx context.Context, a *cli.App, s *fleet.Stored, queue cli.QueueOptions) error {
 	n := 0
+	var listed []relay.Entry
 	for e, err := range s.Undelivered(ctx) {
 		if err != nil {
 			return err
 		}
 		if n++; n <= maxUndelivered {
-			a.Say("%s %s counts as known, but the application has not accepted it: it is %s", e.Type, e.ID, stateText(e.State))
+			listed = append(listed, e)
 		}
 	}
+	if n == 0 {
+		return nil
+	}
+	a.Say("%s: known, although the application has not accepted them yet", cli.Plural(n, "event"))
+	for _, e := range listed {
+		a.Say("  %s %s, %s", e.Type, e.ID, stateText(e.State))
+	}
 	if n > maxUndelivered {
-		a.Say("and %d more; to see them all, run `mender-webhooks queue list %[2]s` and `mender-webhooks queue list %[2]s --state dead`", n-maxUndelivered, queue.Flags())
+		a.Say("  and %d more; to see them all, run `mender-webhooks queue list %[2]s` and `mender-webhooks queue list %[2]s --state dead`", n-maxUndelivered, queue.Flags())
 	}
 	return nil
 }
 
 func stateText(s relay.State) string {
 	if s == relay.Dead {
-		return "a dead letter"
+		return "dead letter"
 	}
 	return string(s)
 }

@@ -42,6 +42,9 @@ func newReconcileView(a *cli.App, p *output.Printer, o reconcileOptions) *reconc
 		{Name: "DEVICE", Min: 36, ID: true}, {Name: "EVENT", Min: 22}, {Name: "KNOWN", Min: 13}, {Name: "MENDER", Min: 14},
 		{Name: "SOURCE", Min: 6}, {Name: "RESULT", Whole: true},
 	}
+	if o.dryRun {
+		columns = columns[:len(columns)-1]
+	}
 	if width := a.TableWidth(); width > 0 && width < cli.WideEnough {
 		v.narrow, columns[1].Min = true, len("status-changed")
 	}
@@ -70,18 +73,20 @@ func (v *reconcileView) row(r reconciled) []string {
 	if known == "" {
 		known = "-"
 	}
+	row := []string{r.Device, event, known, r.Status, r.Source}
 	switch {
-	case result == "":
-		result = "-"
+	case v.o.dryRun:
+		return row
 	case r.Error != "":
 		result += ": " + r.Error
 	}
-	return []string{r.Device, event, known, r.Status, r.Source, result}
+	return append(row, result)
 }
 
 func (v *reconcileView) progress(p fleet.Progress) {
 	part := map[fleet.Phase]string{
-		fleet.Scanning: "compared", fleet.Settling: "waiting for events that are on their way", fleet.Checking: "checked",
+		fleet.Scanning: "compared", fleet.Settling: "found differences in " + cli.Plural(p.Total, "device") + "; time until the second check",
+		fleet.Checking: "checked",
 	}[p.Phase]
 	v.set(part, p.Done, p.Total, p.Until)
 	if wait := time.Until(p.Until); p.Phase == fleet.Settling && wait > time.Second && !cli.IsTerminal(v.a.Err) {
@@ -97,7 +102,7 @@ func (v *reconcileView) finish(ctx context.Context, r fleet.Report, err error) e
 	}
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			v.a.Say("run the same command to continue")
+			err = cli.Hinted(err, "run the same command to continue")
 		}
 		return err
 	}

@@ -10,6 +10,12 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
+const (
+	// widestBar and narrowestBar are widths in columns.
+	widestBar    = 30
+	narrowestBar = 5
+)
+
 // startProgress starts to show the result of line on stderr. It shows nothing with -q, if
 // stderr is not a terminal, or if rows appear on the same terminal in the meantime. atEnd
 // means that all rows are printed together at the end.
@@ -78,25 +84,35 @@ type comparing struct {
 // NewComparing starts to show the progress of comparing devices.
 func (a *App) NewComparing() *comparing {
 	c := &comparing{}
-	c.Progress = a.startProgress(true, func() string {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		switch {
-		case !c.until.IsZero():
-			return fmt.Sprintf("%s: %s", c.part, output.Duration(max(time.Until(c.until), 0).Round(time.Second)))
-		case c.part == "":
-			return "waiting for the server"
-		}
-		bar := output.Bar(c.done, max(c.done, c.total), 30, a.ErrStyle().Enabled)
-		line := fmt.Sprintf("%s %-30s %d of %s", c.part, bar, c.done, Plural(max(c.done, c.total), "device"))
-		took := time.Since(c.began)
-		if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > time.Second {
-			left := time.Duration(float64(max(c.total-c.done, 0)) / rate * float64(time.Second))
-			line += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(left.Round(time.Second)))
-		}
-		return line
-	})
+	c.Progress = a.startProgress(true, func() string { return c.text(widthOf(a.Err), a.ErrStyle().Enabled) })
 	return c
+}
+
+// text returns the line, with a bar that fits into the width; 0 is no limit.
+func (c *comparing) text(width int, blocks bool) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.until.IsZero():
+		return fmt.Sprintf("%s: %s", c.part, output.Duration(max(time.Until(c.until), 0).Round(time.Second)))
+	case c.part == "":
+		return "waiting for the server"
+	}
+	total := max(c.done, c.total)
+	text := fmt.Sprintf("%d of %s", c.done, Plural(total, "device"))
+	took := time.Since(c.began)
+	if rate := float64(c.done-c.first) / took.Seconds(); rate > 0 && took > time.Second {
+		left := time.Duration(float64(max(c.total-c.done, 0)) / rate * float64(time.Second))
+		text += fmt.Sprintf(", %.0f/s, %s left", rate, output.Duration(left.Round(time.Second)))
+	}
+	room := widestBar
+	if width > 0 {
+		room = min(room, width-len(c.part+"  "+text)-1) // no terminal wraps a line that is shorter than its width
+	}
+	if room < narrowestBar {
+		return c.part + " " + text
+	}
+	return fmt.Sprintf("%s %-*s %s", c.part, room, output.Bar(c.done, total, room, blocks), text)
 }
 
 // Set updates a part of the work. If until is not zero, the part is a wait.

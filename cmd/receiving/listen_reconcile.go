@@ -3,10 +3,12 @@ package receiving
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/fleet"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
@@ -20,23 +22,25 @@ const (
 )
 
 // startRepair starts --recover and then --reconcile in the background.
-func (l *listening) startRepair(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
-	recovered := func() {}
-	if l.options.relay.recover {
-		done, err := l.startRecovery(ctx, queue)
-		if err != nil || l.options.relay.reconcile == 0 {
-			return done, err
+func (l *listening) startRepair(ctx context.Context, queue *relay.Queue) (_ <-chan struct{}, err error) {
+	var run func(context.Context) time.Duration
+	if l.options.relay.reconcile > 0 {
+		if run, err = l.reconciliation(ctx, queue); err != nil {
+			return nil, err
 		}
-		recovered = func() { <-done }
 	}
-	run, err := l.reconciliation(queue)
-	if err != nil {
-		return nil, err
+	var recovered <-chan struct{}
+	if l.options.relay.recover {
+		if recovered, err = l.startRecovery(ctx, queue); err != nil || run == nil {
+			return recovered, err
+		}
 	}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		recovered()
+		if recovered != nil {
+			<-recovered
+		}
 		for ctx.Err() == nil {
 			wait := run(ctx)
 			select {
@@ -49,8 +53,8 @@ func (l *listening) startRepair(ctx context.Context, queue *relay.Queue) (<-chan
 }
 
 // reconciliation returns a function that makes one run, reports its result, and returns
-// the time until the next one.
-func (l *listening) reconciliation(queue *relay.Queue) (func(context.Context) time.Duration, error) {
+// the time until the next one. It returns an error if no run could ever succeed.
+func (l *listening) reconciliation(ctx context.Context, queue *relay.Queue) (func(context.Context) time.Duration, error) {
 	l.app.RequestRate = fleet.DefaultRate
 	client, set, err := l.app.Connect()
 	l.app.RequestRate = 0
@@ -58,6 +62,9 @@ func (l *listening) reconciliation(queue *relay.Queue) (func(context.Context) ti
 		return nil, cli.Hinted(err, "log in, or leave out --reconcile: only --reconcile uses the server")
 	}
 	owner := fleet.Owner{Server: client.Server(), Organization: set.Organization}
+	if err := l.checkKnown(ctx, queue, owner); err != nil {
+		return nil, fmt.Errorf("--reconcile: %w", err)
+	}
 	s := &fleet.Stored{Queue: queue}
 	return func(ctx context.Context) time.Duration {
 		r := &fleet.Reconciler{
@@ -75,12 +82,29 @@ func (l *listening) reconciliation(queue *relay.Queue) (func(context.Context) ti
 	}, nil
 }
 
+// checkKnown returns an error if the known state cannot be used. What may be temporary
+// is left to the runs.
+func (l *listening) checkKnown(ctx context.Context, queue *relay.Queue, owner fleet.Owner) (err error) {
+	if dir := l.options.relay.store; dir != "" {
+		err = fleet.CheckInFolder(dir, owner)
+	} else {
+		err = fleet.CheckOnCluster(ctx, queue, owner)
+	}
+	if fault.KindOf(err) != fault.Usage {
+		return nil
+	}
+	return err
+}
+
 // sayReconciled reports the result of a run and returns the time until the next one.
 func (l *listening) sayReconciled(ctx context.Context, report fleet.Report, err error) time.Duration {
 	every := l.options.relay.reconcile
 	retry := min(every, reconcileRetry)
 	switch {
-	case ctx.Err() != nil || errors.Is(err, relay.ErrLeased):
+	case ctx.Err() != nil:
+	case errors.Is(err, relay.ErrLeased):
+		l.app.Say("reconcile: %v; trying again in %s", err, output.Duration(retry))
+		return retry
 	case errors.Is(err, fleet.ErrSuspicious):
 		l.app.Warn("--reconcile: %v; to see what would be sent, run `mender-webhooks reconcile %s --dry-run --force`", err, l.options.relay.queue().Flags())
 	case err != nil:

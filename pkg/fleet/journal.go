@@ -53,12 +53,13 @@ type tally struct {
 }
 
 // scanRun is the first line of a journal. A scan continues that of a journal with
-// the same State and mode.
+// the same State, which may have been updated in the meantime, and mode.
 type scanRun struct {
-	Version    int    `json:"version"`
-	Generation string `json:"generation"` // of the State
-	Deep       bool   `json:"deep"`
-	Bootstrap  bool   `json:"bootstrap"`
+	Version   int    `json:"version"`
+	State     string `json:"state"` // its ID
+	Baseline  bool   `json:"baseline"`
+	Deep      bool   `json:"deep"`
+	Bootstrap bool   `json:"bootstrap"`
 	// ID is random; entries that are recorded without an event have it as their
 	// last event.
 	ID string `json:"id"`
@@ -127,13 +128,13 @@ func (j *journal) restore(run scanRun) bool {
 	if err != nil || json.Unmarshal(text, &found) != nil {
 		return false
 	}
-	age := run.Started.Sub(found.Started)
-	if found.Version != stateVersion || found.Generation != run.Generation || found.Deep != run.Deep ||
-		found.Bootstrap != run.Bootstrap || age < 0 || age > resumable {
+	mode := found
+	mode.ID, mode.Began, mode.Started = run.ID, run.Began, run.Started
+	if run.Version = stateVersion; mode != run {
 		return false
 	}
 	j.run = found
-	end, at := int64(len(text)), int64(0)
+	end, at, last := int64(len(text)), int64(0), time.Time{}
 	for {
 		text, err := lines.ReadBytes('\n')
 		var l line
@@ -144,12 +145,13 @@ func (j *journal) restore(run scanRun) bool {
 		if l.Cursor == nil || l.Tally == nil || l.At == nil {
 			continue
 		}
-		at, j.cursor, j.tally = end, *l.Cursor, *l.Tally
+		at, last, j.cursor, j.tally = end, *l.At, *l.Cursor, *l.Tally
 		if j.cursor == "" {
 			j.complete = *l.At
 		}
 	}
-	if at == 0 || run.Deep && j.complete.IsZero() { // a deep scan has no order to continue in
+	age := run.Started.Sub(last)
+	if at == 0 || age < 0 || age > resumable || run.Deep && j.complete.IsZero() { // a deep scan has no order to continue in
 		return false
 	}
 	if j.f.Truncate(at) != nil {

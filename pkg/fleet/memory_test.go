@@ -1,91 +1,87 @@
-package fleet
+package fleet_test
 
 import (
-	"context"
-	"flag"
-	"fmt"
-	"iter"
+	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/eventlog"
+	"github.com/mender-webhooks/mender-webhooks/pkg/fleet"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-var manyDevices = flag.Int("fleet.devices", 50_000, "how many devices TestMemory scans")
-
-// generated is a Mender with n devices that takes no memory. Every step-th device has
-// changed.
-type generated struct {
-	*world
-	n, step int
-	peak    uint64
-	changed bool
+// heap returns how many bytes the heap has, garbage included.
+func heap() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
-func deviceID(i int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", i, i) }
+// cost is what a run needed.
+type cost struct {
+	heap            uint64
+	requests, bytes int64
+	file            int64
+}
 
-func (g *generated) status(i int) webhook.DeviceStatus {
-	if g.changed && i%g.step == 0 {
-		return webhook.StatusRejected
+// measure makes a run over HTTP, with everything in one process.
+func measure(t *testing.T, g *generated, client *mender.Client, path string, change func(*fleet.Reconciler)) (fleet.Report, cost) {
+	t.Helper()
+	state, err := fleet.OpenState(path, fleet.Owner{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return webhook.StatusAccepted
-}
-
-func (g *generated) ScanDevices(_ context.Context, after string) iter.Seq2[mender.DeviceState, error] {
-	return func(yield func(mender.DeviceState, error) bool) {
-		for i := range g.n {
-			if i%20_000 == 0 {
-				runtime.GC()
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				g.peak = max(g.peak, m.HeapAlloc)
-			}
-			if id := deviceID(i); id > after && !yield(mender.DeviceState{ID: id, Status: g.status(i)}, nil) {
-				return
-			}
-		}
+	defer func() { _ = state.Close() }()
+	runtime.GC() // of earlier tests
+	requests, bytes, peak := g.requests.Load(), g.bytes.Load(), uint64(0)
+	r := &fleet.Reconciler{
+		Devices: client, Log: eventlog.New(client), State: state, Settle: time.Millisecond, DryRun: true,
+		Secret:   func() webhook.Secret { return webhook.Secret{} },
+		Progress: func(fleet.Progress) { peak = max(peak, heap()) },
 	}
-}
-
-func (g *generated) CountDevices(_ context.Context, status webhook.DeviceStatus) (n int, _ error) {
-	for i := range g.n {
-		if g.status(i) == status {
-			n++
-		}
+	change(r)
+	report, err := r.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return n, nil
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, cost{peak, g.requests.Load() - requests, g.bytes.Load() - bytes, info.Size()}
 }
 
-// Memory does not depend on how many devices there are.
+// Memory does not depend on how many devices there are. The limit includes the server,
+// which is in the same process.
 func TestMemory(t *testing.T) {
-	g := &generated{world: newWorld(), n: *manyDevices, step: 1000}
+	const limit, every = 64 << 20, 1000
+	n := *manyDevices
+	g, client := serve(t, n)
 	path := filepath.Join(t.TempDir(), "state")
-	run := func() (Report, error) {
-		state, err := OpenState(path, owner)
-		if err != nil {
-			t.Fatal(err)
+	for _, run := range []struct {
+		name   string
+		every  int64
+		change func(*fleet.Reconciler)
+	}{
+		{"the first run", 0, func(r *fleet.Reconciler) { r.DryRun = false }},
+		{"without differences", 0, func(*fleet.Reconciler) {}},
+		{"with differences", every, func(*fleet.Reconciler) {}},
+		{"deep, with differences", every, func(r *fleet.Reconciler) { r.Deep = true }},
+	} {
+		g.every.Store(run.every)
+		began := time.Now()
+		report, c := measure(t, g, client, path, run.change)
+		t.Logf("%s: %d devices in %s: %d requests, %.1f MB received, %.1f MiB on the heap, %.1f MB in the file", run.name, report.Devices,
+			time.Since(began).Round(time.Millisecond), c.requests, float64(c.bytes)/1e6, float64(c.heap)/(1<<20), float64(c.file)/1e6)
+		if missed := g.count("rejected"); report.Devices != n || report.Missed != missed {
+			t.Errorf("%s: %+v, want %d devices and %d missed", run.name, report, n, missed)
 		}
-		defer func() { _ = state.Close() }()
-		r := &Reconciler{Devices: g, Log: g, State: state, DryRun: g.changed, Settle: time.Millisecond, Secret: func() webhook.Secret { return webhook.Secret{} }}
-		return r.Run(t.Context())
-	}
-	if r, err := run(); err != nil || r.Baseline != g.n {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	g.changed = true
-	for i := range g.n {
-		if i%g.step == 0 {
-			g.auth[deviceID(i)] = mender.Device{ID: deviceID(i), Status: g.status(i)}
+		if c.heap > limit {
+			t.Errorf("%s: %d MiB on the heap", run.name, c.heap>>20)
 		}
 	}
-	if r, err := run(); err != nil || r.Missed != g.n/g.step {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	if g.peak > 16<<20 {
-		t.Errorf("the scan of %d devices had %d MiB in use", g.n, g.peak>>20)
-	}
-	t.Logf("%d devices: at most %d KiB in use", g.n, g.peak>>10)
 }

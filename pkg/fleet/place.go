@@ -16,6 +16,9 @@ import (
 // StateFile is the name of a State beside a listener's store.
 const StateFile = "known.state"
 
+// clusterName names the state on a cluster in messages.
+const clusterName = "the known state on the cluster"
+
 // saveTime limits how long the state is saved on a cluster after an interruption.
 const saveTime = time.Minute
 
@@ -75,16 +78,46 @@ func (s *Stored) OnCluster(ctx context.Context, queue *relay.Queue, owner Owner,
 
 // onFile runs r with the state in a file, and calls save if the state has changed.
 func (s *Stored) onFile(ctx context.Context, path string, owner Owner, r *Reconciler, save func() error) (_ Report, err error) {
-	if s.State, err = OpenState(path, owner); err != nil {
+	if s.State, err = openState(path, clusterName, owner); err != nil {
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, s.State.Close()) }()
-	before := s.State.head.Generation
 	report, err := s.run(ctx, r, func(relay.Position) error { return nil })
-	if s.State.head.Generation != before {
+	if s.State.updated {
 		err = errors.Join(err, save())
 	}
 	return report, err
+}
+
+// CheckInFolder returns an error of kind fault.Usage if InFolder would refuse the
+// State, for example because it belongs to another owner.
+func CheckInFolder(dir string, owner Owner) error {
+	path := filepath.Join(dir, StateFile)
+	_, err := readHead(path, path, owner)
+	return err
+}
+
+// CheckOnCluster returns an error of kind fault.Usage if OnCluster would refuse the
+// State. An error of another kind may be temporary.
+func CheckOnCluster(ctx context.Context, queue *relay.Queue, owner Owner) error {
+	r, w := io.Pipe()
+	defer func() { _ = r.Close() }() // ends LoadKnown: only the first line is needed
+	go func() {
+		found, err := queue.LoadKnown(ctx, w)
+		if err == nil && !found {
+			err = os.ErrNotExist
+		}
+		_ = w.CloseWithError(err) // never fails
+	}()
+	line, err := bufio.NewReader(r).ReadBytes('\n')
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil && !errors.Is(err, io.EOF):
+		return err
+	}
+	_, err = parseHead(line, clusterName, owner)
+	return err
 }
 
 // download writes the state on a cluster to a file, if there is one.

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
-	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/urls"
@@ -46,6 +45,8 @@ const (
 	chunk = 10 * batch
 	// looks is how often a device that keeps changing is looked at after the scan.
 	looks = 3
+	// maxExamples is how many of many missing devices an error names.
+	maxExamples = 3
 	// clockError is how wrong the server's time can be: its Date has seconds.
 	clockError = 2 * time.Second
 )
@@ -135,13 +136,13 @@ func (r *Reconciler) Run(ctx context.Context) (_ Report, err error) {
 		return r.report, err
 	}
 	r.State.head.DeepAt = time.Now().UTC()
-	return r.report, r.State.Update(seqOf(nil), false)
+	return r.report, r.State.Update(seqOf[Entry](nil), false)
 }
 
 func (r *Reconciler) newRun(ctx context.Context) (scanRun, error) {
 	now, err := r.Devices.ServerTime(ctx)
 	return scanRun{
-		Generation: r.State.head.Generation, Deep: r.Deep, Bootstrap: r.Bootstrap,
+		State: r.State.head.ID, Baseline: r.State.HasBaseline(), Deep: r.Deep, Bootstrap: r.Bootstrap,
 		Began: now.Add(-r.clockError()), Started: time.Now(),
 	}, err
 }
@@ -183,10 +184,18 @@ func (r *Reconciler) guardGone(ctx context.Context, j *journal) error {
 		return nil
 	}
 	gone := 0
-	var ids []string
+	var ids, examples []string
 	look := func() error {
 		found, err := r.Devices.DevicesByID(ctx, ids)
-		gone, ids = gone+len(ids)-len(found), ids[:0]
+		for _, id := range ids {
+			if slices.ContainsFunc(found, func(d mender.Device) bool { return d.ID == id }) {
+				continue
+			}
+			if gone++; gone <= maxExamples {
+				examples = append(examples, id)
+			}
+		}
+		ids = ids[:0]
 		return err
 	}
 	for s, err := range j.suspects() {
@@ -205,7 +214,7 @@ func (r *Reconciler) guardGone(ctx context.Context, j *journal) error {
 	if err := look(); err != nil {
 		return err
 	}
-	return j.tooMany(gone)
+	return j.tooMany(gone, examples...)
 }
 
 // record adds the devices that are recorded without an event. From then on, unknown
@@ -214,13 +223,13 @@ func (r *Reconciler) record(j *journal) error {
 	if r.DryRun || r.State.HasBaseline() {
 		return nil
 	}
-	return r.State.Update(func(yield func(Entry, error) bool) {
+	return r.State.update(func(yield func(Entry, error) bool) {
 		for s, err := range j.suspects() {
 			if (err != nil || s.Record) && !yield(Entry{ID: s.ID, Status: s.To, Last: j.run.ID, Time: j.run.Began}, err) {
 				return
 			}
 		}
-	}, true)
+	}, true, func(known, _ Entry) Entry { return known }) // by an event since the scan was interrupted
 }
 
 // resolve looks at the suspects again, and sends events for those that count.
@@ -238,7 +247,7 @@ func (r *Reconciler) resolve(ctx context.Context, j *journal) error {
 // look processes suspects in chunks. Those whose status changed since the last look
 // are looked at again later, up to a limit.
 func (r *Reconciler) look(ctx context.Context, suspects iter.Seq2[suspect, error], total, n int) error {
-	again, err := newJournalOf(filepath.Dir(r.State.path))
+	again, err := openJournal(fmt.Sprintf("%s.again%d", r.State.path, n), scanRun{}) // without a checkpoint: always a new one
 	if err != nil {
 		return err
 	}
@@ -278,17 +287,4 @@ func (r *Reconciler) look(ctx context.Context, suspects iter.Seq2[suspect, error
 		return err
 	}
 	return r.look(ctx, again.suspects(), total+again.Suspects, n+1)
-}
-
-// newJournalOf returns an empty journal in a temporary file.
-func newJournalOf(dir string) (*journal, error) {
-	f, err := os.CreateTemp(dir, ".suspects-*")
-	if err != nil {
-		return nil, err
-	}
-	name := f.Name()
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	return openJournal(name, scanRun{})
 }

@@ -322,7 +322,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		if string(before) != string(after) || len(shown) != 1 || shown[0].From != webhook.StatusPending || shown[0].Since.IsZero() || shown[0].Outcome != "" {
 			t.Errorf("%+v", shown)
 		}
-		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.path), "*suspects*")); len(left) > 0 {
+		if left, _ := filepath.Glob(s.path + ".[^l]*"); len(left) > 0 { // not the lock
 			t.Errorf("left behind: %v", left)
 		}
 	})
@@ -376,7 +376,7 @@ func TestGuards(t *testing.T) {
 			for i := range 6 {
 				s.remove(fmt.Sprint(100 + i))
 			}
-		}, "6 of 100 known devices are gone, more than 5%"},
+		}, "6 of 100 known devices are gone, more than 5%: 100, 101, 102 and 3 more"},
 		"inventory has too few": {func(s *scene) {
 			for i := range 11 {
 				delete(s.inventory, fmt.Sprint(100+i))
@@ -402,6 +402,31 @@ func TestGuards(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		})
+	}
+}
+
+// A scan may differ from the counts by 10 devices, or by 1%.
+func TestAScanMayDifferALittleFromTheCounts(t *testing.T) {
+	for _, test := range []struct {
+		devices, missing int
+		ok               bool
+	}{{100, 10, true}, {100, 11, false}, {2000, 20, true}, {2000, 21, false}, {100, 100, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			for i := range test.devices {
+				id := fmt.Sprint(10000 + i)
+				if s.set(id, webhook.StatusPending); i < test.missing {
+					delete(s.inventory, id)
+				}
+			}
+			_, err := s.run(t, nil)
+			if test.ok != (err == nil) || !test.ok && !errors.Is(err, ErrSuspicious) {
+				t.Errorf("%d of %d devices missing: %v", test.missing, test.devices, err)
+			}
+			if state := open(t, s.path); state.HasBaseline() != test.ok {
+				t.Errorf("%d of %d devices missing: recorded %t", test.missing, test.devices, state.HasBaseline())
+			}
 		})
 	}
 }
@@ -526,6 +551,56 @@ func TestAnInterruptedRunIsContinued(t *testing.T) {
 			finish(t, s, 13)
 		})
 	})
+}
+
+// A listener stores events all the time. An interrupted scan still continues, and
+// the events count.
+func TestAnInterruptedScanIsContinuedAlthoughEventsArrived(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("first run %t", first), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t)
+				for i := range 2000 {
+					s.set(fmt.Sprint(10000+i), webhook.StatusPending)
+				}
+				arrives := func(entries ...Entry) {
+					state := open(t, s.path)
+					if err := errors.Join(state.Update(seqOf(entries), false), state.Close()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if first {
+					arrives()
+				} else {
+					s.mustRun(t, nil)
+				}
+				time.Sleep(time.Hour)
+				var want []string
+				for _, id := range []string{"10100", "10200", "11900"} {
+					s.set(id, webhook.StatusAccepted)
+					if !first && id != "10100" {
+						want = append(want, "device-status-changed "+id+" accepted from-state")
+					}
+				}
+				s.fail, s.failAt = errors.New("interrupted"), "11700"
+				if _, err := s.run(t, nil); !errors.Is(err, s.fail) {
+					t.Fatal(err)
+				}
+				s.fail = nil
+				arrives(Entry{ID: "10100", Status: webhook.StatusAccepted, Last: "e-1", Time: time.Now()})
+				began := ""
+				r := s.mustRun(t, func(r *Reconciler) { r.Devices = &after{s.world, func(id string) { began = id }} }, want...)
+				if began != "11499" || r.Devices != 2000 || r.Missed != len(want) {
+					t.Errorf("began after %q: %+v", began, r)
+				}
+				for e, err := range open(t, s.path).Entries() {
+					if d := s.auth[e.ID]; err != nil || d.Status != e.Status || e.ID == "10100" && e.Last != "e-1" {
+						t.Fatalf("%+v, %v", e, err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // The log is read from the oldest known status on: older events of other devices

@@ -30,10 +30,15 @@ type change struct {
 func (r *Reconciler) resolveChunk(ctx context.Context, suspects []suspect, again *journal) error {
 	r.arrived = func(string) bool { return false }
 	if r.Arrived != nil {
-		var err error
-		if r.arrived, err = r.Arrived(ctx); err != nil {
+		arrived, err := r.Arrived(ctx)
+		if err != nil {
 			return err
 		}
+		r.arrived = arrived
+	}
+	suspects, err := r.stillKnown(suspects)
+	if err != nil {
+		return err
 	}
 	var changes []*change
 	for part := range slices.Chunk(suspects, batch) {
@@ -68,14 +73,36 @@ func (r *Reconciler) resolveChunk(ctx context.Context, suspects []suspect, again
 	return errors.Join(failed, r.State.Update(seqOf(told), false))
 }
 
-func seqOf(entries []Entry) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		for _, e := range entries {
-			if !yield(e, nil) {
+func seqOf[T any](values []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range values {
+			if !yield(v, nil) {
 				return
 			}
 		}
 	}
+}
+
+// stillKnown returns the suspects, which are ordered by id, whose last known event is
+// the one that it was in the scan. The scan can have been interrupted, and continued
+// with a state that had been updated.
+func (r *Reconciler) stillKnown(suspects []suspect) ([]suspect, error) {
+	var still []suspect
+	for pair, err := range joined(r.State.Entries(), seqOf(suspects), func(s suspect) string { return s.ID }) {
+		if err != nil {
+			return nil, err
+		}
+		if pair.right == nil {
+			continue
+		}
+		before, now := pair.right.From, pair.left
+		if before == now || before != nil && now != nil && before.Last == now.Last && before.Status == now.Status {
+			still = append(still, *pair.right)
+		} else {
+			r.report.Settled++
+		}
+	}
+	return still, nil
 }
 
 // confirm asks deviceauth for up to a batch of suspects, and returns those that have

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
@@ -82,6 +83,7 @@ func (r *Reconciler) compare(ctx context.Context, j *journal, expected int) erro
 		}
 	}
 	record := !r.State.HasBaseline() && !r.Bootstrap
+	r.progress(Progress{Phase: Scanning, Done: j.Scanned.total(), Total: expected})
 	pairs := 0
 	for pair, err := range joined(known, actual, func(d mender.DeviceState) string { return d.ID }) {
 		if err != nil {
@@ -220,12 +222,17 @@ func (j *journal) check(before, after counts) error {
 	return nil
 }
 
-// tooMany returns an error if more devices are gone than is plausible.
-func (j *journal) tooMany(gone int) error {
-	if gone > max(minGoneSize, int(maxGone*float64(j.Known))) {
-		return suspicious("%d of %d known devices are gone, more than %d%%", gone, j.Known, int(100*maxGone))
+// tooMany returns an error, which names examples, if more devices are gone than is
+// plausible.
+func (j *journal) tooMany(gone int, examples ...string) error {
+	if gone <= max(minGoneSize, int(maxGone*float64(j.Known))) {
+		return nil
 	}
-	return nil
+	names := strings.Join(examples, ", ")
+	if more := gone - len(examples); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return suspicious("%d of %d known devices are gone, more than %d%%: %s", gone, j.Known, int(100*maxGone), names)
 }
 
 // ErrSuspicious reports that what Mender shows is not plausible, so that no event was
@@ -234,7 +241,7 @@ var ErrSuspicious = errors.New("nothing was sent")
 
 func suspicious(format string, args ...any) error {
 	return fault.WithHint(fault.New(fault.Failed, "%w: %s", ErrSuspicious, fmt.Sprintf(format, args...)),
-		"check the server, and that the token's role sees all devices; if Mender is right, pass --force")
+		"check the server, and that the token's role sees all devices; to see what would be sent, pass --dry-run --force; if Mender is right, pass --force")
 }
 
 // difference returns how many devices a scan has too many or too few, compared with

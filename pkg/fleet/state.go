@@ -95,8 +95,8 @@ type header struct {
 	SavedAt  time.Time `json:"saved_at"`
 	// DeepAt is when a run last read deviceauth, or when the first run was.
 	DeepAt time.Time `json:"deep_at,omitzero"`
-	// Generation is a random id that changes with each update.
-	Generation string `json:"generation"`
+	// ID is random, and the same after each update.
+	ID string `json:"id"`
 }
 
 // trailer is the last line. A file without it is incomplete.
@@ -107,9 +107,11 @@ type trailer struct {
 // State is the known state of an organization's devices, in a file. It is not safe
 // for concurrent use; the file is locked against other processes.
 type State struct {
-	path string
-	lock *flock.Flock
-	head header
+	path    string
+	name    string // for messages
+	lock    *flock.Flock
+	head    header
+	updated bool
 
 	temporary string // a folder that Close removes
 }
@@ -117,47 +119,58 @@ type State struct {
 // OpenState opens the state in the file at path, which need not exist yet. It
 // refuses a state of another owner, and one that another process is using. Close
 // it after use.
-func OpenState(path string, owner Owner) (*State, error) {
+func OpenState(path string, owner Owner) (*State, error) { return openState(path, path, owner) }
+
+func openState(path, name string, owner Owner) (*State, error) {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return nil, fault.Usagef("open the known state: %w", err)
 	}
-	s := &State{path: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600)), head: header{Version: stateVersion, Owner: owner}}
+	s := &State{path: path, name: name, lock: flock.New(path+".lock", flock.SetPermissions(0o600)), head: header{Version: stateVersion, Owner: owner}}
 	switch locked, err := s.lock.TryLock(); {
 	case err != nil:
 		return nil, fault.Usagef("lock the known state: %w", err)
 	case !locked:
 		return nil, fault.New(fault.Conflict, "%s is in use by another process", path)
 	}
-	err := s.load(owner)
+	head, err := readHead(path, name, owner)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if head.ID != "" {
+		s.head = head
 	}
 	return s, nil
 }
 
-func (s *State) load(owner Owner) error {
-	f, err := os.Open(s.path)
+// readHead returns the header of the state in the file at path, or an empty one if
+// there is no file.
+func readHead(path, name string, owner Owner) (header, error) {
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return header{}, nil
 	}
 	if err != nil {
-		return fault.Usagef("open the known state: %w", err)
+		return header{}, fault.Usagef("open the known state: %w", err)
 	}
 	defer f.Close()
-	line, _ := bufio.NewReader(f).ReadBytes('\n') // an incomplete line is refused below
+	line, _ := bufio.NewReader(f).ReadBytes('\n') // an incomplete line is refused
+	return parseHead(line, name, owner)
+}
+
+// parseHead refuses a header that is not one of the owner's.
+func parseHead(line []byte, name string, owner Owner) (header, error) {
 	var head header
-	if err := json.Unmarshal(line, &head); err != nil || head.Version == 0 || head.Generation == "" {
-		return fault.WithHint(fault.Usagef("%s contains no known state of devices", s.path), "name another file, or remove it to start over")
+	if err := json.Unmarshal(line, &head); err != nil || head.Version == 0 || head.ID == "" {
+		return header{}, fault.WithHint(fault.Usagef("%s contains no known state of devices", name), "name another file, or remove it to start over")
 	}
 	switch {
 	case head.Version != stateVersion:
-		return fault.Usagef("%s has version %d of the format, not %d", s.path, head.Version, stateVersion)
+		return header{}, fault.Usagef("%s has version %d of the format, not %d", name, head.Version, stateVersion)
 	case head.Owner != owner:
-		return fault.WithHint(fault.Usagef("%s has the devices of %s, not of %s", s.path, head.Owner, owner),
-			"use one file for each server and organization")
+		return header{}, fault.WithHint(fault.Usagef("%s has the devices of %s, not of %s", name, head.Owner, owner),
+			"use one file, store or --subject-prefix for each server and organization")
 	}
-	s.head = head
-	return nil
+	return head, nil
 }
 
 // String names the server, and the organization if there is one.
@@ -186,7 +199,7 @@ func (s *State) HasBaseline() bool { return s.head.Baseline }
 func (s *State) Entries() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		f, err := os.Open(s.path)
-		if errors.Is(err, fs.ErrNotExist) && s.head.Generation == "" {
+		if errors.Is(err, fs.ErrNotExist) && s.head.ID == "" {
 			return
 		}
 		if err == nil {
@@ -245,7 +258,10 @@ func (s *State) Update(changes iter.Seq2[Entry, error], baseline bool) error {
 func (s *State) update(changes iter.Seq2[Entry, error], baseline bool, combine func(old, changed Entry) Entry) error {
 	head := s.head
 	head.Baseline = head.Baseline || baseline
-	head.SavedAt, head.Generation = time.Now().UTC(), uuid.NewString()
+	head.SavedAt = time.Now().UTC()
+	if head.ID == "" {
+		head.ID = uuid.NewString()
+	}
 	err := privatefile.WriteStream(s.path, func(w io.Writer) error {
 		out := json.NewEncoder(w)
 		if err := out.Encode(head); err != nil {
@@ -269,7 +285,7 @@ func (s *State) update(changes iter.Seq2[Entry, error], baseline bool, combine f
 	if err != nil {
 		return fmt.Errorf("save the known state in %s: %w", s.path, err)
 	}
-	s.head = head
+	s.head, s.updated = head, true
 	return nil
 }
 

@@ -32,6 +32,7 @@ type exchange struct {
 		Headers map[string]string `json:"headers"`
 		Body    string            `json:"body"`
 	} `json:"response"`
+	Note string `json:"note"`
 }
 
 func recorded(t testing.TB) []exchange {

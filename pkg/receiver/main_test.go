@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// delivery is one request of testdata/deliveries.json, as the real
+// delivery is one request of testdata/*deliveries.json, as the real
 // iot-manager sent it.
 type delivery struct {
 	Method, Path string
@@ -32,21 +32,26 @@ type delivery struct {
 
 func recorded(t testing.TB) []delivery {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", "deliveries.json"))
-	if err != nil {
-		t.Fatal(err)
+	var all []delivery
+	for _, name := range []string{"deliveries.json", "devices-deliveries.json"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct{ Deliveries []delivery }
+		if err := json.Unmarshal(raw, &file); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, file.Deliveries...)
 	}
-	var file struct{ Deliveries []delivery }
-	if err := json.Unmarshal(raw, &file); err != nil {
-		t.Fatal(err)
-	}
-	for i := range file.Deliveries {
-		d := &file.Deliveries[i]
+	for i := range all {
+		d := &all[i]
+		var err error
 		if d.body, err = base64.StdEncoding.DecodeString(d.BodyBase64); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return file.Deliveries
+	return all
 }
 
 // request returns the recorded request with the same headers, and with another

@@ -144,7 +144,7 @@ func (d *dialer) open(ctx context.Context) (*Cluster, error) {
 		}
 		return nil
 	}
-	q.read = q.readOnCluster
+	q.read = q.readsOnCluster()
 	if !d.queue.bind {
 		q.maintain(nil)
 	}

@@ -45,7 +45,7 @@ func sharedQueue(t *testing.T, o QueueOptions) *Queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.read = q.readOnCluster
+	q.read = q.readsOnCluster()
 	t.Cleanup(q.Close)
 	return q
 }
@@ -100,6 +100,111 @@ func TestOneProcessAtATimeHasTheKnownState(t *testing.T) {
 	}
 	if err := second.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A process that was paused for so long that its lease ended notices it late. It
+// neither replaces what its successor saved, nor releases the successor's lease.
+func TestALostLeaseChangesNothing(t *testing.T) {
+	q := sharedQueue(t, QueueOptions{})
+	open := func() *Known {
+		t.Helper()
+		k, err := q.OpenKnown(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	saved := func(k *Known, text string) {
+		t.Helper()
+		if err := k.Save(t.Context(), strings.NewReader(text), Position{Last: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var late []*Known
+	for range 2 {
+		k := open()
+		saved(k, "of a late one")
+		if err := k.leases.Purge(t.Context(), leaseKey); err != nil { // as the server does
+			t.Fatal(err)
+		}
+		late = append(late, k)
+	}
+	second := open()
+	saved(second, "of the second")
+
+	if err := late[0].put(t.Context(), strings.NewReader("late"), Position{Last: 9}); err != nil { // it was paused in Save
+		t.Fatal(err)
+	}
+	if err := late[0].Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := q.OpenKnown(t.Context()); !errors.Is(err, ErrLeased) {
+		t.Errorf("a late one released the lease: %v", err)
+	}
+	if err := late[1].Save(t.Context(), strings.NewReader("late"), Position{Last: 9}); !errors.Is(err, errLeaseLost) {
+		t.Errorf("saved without the lease: %v", err)
+	}
+	if err := late[1].Close(); err != nil {
+		t.Error(err)
+	}
+	var b bytes.Buffer
+	if _, err := q.LoadKnown(t.Context(), &b); err != nil || b.String() != "of the second" {
+		t.Errorf("loaded %q, %v", b.String(), err)
+	}
+	if p, ok := q.read(); !ok || p.Last != 1 {
+		t.Errorf("read up to %+v, %t", p, ok)
+	}
+	saved(second, "more of the second")
+	if all, err := second.objects.List(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("%d files, %v", len(all), err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+
+	// The bucket of leases is created again: its revisions start over.
+	if err := q.js.DeleteKeyValue(t.Context(), q.streamName("LEASE")); err != nil {
+		t.Fatal(err)
+	}
+	third := open()
+	saved(third, "of the third")
+	b.Reset()
+	if _, err := q.LoadKnown(t.Context(), &b); err != nil || b.String() != "of the third" {
+		t.Errorf("loaded %q, %v", b.String(), err)
+	}
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Events are not removed because the cluster does not answer for a moment.
+func TestThePositionIsRememberedWhileTheClusterIsAway(t *testing.T) {
+	srv, nc := connectToServer(t)
+	q, err := newQueue(t.Context(), nc, QueueOptions{}.withDefaults(), positions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	k, err := q.OpenKnown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Save(t.Context(), strings.NewReader("state"), Position{Stream: "s", Last: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read := q.readsOnCluster()
+	for _, away := range []bool{false, true} {
+		if away {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+		}
+		if p, ok := read(); !ok || p.Last != 7 || p.Stream != "s" {
+			t.Errorf("away %t: %+v, %t", away, p, ok)
+		}
 	}
 }
 

@@ -37,19 +37,24 @@ func (r recording) signed() bool { return r.header.Get(HeaderSignature) != "" }
 
 func recordings(t testing.TB) []recording {
 	t.Helper()
-	text, err := os.ReadFile("testdata/deliveries.json")
-	if err != nil {
-		t.Fatal(err)
+	var all []recording
+	for _, name := range []string{"testdata/deliveries.json", "testdata/devices-deliveries.json"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one struct{ Deliveries []recording }
+		if err := json.Unmarshal(text, &one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one.Deliveries...)
 	}
-	var file struct{ Deliveries []recording }
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
+	if len(all) != 17+26 {
+		t.Fatalf("%d recorded deliveries, want 43", len(all))
 	}
-	if len(file.Deliveries) != 17 {
-		t.Fatalf("%d recorded deliveries, want 17", len(file.Deliveries))
-	}
-	for i := range file.Deliveries {
-		r := &file.Deliveries[i]
+	for i := range all {
+		r := &all[i]
+		var err error
 		if r.body, err = base64.StdEncoding.DecodeString(r.BodyBase64); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +63,7 @@ func recordings(t testing.TB) []recording {
 			r.header.Set(name, value)
 		}
 	}
-	return file.Deliveries
+	return all
 }
 
 func mustSecret(t testing.TB, text string) Secret {
