@@ -229,8 +229,8 @@ func TestFailedConnectionsOnATerminal(t *testing.T) {
 		env    string
 		want   []string
 	}{
-		{"http://app..example:3000", nil, "", []string{ // not a name that DNS can have, so it is not asked
-			"502 valid → app not found", "lookup app..example: no such host", "hint: correct the host in --forward-to",
+		{"http://app.onion:3000", nil, "", []string{ // DNS is never asked for such a name, see RFC 7686
+			"502 valid → app not found", "address app.onion: no suitable address found", "hint: correct the host in --forward-to",
 		}},
 		{secure.URL, nil, "", []string{
 			"502 valid → app certificate not trusted", "certificate signed by unknown authority", "hint: trust the certificate's authority with --ca-cert FILE",

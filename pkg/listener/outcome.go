@@ -38,6 +38,7 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 	var (
 		op        *net.OpError
 		dns       *net.DNSError
+		none      *net.AddrError // the name has no address of a suitable kind
 		host      x509.HostnameError
 		untrusted *tls.CertificateVerificationError
 		plain     tls.RecordHeaderError
@@ -54,7 +55,7 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 		return Outcome{"app did not answer in time", "let your application answer first and work later, or raise --forward-timeout"}
 	case errors.Is(f.Err, context.Canceled):
 		return Outcome{Text: "app interrupted"}
-	case errors.As(f.Err, &dns):
+	case errors.As(f.Err, &dns), errors.As(f.Err, &none):
 		return Outcome{"app not found", "correct the host in --forward-to"}
 	case errors.As(f.Err, &host):
 		return Outcome{"app certificate for another name", "use a name in --forward-to that the application's certificate was issued for"}

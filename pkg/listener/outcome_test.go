@@ -45,6 +45,7 @@ func TestOutcomes(t *testing.T) {
 		{failed(context.DeadlineExceeded), true, "app did not answer in time", "--forward-timeout"},
 		{failed(context.Canceled), true, "app interrupted", ""},
 		{failed(&net.DNSError{Err: "no such host", Name: "nowhere"}), true, "app not found", "host"},
+		{failed(&net.AddrError{Err: "no suitable address found", Addr: "nowhere"}), true, "app not found", "host"},
 		{failed(http.ErrSchemeMismatch), true, "app without TLS", "http://"},
 		{failed(tls.RecordHeaderError{}), true, "app without TLS", "http://"},
 		{failed(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}}), true, "app certificate for another name", "a name in --forward-to"},
