@@ -28,7 +28,7 @@ func TestOpenPagesDoNotGrowMemory(t *testing.T) {
 		connections = 8
 		rounds      = 5
 		body        = 40 << 10
-		limit       = 3*(32<<20) + 16<<20 // history, two buffers, and what is in progress
+		limit       = 3*(32<<20) + 16<<20 // history, two buffers, and the events in progress
 	)
 	events, page := servePage(t)
 	event := fmt.Sprintf(`{"id":"e1","type":"device-status-changed","data":{"id":"d1","status":"accepted","text":%q}}`, strings.Repeat("x", body))
