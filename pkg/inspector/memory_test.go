@@ -35,7 +35,7 @@ func TestOpenPagesDoNotGrowMemory(t *testing.T) {
 	request := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer topsecret\r\nContent-Length: %d\r\n\r\n%s", len(event), event)
 	var read atomic.Int64
 	alive := make(chan struct{})
-	reading := openPage(t, page)
+	reading := openPage(t, page, 1<<20)
 	go func() {
 		for reading.Scan() {
 			if strings.HasPrefix(reading.Text(), "event: item") {
@@ -47,7 +47,7 @@ func TestOpenPagesDoNotGrowMemory(t *testing.T) {
 			}
 		}
 	}()
-	openPage(t, page) // reads nothing from now on
+	openPage(t, page, 4<<10) // reads nothing from now on
 
 	before, most := heap(), uint64(0)
 	for range rounds {
@@ -102,13 +102,14 @@ func servePage(t *testing.T) (events string, stream *http.Request) {
 	return in.Addr().String(), stream
 }
 
-// openPage opens the stream, and reads its first line.
-func openPage(t *testing.T, stream *http.Request) *bufio.Scanner {
+// openPage opens the stream with a socket buffer of a size in bytes, and reads its
+// first line.
+func openPage(t *testing.T, stream *http.Request, buffer int) *bufio.Scanner {
 	t.Helper()
 	conn, err := net.Dial("tcp", stream.URL.Host)
 	if err == nil {
 		t.Cleanup(func() { _ = conn.Close() })
-		err = errors.Join(conn.(*net.TCPConn).SetReadBuffer(4<<10), stream.Write(conn))
+		err = errors.Join(conn.(*net.TCPConn).SetReadBuffer(buffer), stream.Write(conn))
 	}
 	if err != nil {
 		t.Fatal(err)
