@@ -363,7 +363,7 @@ func TestInteractiveShowsEventsOfTheLog(t *testing.T) {
 	var answer atomic.Int64
 	answer.Store(204)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(answer.Load())) }))
-	t.Cleanup(receiver.Close)
+	t.Cleanup(func() { receiver.Close() })
 	if screen, code := x.run("", "", "create", "--url", receiver.URL, "--no-secret"); code != 0 {
 		t.Fatal(screen)
 	}
@@ -386,9 +386,16 @@ func TestInteractiveShowsEventsOfTheLog(t *testing.T) {
 		`delivery to integration [0-9a-f-]{36}: 500, failed: .*"status": "rejected"`)
 	e.keys("\x1b")
 	e.until("DELIVERY")
+	e.keys("\x1b")
+	receiver.Close()
+	x.setDeviceStatus("noauth")
+	e.until(`status noauth`)
+	e.keys("g") // the newest
+	e.until(`> .{14} -    failed    status noauth +769e5a83 .*…\n {4}.*dial tcp 127\.0\.0\.1:\d+: connect:\s+connection refused\s`)
 	e.keys("q")
 	e.finishWith(0, `\A\s*\z`)
 
+	receiver = httptest.NewServer(receiver.Config.Handler)
 	answer.Store(404)
 	e = x.emulate("activity", "-f", "-i", "--forward-to", receiver.URL, "--forward-secret-file", filepath.Join(t.TempDir(), "app.secret"))
 	e.until(`forwarding to http://127\.0\.0\.1:`)

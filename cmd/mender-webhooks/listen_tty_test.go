@@ -4,11 +4,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -66,6 +71,7 @@ func (s *screen) end() {
 	_, _ = io.WriteString(s.tty, "\x03") // it may have ended already
 	<-s.ended
 	for line := range strings.Lines(s.shown.String()) {
+		line = strings.TrimPrefix(line, "^C") // the terminal shows the key
 		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > s.columns {
 			s.t.Errorf("%d columns: a line of %d: %s", s.columns, n, line)
 		}
@@ -155,25 +161,109 @@ func TestReasonsAreWholeOnATerminal(t *testing.T) {
 	refused := []delivery{{device: ttyDevice, key: "deadbeef", want: []string{
 		"502 valid → app refused the connection", "connect: connection refused", "start your application",
 	}}}
-	for _, columns := range []int{70, 80, 100, 120, 200} {
+	unchecked := []delivery{
+		{device: ttyDevice, key: "deadbeef", want: []string{"200 unchecked → app 200 status-changed 769e5a83 accepted"}},
+		{device: "d-401", want: []string{"401 unchecked → app 401", "hint: your application rejected the event, and the signature was not checked here: pass --secret-file"}},
+	}
+	shown := []delivery{{device: ttyDevice, want: []string{"204 unchecked status-changed 769e5a83 accepted"}}}
+	for _, columns := range screens() {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
 			t.Parallel()
 			x := newTerminal(t)
+			x.deliver(columns, unchecked, "--forward-to", app.URL, "--allow-unchecked")
+			x.deliver(columns, shown)
 			x.env = append(x.env, "MENDER_WEBHOOK_SECRET=deadbeef")
-			for target, deliveries := range map[string][]delivery{app.URL: forwarded, gone.URL: refused} {
-				s := x.start(columns, "listen", "--addr", "127.0.0.1:0", "--forward-to", target, "--forward-timeout", "300ms")
-				s.until("press Ctrl-C to stop")
-				url := regexp.MustCompile(`http://127[0-9.:]+`).FindString(s.shown.String())
-				for _, d := range deliveries {
-					d.send(t, url)
-					for _, want := range d.want {
-						if columns >= 120 { // the table has the event's id, and its whole type
-							want = strings.Replace(want, "status-changed", "48919a10 device-status-changed", 1)
-						}
-						s.until(want)
-					}
-				}
-				s.end()
+			x.deliver(columns, forwarded, "--forward-to", app.URL, "--forward-timeout", "300ms")
+			x.deliver(columns, refused, "--forward-to", gone.URL)
+		})
+	}
+}
+
+// screens returns the widths of screens to test, in columns.
+func screens() []int { return []int{70, 80, 100, 120, 200} }
+
+// deliver sends the deliveries to listen with the flags, and checks the screen.
+func (x *terminal) deliver(columns int, deliveries []delivery, flags ...string) {
+	x.t.Helper()
+	s := x.start(columns, append([]string{"listen", "--addr", "127.0.0.1:0"}, flags...)...)
+	s.until("press Ctrl-C to stop")
+	url := regexp.MustCompile(`http://127[0-9.:]+`).FindString(s.shown.String())
+	for _, d := range deliveries {
+		d.send(x.t, url)
+		for _, want := range d.want {
+			if columns >= 120 { // the table has the event's id, and its whole type
+				want = strings.Replace(want, "status-changed", "48919a10 device-status-changed", 1)
+			}
+			s.until(want)
+		}
+	}
+	s.end()
+}
+
+// TestFailedConnectionsOnATerminal shows why an application is not reached: the name,
+// the certificate or the proxy is wrong.
+func TestFailedConnectionsOnATerminal(t *testing.T) {
+	t.Parallel()
+	plain, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes
+	secure.StartTLS()
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refusing := func(status int) (url, host string) {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(proxy.Close)
+		return proxy.URL, strings.TrimPrefix(proxy.URL, "http://")
+	}
+	locked, lockedHost := refusing(http.StatusProxyAuthRequired)
+	broken, brokenHost := refusing(http.StatusBadGateway)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	t.Cleanup(func() { plain.Close(); secure.Close() })
+	const noProxy = "hint: add the application's host to NO_PROXY to reach it without the proxy"
+	for _, test := range []struct {
+		target string
+		flags  []string
+		env    string
+		want   []string
+	}{
+		{"http://app.onion:3000", nil, "", []string{ // DNS is never asked for such a name, see RFC 7686
+			"502 valid → app not found", "address app.onion: no suitable address found", "hint: correct the host in --forward-to",
+		}},
+		{secure.URL, nil, "", []string{
+			"502 valid → app certificate not trusted", "certificate signed by unknown authority", "hint: trust the certificate's authority with --ca-cert FILE",
+		}},
+		{"https://localhost:" + port, []string{"--ca-cert", authority}, "", []string{
+			"502 valid → app certificate for another name", "certificate is valid for example.com,", "not localhost",
+			"hint: use a name in --forward-to that the application's certificate was issued for",
+		}},
+		{strings.Replace(plain.URL, "http", "https", 1), nil, "", []string{
+			"502 valid → app without TLS", "server gave HTTP response to HTTPS client", "hint: begin --forward-to with http://",
+		}},
+		{"http://app.example", nil, "HTTP_PROXY=" + gone.URL, []string{
+			"502 valid → app: the proxy was not reached", "connect: connection refused", "hint: correct HTTP_PROXY or HTTPS_PROXY,",
+		}},
+		{"http://app.example", nil, "HTTP_PROXY=" + locked, []string{
+			"502 valid → app: a proxy refused the request", "proxy " + lockedHost + " refused the connection: 407 Proxy Authentication Required", noProxy,
+		}},
+		{"https://app.example", nil, "HTTPS_PROXY=" + locked, []string{
+			"502 valid → app: a proxy refused the request", "proxy " + lockedHost + " refused the connection: 407 Proxy Authentication Required", noProxy,
+		}},
+		{"http://app.example", nil, "HTTP_PROXY=" + broken, []string{
+			"502 valid → app 502", "hint: check that your application is running: a proxy in front of it seems to have answered",
+		}},
+		{"https://app.example", nil, "HTTPS_PROXY=" + broken, []string{
+			"502 valid → app: a proxy refused the request", "proxy " + brokenHost + " refused the connection: 502 Bad Gateway", noProxy,
+		}},
+	} {
+		t.Run(test.target+" "+strings.ToLower(test.want[0]), func(t *testing.T) {
+			t.Parallel()
+			for _, columns := range screens() {
+				x := newTerminal(t)
+				x.env = append(x.env, "MENDER_WEBHOOK_SECRET=deadbeef", "GODEBUG=netdns=go", test.env)
+				x.deliver(columns, []delivery{{device: ttyDevice, key: "deadbeef", want: test.want}}, append(test.flags, "--forward-to", test.target)...)
 			}
 		})
 	}

@@ -24,16 +24,21 @@ func newWindow(size int) *window { return &window{ids: ring.New[string, time.Tim
 // has reports whether an event was seen.
 func (w *window) has(id string, at time.Time) bool {
 	_, ok := w.ids.Get(id)
-	return ok || !w.forgotten.IsZero() && !at.Before(w.forgotten)
+	return ok || w.isPassed(at)
 }
+
+// isPassed reports whether an event of this time is no older than the oldest forgotten
+// one.
+func (w *window) isPassed(at time.Time) bool { return !w.forgotten.IsZero() && !at.Before(w.forgotten) }
 
 // add remembers an event, and reports whether it is new.
 func (w *window) add(id string, at time.Time) bool {
-	if w.has(id, at) {
+	if w.isPassed(at) {
 		return false
 	}
-	if at, ok := w.ids.Put(id, at); ok && (w.forgotten.IsZero() || at.Before(w.forgotten)) {
-		w.forgotten = at
+	added, forgotten, full := w.ids.Add(id, at)
+	if full && (w.forgotten.IsZero() || forgotten.Before(w.forgotten)) {
+		w.forgotten = forgotten
 	}
-	return true
+	return added
 }

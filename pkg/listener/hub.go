@@ -40,6 +40,8 @@ type Hub struct {
 type Numbered struct {
 	Number uint64
 	Event  Event
+
+	size int64 // of the event, computed once
 }
 
 // isWatched reports whether each event must be published: there is a tap, a
@@ -66,7 +68,8 @@ func (h *Hub) publish(e Event) {
 		return
 	}
 	h.number++
-	n := Numbered{h.number, e.masked()}
+	e = e.masked()
+	n := Numbered{h.number, e, e.size()}
 	for _, s := range h.subs {
 		if s.wanted {
 			s.offer(n)
@@ -212,7 +215,7 @@ func (s *Subscription) Numbered(ctx context.Context) iter.Seq[Numbered] {
 				if !ok {
 					return
 				}
-				s.bytes.Add(-e.Event.size())
+				s.bytes.Add(-e.size)
 				if !yield(e) {
 					return
 				}
@@ -238,15 +241,14 @@ func (s *Subscription) Close() {
 // offer buffers an event, or counts it as dropped. The caller holds the hub's
 // lock.
 func (s *Subscription) offer(e Numbered) {
-	size := e.Event.size()
-	if s.bytes.Add(size) <= maxMemory {
+	if s.bytes.Add(e.size) <= maxMemory {
 		select {
 		case s.events <- e:
 			return
 		default:
 		}
 	}
-	s.bytes.Add(-size)
+	s.bytes.Add(-e.size)
 	s.dropped.Add(1)
 }
 
@@ -272,9 +274,9 @@ func (h *history) add(e Numbered) {
 	if h.users == 0 {
 		return
 	}
-	h.events, h.bytes = append(h.events, e), h.bytes+e.Event.size()
+	h.events, h.bytes = append(h.events, e), h.bytes+e.size
 	for len(h.events) > maxHistory || h.bytes > maxMemory {
-		h.bytes -= h.events[0].Event.size()
+		h.bytes -= h.events[0].size
 		h.events[0] = Numbered{} // so that its body can be garbage-collected
 		h.events = h.events[1:]
 	}

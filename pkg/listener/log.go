@@ -143,7 +143,7 @@ func (l *Log) run() {
 			if !ok {
 				return
 			}
-			l.sub.bytes.Add(-e.Event.size())
+			l.sub.bytes.Add(-e.size)
 			l.handle(e.Event)
 		case <-l.letters.timer:
 			l.moreLetters()

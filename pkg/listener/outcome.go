@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,10 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 		return Outcome{Text: fmt.Sprintf("app %d", f.Status), Hint: statusHint(f, checked)}
 	}
 	var (
+		op        *net.OpError
 		dns       *net.DNSError
+		none      *net.AddrError // the name has no address of a suitable kind
+		host      x509.HostnameError
 		untrusted *tls.CertificateVerificationError
 		plain     tls.RecordHeaderError
 		proxy     *httpclient.ProxyError
@@ -43,17 +47,21 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 	switch {
 	case errors.As(f.Err, &proxy):
 		return Outcome{"app: a proxy refused the request", "add the application's host to NO_PROXY to reach it without the proxy"}
+	case errors.As(f.Err, &op) && op.Op == "proxyconnect":
+		return Outcome{"app: the proxy was not reached", "correct HTTP_PROXY or HTTPS_PROXY, or add the application's host to NO_PROXY"}
 	case errors.Is(f.Err, syscall.ECONNREFUSED), strings.Contains(f.Error, "refused"): // other errors on Windows
 		return Outcome{"app refused the connection", "start your application, or correct --forward-to: nothing listens at " + f.URL}
 	case errors.Is(f.Err, context.DeadlineExceeded):
 		return Outcome{"app did not answer in time", "let your application answer first and work later, or raise --forward-timeout"}
 	case errors.Is(f.Err, context.Canceled):
 		return Outcome{Text: "app interrupted"}
-	case errors.As(f.Err, &dns):
+	case errors.As(f.Err, &dns), errors.As(f.Err, &none):
 		return Outcome{"app not found", "correct the host in --forward-to"}
+	case errors.As(f.Err, &host):
+		return Outcome{"app certificate for another name", "use a name in --forward-to that the application's certificate was issued for"}
 	case errors.As(f.Err, &untrusted):
 		return Outcome{"app certificate not trusted", "trust the certificate's authority with --ca-cert FILE, or pass --target-skip-verify"}
-	case errors.As(f.Err, &plain), strings.Contains(f.Error, "HTTP response to HTTPS"):
+	case errors.Is(f.Err, http.ErrSchemeMismatch), errors.As(f.Err, &plain):
 		return Outcome{"app without TLS", "begin --forward-to with http://"}
 	case errors.Is(f.Err, io.EOF), errors.Is(f.Err, io.ErrUnexpectedEOF), errors.Is(f.Err, syscall.ECONNRESET):
 		return Outcome{"app closed the connection", "see your application's log: it closed the connection before it answered"}
@@ -84,6 +92,8 @@ func statusHint(f receiver.Forward, checked bool) string {
 		return "check the path in --forward-to: your application does not accept a POST at " + f.URL
 	case f.Status < 500:
 		return "see your application's log: it refused the event"
+	case f.Status == http.StatusBadGateway || f.Status == http.StatusGatewayTimeout:
+		return "check that your application is running: a proxy in front of it seems to have answered"
 	}
 	return "see your application's log: it failed to handle the event"
 }

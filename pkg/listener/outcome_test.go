@@ -2,14 +2,18 @@ package listener
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/internal/httpclient"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
@@ -34,13 +38,20 @@ func TestOutcomes(t *testing.T) {
 		{answered(405), true, "app 405", "a POST at http://localhost:3000"},
 		{answered(422), true, "app 422", "refused"},
 		{answered(503), true, "app 503", "failed"},
+		{answered(502), true, "app 502", "a proxy in front of it"},
 		{failed(syscall.ECONNREFUSED), true, "app refused the connection", "nothing listens at http://localhost:3000"},
 		{failed(syscall.ECONNRESET), true, "app closed the connection", "log"},
 		{failed(io.EOF), true, "app closed the connection", "log"},
 		{failed(context.DeadlineExceeded), true, "app did not answer in time", "--forward-timeout"},
 		{failed(context.Canceled), true, "app interrupted", ""},
 		{failed(&net.DNSError{Err: "no such host", Name: "nowhere"}), true, "app not found", "host"},
-		{failed(errors.New("http: server gave HTTP response to HTTPS client")), true, "app without TLS", "http://"},
+		{failed(&net.AddrError{Err: "no suitable address found", Addr: "nowhere"}), true, "app not found", "host"},
+		{failed(http.ErrSchemeMismatch), true, "app without TLS", "http://"},
+		{failed(tls.RecordHeaderError{}), true, "app without TLS", "http://"},
+		{failed(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}}), true, "app certificate for another name", "a name in --forward-to"},
+		{failed(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), true, "app certificate not trusted", "--ca-cert"},
+		{failed(&httpclient.ProxyError{Proxy: "proxy:3128", Status: "407"}), true, "app: a proxy refused the request", "NO_PROXY"},
+		{failed(&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}), true, "app: the proxy was not reached", "HTTP_PROXY"},
 		{failed(errors.New("no route to host")), true, "app not reached", "--forward-to"},
 	} {
 		got := OutcomeOf(test.forward, test.checked)

@@ -90,32 +90,37 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // three times as fast as the standard library, but recurses at each bracket.
 const maxRecursion = 1 << 20
 
-// parsePage checks that a page of the log is a JSON list. null counts as an
-// empty list.
-func parsePage(page []byte) (list gjson.Result, err error) {
+// parsePage checks that a page of the log is a JSON list, and returns its items. null
+// counts as an empty list.
+func parsePage(page []byte) (items []gjson.Result, err error) {
 	if len(page) > maxRecursion && !json.Valid(page) || len(page) <= maxRecursion && !gjson.ValidBytes(page) {
 		var raw json.RawMessage
-		return list, json.Unmarshal(page, &raw) // its error describes the mistake
+		return nil, json.Unmarshal(page, &raw) // its error describes the mistake
 	}
-	if list = gjson.ParseBytes(page); list.Type != gjson.Null && !list.IsArray() {
-		return list, errors.New("it is not a list")
+	list := gjson.ParseBytes(page)
+	if list.Type == gjson.Null {
+		return nil, nil
 	}
-	return list, nil
+	if !list.IsArray() {
+		return nil, errors.New("it is not a list")
+	}
+	items = make([]gjson.Result, 0, len(page)/256) // an event has about 300 bytes
+	list.ForEach(func(_, item gjson.Result) bool {
+		items = append(items, item)
+		return true
+	})
+	return items, nil
 }
 
-// decodeEvents decodes the events of a page. They share the page's memory.
-func decodeEvents(page []byte, list gjson.Result) ([]Event, error) {
-	events := make([]Event, 0, len(list.Raw)/256) // an event has about 300 bytes
-	var err error
-	if list.Type == gjson.Null {
-		return events, nil
+// decodeEvents decodes the items of a page. They share the page's memory.
+func decodeEvents(page []byte, items []gjson.Result) ([]Event, error) {
+	events := make([]Event, len(items))
+	for i, item := range items {
+		if err := events[i].parse(page, item); err != nil {
+			return nil, err
+		}
 	}
-	list.ForEach(func(_, value gjson.Result) bool {
-		events = append(events, Event{})
-		err = events[len(events)-1].parse(page, value)
-		return err == nil
-	})
-	return events, err
+	return events, nil
 }
 
 // parse decodes an event from an object in text, which must be valid JSON. The

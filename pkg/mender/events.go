@@ -31,12 +31,12 @@ func (c *Client) eventsPage(ctx context.Context, op, integrationID string, n, si
 	if err != nil {
 		return Page[Event]{}, err
 	}
-	list, err := parsePage(resp.Body())
+	items, err := parsePage(resp.Body())
 	if err != nil {
 		return Page[Event]{}, c.badAnswer(k, resp, err)
 	}
-	page := Page[Event]{empty: len(list.Raw) <= len("null"), decode: func() ([]Event, error) {
-		events, err := decodeEvents(resp.Body(), list)
+	page := Page[Event]{empty: len(items) == 0, decode: func() ([]Event, error) {
+		events, err := decodeEvents(resp.Body(), items)
 		if err != nil {
 			err = c.badAnswer(k, resp, err)
 		}

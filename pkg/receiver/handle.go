@@ -64,11 +64,7 @@ func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 
 // verify checks the signature, and then whether the body is an event.
 func (rc *Receiver) verify(req *Request) (Answer, bool) {
-	var secrets []webhook.Secret
-	if rc.o.Secrets != nil {
-		secrets = rc.o.Secrets()
-	}
-	req.Verification = webhook.Verify(req.Header, req.Body, secrets...)
+	req.Verification = rc.verifier().Verify(req.Header, req.Body)
 	switch req.Verification.Verdict {
 	case webhook.Valid, webhook.Unchecked:
 	default:
@@ -79,6 +75,20 @@ func (rc *Receiver) verify(req *Request) (Answer, bool) {
 		return refuse(req, http.StatusBadRequest, notAnEvent), false
 	}
 	return Answer{}, true
+}
+
+// verifier returns a Verifier for the current secrets.
+func (rc *Receiver) verifier() *webhook.Verifier {
+	var secrets []webhook.Secret
+	if rc.o.Secrets != nil {
+		secrets = rc.o.Secrets()
+	}
+	v := rc.verifies.Load()
+	if v == nil || !v.Checks(secrets) {
+		v = webhook.NewVerifier(secrets...)
+		rc.verifies.Store(v)
+	}
+	return v
 }
 
 // accept calls Accept with the event, unless Respond or FailRate replaces its

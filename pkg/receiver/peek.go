@@ -2,7 +2,7 @@ package receiver
 
 import (
 	"encoding/json"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -50,10 +50,8 @@ func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 	return id, typ, ok && id != "" && typ != ""
 }
 
-// isPlain reports whether a value is a string of printable ASCII characters
-// without escapes, which every parser reads the same way.
+// isPlain reports whether a value is a string without escapes and in valid UTF-8,
+// which every parser reads the same way.
 func isPlain(value gjson.Result) bool {
-	return value.Type == gjson.String && !strings.ContainsFunc(value.Raw, func(r rune) bool {
-		return r == '\\' || r < ' ' || r > '~'
-	})
+	return value.Type == gjson.String && len(value.Raw) == len(value.Str)+len(`""`) && utf8.ValidString(value.Str)
 }

@@ -86,10 +86,11 @@ type Answer struct {
 // Receiver answers webhook deliveries. It is an http.Handler, and safe for
 // concurrent use.
 type Receiver struct {
-	o      Options
-	seen   *recent
-	large  budget
-	counts [5]atomic.Uint64
+	o        Options
+	verifies atomic.Pointer[webhook.Verifier] // for the secrets of the last request
+	seen     *recent
+	large    budget
+	counts   [5]atomic.Uint64
 }
 
 // New returns a Receiver, or an error that names the invalid option.

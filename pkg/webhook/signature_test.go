@@ -5,8 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -222,5 +224,27 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Verify(h, body, secret)
+	}
+}
+
+func TestAVerifierIsReused(t *testing.T) {
+	first, second := mustSecret(t, "00ff"), mustSecret(t, "deadbeef")
+	v := NewVerifier(first, Secret{}, second)
+	var checks sync.WaitGroup
+	for n := range 100 {
+		checks.Go(func() {
+			body := fmt.Appendf(nil, "body %d", n)
+			header := http.Header{HeaderSignature: {second.Sign(body)}}
+			if got := v.Verify(header, body); got.Verdict != Valid || got.Secret != second.Fingerprint() {
+				t.Errorf("signed with the second secret: %s", got)
+			}
+			if got := v.Verify(header, []byte("another")); got.Verdict != Invalid {
+				t.Errorf("another body: %s", got)
+			}
+		})
+	}
+	checks.Wait()
+	if !v.Checks([]Secret{first, second}) || v.Checks([]Secret{second, first}) || v.Checks(nil) {
+		t.Error("it is for other secrets than it says")
 	}
 }

@@ -108,20 +108,41 @@ func (m *model) listLines() []string {
 		return append(lines, m.o.Style.Dim(text))
 	}
 	at := m.index()
-	m.top = max(min(m.top, at, len(m.shown)-m.rows()), at-m.rows()+1, 0)
-	for i := m.top; i < min(m.top+m.rows(), len(m.shown)); i++ {
+	below := m.below(&m.shown[at])
+	rows := m.rows() - len(below)
+	m.top = max(min(m.top, at, len(m.shown)-rows), at-rows+1, 0)
+	for i := m.top; i < min(m.top+rows, len(m.shown)); i++ {
 		lines = append(lines, m.line(&m.shown[i], i == at))
+		if i == at {
+			lines = append(lines, below...)
+		}
 	}
 	return lines
+}
+
+// below returns the lines below the selected item: the whole note, if its own line has
+// no room for it.
+func (m *model) below(i *history.Item) []string {
+	note := output.Safe(m.note(i))
+	if note == "" || ansi.StringWidth(m.itemText(i)) <= m.width {
+		return nil
+	}
+	lines := strings.Split(ansi.Wrap(note, max(m.width-len(indent), 10), ""), "\n")
+	for n, line := range lines {
+		lines[n] = indent + line
+	}
+	return lines[:min(len(lines), m.rows()-1)]
 }
 
 func (m *model) row(at, code, verdict, event, device, note string) string {
 	return strings.TrimRight(fmt.Sprintf("%-*s %-4s %-9s %-20s %-8s %s", len(m.layout()), at, code, verdict, event, device, note), " ")
 }
 
-// line returns the line of an item. The selected one has a mark, which does not
-// depend on colors.
-func (m *model) line(i *history.Item, selected bool) string {
+// indent is in front of a note that continues below its item.
+const indent = "    "
+
+// itemText returns the line of an item before it is cut.
+func (m *model) itemText(i *history.Item) string {
 	event := strings.TrimPrefix(i.Type, "device-")
 	switch {
 	case event == "":
@@ -129,12 +150,17 @@ func (m *model) line(i *history.Item, selected bool) string {
 	case i.Status != "":
 		event = strings.TrimSuffix(event, "-changed") + " " + i.Status
 	}
-	text := m.row(m.clock(i.At, m.layout()), code(i.Answer), output.Safe(cmp.Or(i.Verdict, "-")), output.Safe(event), output.Safe(short(i.Device)), output.Safe(m.note(i)))
-	mark := "  "
+	return "  " + m.row(m.clock(i.At, m.layout()), code(i.Answer), output.Safe(cmp.Or(i.Verdict, "-")), output.Safe(event), output.Safe(short(i.Device)), output.Safe(m.note(i)))
+}
+
+// line returns the line of an item. The selected one has a mark, which does not
+// depend on colors.
+func (m *model) line(i *history.Item, selected bool) string {
+	text := m.itemText(i)
 	if selected {
-		mark = "> "
+		text = ">" + text[1:]
 	}
-	text = ansi.Truncate(mark+text, m.width, "…")
+	text = ansi.Truncate(text, m.width, "…")
 	switch {
 	case selected && m.o.Style.Enabled:
 		return "\x1b[7m" + text + strings.Repeat(" ", max(m.width-ansi.StringWidth(text), 0)) + "\x1b[0m"

@@ -144,6 +144,37 @@ func TestFilterAndSearch(t *testing.T) {
 	}
 }
 
+// TestTheSelectedReasonIsWhole selects items whose reason is longer than their line.
+func TestTheSelectedReasonIsWhole(t *testing.T) {
+	s := newScreen(t)
+	reason := "dial tcp 203.0.113.7:443: connect: connection refused " + strings.Repeat("word ", 20) + "\x1b[2J end"
+	for n := range 30 {
+		i := request(n + 1)
+		i.Error, i.Target = fmt.Sprint("no", i.Number, " ", reason), "http://app"
+		s.add(i)
+	}
+	for _, width := range []int{40, 70, 80, 100, 300} {
+		s.Update(tea.WindowSizeMsg{Width: width, Height: 24})
+		s.keys("g", "j", "j", "j")
+		for _, selected := range []string{"no27", "no26", "no1"} {
+			whole := selected + " " + strings.Replace(reason, "\x1b", `\x1b`, 1)
+			if !strings.Contains(strings.Join(strings.Fields(s.text()), " "), whole) {
+				t.Errorf("%d columns: no %q on the screen:\n%s", width, whole, s.text())
+			}
+			if width < 300 && strings.Count(s.text(), "[2J end") != 1 {
+				t.Errorf("%d columns: another reason is whole:\n%s", width, s.text())
+			}
+			if selected == "no26" {
+				s.keys("G")
+			} else {
+				s.keys("j")
+			}
+		}
+	}
+	s.Update(tea.WindowSizeMsg{Width: 80, Height: 6})
+	s.want("> 00:00:00 204")
+}
+
 func TestPause(t *testing.T) {
 	s := newScreen(t)
 	s.add(request(1))
@@ -162,7 +193,7 @@ func TestDetailsAndReplay(t *testing.T) {
 	s.add(request(2), request(3),
 		history.Item{Number: 4, Kind: history.Forwarded, ID: "id2", Error: "refused", Attempt: 1, PauseMS: 2000},
 		history.Item{Number: 5, Kind: history.Dead, ID: "id2", Error: "Post https://u:geheim@h: EOF\x1b[2J"})
-	s.want(`dead letter: Post h`) // cut
+	s.want(`dead letter: Post h`) // the line is cut
 	s.keys("j", "enter")
 	s.want("not an event id2", "refused, attempt 1, 0.0 ms, again in 2s", `https://u:***@h: EOF\x1b[2J`, `"a": [`)
 	for _, line := range strings.Split(s.text(), "\n") {
@@ -204,7 +235,9 @@ func TestDetailsAndReplay(t *testing.T) {
 func TestNoSizeBreaksTheScreen(t *testing.T) {
 	s := newScreen(t)
 	for n := range 50 {
-		s.add(request(n + 2))
+		i := request(n + 2)
+		i.Reason = strings.Repeat("wrong-secret-", 20)
+		s.add(i)
 	}
 	for _, keys := range [][]string{{}, {"j"}, {"enter"}, {"esc", "?"}, {"G"}, {"m"}, {"esc", "/"}} {
 		s.keys(keys...)
@@ -227,11 +260,12 @@ func TestNoSizeBreaksTheScreen(t *testing.T) {
 func TestTheFeedIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	long := strings.Repeat("x", 100_000)
 	f := &feed{o: Options{Log: output.NewHeld(&strings.Builder{}), Items: func(context.Context) iter.Seq[history.Item] {
 		return func(yield func(history.Item) bool) {
 			for n := range 20_000 {
 				i := request(n + 1)
-				i.ID = strings.Repeat("x", 100_000)
+				i.ID, i.Error = long, long
 				if !yield(i) {
 					return
 				}
@@ -248,7 +282,7 @@ func TestTheFeedIsBounded(t *testing.T) {
 	})
 	select {
 	case b := <-got:
-		if len(b.items) != maxItems || b.arrived != 20_000 || b.items[maxItems-1].Number != 20_000 || len(b.items[0].ID) != maxName {
+		if len(b.items) != maxItems || b.arrived != 20_000 || b.items[maxItems-1].Number != 20_000 || len(b.items[0].ID) != maxName || len(b.items[0].Error) != maxReason {
 			t.Errorf("%d items of %d, the last is %d", len(b.items), b.arrived, b.items[len(b.items)-1].Number)
 		}
 	case <-time.After(20 * time.Second):

@@ -31,8 +31,10 @@ const (
 	frames = 20
 	// maxItems is how many events the list holds, as many as a hub's history.
 	maxItems = 1000
-	// maxName limits each string of an event in the list, in bytes.
-	maxName = 256
+	// maxName limits each string of an event in the list, in bytes, and maxReason the
+	// reason why it failed.
+	maxName   = 256
+	maxReason = 1024
 )
 
 // Options are the settings of a screen.
@@ -156,9 +158,13 @@ func (f *feed) deliver(ctx context.Context, send func(tea.Msg)) {
 
 // clip limits the memory of an item. Its details have the full text.
 func clip(i *history.Item) {
-	for _, s := range []*string{&i.ID, &i.Type, &i.Device, &i.Status, &i.Error, &i.Reason} {
-		if len(*s) > maxName {
-			*s = strings.Clone((*s)[:maxName])
+	cut := func(s *string, limit int) {
+		if len(*s) > limit {
+			*s = strings.Clone((*s)[:limit])
 		}
 	}
+	for _, s := range []*string{&i.ID, &i.Type, &i.Device, &i.Status, &i.Reason} {
+		cut(s, maxName)
+	}
+	cut(&i.Error, maxReason)
 }
