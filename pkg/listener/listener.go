@@ -64,15 +64,15 @@ type Target struct {
 	target.Target
 }
 
-// routes returns the names of the routes.
-func (o *Options) routes() (names []string) {
+// routes returns the routes to the targets.
+func (o *Options) routes() (routes []relay.Route) {
 	for i, t := range o.Targets {
 		if t.Route == "" {
 			o.Targets[i].Route = relay.DefaultRoute
 		}
-		names = append(names, o.Targets[i].Route)
+		routes = append(routes, relay.Route{Name: o.Targets[i].Route})
 	}
-	return names
+	return routes
 }
 
 // secretWatch is how often a Listener checks for changed secrets, whether or not

@@ -77,11 +77,12 @@ type metrics struct {
 type attempted struct{ result, route string }
 
 // begin sets the counters of routes to 0, so that they exist before the first event.
-func (m *metrics) begin(routes []string) {
+func (m *metrics) begin(routes []relay.Route) {
 	if len(routes) == 0 {
-		routes = []string{relay.DefaultRoute}
+		routes = []relay.Route{{Name: relay.DefaultRoute}}
 	}
-	for _, route := range routes {
+	for _, r := range routes {
+		route := r.Name
 		m.dead[route] = 0
 		m.attemptTime[route] = new(histogram)
 		for _, result := range []string{"delivered", "failed"} {

@@ -53,7 +53,7 @@ func crashChild() int {
 	}
 	s, err := relay.Open(context.Background(), relay.StoreOptions{
 		Dir: c.Dir, Sync: c.Sync, AckWait: 300 * time.Millisecond, MaxBytes: c.MaxBytes, MinFree: c.MinFree,
-		Routes: slices.Sorted(maps.Keys(c.Routes)),
+		Routes: named(slices.Sorted(maps.Keys(c.Routes))...),
 		Logf:   func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
 	})
 	if err != nil {

@@ -146,7 +146,7 @@ func (q *Queue) requeue(ctx context.Context, raw *jetstream.RawStreamMsg, id str
 	if q.route(route) == nil {
 		return fmt.Errorf("%w: no target has the route %s", ErrNoRoute, route)
 	}
-	if len(q.routes) > 1 {
+	if len(q.routes()) > 1 {
 		header.Set(headerRoute, route)
 	}
 	typ := typeToken(header.Get(headerType))

@@ -103,23 +103,40 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	r := q.route(o.Route)
-	if r == nil {
-		return nil, fmt.Errorf("forward events: %w: %s", ErrNoRoute, o.Route)
-	}
-	f := &Forwarder{q: q, route: r, o: o, target: o.Target, done: make(chan struct{})}
-	if !r.forwarder.CompareAndSwap(nil, f) {
-		return nil, fmt.Errorf("forward events: the route %s already has a forwarder", r.name)
+	f := &Forwarder{q: q, o: o, target: o.Target, done: make(chan struct{})}
+	if err := f.takeRoute(); err != nil {
+		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	f.take, f.stop = context.WithCancel(context.Background())
 	f.work, f.abort = context.WithCancel(context.Background())
 	if err := f.start(); err != nil {
 		f.stop()
 		f.abort()
-		r.forwarder.Store(nil)
+		f.route.forwarder.Store(nil)
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	return f, nil
+}
+
+// takeRoute makes f the forwarder of its route.
+func (f *Forwarder) takeRoute() error {
+	q := f.q
+	q.changing.Lock()
+	defer q.changing.Unlock()
+	f.route = q.route(f.o.Route)
+	if f.route == nil {
+		if err := q.adopt(orElse(f.o.Route, DefaultRoute)); err != nil {
+			return err
+		}
+		f.route = q.route(f.o.Route)
+	}
+	switch {
+	case f.route == nil:
+		return fmt.Errorf("%w: %s", ErrNoRoute, f.o.Route)
+	case !f.route.forwarder.CompareAndSwap(nil, f):
+		return fmt.Errorf("the route %s already has a forwarder", f.route.name)
+	}
+	return nil
 }
 
 func (o *ForwardOptions) check() error {

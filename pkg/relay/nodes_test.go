@@ -201,7 +201,7 @@ func runListenerChild() int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	q, err := relay.Dial(ctx, relay.DialOptions{
-		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20, Routes: []string{relay.DefaultRoute, "second"},
+		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20, Routes: named(relay.DefaultRoute, "second"),
 		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, c.Name+": "+format+"\n", args...) },
 	})
 	if err != nil {

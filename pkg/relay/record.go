@@ -36,7 +36,7 @@ type record struct {
 	Boot     string `json:"boot,omitempty"` // id of the machine's boot, if known
 	// Routes are the floors of the routes, unless DefaultRoute is the only one; Floor
 	// is then the lowest of them.
-	Routes floors `json:"routes,omitempty"`
+	Routes floors `json:"routes,omitzero"`
 	// Former are the floors of routes that have no target any more.
 	Former floors `json:"former_routes,omitempty"`
 }
@@ -152,19 +152,45 @@ func (s *Store) measure(ctx context.Context) (record, position, Status, error) {
 
 func (s *Store) recordOf(p position, state Status, removed uint64) record {
 	r := record{
-		Version: recordVersion, Last: p.last, Floor: p.floor, Messages: p.messages, Dead: state.Dead,
-		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot, Former: s.former,
-	}
-	if len(p.routes) > 1 || p.routes[0].route.name != DefaultRoute {
-		r.Routes = floors{}
-		for _, at := range p.routes {
-			r.Routes[at.route.name] = at.floor
-		}
+		Version: recordVersion, Last: p.last, Messages: p.messages, Dead: state.Dead,
+		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot,
 	}
 	if p.messages > 0 {
 		r.Holes = p.last - p.first + 1 - p.messages
 	}
+	known := floors{}
+	for _, at := range p.routes {
+		known[at.route.name] = at.floor
+	}
+	s.recordFloors(&r, known)
 	return r
+}
+
+// recordFloors adds the positions of the routes to a record. The routes may have changed
+// since the positions were read.
+func (s *Store) recordFloors(r *record, known floors) {
+	r.Floor, r.Routes, r.Former = r.Last, floors{}, nil
+	for _, at := range s.routes() {
+		floor, ok := known[at.name]
+		if !ok {
+			floor = at.floor.Load()
+		}
+		r.Routes[at.name] = floor
+		r.Floor = min(r.Floor, floor)
+	}
+	if _, ok := r.Routes[DefaultRoute]; ok && len(r.Routes) == 1 {
+		r.Routes = nil
+	}
+	if len(s.former) > 0 { // else as in a record that is read
+		r.Former = maps.Clone(s.former)
+	}
+}
+
+// recordRoutes saves the routes and the former ones, when they have changed.
+func (s *Store) recordRoutes() error {
+	r := *s.written.Load()
+	s.recordFloors(&r, r.active())
+	return s.keepRecord(r)
 }
 
 // keepRecord replaces the record if it has changed. If the disk is full, the next call

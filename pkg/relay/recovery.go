@@ -95,6 +95,8 @@ func (s *Store) tick(p position, state Status, removed uint64) {
 	if !s.announced.Load() {
 		s.announce(false)
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	_ = s.keepRecord(s.recordOf(p, state, removed)) // retried at the next tick
 }
 

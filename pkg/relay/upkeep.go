@@ -60,12 +60,13 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	if err != nil {
 		return // the next look may succeed; a publish reports the error
 	}
-	for i, r := range q.routes {
-		r.floor.Store(p.routes[i].floor)
-		if f := r.forwarder.Load(); f != nil {
-			f.tracker.passed(p.routes[i].floor)
+	for _, at := range p.routes {
+		at.route.floor.Store(at.floor)
+		if f := at.route.forwarder.Load(); f != nil {
+			f.tracker.passed(at.floor)
 		}
 	}
+	q.watch(ctx, p)
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
 	if q.retention.note(time.Now(), p.floor, q.o.Keep/retentionMarks, false) && q.retained != nil {
@@ -81,6 +82,8 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 
 // prune removes events that were delivered at least Keep ago.
 func (q *Queue) prune(ctx context.Context) {
+	q.room.Lock()
+	defer q.room.Unlock()
 	s, p, err := q.status(ctx)
 	if err != nil || s.Kept == 0 {
 		return
@@ -196,7 +199,7 @@ func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool
 // routes have settled. It begins with events that earlier calls skipped.
 func (q *Queue) passed(p position) func() (uint64, bool) {
 	settled := make([]func(uint64) bool, len(p.routes))
-	delivered := p.routes[0].delivered // no route has settled an event after it
+	delivered := p.last // no route has settled an event after it
 	for i, at := range p.routes {
 		settled[i] = q.settledBy(at)
 		delivered = min(delivered, at.delivered)
