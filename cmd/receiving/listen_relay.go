@@ -89,10 +89,10 @@ func (o *relayOptions) check() error {
 	return err
 }
 
-// fill sets the options for where the listener stores and forwards events.
-func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
+// fill sets the options for where the endpoint stores and forwards events.
+func (o *relayOptions) fill(a *cli.App, e *listener.Endpoint) error {
 	if o.store != "" {
-		lo.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
+		e.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
 	}
 	if o.nats.Given() {
 		dial, err := o.nats.Dial(a)
@@ -100,13 +100,13 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 			return err
 		}
 		dial.MaxBytes, dial.Keep, dial.Replicas = int64(o.maxBytes), o.keep, o.replicas
-		lo.Cluster = &dial
+		e.Cluster = &dial
 	}
-	lo.DirectTimeout, lo.AnswerFirst = o.forwardTimeout, o.exec != ""
-	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
+	e.DirectTimeout, e.AnswerFirst = o.forwardTimeout, o.exec != ""
+	forward := relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
 	if o.exec != "" {
 		program, err := o.openProgram(a)
-		lo.Targets = []listener.Target{{Target: program}}
+		e.Targets = []listener.Target{{Forward: forward, Target: program}}
 		return err
 	}
 	routes, err := o.routes()
@@ -115,7 +115,7 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 		if t, err = o.openURL(a, r.url); err != nil {
 			return err
 		}
-		lo.Targets = append(lo.Targets, listener.Target{Route: r.name, Target: t})
+		e.Targets = append(e.Targets, listener.Target{Route: relay.Route{Name: r.name}, Forward: forward, Target: t})
 	}
 	return err
 }

@@ -69,12 +69,11 @@ func (l *listening) run(ctx context.Context) error {
 		// throughput of a bare handler instead of 0.80, for a few MiB more.
 		debug.SetGCPercent(400)
 	}
-	application := listener.Every(options.Targets)
-	l.screen = l.openScreen(ls, application, l.log)
+	l.screen = l.openScreen(ls, l.log)
 	endPage := func() {}
 	defer func() { endPage() }()
 	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
-		if endPage, err = l.inspect(ctx, ls, application); err != nil {
+		if endPage, err = l.inspect(ctx, ls); err != nil {
 			return ports, err
 		}
 		ports, err = l.options.ports(ctx, sockets)
@@ -120,11 +119,11 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 
 func (l *listening) listenerOptions() (listener.Options, error) {
 	o := l.options
+	endpoint := listener.Endpoint{Receiver: receiver.Options{
+		Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
+		Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.dedupWindow(),
+	}}
 	lo := listener.Options{
-		Receiver: receiver.Options{
-			Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
-			Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.dedupWindow(),
-		},
 		Server: receiver.ServerOptions{Grace: o.grace, Warn: func(text string) { l.app.Warn("%s", text) }},
 		Info:   l.app.Say, Warn: l.app.Warn,
 	}
@@ -136,14 +135,15 @@ func (l *listening) listenerOptions() (listener.Options, error) {
 		return lo, err
 	}
 	o.relay.keepAnswers = o.inspect.addr != "" || o.interactive
-	if err := o.relay.fill(l.app, &lo); err != nil {
+	if err := o.relay.fill(l.app, &endpoint); err != nil {
 		return lo, err
 	}
 	if o.relay.recover || o.relay.reconcile > 0 {
-		lo.Recover = func(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
+		endpoint.Recover = func(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
 			return l.startRepair(ctx, queue)
 		}
 	}
+	lo.Endpoints = []listener.Endpoint{endpoint}
 	return lo, nil
 }
 
@@ -188,7 +188,7 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	}
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
-	shown, saved, log := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
+	shown, saved, log := l.display(ls, end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
 	defer func() { end(nil); l.screen.wait() }() // even if Serve panics
 	err := ls.Serve(ctx, func() (listener.Ports, error) {
 		ports, err := open()

@@ -43,7 +43,7 @@ type setup struct {
 }
 
 // start starts a listener and its inspector, and stops both when the test ends.
-func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
+func start(t *testing.T, e listener.Endpoint, o inspector.Options) *setup {
 	t.Helper()
 	secret, err := webhook.ParseSecret(secretText)
 	if err != nil {
@@ -69,16 +69,14 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.Targets = []listener.Target{{Target: to}}
-	secrets := func() []webhook.Secret { return []webhook.Secret{secret} }
-	lo.Receiver.Secrets, lo.Info, lo.Warn = secrets, t.Logf, t.Logf
-	lo.Forward.DeadOn = []int{http.StatusGone}
-	l, err := listener.Open(t.Context(), lo)
+	e.Targets = []listener.Target{{Target: to, Forward: relay.ForwardOptions{DeadOn: []int{http.StatusGone}}}}
+	e.Receiver.Secrets = func() []webhook.Secret { return []webhook.Secret{secret} }
+	l, err := listener.Open(t.Context(), listener.Options{Endpoints: []listener.Endpoint{e}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	events, page := listen(t), listen(t)
-	o.Listener, o.Target, o.Secrets = l, to, secrets
+	o.Listener = l
 	ins := inspector.New(o)
 	address, token, _ := strings.Cut(ins.URL(page.Addr()), "#")
 	s.events, s.base, s.token = "http://"+events.Addr().String(), strings.TrimSuffix(address, "/"), token
@@ -212,7 +210,7 @@ func (s *setup) items(n int) (items []map[string]any) {
 const event = `{"id":"48919a10-2fbd-4ab4-8420-e2cb959938a4","type":"device-status-changed","data":{"id":"d1","status":"accepted"},"time":"2026-11-23T09:00:00Z"}`
 
 func TestARequestIsShownInFull(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{})
+	s := start(t, listener.Endpoint{}, inspector.Options{})
 	if code := s.deliver(event, true, "Authorization", "Bearer topsecret", "X-Api-Token", "topsecret", "X-Men-Requestid", "r1"); code != http.StatusOK {
 		t.Fatal(code)
 	}
@@ -254,7 +252,7 @@ func TestARequestIsShownInFull(t *testing.T) {
 }
 
 func TestReplaySendsTheSameBytes(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{})
+	s := start(t, listener.Endpoint{}, inspector.Options{})
 	s.deliver(event, true)
 	first, body := <-s.received, <-s.bodies
 	s.items(1)
@@ -277,7 +275,7 @@ func TestReplaySendsTheSameBytes(t *testing.T) {
 
 func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 	const edited = `{"id":"e2","type":"device-decommissioned","data":{"id":"d1"},"time":"2026-11-23T09:00:00Z"}`
-	s := start(t, listener.Options{}, inspector.Options{Edit: true})
+	s := start(t, listener.Endpoint{}, inspector.Options{Edit: true})
 	s.deliver(event, true)
 	_, _ = <-s.received, <-s.bodies
 	s.items(1)
@@ -297,7 +295,7 @@ func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 		t.Errorf("a body that is too large: %d", code)
 	}
 
-	off := start(t, listener.Options{}, inspector.Options{})
+	off := start(t, listener.Endpoint{}, inspector.Options{})
 	off.deliver(event, true)
 	off.items(1)
 	if code, _ := off.call("POST", "/api/requests/1/edit", edited); code != http.StatusConflict {
@@ -306,7 +304,7 @@ func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 }
 
 func TestOnlyThePageItselfIsServed(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{Edit: true})
+	s := start(t, listener.Endpoint{}, inspector.Options{Edit: true})
 	s.deliver(event, true)
 	s.items(1)
 	host := strings.TrimPrefix(s.base, "http://")
@@ -342,7 +340,7 @@ func TestOnlyThePageItselfIsServed(t *testing.T) {
 }
 
 func TestHostileBodiesStayText(t *testing.T) {
-	s := start(t, listener.Options{Receiver: receiver.Options{}}, inspector.Options{})
+	s := start(t, listener.Endpoint{Receiver: receiver.Options{}}, inspector.Options{})
 	hostile := []string{`<script>alert(1)</script>`, "\x1b[2J\x00\xff", "'; rm -rf / #", strings.Repeat("x", webhook.MaxBody), "a\n\nevent: item\ndata: {}\n\n"}
 	for _, body := range hostile {
 		s.deliver(body, true, "X-Note", "</pre><script>")
@@ -365,7 +363,7 @@ func TestHostileBodiesStayText(t *testing.T) {
 }
 
 func TestTheQueueIsManaged(t *testing.T) {
-	s := start(t, listener.Options{Store: &relay.StoreOptions{Dir: t.TempDir()}}, inspector.Options{})
+	s := start(t, listener.Endpoint{Store: &relay.StoreOptions{Dir: t.TempDir()}}, inspector.Options{})
 	refused := strings.Replace(event, "accepted", "refuse", 1)
 	s.deliver(refused, true)
 	items := s.items(3)

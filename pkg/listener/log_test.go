@@ -49,12 +49,13 @@ func testLog(t *testing.T, o LogOptions, test func(x *logged)) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &logged{t: t, stats: &relay.Stats{Available: true}}
 		logger := output.NewLogger(x, output.LogOptions{Terminal: true})
-		x.log = newLog(&x.hub, logger, o, func() (relay.Stats, bool) {
+		stats := func() (relay.Stats, bool) {
 			if x.stats == nil {
 				return relay.Stats{}, false
 			}
 			return *x.stats, true
-		})
+		}
+		x.log = newLog(&x.hub, logger, o, func(string) (relay.Stats, bool) { return stats() }, stats)
 		test(x)
 		x.hub.close()
 		x.log.Wait()
@@ -87,7 +88,7 @@ func attempt(err error) Attempted {
 var errDown = errors.New("connection refused")
 
 func reply(verdict webhook.Verdict, status int, body string) Received {
-	r := Received{receiver.Exchange{Request: receiver.Request{ReceivedAt: time.Now(), RemoteAddr: "192.0.2.1:4711", Header: http.Header{}}}}
+	r := Received{Exchange: receiver.Exchange{Request: receiver.Request{ReceivedAt: time.Now(), RemoteAddr: "192.0.2.1:4711", Header: http.Header{}}}}
 	r.Verification.Verdict = verdict
 	r.Answer = receiver.Answer{Status: status, Body: []byte(body)}
 	return r
