@@ -30,14 +30,15 @@ const (
 // application, under their canonical names.
 //
 // It removes connection headers and credentials, and limits the remaining headers
-// to 48 values and 6 KiB. They are added in this order: the signature headers and
-// the headers of this program; Content-Type, Content-Encoding and User-Agent; Mender's other
-// headers; and all others, by name. The order matters because headers are not
-// signed: anyone who replays a delivery can add more.
+// to 48 values and 6 KiB. They are added in this order: Mender's signature headers and
+// the headers of this program; the headers of Standard Webhooks; Content-Type,
+// Content-Encoding and User-Agent; Mender's other headers; and all others, by name. The
+// order matters because headers are not signed: anyone who replays a delivery can add
+// more.
 func EndToEnd(in http.Header) http.Header {
 	names := make([]string, 0, len(in))
 	for name := range in {
-		if canonical := http.CanonicalHeaderKey(name); !isHopByHop(canonical) && !redact.IsCredential(canonical) && !listed(in["Connection"], canonical) {
+		if canonical := http.CanonicalHeaderKey(name); !IsHopByHop(canonical) && !redact.IsCredential(canonical) && !listed(in["Connection"], canonical) {
 			names = append(names, name)
 		}
 	}
@@ -63,9 +64,9 @@ func EndToEnd(in http.Header) http.Header {
 	return out
 }
 
-// isHopByHop reports whether a header applies to only one connection.
-// Accept-Encoding is included because this program reads the answer itself.
-func isHopByHop(name string) bool {
+// IsHopByHop reports whether a header, under its canonical name, applies to only one
+// connection. Accept-Encoding is included because this program reads the answer itself.
+func IsHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer",
 		"Upgrade", "Expect", "Content-Length", "Host", "Accept-Encoding":
@@ -92,11 +93,13 @@ func rank(name string) int {
 	switch http.CanonicalHeaderKey(name) {
 	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt, HeaderEdited:
 		return 0
-	case "Content-Type", "Content-Encoding", "User-Agent":
+	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
 		return 1
-	}
-	if strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Men-") {
+	case "Content-Type", "Content-Encoding", "User-Agent":
 		return 2
 	}
-	return 3
+	if strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Men-") {
+		return 3
+	}
+	return 4
 }

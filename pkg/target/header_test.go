@@ -33,6 +33,7 @@ func TestAFloodOfHeadersPushesNothingOut(t *testing.T) {
 	needed := http.Header{
 		"X-Men-Signature": {strings.Repeat("0", 64)}, "X-Men-Algorithm": {"MEN-HMAC-SHA256-Payload"},
 		"X-Mender-Webhooks-Rebuilt": {"from-log"}, "Content-Type": {"application/json"}, "User-Agent": {"Go-http-client/1.1"},
+		"Webhook-Id": {"e-1"}, "Webhook-Timestamp": {"1674087231"}, "Webhook-Signature": {"v1,K5oZ"},
 	}
 	for name, flood := range map[string]func(http.Header){
 		"many":       func(h http.Header) { fill(h, "A-%d", 500, 10) },

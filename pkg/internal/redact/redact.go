@@ -39,13 +39,19 @@ var rules = sync.OnceValue(func() []rule { //nolint:gochecknoglobals // compiled
 	}
 })
 
-// Text hides everything in a text that looks secret, and each of the secrets.
-func Text(s string, secrets ...string) string {
+// Known hides each of the secrets in a text.
+func Known(s string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) >= shortest {
 			s = strings.ReplaceAll(s, secret, Mask)
 		}
 	}
+	return s
+}
+
+// Text hides everything in a text that looks secret, and each of the secrets.
+func Text(s string, secrets ...string) string {
+	s = Known(s, secrets...)
 	for _, r := range rules() {
 		s = r.pattern.ReplaceAllString(s, r.masked)
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -19,9 +21,9 @@ import (
 // defaultTimeout limits a run if Options.Timeout is 0.
 const defaultTimeout = 30 * time.Second
 
-// exitPermanent is the exit code with which a program refuses an event
-// permanently: EX_DATAERR of sysexits.h.
-const exitPermanent = 65
+// exitDataErr is the exit code with which a program refuses an event permanently by
+// default: EX_DATAERR of sysexits.h.
+const exitDataErr = 65
 
 // drainTime is how long to wait for the rest of the output after the program and
 // its group have ended. Only a process that has left the group can still write.
@@ -30,8 +32,17 @@ const drainTime = 100 * time.Millisecond
 // Options are the settings of a Target. Program is required.
 type Options struct {
 	// Program is the path of the program, or its name in PATH. It is run without a
-	// shell and without arguments, in the current folder.
+	// shell, in the current folder.
 	Program string
+	// Args are the program's arguments, without its name. They are visible to all users
+	// of the machine.
+	Args []string
+	// Env names variables of this process to pass to the program in addition to PATH,
+	// HOME, TZ and LANG. Names that are not set are left out.
+	Env []string
+	// DeadOn lists the exit codes, from 1 to 255, with which the program refuses an event
+	// permanently; nil means 65.
+	DeadOn []int
 	// Timeout limits a run; 0 means 30 s.
 	Timeout time.Duration
 	// Logf logs the program's output, line by line and limited; nil drops it. It
@@ -46,8 +57,16 @@ type Target struct {
 	path string
 }
 
-// New returns a Target. It fails if the program is missing or cannot be executed.
+// New returns a Target. It fails if the program is missing or cannot be executed, and
+// if Env or DeadOn is invalid.
 func New(o Options) (*Target, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.Args, o.Env, o.DeadOn = slices.Clone(o.Args), slices.Clone(o.Env), slices.Clone(o.DeadOn)
+	if o.DeadOn == nil {
+		o.DeadOn = []int{exitDataErr}
+	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -64,14 +83,37 @@ func New(o Options) (*Target, error) {
 	return &Target{o: o, path: path}, nil
 }
 
+// check returns an error if Args, Env or DeadOn is invalid.
+func (o *Options) check() error {
+	for _, arg := range o.Args {
+		if strings.ContainsRune(arg, 0) {
+			return errors.New("an argument has a NUL character")
+		}
+	}
+	for _, name := range o.Env {
+		switch {
+		case name == "" || strings.ContainsAny(name, "=\x00"):
+			return fmt.Errorf("%q is not the name of an environment variable", name)
+		case isFromEvent(name):
+			return fmt.Errorf("the variable %s cannot be passed: it is set from the event", name)
+		}
+	}
+	for _, code := range o.DeadOn {
+		if code < 1 || code > 255 {
+			return fmt.Errorf("invalid exit code %d: must be at least 1 and at most 255", code)
+		}
+	}
+	return nil
+}
+
 // String returns the path of the program, after "exec:".
 func (t *Target) String() string { return "exec:" + t.path }
 
 // Close does nothing: no process outlives its Deliver.
 func (t *Target) Close() error { return nil }
 
-// Deliver runs the program once. Exit code 0 accepts the event, and 65 refuses it
-// permanently. When Deliver returns, the program and all processes of its group
+// Deliver runs the program once. Exit code 0 accepts the event, and the codes in
+// Options.DeadOn refuse it permanently. When Deliver returns, the program and all processes of its group
 // have ended.
 func (t *Target) Deliver(ctx context.Context, e target.Event) target.Result {
 	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
@@ -87,7 +129,7 @@ func (t *Target) Deliver(ctx context.Context, e target.Event) target.Result {
 	case err == nil:
 		return r
 	case exited:
-		r.Permanent = exit.ExitCode() == exitPermanent
+		r.Permanent = slices.Contains(t.o.DeadOn, exit.ExitCode())
 		r.Err = fmt.Errorf("exit code %d", exit.ExitCode())
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		r.Err = &timeoutError{t.o.Timeout}
@@ -117,8 +159,8 @@ func (t *Target) run(ctx context.Context, e target.Event, out io.Writer) (err er
 		return err
 	}
 	defer func() { _ = output.Close() }()
-	cmd := exec.CommandContext(ctx, t.path)
-	cmd.Env = environment(e)
+	cmd := exec.CommandContext(ctx, t.path, t.o.Args...)
+	cmd.Env = environment(e, t.o.Env)
 	// With files of its own instead of readers and writers, Wait does not wait for
 	// processes that the program left behind.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout

@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 }
 
 func program(typ string) int {
-	if len(os.Args) > 1 { // the grandchild
-		connectAndHang(os.Args[1])
+	if len(os.Args) == 3 && os.Args[1] == "grandchild" {
+		connectAndHang(os.Args[2])
 	}
 	if code, ok := strings.CutPrefix(typ, "exit-"); ok {
 		n, _ := strconv.Atoi(code)
@@ -48,6 +48,8 @@ func program(typ string) int {
 		for _, variable := range os.Environ() {
 			fmt.Fprintf(os.Stdout, "%s\n", variable)
 		}
+	case "arguments":
+		fmt.Fprintf(os.Stdout, "%q\n", os.Args[1:])
 	case "hang":
 		select {}
 	case "die":
@@ -55,7 +57,7 @@ func program(typ string) int {
 		_ = self.Kill()
 		select {}
 	case "fork", "fork-and-hang":
-		child := exec.Command(os.Args[0], string(body))
+		child := exec.Command(os.Args[0], "grandchild", string(body))
 		child.Stdout = os.Stdout // it keeps the output open
 		if err := child.Start(); err != nil {
 			return 1
@@ -68,6 +70,10 @@ func program(typ string) int {
 	case "flood":
 		for range 5_000 {
 			fmt.Fprintln(os.Stdout, strings.Repeat("x", 1000))
+		}
+	case "flood-forever":
+		for {
+			fmt.Fprintln(os.Stderr, strings.Repeat("z", 1000))
 		}
 	case "flood-without-a-newline":
 		for range 1_000 {
@@ -147,14 +153,57 @@ func event(typ string, body string) target.Event {
 
 func TestExitCodesDecide(t *testing.T) {
 	t.Parallel()
-	app := open(t, exectarget.Options{})
-	for _, code := range []int{0, 1, 2, 64, 65, 66, 127, 255} {
-		r := app.Deliver(t.Context(), event(fmt.Sprint("exit-", code), "{}"))
-		if (r.Err == nil) != (code == 0) || r.Permanent != (code == 65) {
-			t.Errorf("exit code %d: %+v", code, r)
+	for _, test := range []struct{ deadOn, dead []int }{
+		{nil, []int{65}},
+		{[]int{}, nil},
+		{[]int{2, 64, 255}, []int{2, 64, 255}},
+	} {
+		app := open(t, exectarget.Options{DeadOn: test.deadOn})
+		for _, code := range []int{0, 1, 2, 64, 65, 66, 126, 127, 137, 255} {
+			r := app.Deliver(t.Context(), event(fmt.Sprint("exit-", code), "{}"))
+			if (r.Err == nil) != (code == 0) || r.Permanent != slices.Contains(test.dead, code) || r.Skipped {
+				t.Errorf("dead on %v, exit code %d: %+v", test.deadOn, code, r)
+			}
+			if code != 0 && r.Err.Error() != fmt.Sprintf("exit code %d", code) {
+				t.Errorf("exit code %d: %v", code, r.Err)
+			}
 		}
-		if code != 0 && r.Err.Error() != fmt.Sprintf("exit code %d", code) {
-			t.Errorf("exit code %d: %v", code, r.Err)
+	}
+}
+
+func TestArgumentsArePassedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	var l log
+	args := []string{"--to", "a b", "$HOME;`id`", "", "ü\n"}
+	app := open(t, exectarget.Options{Args: args, Logf: l.logf})
+	args[0] = "changed later"
+	if r := app.Deliver(t.Context(), event("arguments", "{}")); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	want := `["--to" "a b" "$HOME;` + "`id`" + `" "" "ü\n"]`
+	if got := l.lines(); len(got) != 1 || !strings.HasSuffix(got[0], ": "+want) {
+		t.Errorf("got %q, want %s", got, want)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, o := range map[string]exectarget.Options{
+		`"" is not the name of an environment variable`:                               {Env: []string{""}},
+		`"A=b" is not the name of an environment variable`:                            {Env: []string{"HOME", "A=b"}},
+		"the variable MENDER_EVENT_ID cannot be passed: it is set from the event":     {Env: []string{"MENDER_EVENT_ID"}},
+		"the variable mender_header_proxy cannot be passed: it is set from the event": {Env: []string{"mender_header_proxy"}},
+		"invalid exit code 0: must be at least 1 and at most 255":                     {DeadOn: []int{65, 0}},
+		"invalid exit code 256: must be at least 1 and at most 255":                   {DeadOn: []int{256}},
+		"an argument has a NUL character":                                             {Args: []string{"a", "\x00"}},
+	} {
+		o.Program = self
+		if _, err := exectarget.New(o); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }
@@ -180,6 +229,7 @@ func TestEnvironmentHasTheEventAndNothingElse(t *testing.T) {
 	t.Setenv("MENDER_SERVER_ACCESS_TOKEN", "topsecret")
 	t.Setenv("LD_PRELOAD_LIKE", "x")
 	t.Setenv("TZ", "Europe/Oslo")
+	t.Setenv("TICKETS_TOKEN", "for the program")
 	var l log
 	e := event("environment", `{"id":"e-1","type":"environment","data":{"id":"d-1\u0000\nPATH=/evil","status":"accepted"}}`)
 	e.ID = strings.Repeat("i", 5000)
@@ -187,7 +237,8 @@ func TestEnvironmentHasTheEventAndNothingElse(t *testing.T) {
 		"X-Men-Signature": {"abc\r\nX: y"}, "Content-Type": {"application/json"}, "Proxy": {"http://evil"},
 		target.HeaderRebuilt: {"1"}, "X-Men-Other": {"z"},
 	}
-	if r := open(t, exectarget.Options{Logf: l.logf}).Deliver(t.Context(), e); r.Err != nil {
+	app := open(t, exectarget.Options{Logf: l.logf, Env: []string{"TICKETS_TOKEN", "TZ", "NOT_SET_ANYWHERE"}})
+	if r := app.Deliver(t.Context(), e); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	var got []string
@@ -209,7 +260,7 @@ func TestEnvironmentHasTheEventAndNothingElse(t *testing.T) {
 	want := []string{
 		"MENDER_EVENT_DEVICE=d-1PATH=/evil", "MENDER_EVENT_STATUS=accepted", "MENDER_EVENT_TYPE=environment",
 		"MENDER_HEADER_CONTENT_TYPE=application/json", "MENDER_HEADER_X_MENDER_WEBHOOKS_REBUILT=1",
-		"MENDER_HEADER_X_MEN_SIGNATURE=abcX: y", "TZ=Europe/Oslo",
+		"MENDER_HEADER_X_MEN_SIGNATURE=abcX: y", "TICKETS_TOKEN=for the program", "TZ=Europe/Oslo",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
@@ -218,10 +269,33 @@ func TestEnvironmentHasTheEventAndNothingElse(t *testing.T) {
 
 func TestProgramThatHangsIsEnded(t *testing.T) {
 	t.Parallel()
-	r := open(t, exectarget.Options{Timeout: 100 * time.Millisecond}).Deliver(t.Context(), event("hang", "{}"))
-	if !errors.Is(r.Err, context.DeadlineExceeded) || !strings.Contains(r.Err.Error(), "did not end within 100ms") || r.Permanent {
-		t.Errorf("a program that hangs: %+v", r)
+	for _, typ := range []string{"hang", "flood-forever"} {
+		var l log
+		app := open(t, exectarget.Options{Timeout: 300 * time.Millisecond, Logf: l.logf})
+		r := app.Deliver(t.Context(), event(typ, "{}"))
+		if !errors.Is(r.Err, context.DeadlineExceeded) || !strings.Contains(r.Err.Error(), "did not end within 300ms") || r.Permanent {
+			t.Errorf("%s: %+v", typ, r)
+		}
+		if n := len(l.lines()); n > 21 {
+			t.Errorf("%s: logged %d lines", typ, n)
+		}
 	}
+}
+
+// A timeout ends the processes that the program has started, too.
+func TestTimeoutEndsTheWholeGroup(t *testing.T) {
+	t.Parallel()
+	children := listenFor(t)
+	app := open(t, exectarget.Options{Timeout: time.Second})
+	for range 10 { // on a slow machine, the timeout may come before the grandchild
+		if r := app.Deliver(t.Context(), event("fork-and-hang", children.addr)); !errors.Is(r.Err, context.DeadlineExceeded) {
+			t.Errorf("%+v", r)
+		}
+		if children.connected("child") {
+			break
+		}
+	}
+	children.expectEnd(t, "child")
 }
 
 func TestStopEndsTheWholeGroup(t *testing.T) {
@@ -262,7 +336,8 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 
 func TestKilledProgramIsRetried(t *testing.T) {
 	t.Parallel()
-	r := open(t, exectarget.Options{}).Deliver(t.Context(), event("die", "{}"))
+	// A signal is not an exit code, although shells report it as 128 and its number.
+	r := open(t, exectarget.Options{DeadOn: []int{137}}).Deliver(t.Context(), event("die", "{}"))
 	if r.Err == nil || r.Permanent {
 		t.Errorf("killed: %+v", r)
 	}
@@ -293,6 +368,33 @@ func TestMissingProgramIsRetried(t *testing.T) {
 		t.Errorf("missing: %+v", r)
 	}
 	if _, err := exectarget.New(exectarget.Options{Program: copied}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("New: %v", err)
+	}
+}
+
+// A program that exists but cannot be started is an operator's mistake: the event
+// waits until it is corrected.
+func TestProgramThatCannotBeStartedIsRetried(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no interpreters and no permission to execute")
+	}
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, []byte("#!/no/such/interpreter\n"), 0o700); err != nil { //nolint:gosec // it must be executable
+		t.Fatal(err)
+	}
+	app := open(t, exectarget.Options{Program: path})
+	r := app.Deliver(t.Context(), event("exit-0", "{}"))
+	if !errors.Is(r.Err, os.ErrNotExist) || r.Permanent || r.Skipped {
+		t.Errorf("without its interpreter: %+v", r)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := app.Deliver(t.Context(), event("exit-0", "{}")); !errors.Is(r.Err, os.ErrPermission) || r.Permanent {
+		t.Errorf("not executable: %+v", r)
+	}
+	if _, err := exectarget.New(exectarget.Options{Program: path}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("New: %v", err)
 	}
 }
@@ -352,6 +454,13 @@ func listenFor(t *testing.T) *children {
 		}
 	}()
 	return c
+}
+
+// connected reports whether there has been a connection.
+func (c *children) connected(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn[name] != nil
 }
 
 // await waits for a connection.

@@ -56,18 +56,27 @@ type Options struct {
 	CACertFile string
 	// SkipVerify accepts any certificate.
 	SkipVerify bool
+	// Header is set on each request, and replaces received headers of the same names.
+	// CheckHeader has the rules. The values are secret: in the kept answers of an
+	// application that repeats them, they are replaced by ***.
+	Header http.Header
 }
 
 // Target posts events to one URL. It does not follow redirects, never resends a
 // request that may have arrived, and uses a proxy as HTTP_PROXY, HTTPS_PROXY and
 // NO_PROXY specify. It is safe for concurrent use.
 type Target struct {
-	o      Options
-	client *http.Client
+	o       Options
+	secrets []string // the values of o.Header
+	client  *http.Client
 }
 
-// New returns a Target. It fails only if CACertFile cannot be used.
+// New returns a Target. It fails only if CACertFile or Header cannot be used.
 func New(o Options) (*Target, error) {
+	var err error
+	if o.Header, err = o.header(); err != nil {
+		return nil, err
+	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -83,7 +92,7 @@ func New(o Options) (*Target, error) {
 	transport.IdleConnTimeout = idleTimeout
 	transport.MaxResponseHeaderBytes = maxAnswerHeader
 	transport.DisableCompression = true // the answer is kept as the application sent it
-	return &Target{o: o, client: &http.Client{
+	return &Target{o: o, secrets: secretsOf(o.Header), client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -134,6 +143,9 @@ func (t *Target) request(ctx context.Context, e target.Event) (*http.Request, er
 		return nil, urls.Cause(err)
 	}
 	req.Header = target.EndToEnd(e.Header)
+	for name, values := range t.o.Header {
+		req.Header[name] = values
+	}
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header["User-Agent"] = nil // otherwise, Go's client would add its own
 	}
@@ -157,7 +169,7 @@ func (t *Target) read(resp *http.Response, cancel context.CancelFunc) *target.An
 		return nil
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return &target.Answer{Header: resp.Header, Body: body}
+	return t.masked(&target.Answer{Header: resp.Header, Body: body})
 }
 
 // failure returns the error of an attempt that got no answer.
