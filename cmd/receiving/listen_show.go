@@ -35,7 +35,7 @@ type recordTable struct {
 func newRecordTable(width int, o listenOptions) *recordTable {
 	return &recordTable{
 		utc: o.utc, narrow: width > 0 && width < wideEnough, hints: width > 0, hinted: map[string]bool{},
-		stores: o.relay.stores(), forwards: len(o.relay.forwardTo) > 0 || o.relay.exec != "",
+		stores: o.relay.stores(), forwards: o.relay.forwards(),
 	}
 }
 
