@@ -103,15 +103,7 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --store queue -f listen.yaml
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
 		Args: cli.Args(0, 0, "no arguments"),
-		PreRunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.log.Begin(a); err != nil {
-				return err
-			}
-			if err := listenRules().Check(cmd, args); err != nil {
-				return err
-			}
-			return forwardRules().Check(cmd, args)
-		},
+		PreRunE: func(cmd *cobra.Command, args []string) error { return o.begin(a, cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runListen(cmd.Context(), a, o)
 		},
@@ -119,6 +111,17 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
 	o.register(cmd.Flags())
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	return cmd
+}
+
+// begin begins the log and checks the combination of flags.
+func (o *listenOptions) begin(a *cli.App, cmd *cobra.Command, args []string) error {
+	if err := o.log.Begin(a); err != nil {
+		return err
+	}
+	if err := listenRules().Check(cmd, args); err != nil {
+		return err
+	}
+	return forwardRules().Check(cmd, args)
 }
 
 // reloading adds to the annotations of listen that it reads its file again on SIGHUP.

@@ -209,7 +209,7 @@ func TestMistakes(t *testing.T) {
 		"endpoint misspelled":   {version + "endpoints: [{name: acme, path: /, secret: {env: SECRET}}]\nroutes:\n- {name: r, endpoint: acne, forward_to: localhost:1}", `f:4:23: endpoint: there is no endpoint "acne"; did you mean acme?`},
 		"endpoint without any":  {oneRoute + "endpoint: acme", "f:5:13: endpoint: the file has no endpoints"},
 		"no destination":        {version + "routes:\n- {name: a}", "f:3:3: forward_to or exec is missing: a route must have one of them"},
-		"misspelled target":     {version + "routes:\n- {name: a, foward_to: localhost:1}", `f:3:13: unknown key "foward_to"; did you mean forward_to?`},
+		"misspelled target":     {version + "routes:\n- {name: a, forwardto: localhost:1}", `f:3:13: unknown key "forwardto"; did you mean forward_to?`},
 		"both destinations":     {oneRoute + "exec: [sendmail]", "f:5:9: exec: the route has forward_to already; write another route for the program"},
 		"URL is a number":       {version + "routes:\n- {name: a, forward_to: 3000}", "f:3:25: forward_to: must be the application's URL; put it in quotes to make it text"},
 		"URL":                   {version + "routes:\n- {name: a, forward_to: 'ftp://user:hunter2@b/'}", "f:3:25: forward_to: the URL must begin with https:// or http://"},
