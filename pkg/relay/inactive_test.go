@@ -105,7 +105,7 @@ func forwardAll(t *testing.T, q *Queue, route string, want ...string) *Forwarder
 		}
 	}
 	for {
-		if info, err := f.route.info(t.Context()); err == nil && info.NumAckPending == 0 && info.NumPending == 0 {
+		if info, err := f.route.info(t.Context()); err == nil && info.NumAckPending == 0 && info.NumPending == 0 && info.NumWaiting > 0 {
 			return f
 		}
 	}
