@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// patient is a target that delivers when it is told to.
+// patient is a target whose deliveries take until leave is closed.
 type patient struct {
 	taken chan string
 	leave chan struct{}
