@@ -166,7 +166,8 @@ func TestAnExpressionThatNeverEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, arrived := deliver(t, expr, changed, false)
-			if arrived || !r.Permanent || r.Err == nil || r.Err.Error() != "filter: the expression did not end within 100ms" {
+			// On a busy machine, one step may take so long that the run is given up.
+			if arrived || !r.Permanent || r.Err == nil || !strings.HasPrefix(r.Err.Error(), "filter: the expression did not end within ") {
 				t.Errorf("%+v", r)
 			}
 		})
