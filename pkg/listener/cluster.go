@@ -36,6 +36,9 @@ type clustered struct {
 	reason  atomic.Pointer[error]  // why there is no store
 	waiting sync.WaitGroup
 	stop    context.CancelFunc // stops waiting for the cluster
+	// interrupt ends the present attempt to open the store, if there is one, because
+	// other targets are wanted.
+	interrupt atomic.Pointer[context.CancelFunc]
 }
 
 func (e *endpoint) openCluster(ctx context.Context, o relay.DialOptions, targets []*outlet, recovery recoverFunc) (sink, error) {
@@ -128,6 +131,9 @@ func (c *clustered) prepare(ctx context.Context, next []*outlet) (*change, error
 	return &change{undo: c.changing.Unlock, commit: func(context.Context) {
 		defer c.changing.Unlock()
 		closeAll(*c.wanted.Swap(&next))
+		if interrupt := c.interrupt.Load(); interrupt != nil {
+			(*interrupt)()
+		}
 	}}, nil
 }
 
@@ -155,7 +161,10 @@ func (c *clustered) start(ctx context.Context) error {
 
 func (c *clustered) await(ctx context.Context) error {
 	for warned := ""; ; {
-		s, wanted, err := c.open(ctx)
+		opening, interrupt := context.WithCancel(ctx)
+		c.interrupt.Store(&interrupt)
+		s, wanted, err := c.open(opening)
+		interrupt()
 		if err == nil {
 			err = c.begin(ctx, s, wanted)
 		}
