@@ -227,8 +227,8 @@ func TestANewRouteBeginsWhereItSays(t *testing.T) {
 	}
 }
 
-// A route whose settings have not changed is left alone, and the target that is not
-// needed is closed.
+// A route whose settings have not changed keeps its forwarder, and the target that is
+// not needed is closed.
 func TestAnUnchangedRouteContinues(t *testing.T) {
 	t.Parallel()
 	acme := organization(t, "acme")

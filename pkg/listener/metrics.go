@@ -194,8 +194,8 @@ func sorted[K comparable, V any](all map[K]V) iter.Seq2[K, V] {
 	}
 }
 
-// labels returns the labels of a sample: pairs of names and values, and then those of
-// the endpoint and the route. An endpoint without a name has no label, and neither has
+// labels returns the labels of a sample: pairs of names and values, then endpoint
+// and route. An endpoint without a name has no label, and neither has
 // the route of a target without one.
 func (w way) labels(pairs ...any) string {
 	if w.endpoint != "" {
