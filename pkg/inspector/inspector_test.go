@@ -34,6 +34,7 @@ const secretText = "73656372657431323334"
 // setup is a listener with an inspector and an application.
 type setup struct {
 	t        *testing.T
+	listener *listener.Listener
 	events   string // the listener's URL
 	base     string // the page's URL without its token
 	token    string
@@ -43,7 +44,7 @@ type setup struct {
 }
 
 // start starts a listener and its inspector, and stops both when the test ends.
-func start(t *testing.T, e listener.Endpoint, o inspector.Options) *setup {
+func start(t *testing.T, e listener.Endpoint, o inspector.Options, others ...listener.Endpoint) *setup {
 	t.Helper()
 	secret, err := webhook.ParseSecret(secretText)
 	if err != nil {
@@ -71,12 +72,12 @@ func start(t *testing.T, e listener.Endpoint, o inspector.Options) *setup {
 	}
 	e.Targets = []listener.Target{{Target: to, Forward: relay.ForwardOptions{DeadOn: []int{http.StatusGone}}}}
 	e.Receiver.Secrets = func() []webhook.Secret { return []webhook.Secret{secret} }
-	l, err := listener.Open(t.Context(), listener.Options{Endpoints: []listener.Endpoint{e}, Info: t.Logf, Warn: t.Logf})
+	l, err := listener.Open(t.Context(), listener.Options{Endpoints: append(others, e), Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	events, page := listen(t), listen(t)
-	o.Listener = l
+	o.Listener, s.listener = l, l
 	ins := inspector.New(o)
 	address, token, _ := strings.Cut(ins.URL(page.Addr()), "#")
 	s.events, s.base, s.token = "http://"+events.Addr().String(), strings.TrimSuffix(address, "/"), token
@@ -127,7 +128,12 @@ func (s *setup) deliver(body string, signed bool, headers ...string) int {
 	if !signed {
 		secret = webhook.Secret{}
 	}
-	req, err := webhook.NewRequest(s.t.Context(), s.events+"/hook?token=geheim", []byte(body), secret)
+	return s.deliverTo("/hook?token=geheim", body, secret, headers...)
+}
+
+func (s *setup) deliverTo(path, body string, secret webhook.Secret, headers ...string) int {
+	s.t.Helper()
+	req, err := webhook.NewRequest(s.t.Context(), s.events+path, []byte(body), secret)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -405,6 +411,81 @@ func TestTheQueueIsManaged(t *testing.T) {
 		if code, _ := s.call("POST", "/api/queue/drop", body); code != want {
 			t.Errorf("%s: %d, want %d", body, code, want)
 		}
+	}
+}
+
+// noted is a target that remembers its events.
+type noted struct{ got chan target.Event }
+
+func (n noted) Deliver(_ context.Context, e target.Event) target.Result {
+	n.got <- e
+	return target.Result{}
+}
+func (noted) String() string { return "exec:noted" }
+func (noted) Close() error   { return nil }
+
+// With several endpoints, the page shows which one got a request, and uses only its
+// targets, its secrets and its queue, also after they have changed.
+func TestEndpointsAreApart(t *testing.T) {
+	one, two, three := noted{make(chan target.Event, 10)}, noted{make(chan target.Event, 10)}, noted{make(chan target.Event, 10)}
+	second, _ := webhook.ParseSecret("00ff")
+	endpoint := func(name string, secret webhook.Secret, to target.Target) listener.Endpoint {
+		return listener.Endpoint{
+			Name: name, Receiver: receiver.Options{Path: "/" + name, Secrets: func() []webhook.Secret { return []webhook.Secret{secret} }},
+			Store: &relay.StoreOptions{Dir: t.TempDir()}, Targets: []listener.Target{{Target: to, Route: relay.Route{Name: "lake"}}},
+		}
+	}
+	first, _ := webhook.ParseSecret(secretText)
+	acme, beta := endpoint("acme", first, one), endpoint("beta", second, two)
+	s := start(t, endpoint("gamma", first, one), inspector.Options{Edit: true}, acme, beta)
+	if code := s.deliverTo("/beta", event, second); code != http.StatusNoContent {
+		t.Fatal(code)
+	}
+	<-two.got
+	item := s.items(2)[0]
+	if item["kind"] != "received" { // the attempt may come first
+		item = s.items(2)[1]
+	}
+	number := fmt.Sprint(item["number"])
+	if item["endpoint"] != "beta" {
+		t.Errorf("%v", item)
+	}
+	if _, text := s.call("GET", "/api/about", ""); !strings.Contains(text, `"endpoints":["acme","beta","gamma"]`) {
+		t.Error(text)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	if e := <-two.got; string(e.Body) != event {
+		t.Errorf("%s", e.Body)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/edit", event); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	if e := <-two.got; webhook.Verify(e.Header, e.Body, second).Verdict != webhook.Valid {
+		t.Errorf("signed with another secret: %v", e.Header)
+	}
+	for name, want := range map[string]int{"acme": 200, "beta": 200, "": 409, "delta": 409} {
+		if code, text := s.call("GET", "/api/queue?endpoint="+name, ""); code != want {
+			t.Errorf("the queue of %q: %d %s", name, code, text)
+		}
+	}
+	beta.Targets = []listener.Target{{Target: three, Route: relay.Route{Name: "lake"}}}
+	if err := s.listener.Apply(t.Context(), []listener.Endpoint{acme, beta}); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	<-three.got
+	if err := s.listener.Apply(t.Context(), []listener.Endpoint{acme}); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusConflict {
+		t.Error(code, text)
+	}
+	if len(one.got)+len(two.got) > 0 {
+		t.Error("an event reached the target of another endpoint")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // only after both.
 type outlet struct {
 	Target
-	uses   sync.RWMutex // read-locked by each replay; locked for good once it is closed
+	uses   sync.RWMutex    // read-locked by each replay; locked for good once it is closed
 	closed context.Context //nolint:containedctx // done when Close is called
 	end    context.CancelFunc
 	once   sync.Once

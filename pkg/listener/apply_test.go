@@ -227,8 +227,8 @@ func TestANewRouteBeginsWhereItSays(t *testing.T) {
 	}
 }
 
-// A route whose settings have not changed is left alone, and the target that is not
-// needed is closed.
+// A route whose settings have not changed keeps its forwarder, and the target that is
+// not needed is closed.
 func TestAnUnchangedRouteContinues(t *testing.T) {
 	t.Parallel()
 	acme := organization(t, "acme")
@@ -474,24 +474,23 @@ func TestApplyRequiresARunningListener(t *testing.T) {
 	}
 }
 
-// Until a cluster is available, only the targets change that it will get.
-func TestApplyWhileTheClusterIsAway(t *testing.T) {
+// The settings of a route can change without losing the events that wait for it.
+func TestTheSettingsOfARouteChange(t *testing.T) {
 	t.Parallel()
-	nowhere := listen(t)
-	_ = nowhere.Close()
-	acme := organization(t, "acme")
-	acme.Store, acme.Cluster = nil, &relay.DialOptions{URLs: []string{"nats://" + nowhere.Addr().String()}}
-	beta := organization(t, "beta")
-	first, second := &app{}, &app{}
-	x := serving(t, Options{Endpoints: []Endpoint{acme.with(to("lake", first)), beta}})
-	x.apply(acme.with(to("mail", second)), beta)
-	if !first.isClosed() || second.isClosed() {
-		t.Error("the wrong target is closed")
-	}
-	if a, b := x.send("/acme", "1", "acme"), x.send("/beta", "1", "beta"); a != 503 || b != 204 {
-		t.Error(a, b)
-	}
-	if r := x.Application("acme").Deliver(t.Context(), target.Event{ID: "1"}); r.Err != nil || len(second.ids()) != 1 {
-		t.Error(r.Err)
+	acme, next := organization(t, "acme"), &app{}
+	mail := to("mail", &app{answer: func(context.Context, string) error { return os.ErrClosed }})
+	mail.Settings = "same"
+	x := serving(t, Options{Endpoints: []Endpoint{acme.with(mail)}})
+	x.send("/acme", "1", "acme")
+	x.send("/acme", "2", "acme")
+	mail.Target, mail.Route.WhenFull = next, relay.Skip
+	x.apply(acme.with(mail))
+	eventually(t, "both are forwarded", func() bool { return slices.Equal(next.ids(), []string{"1", "2"}) })
+	mail.Target, mail.Route.From = &app{}, relay.FromOldest
+	x.apply(acme.with(mail))
+	x.send("/acme", "3", "acme")
+	eventually(t, "the route continues", func() bool { return slices.Equal(next.ids(), []string{"1", "2", "3"}) })
+	if log := x.logged(); strings.Contains(log, "the route mail") {
+		t.Error(log)
 	}
 }

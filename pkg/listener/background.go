@@ -87,7 +87,7 @@ func (b *background) forward(work context.Context, e target.Event) {
 	}
 	b.e.l.hub.publish(Attempted{
 		Endpoint: b.e.name,
-		At: time.Now(), ID: e.ID, Type: e.Type, Target: b.target.String(), Attempt: 1,
+		At:       time.Now(), ID: e.ID, Type: e.Type, Target: b.target.String(), Attempt: 1,
 		Status: r.Status, Err: r.Err, Duration: r.Duration,
 	})
 	if r.Err != nil {

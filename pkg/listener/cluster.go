@@ -36,6 +36,9 @@ type clustered struct {
 	reason  atomic.Pointer[error]  // why there is no store
 	waiting sync.WaitGroup
 	stop    context.CancelFunc // stops waiting for the cluster
+	// interrupt ends the present attempt to open the store, if there is one, because
+	// the targets have changed.
+	interrupt atomic.Pointer[context.CancelFunc]
 }
 
 func (e *endpoint) openCluster(ctx context.Context, o relay.DialOptions, targets []*outlet, recovery recoverFunc) (sink, error) {
@@ -62,7 +65,7 @@ var errOpening = fmt.Errorf("%w: still connecting", relay.ErrUnavailable)
 // missed records why there is no store.
 func (c *clustered) missed(err error) { c.reason.Store(&err) }
 
-// open opens the store for the targets that are wanted now, which it returns.
+// open opens the store for the current targets, which it returns.
 func (c *clustered) open(ctx context.Context) (s *stored, wanted *[]*outlet, err error) {
 	wanted = c.wanted.Load()
 	dial := c.dial
@@ -128,6 +131,9 @@ func (c *clustered) prepare(ctx context.Context, next []*outlet) (*change, error
 	return &change{undo: c.changing.Unlock, commit: func(context.Context) {
 		defer c.changing.Unlock()
 		closeAll(*c.wanted.Swap(&next))
+		if interrupt := c.interrupt.Load(); interrupt != nil {
+			(*interrupt)()
+		}
 	}}, nil
 }
 
@@ -155,7 +161,10 @@ func (c *clustered) start(ctx context.Context) error {
 
 func (c *clustered) await(ctx context.Context) error {
 	for warned := ""; ; {
-		s, wanted, err := c.open(ctx)
+		opening, interrupt := context.WithCancel(ctx)
+		c.interrupt.Store(&interrupt)
+		s, wanted, err := c.open(opening)
+		interrupt()
 		if err == nil {
 			err = c.begin(ctx, s, wanted)
 		}
@@ -186,8 +195,8 @@ func (c *clustered) await(ctx context.Context) error {
 // errChanged reports that the targets changed while the store was being opened.
 var errChanged = errors.New("the targets have changed")
 
-// begin starts accepting events. If that fails, or other targets are wanted now, it
-// closes the store.
+// begin starts accepting events. If that fails, or the targets have changed since the
+// store was opened, it closes the store.
 func (c *clustered) begin(ctx context.Context, s *stored, wanted *[]*outlet) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()

@@ -54,7 +54,7 @@ func (e *StoreError) Unwrap() error { return e.Err }
 type Listener struct {
 	o        Options
 	hub      Hub
-	receiver *receiver.Receiver // for requests to no endpoint; shares its counts with those of the endpoints
+	receiver *receiver.Receiver // for requests to no endpoint; shares its counts with the endpoints
 	server   *receiver.Server
 	failure  atomic.Pointer[error]
 	log      *Log               // nil without one

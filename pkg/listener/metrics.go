@@ -194,8 +194,8 @@ func sorted[K comparable, V any](all map[K]V) iter.Seq2[K, V] {
 	}
 }
 
-// labels returns the labels of a sample: pairs of names and values, and then those of
-// the endpoint and the route. An endpoint without a name has no label, and neither has
+// labels returns the labels of a sample: pairs of names and values, then endpoint
+// and route. An endpoint without a name has no label, and neither has
 // the route of a target without one.
 func (w way) labels(pairs ...any) string {
 	if w.endpoint != "" {
@@ -246,8 +246,8 @@ func writeQueues(p *page, endpoints []served) {
 	if len(queues) == 0 {
 		return
 	}
-	p.routes("waiting", "Stored events that the application has not accepted yet.", queues, func(r relay.RouteStats) float64 { return float64(r.Waiting) })
-	p.routes("oldest_waiting_seconds", "Age of the event that has waited longest, or 0.", queues, func(r relay.RouteStats) float64 { return r.OldestAge.Seconds() })
+	p.routes("waiting", gauge, "Stored events that the application has not accepted yet.", queues, func(r relay.RouteStats) float64 { return float64(r.Waiting) })
+	p.routes("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", queues, func(r relay.RouteStats) float64 { return r.OldestAge.Seconds() })
 	p.queues("dead", gauge, "Dead letters in the store.", queues, func(s relay.Stats) float64 { return float64(s.Dead) })
 	p.queues("available", gauge, "1 if events can be stored, else 0.", queues, func(s relay.Stats) float64 {
 		if s.Available {
@@ -312,9 +312,9 @@ func (p *page) queues(name, kind, help string, queues []queueStats, value func(r
 	}
 }
 
-// routes adds a family with a gauge for each route of each queue.
-func (p *page) routes(name, help string, queues []queueStats, value func(relay.RouteStats) float64) {
-	p.family(name, gauge, help)
+// routes adds a family with a sample for each route of each queue.
+func (p *page) routes(name, kind, help string, queues []queueStats, value func(relay.RouteStats) float64) {
+	p.family(name, kind, help)
 	for _, q := range queues {
 		for _, r := range q.Routes {
 			p.sample(way{q.endpoint, r.Name}.labels(), value(r))

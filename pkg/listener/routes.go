@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,11 +36,14 @@ func find(targets []*outlet, route string) *outlet {
 	return nil
 }
 
-// equals reports whether two targets of a route are known to be the same.
+// equals reports whether two targets of a route are known to be the same. Where the
+// route began is in the past.
 func (o *outlet) equals(other *outlet) bool {
 	return o.Settings != nil && reflect.DeepEqual(o.Settings, other.Settings) &&
-		o.Route == other.Route && reflect.DeepEqual(o.Forward, other.Forward)
+		o.whenFull() == other.whenFull() && reflect.DeepEqual(o.Forward, other.Forward)
 }
+
+func (o *outlet) whenFull() relay.WhenFull { return cmp.Or(o.Route.WhenFull, relay.Refuse) }
 
 // change is a prepared change of an endpoint's targets. Its owner must call either
 // function, once.
@@ -57,14 +61,16 @@ const undoTime = 2 * time.Second
 // one can begin.
 func (s *stored) prepare(ctx context.Context, next []*outlet) (*change, error) {
 	s.changing.Lock()
-	var added []relay.Route
+	var undos []func(context.Context) error
 	var lines []string
 	undo := func() {
 		defer s.changing.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 		defer cancel()
-		for _, r := range added {
-			_ = s.queue.EndRoute(ctx, r.Name) // else it holds events back until the next start
+		for _, undo := range undos {
+			if err := undo(ctx); err != nil {
+				s.e.warn("%v", err)
+			}
 		}
 	}
 	for _, t := range next {
@@ -74,9 +80,15 @@ func (s *stored) prepare(ctx context.Context, next []*outlet) (*change, error) {
 		start, err := s.queue.AddRoute(ctx, t.Route)
 		if err != nil {
 			undo()
-			return nil, fmt.Errorf("add the route %s: %w", t.Route.Name, err)
+			return nil, err
 		}
-		added, lines = append(added, t.Route), append(lines, describe(t.Route, start))
+		lines = append(lines, describe(t.Route, start))
+		undos = append(undos, func(ctx context.Context) error {
+			if err := s.queue.EndRoute(ctx, t.Route.Name); err != nil || !start.New {
+				return err
+			}
+			return s.queue.ForgetRoute(ctx, t.Route.Name) // or it would begin here later
+		})
 	}
 	return &change{undo: undo, commit: func(ctx context.Context) {
 		defer s.changing.Unlock()
@@ -104,6 +116,9 @@ func (s *stored) replace(ctx context.Context, next []*outlet) {
 		if !slices.Contains(next, t) {
 			_ = t.Close() // of a forwarder, it is closed already
 		}
+		if same := find(next, t.Route.Name); same != nil && same.whenFull() != t.whenFull() {
+			_ = s.queue.EndRoute(ctx, t.Route.Name) // settle adds it with its new settings
+		}
 	}
 	if err := s.settle(ctx); err != nil && !s.retrying {
 		s.e.warn("a changed route is not forwarding yet, trying again: %v", err)
@@ -112,13 +127,20 @@ func (s *stored) replace(ctx context.Context, next []*outlet) {
 	}
 }
 
-// settle ends the routes without a target, and starts the missing forwarders. Without
-// any targets, all routes remain, so that their events wait.
+// settle ends the routes without a target, and starts the missing routes and
+// forwarders. Without any targets, all routes remain, so that their events wait.
 func (s *stored) settle(ctx context.Context) error {
 	var failed []error
-	for _, route := range s.queue.Routes() {
+	routes := s.queue.Routes()
+	for _, route := range routes {
 		if len(s.targets()) > 0 && find(s.targets(), route) == nil {
 			failed = append(failed, s.queue.EndRoute(ctx, route))
+		}
+	}
+	for _, t := range s.targets() {
+		if !slices.Contains(routes, t.Route.Name) {
+			_, err := s.queue.AddRoute(ctx, t.Route)
+			failed = append(failed, err)
 		}
 	}
 	return errors.Join(append(failed, s.startForwarders())...)

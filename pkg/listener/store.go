@@ -108,7 +108,7 @@ func (s *stored) close(ctx context.Context) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	err := s.stopForwarders(ctx, nil, "it will be forwarded again after the next start")
-	closeAll(s.targets()) // those of forwarders are closed already
+	closeAll(s.targets()) // a forwarder has closed its own already
 	look, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
 	_ = s.queue.Refresh(look) // otherwise, the figures are a second old
