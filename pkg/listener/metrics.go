@@ -193,6 +193,18 @@ func writeQueue(p *page, s relay.Stats) {
 	for _, r := range s.Routes {
 		p.sample(labels("", r.Name), r.OldestAge.Seconds())
 	}
+	p.family("filtered_total", counter, "Events that the filter of a route excluded.")
+	for _, r := range s.Routes {
+		p.sample(labels("", r.Name), float64(r.Skipped))
+	}
+	p.family("filter_errors_total", counter, "Events on which the filter of a route failed.")
+	for _, r := range s.Routes {
+		p.sample(labels("", r.Name), float64(r.FilterErrors))
+	}
+	p.family("given_up_total", counter, "Events and dead letters that a full queue gave up for a route.")
+	for _, r := range s.Routes {
+		p.sample(labels("", r.Name), float64(r.GivenUp))
+	}
 	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
 	available := 0.0
 	if s.Available {

@@ -76,7 +76,11 @@ func (s *stored) start(ctx context.Context) error {
 
 // observe publishes one step of a forwarder to the hub.
 func (s *stored) observe(step relay.Step, t Target) {
-	if step.Kind == relay.StepDead {
+	switch step.Kind {
+	case relay.StepForwarded:
+	case relay.StepSkipped:
+		return // it did not concern the target
+	case relay.StepDead:
 		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Reason: step.Err})
 		return
 	}

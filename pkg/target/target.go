@@ -31,7 +31,7 @@ type Target interface {
 
 // Result is the result of one attempt.
 type Result struct {
-	// Err is nil if the target accepted the event. Its text contains no
+	// Err is nil if the target accepted or skipped the event. Its text contains no
 	// credentials.
 	Err error
 	// Status is the HTTP status, or 0 if there was no HTTP answer.
@@ -40,6 +40,10 @@ type Result struct {
 	Duplicate bool
 	// Permanent reports that the target will never accept the event.
 	Permanent bool
+	// Skipped reports that the target does not want the event: nothing was sent, and
+	// the event is settled for its route. With Err, a filter failed and its route says
+	// on_error: skip; with Permanent as well, the event becomes a dead letter.
+	Skipped bool
 	// RetryAfter is the pause that the target asked for, or 0.
 	RetryAfter time.Duration
 	// Duration is how long the attempt took, up to the headers of the answer.
