@@ -102,7 +102,7 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --store queue --exec ./handle-event
   mender-webhooks listen --secret-file hook.secret --store queue -f listen.yaml
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
-		Args: cli.Args(0, 0, "no arguments"),
+		Args:    cli.Args(0, 0, "no arguments"),
 		PreRunE: func(cmd *cobra.Command, args []string) error { return o.begin(a, cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runListen(cmd.Context(), a, o)

@@ -29,6 +29,14 @@ func newOutlets(targets []Target) []*outlet {
 	return outlets
 }
 
+// Select implements target.Selective, for a target with a filter.
+func (o *outlet) Select(ctx context.Context, e target.Event) target.Result {
+	if s, ok := o.Target.Target.(target.Selective); ok {
+		return s.Select(ctx, e)
+	}
+	return target.Result{}
+}
+
 // Close implements target.Target. It aborts replays. Calls after the first have no
 // effect.
 func (o *outlet) Close() (err error) {

@@ -248,6 +248,9 @@ func writeQueues(p *page, endpoints []served) {
 	}
 	p.routes("waiting", gauge, "Stored events that the application has not accepted yet.", queues, func(r relay.RouteStats) float64 { return float64(r.Waiting) })
 	p.routes("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", queues, func(r relay.RouteStats) float64 { return r.OldestAge.Seconds() })
+	p.routes("filtered_total", counter, "Events that the filter of a route excluded.", queues, func(r relay.RouteStats) float64 { return float64(r.Skipped) })
+	p.routes("filter_errors_total", counter, "Events on which the filter of a route failed.", queues, func(r relay.RouteStats) float64 { return float64(r.FilterErrors) })
+	p.routes("given_up_total", counter, "Events and dead letters that a full queue gave up for a route.", queues, func(r relay.RouteStats) float64 { return float64(r.GivenUp) })
 	p.queues("dead", gauge, "Dead letters in the store.", queues, func(s relay.Stats) float64 { return float64(s.Dead) })
 	p.queues("available", gauge, "1 if events can be stored, else 0.", queues, func(s relay.Stats) float64 {
 		if s.Available {

@@ -224,6 +224,7 @@ func (s *stored) stopForwarders(ctx context.Context, keep []*outlet, aborted str
 // observe publishes one step of a forwarder to the hub.
 func (s *stored) observe(step relay.Step, t *outlet) {
 	switch step.Kind {
+	case relay.StepSkipped: // it did not concern the target
 	case relay.StepDead:
 		s.e.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Endpoint: s.e.name, Route: step.Route, Reason: step.Err})
 	case relay.StepForwarded:

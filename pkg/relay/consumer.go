@@ -170,6 +170,7 @@ func (r *route) config() jetstream.ConsumerConfig {
 		AckWait:       r.q.o.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: ackPending(concurrency),
+		Metadata:      r.describe(nil),
 		// Replicas: as many as the stream has.
 	}
 }
@@ -287,7 +288,7 @@ func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*ro
 		if err != nil {
 			return nil, err
 		}
-		r := &route{q: q, name: name}
+		r := &route{q: q, name: name, whenFull: WhenFull(cons.CachedInfo().Config.Metadata[metaWhenFull])}
 		r.cons.Store(&cons)
 		shared = append(shared, r)
 	}

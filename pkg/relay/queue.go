@@ -134,8 +134,8 @@ type Queue struct {
 
 	room     sync.Mutex // held while room is made
 	full     time.Time  // when making room last failed; under room
-	reached  uint64     // events up to here were removed, or are among the skipped; under room
-	skipped  []uint64   // events that were not delivered yet when others were removed; under room
+	passed   search     // for events that no route needs any more; under room
+	needless search     // for events that only routes with Skip need; under room
 	counters counters
 	snapshot atomic.Pointer[Stats]
 
@@ -218,4 +218,5 @@ func (q *Queue) subject(kind, token string) string { return q.o.Prefix + "." + k
 func (q *Queue) Close() {
 	q.stop()
 	q.done.Wait()
+	q.logGivenUp(time.Now().Add(noticePeriod)) // all that was not logged yet
 }

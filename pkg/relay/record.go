@@ -69,14 +69,15 @@ func bootID() string {
 	return strings.TrimSpace(string(raw))
 }
 
-// ledger records the sequence of an event before it is acknowledged, and the number of
-// individually removed events before each removal. It survives a crash of the process,
-// but not of the machine, because it is not synced to the disk.
+// ledger records the sequence of an event before it is acknowledged, and each removal
+// before it happens. It survives a crash of the process, but not of the machine,
+// because it is not synced to the disk.
 type ledger struct {
 	mu      sync.Mutex
 	file    *os.File
 	last    uint64
-	removed uint64
+	removed uint64 // number of events and dead letters that were removed one by one
+	givenUp uint64 // events up to it were removed, although routes had not settled them
 }
 
 func openLedger(dir string) (*ledger, error) {
@@ -86,7 +87,7 @@ func openLedger(dir string) (*ledger, error) {
 	}
 	l := &ledger{file: f}
 	// A new file, or one that a power failure left empty, has no values.
-	_, _ = fmt.Fscanf(f, "%d %d\n", &l.last, &l.removed)
+	_, _ = fmt.Fscanf(f, "%d %d %d\n", &l.last, &l.removed, &l.givenUp)
 	return l, nil
 }
 
@@ -103,7 +104,7 @@ func (l *ledger) acknowledged(seq uint64) {
 	}
 }
 
-// remove records that an event is about to be removed.
+// remove records that an event or a dead letter is about to be removed.
 func (l *ledger) remove() {
 	if l == nil {
 		return
@@ -114,9 +115,23 @@ func (l *ledger) remove() {
 	l.write()
 }
 
+// giveUp records that all events up to a sequence are about to be removed, although
+// some routes have not settled them.
+func (l *ledger) giveUp(seq uint64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.givenUp = seq
+	l.write()
+}
+
 // write overwrites the file in place, which needs no space on the disk. If it fails
 // anyway, a later report may count too few lost events.
-func (l *ledger) write() { _, _ = fmt.Fprintf(&at{l.file}, "%020d %020d\n", l.last, l.removed) }
+func (l *ledger) write() {
+	_, _ = fmt.Fprintf(&at{l.file}, "%020d %020d %020d\n", l.last, l.removed, l.givenUp)
+}
 
 // at writes to the start of a file.
 type at struct{ f *os.File }

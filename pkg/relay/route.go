@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -80,6 +81,9 @@ type route struct {
 	resume    uint64
 	floor     atomic.Uint64 // all events up to it were settled at the last look
 	forgotten bool          // the consumer was lost, and with it the position
+
+	letters    sync.Mutex // held while dead letters are removed to make room
+	nextLetter uint64     // there is no older dead letter of the route; under letters
 }
 
 // Consumers of named routes begin with routePrefix. The server may be unable to

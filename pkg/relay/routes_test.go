@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -350,14 +351,76 @@ func TestStoreFromBeforeRoutes(t *testing.T) {
 	}
 }
 
+// script is a program that writes the id of each event to a file, and fails while
+// another file exists.
+type script struct{ path, log, down string }
+
+func newScript(t *testing.T) *script {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the program is a shell script")
+	}
+	dir := t.TempDir()
+	s := &script{filepath.Join(dir, "program"), filepath.Join(dir, "log"), filepath.Join(dir, "down")}
+	text := fmt.Sprintf("#!/bin/sh\n[ ! -e '%s' ] && echo \"$MENDER_EVENT_ID\" >> '%s'\n", s.down, s.log)
+	if err := os.WriteFile(s.path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *script) set(t *testing.T, down bool) {
+	t.Helper()
+	var err error
+	if down {
+		err = os.WriteFile(s.down, nil, 0o600)
+	} else if err = os.Remove(s.down); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *script) took(t *testing.T) (taken []delivery) {
+	t.Helper()
+	log, err := os.ReadFile(s.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for id := range strings.FieldsSeq(string(log)) {
+		taken = append(taken, delivery{id: id})
+	}
+	return taken
+}
+
+func (s *script) ids(t *testing.T) (ids []string) {
+	t.Helper()
+	for _, d := range s.took(t) {
+		ids = append(ids, d.id)
+	}
+	return ids
+}
+
+// absent returns the wanted events that are missing.
+func absent(want, have []string) []string {
+	seen := map[string]bool{}
+	for _, id := range have {
+		seen[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(want), func(id string) bool { return seen[id] })
+}
+
+// One of the routes has a program, and the target of another skips some events.
 func TestKillWithRoutes(t *testing.T) {
 	dir := t.TempDir()
-	apps, urls := map[string]*moody{}, map[string]string{}
-	for _, name := range []string{"a", "b", "c"} {
+	apps, program := map[string]*moody{}, newScript(t)
+	routes := map[string]string{"program": program.path}
+	for _, name := range []string{"a", "b", "filtered"} {
 		apps[name] = &moody{first: map[string]time.Time{}}
-		urls[name] = newServer(t, apps[name])
+		routes[name] = newServer(t, apps[name])
 	}
-	c := child{Dir: dir, Routes: urls, Workers: 4, Events: 50, Concurrency: 1}
+	c := child{Dir: dir, Routes: routes, Filtered: "filtered", Workers: 4, Events: 50, Concurrency: 1}
 	var promised []string
 	killed := map[string][]span{}
 	for c.Round = range *kills/2 + 1 {
@@ -367,6 +430,7 @@ func TestKillWithRoutes(t *testing.T) {
 			for _, app := range apps {
 				app.set(rand.N(3) == 0)
 			}
+			program.set(t, rand.N(3) == 0)
 			pause(rand.N(300 * time.Millisecond))
 		}
 		begin := time.Now()
@@ -381,16 +445,24 @@ func TestKillWithRoutes(t *testing.T) {
 	for _, app := range apps {
 		app.set(false)
 	}
-	for _, app := range apps {
-		app.deliver(t, promised)
+	program.set(t, false)
+	wanted := map[string]func([]string) []string{"a": slices.Clone[[]string], "b": slices.Clone[[]string], "filtered": unskipped}
+	for name, app := range apps {
+		app.deliver(t, wanted[name](promised))
 	}
+	arrive(t, func() int { return len(absent(promised, program.ids(t))) })
 	p.end(t)
 	stored := storedIDs(t, dir)
 	for name, app := range apps {
 		checkRepeats(t, app.taken, killed[name])
-		checkOrder(t, stored, app.taken)
+		checkOrder(t, wanted[name](stored), app.taken)
 	}
+	checkOrder(t, stored, program.took(t))
+	t.Logf("%d events acknowledged, %d stored, %d runs of the program", len(promised), len(stored), len(program.took(t)))
 }
+
+// unskipped returns the events that the target of a filtered route does not skip.
+func unskipped(ids []string) []string { return slices.DeleteFunc(slices.Clone(ids), isSkipped) }
 
 func TestRouteNames(t *testing.T) {
 	for name, valid := range map[string]bool{
