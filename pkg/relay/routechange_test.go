@@ -270,8 +270,19 @@ func TestQueueWithoutRoutes(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	check(2)
-	addRoute(t, s.Queue, relay.Route{Name: "a"}, a.URL)
+	expectRoutes(t, s.Queue, "a inactive 1 1 0")
+	_, f = addRoute(t, s.Queue, relay.Route{Name: "a"}, a.URL)
 	expectTook(t, "a", a, "1", "2")
+	endRoute(t, s.Queue, "a", f)
+	closeStore(t, s)
+
+	// A route from a flag takes the place of no other.
+	o.Routes = named("b")
+	s = openStore(t, o)
+	b := newApplication(t, nil)
+	by(t, s, "b", b.URL)
+	publish(t, s, "3")
+	expectTook(t, "b", b, "3")
 }
 
 // publishing stores events until stop is called, a few more than an application has taken.
