@@ -301,8 +301,8 @@ func TestAFailedApplyChangesNothing(t *testing.T) {
 				t.Errorf("%s: target %d is not closed", want, i)
 			}
 		}
-		if routes := x.Queue("acme").Routes(); !slices.Equal(routes, []string{"lake"}) {
-			t.Errorf("%s: the routes are %q", want, routes)
+		if infos, err := x.Queue("acme").RouteInfos(t.Context()); err != nil || len(infos) != 1 || infos[0].Name != "lake" || infos[0].State != relay.RouteActive {
+			t.Errorf("%s: the routes are %v %v", want, infos, err)
 		}
 		if got := x.send("/acme", want, "acme"); got != 204 {
 			t.Errorf("%s: answered %d", want, got)
