@@ -13,13 +13,13 @@ import (
 var errNotServing = errors.New("the listener is not running")
 
 // Apply replaces the endpoints while Serve runs, without losing an event. Each must have
-// a store or a cluster; the other settings of a store that is open already stay as they
-// are. If the new endpoints are invalid, or one cannot be opened, the current ones
-// continue and Apply returns the reason.
+// a store or a cluster. If the new endpoints are invalid, or one cannot be opened, the
+// current ones continue and Apply returns the reason.
 //
 // An endpoint with the same name and place of its store continues: its path and its
 // secrets are replaced at once, routes that are no longer in Targets end, and new ones
-// begin as their From says. If the target or the settings of a route have changed, its
+// begin as their From says. The other settings of its store stay as they are, and Recover
+// is not called again. If the target or the settings of a route have changed, its
 // forwarder is replaced and continues at the same position; attempts in progress have
 // the Server's Grace to finish and are then aborted. A route that cannot be changed
 // because its store is unavailable is tried again until it is.

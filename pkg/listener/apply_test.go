@@ -44,8 +44,19 @@ func (recorder) Close() error { return nil }
 // reaches the route that always exists.
 func TestReloadsLoseNothing(t *testing.T) {
 	t.Parallel()
+	reload(t, organization(t, "acme"), organization(t, "beta"))
+}
+
+func TestReloadsOnAClusterLoseNothing(t *testing.T) {
+	t.Parallel()
+	s := newJetStream(t)
+	s.start()
+	reload(t, organization(t, "acme").on(s), organization(t, "beta").on(s))
+}
+
+func reload(t *testing.T, acme, beta Endpoint) {
+	t.Helper()
 	always, sometimes := &app{}, &app{}
-	acme, beta := organization(t, "acme"), organization(t, "beta")
 	// version is what the n-th reload applies. Everything changes in turn: the target
 	// and the settings of one route, another route, a secret and another endpoint.
 	version := func(n int) []Endpoint {
@@ -84,14 +95,12 @@ func TestReloadsLoseNothing(t *testing.T) {
 	}
 	close(stop)
 	senders.Wait()
-	events := int(sent.Load())
-	eventually(t, "all events are forwarded", func() bool { return x.queueOf("acme").Waiting == 0 })
-	got := always.ids()
-	slices.Sort(got)
-	if got = slices.Compact(got); len(got) != events {
-		t.Errorf("%d of %d events are forwarded", len(got), events)
-	}
-	t.Logf("%d events, %d deliveries", events, len(always.ids()))
+	eventually(t, "all events are forwarded", func() bool {
+		got := always.ids()
+		slices.Sort(got)
+		return len(slices.Compact(got)) == int(sent.Load())
+	})
+	t.Logf("%d events, %d deliveries", sent.Load(), len(always.ids()))
 }
 
 func (x *instance) queueOf(endpoint string) relay.Status {
@@ -301,8 +310,8 @@ func TestAFailedApplyChangesNothing(t *testing.T) {
 				t.Errorf("%s: target %d is not closed", want, i)
 			}
 		}
-		if routes := x.Queue("acme").Routes(); !slices.Equal(routes, []string{"lake"}) {
-			t.Errorf("%s: the routes are %q", want, routes)
+		if infos, err := x.Queue("acme").RouteInfos(t.Context()); err != nil || len(infos) != 1 || infos[0].Name != "lake" || infos[0].State != relay.RouteActive {
+			t.Errorf("%s: the routes are %v %v", want, infos, err)
 		}
 		if got := x.send("/acme", want, "acme"); got != 204 {
 			t.Errorf("%s: answered %d", want, got)
