@@ -254,7 +254,9 @@ func TestKillWhileEventsAreGivenUp(t *testing.T) {
 	p := startChild(t, c)
 	app.deliver(t, promised)
 	p.end(t)
-	checkOrder(t, promised, app.taken)
+	checkOrder(t, promised, slices.DeleteFunc(app.taken, func(d delivery) bool {
+		return !slices.Contains(promised, d.id) // stored just before a kill
+	}))
 }
 
 // choosy is a target that skips events.
