@@ -254,7 +254,9 @@ func TestKillWhileEventsAreGivenUp(t *testing.T) {
 	p := startChild(t, c)
 	app.deliver(t, promised)
 	p.end(t)
-	checkOrder(t, promised, app.taken)
+	checkOrder(t, promised, slices.DeleteFunc(app.taken, func(d delivery) bool {
+		return !slices.Contains(promised, d.id) // stored just before a kill
+	}))
 }
 
 // choosy is a target that skips events.
@@ -334,7 +336,7 @@ func TestTooOldEventIsSkipped(t *testing.T) {
 // A listener on a cluster gives up events for the routes of others.
 func TestListenersGiveUpForEachOther(t *testing.T) {
 	t.Parallel()
-	o := relay.DialOptions{URLs: []string{startServer(t, nil)}, MaxBytes: small, Logf: quietLog(t), Routes: []relay.Route{{Name: "up"}}}
+	o := relay.DialOptions{URLs: []string{startServer(t, nil)}, MaxBytes: small, AckTimeout: patience, Logf: quietLog(t), Routes: []relay.Route{{Name: "up"}}}
 	first := mustDial(t, o)
 	o.Routes = []relay.Route{{Name: "down", WhenFull: relay.Skip}}
 	second := mustDial(t, o)
