@@ -6,6 +6,7 @@ package cmd
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
@@ -38,13 +39,15 @@ type Streams = cli.Streams
 // catch, if not nil, returns the context of the command, which signals cancel. It
 // is not called for help, because starting the threads that handle signals takes
 // a seventh of the time that help takes.
-func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool),
-	catch func(context.Context) (context.Context, context.CancelFunc),
-) int {
+func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool), catch Catch) int {
 	return run(ctx, &cli.App{In: s.In, Out: s.Out, Err: s.Err, Env: lookupEnv, Now: time.Now, ExitCode: exitCode}, args, catch)
 }
 
-func run(ctx context.Context, a *cli.App, args []string, catch func(context.Context) (context.Context, context.CancelFunc)) int {
+// Catch returns a context that signals cancel, until the function that it returns is called.
+// If hangups is not nil, SIGHUP does not cancel the context, but is sent to hangups.
+type Catch func(ctx context.Context, hangups chan<- os.Signal) (context.Context, context.CancelFunc)
+
+func run(ctx context.Context, a *cli.App, args []string, catch Catch) int {
 	root := newRootCmd(a)
 	release := func() {}
 	root.PersistentPreRunE = func(cmd *cobra.Command, given []string) error {
@@ -54,7 +57,7 @@ func run(ctx context.Context, a *cli.App, args []string, catch func(context.Cont
 		if err := a.Begin(cmd, given, args); err != nil || catch == nil {
 			return err
 		}
-		ctx, release = catch(ctx)
+		ctx, release = catch(ctx, a.CatchHangups(cmd))
 		a.Interrupted = ctx.Done()
 		cmd.SetContext(ctx)
 		return nil

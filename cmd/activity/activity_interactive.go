@@ -51,7 +51,7 @@ func (b *browser) browse(ctx context.Context, a *cli.App, held *output.Held, utc
 	context.AfterFunc(ctx, func() { time.AfterFunc(cli.ScreenPatience, giveUp) })
 	_, err := cli.Interruptible(patient, func() (struct{}, error) {
 		return struct{}{}, b.run(ctx, terminal.Options{
-			In: a.In, Out: a.Out, Title: title,
+			In: a.In, Out: a.Out, Title: func() string { return title },
 			Noun: "event", Verdict: "delivery", Verdicts: []string{history.Delivered, history.Failed}, Good: good,
 			Details: b.log.Details, Totals: b.totals, Log: held, Style: a.OutStyle(), UTC: utc, Dates: true,
 		})

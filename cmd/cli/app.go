@@ -56,6 +56,9 @@ type App struct {
 	// signals are not caught.
 	Interrupted <-chan struct{}
 
+	// Hangups gets SIGHUP if the command reloads a file then. Otherwise it is nil.
+	Hangups <-chan os.Signal
+
 	// SettingFlags are the flags that pkg/config registered on the root command.
 	SettingFlags *pflag.FlagSet
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"slices"
 	"strings"
 
@@ -52,6 +53,21 @@ func checkValues(cmd *cobra.Command, args, given []string) error {
 // TakesCommand is the annotation of commands that run another program. Its name and
 // arguments follow --.
 const TakesCommand = "takes-command"
+
+// ReloadsWith is the annotation of commands that read a file again on SIGHUP. Its value is
+// the name of the file's flag; without the flag, SIGHUP ends the command.
+const ReloadsWith = "reloads-with"
+
+// CatchHangups returns the channel for SIGHUP if the command line makes the command reload
+// a file then, or nil.
+func (a *App) CatchHangups(cmd *cobra.Command) chan<- os.Signal {
+	if flag := cmd.Annotations[ReloadsWith]; flag == "" || !cmd.Flags().Changed(flag) {
+		return nil
+	}
+	hangups := make(chan os.Signal, 1) // one that waits covers all later changes of the file
+	a.Hangups = hangups
+	return hangups
+}
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// completionLimit is how long a completion may wait for the server.
-const completionLimit = 2 * time.Second
+// CompletionLimit is how long a completion may wait for the server.
+const CompletionLimit = 2 * time.Second
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
@@ -67,9 +67,9 @@ func disableFileCompletion(c *cobra.Command) {
 }
 
 // askServer calls ask with a client that does not retry. It prints no messages, and gives
-// up after completionLimit.
+// up after CompletionLimit.
 func (a *App) askServer(cmd *cobra.Command, ask func(context.Context, *mender.Client) []string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+	ctx, cancel := context.WithTimeout(cmd.Context(), CompletionLimit)
 	defer cancel()
 	client, _, err := a.Aside().ConnectOnce()
 	if err != nil {

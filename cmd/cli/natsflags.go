@@ -70,6 +70,14 @@ func (n *NatsFlags) flags() string {
 	return strings.Join(given, " ")
 }
 
+// WithPrefix returns the flags with another --subject-prefix, unless it is empty.
+func (n NatsFlags) WithPrefix(prefix string) *NatsFlags {
+	if prefix != "" {
+		n.prefix = prefix
+	}
+	return &n
+}
+
 // Given reports whether the flags select a cluster.
 func (n *NatsFlags) Given() bool { return len(n.urls) > 0 || n.context != "" }
 

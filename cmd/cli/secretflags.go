@@ -94,14 +94,24 @@ func (s *SecretFlags) Reloading(ctx context.Context, a *App) (func() []webhook.S
 	if len(files) == 0 {
 		return func() []webhook.Secret { return fixed }, nil
 	}
-	loaded, err := receiver.LoadSecretFiles(a.sayReload, files...)
+	loaded, err := a.WatchSecretFiles(files...)
 	if err != nil {
 		return nil, Usagef("--%s: %w", config.FlagSecretFile, err)
 	}
 	if len(fixed) == 0 {
-		return loaded.Secrets, nil
+		return loaded, nil
 	}
-	return func() []webhook.Secret { return slices.Concat(fixed, loaded.Secrets()) }, nil
+	return func() []webhook.Secret { return slices.Concat(fixed, loaded()) }, nil
+}
+
+// WatchSecretFiles returns a function that returns the current secrets in files. They are
+// read again when they change.
+func (a *App) WatchSecretFiles(files ...string) (func() []webhook.Secret, error) {
+	loaded, err := receiver.LoadSecretFiles(a.sayReload, files...)
+	if err != nil {
+		return nil, err
+	}
+	return loaded.Secrets, nil
 }
 
 // isRegular reports whether a path names a regular file, or one that cannot be examined.

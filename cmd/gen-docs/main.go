@@ -1,6 +1,6 @@
 // Command gen-docs generates a reference page and a man page for each command,
-// the completion scripts, and the JSON Schema of the file for apply. Run it in the
-// root of the repository:
+// the completion scripts, and the JSON Schemas of the files for apply and listen. Run it
+// in the root of the repository:
 //
 //	go run ./cmd/gen-docs
 package main
@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listenfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
@@ -36,7 +37,7 @@ func generate(root string) error {
 	// Cobra adds these commands only when the program runs.
 	tree.InitDefaultHelpCmd()
 	tree.InitDefaultCompletionCmd()
-	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions, schema} {
+	for _, step := range []func(*cobra.Command, string) error{reference, manPages, completions, schemas} {
 		if err := step(tree, root); err != nil {
 			return err
 		}
@@ -54,9 +55,14 @@ func fresh(parts ...string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// schema writes the JSON Schema of the file for apply.
-func schema(_ *cobra.Command, root string) error {
-	return os.WriteFile(filepath.Join(root, "docs", "webhooks.schema.json"), []byte(provision.Schema()), 0o644)
+// schemas writes the JSON Schemas of the files for apply and listen.
+func schemas(_ *cobra.Command, root string) error {
+	for name, text := range map[string]string{"webhooks": provision.Schema(), "listen": listenfile.Schema()} {
+		if err := os.WriteFile(filepath.Join(root, "docs", name+".schema.json"), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func reference(tree *cobra.Command, root string) error {

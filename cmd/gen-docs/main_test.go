@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/listenfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
 )
 
@@ -43,14 +44,16 @@ func read(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestSchemaCurrent compares the published schema with the program's.
-func TestSchemaCurrent(t *testing.T) {
+// TestSchemasCurrent compares the published schemas with the program's.
+func TestSchemasCurrent(t *testing.T) {
 	t.Parallel()
-	got, err := os.ReadFile("../../docs/webhooks.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(provision.Schema(), string(got)); diff != "" {
-		t.Errorf("docs/webhooks.schema.json is not current; run `go run ./cmd/gen-docs` (-generated +committed):\n%s", diff)
+	for name, want := range map[string]string{"webhooks": provision.Schema(), "listen": listenfile.Schema()} {
+		got, err := os.ReadFile("../../docs/" + name + ".schema.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("docs/%s.schema.json is not current; run `go run ./cmd/gen-docs` (-generated +committed):\n%s", name, diff)
+		}
 	}
 }

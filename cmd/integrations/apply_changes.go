@@ -8,14 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/config"
-	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/provision"
-	"github.com/mender-webhooks/mender-webhooks/pkg/suggest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/yamlfile"
 )
 
 // change is what apply does for one file, or with --all-profiles for one profile.
@@ -157,18 +155,18 @@ func (c *change) execute(ctx context.Context) (err error) {
 // readProvisionFiles reads and checks files before anything is sent.
 func readProvisionFiles(ctx context.Context, a *cli.App, names []string) ([]*provision.File, error) {
 	var files []*provision.File
-	var wrong []*provision.FileError
+	var wrong []*yamlfile.Error
 	for _, name := range names {
 		text, err := a.ReadText(ctx, name, maxProvisionFile)
 		if err != nil {
 			return nil, err
 		}
-		src := provision.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile, CheckProfile: func(name string) error { return checkProfile(a, name) }}
+		src := provision.Sources{Sources: yamlfile.Sources{LookupEnv: a.Env, ReadFile: os.ReadFile}, CheckProfile: a.CheckProfile}
 		if name != "-" {
 			src.Dir = filepath.Dir(name)
 		}
 		file, err := provision.Read(textfile.Name(name), text, src)
-		var mistakes *provision.FileError
+		var mistakes *yamlfile.Error
 		switch {
 		case errors.As(err, &mistakes):
 			wrong = append(wrong, mistakes)
@@ -178,39 +176,7 @@ func readProvisionFiles(ctx context.Context, a *cli.App, names []string) ([]*pro
 		files = append(files, file)
 	}
 	if len(wrong) > 0 {
-		return nil, fileFailure(a, wrong)
+		return nil, a.FileFailure("nothing was sent", wrong...)
 	}
 	return files, nil
-}
-
-// checkProfile returns an error if the config file does not have a profile.
-func checkProfile(a *cli.App, name string) error {
-	names, err := a.ProfileNames()
-	if err != nil || slices.Contains(names, name) {
-		return err
-	}
-	if near := suggest.Name(name, names); near != "" {
-		return fmt.Errorf("the config file has no profile %q; did you mean %q?", name, near)
-	}
-	return fmt.Errorf("the config file has no profile %q", name)
-}
-
-// fileFailure returns a usage error for files with mistakes. If there are several mistakes,
-// it also prints each on a line of its own.
-func fileFailure(a *cli.App, wrong []*provision.FileError) error {
-	var lines, names []string
-	for _, w := range wrong {
-		lines = append(lines, w.Lines()...)
-		names = append(names, w.Name)
-	}
-	if len(lines) == 1 || a.Flags.Output == string(output.JSON) {
-		return cli.Usagef("%s", strings.Join(lines, "; "))
-	}
-	for _, line := range lines {
-		a.PrintError(line)
-	}
-	if len(wrong) > 1 {
-		return cli.Usagef("%s have %d errors; nothing was sent", strings.Join(names, ", "), len(lines))
-	}
-	return cli.Usagef("%s has %d errors; nothing was sent", names[0], len(lines))
 }

@@ -55,6 +55,31 @@ func BenchmarkListen(b *testing.B) {
 	}
 }
 
+// BenchmarkRoutes is BenchmarkListen with a store and with several routes: to targets
+// that are down, which shows the cost of a route for receiving, and to a target that
+// answers at once, which takes processor time from receiving.
+//
+//	go test -run '^$' -bench Routes -benchtime 40000x ./cmd/mender-webhooks
+func BenchmarkRoutes(b *testing.B) {
+	for _, up := range []bool{false, true} {
+		for _, routes := range []int{1, 3, 10} {
+			b.Run(fmt.Sprintf("up=%t/routes=%d", up, routes), func(b *testing.B) {
+				bare := startServer(b, "bare-handler", regexp.MustCompile(`listening on http://(\S+)`))
+				url := "http://127.0.0.1:1"
+				if up {
+					app := startServer(b, "bare-handler", regexp.MustCompile(`listening on http://(\S+)`))
+					url = "http://" + app.conns[0].RemoteAddr().String()
+				}
+				flags := []string{"--store", b.TempDir()}
+				for n := range routes {
+					flags = append(flags, "--forward-to", fmt.Sprintf("r%d=%s", n, url))
+				}
+				compete(b, bare, startListen(b, flags...))
+			})
+		}
+	}
+}
+
 // BenchmarkInspect compares listen with --inspect to listen without it, which is
 // the bare program in its figures.
 //

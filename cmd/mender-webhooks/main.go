@@ -24,10 +24,13 @@ func run() int {
 	return cmd.Run(context.Background(), os.Args[1:], s, os.LookupEnv, catchSignals)
 }
 
-// catchSignals returns a context that the first signal cancels.
-func catchSignals(ctx context.Context) (context.Context, context.CancelFunc) {
+// catchSignals returns a context that the first signal cancels. It implements cmd.Catch.
+func catchSignals(ctx context.Context, hangups chan<- os.Signal) (context.Context, context.CancelFunc) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup makes its command ignore SIGHUP
+	switch {
+	case hangups != nil:
+		signal.Notify(hangups, syscall.SIGHUP)
+	case !signal.Ignored(syscall.SIGHUP): // nohup makes its command ignore SIGHUP
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(ctx, signals...)

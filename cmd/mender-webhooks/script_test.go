@@ -77,6 +77,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"listen":     cmdListen,
 		"start":      cmdStart,
 		"finish":     cmdFinish,
+		"signal":     cmdSignal,
 		"status":     cmdStatus,
 		"gateway":    cmdGateway,
 		"until":      cmdUntil,
@@ -183,7 +184,7 @@ func environmentOf(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "WORK",
 		"DBUS_SESSION_BUS_ADDRESS", "MENDER_SERVER_URL", "MENDER_SERVER_ACCESS_TOKEN", "MENDER_WEBHOOK_SECRET",
-		"NATS_USER", "NATS_PASSWORD", "SYSTEMROOT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		"NATS_USER", "NATS_PASSWORD", "TICKET_TOKEN", "SYSTEMROOT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
 		if v := ts.Getenv(name); v != "" && !slices.Contains(strings.Fields(ts.Getenv("UNSET")), name) {
 			env = append(env, name+"="+v)
 		}
@@ -248,7 +249,7 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 2 {
 		how = args[2]
 	}
-	if sig, ok := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[how]; ok {
+	if sig, ok := signals()[how]; ok {
 		ts.Check(j.cmd.Process.Signal(sig))
 	}
 	select {
@@ -261,6 +262,16 @@ func cmdFinish(ts *testscript.TestScript, neg bool, args []string) {
 	if code := j.cmd.ProcessState.ExitCode(); strconv.Itoa(code) != args[1] {
 		ts.Fatalf("%s ended with %d; out:\n%s\nerr:\n%s", args[0], code, j.out, j.err)
 	}
+}
+
+func signals() map[string]os.Signal {
+	return map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+}
+
+// signal NAME INT|TERM|HUP sends a signal to a background job.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	ts.Check(ts.Value(jobsKey{}).(*jobs).byName[args[0]].cmd.Process.Signal(signals()[args[1]]))
 }
 
 // status CODE [NAME=VALUE...] ARGS runs mender-webhooks in the foreground and

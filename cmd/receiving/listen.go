@@ -32,6 +32,7 @@ type listenOptions struct {
 	metrics        string
 	utc            bool
 	verbose        bool
+	watch          bool
 	saveDir        string
 	secrets        cli.SecretFlags
 	relay          relayOptions
@@ -45,7 +46,7 @@ func NewListenCmd(a *cli.App) *cobra.Command {
 	o := listenOptions{}
 	cmd := &cobra.Command{
 		Use:         "listen",
-		Annotations: cli.Prints(output.Table, output.JSONL, output.Name, output.None),
+		Annotations: reloading(cli.Prints(output.Table, output.JSONL, output.Name, output.None)),
 		Short:       "Receive, verify and forward webhooks",
 		Long: `Receive webhooks, verify their signatures, and show each request: as a line on
 a terminal, and otherwise as one JSON object per line. A line shows the answer
@@ -75,6 +76,11 @@ after any other code, the program runs again. Its output is logged. Without
 --store or --nats, listen answers Mender before it runs the program, and the
 event is lost if the program fails.
 
+-f takes routes from a file instead, to applications and programs, each with its
+own filter, format and retries. The file can have endpoints for several
+organizations. SIGHUP, or with --watch each change of the file, makes listen
+apply it without losing an event. See docs/listen-file.md.
+
 --interactive shows the requests on a full screen: browse and filter them, see
 one in full, and send it to your application again. --inspect serves a page for
 your browser that can do the same. If stdout is not a terminal, --interactive
@@ -94,23 +100,34 @@ in Mender's activity log. listen exits with 0 on Ctrl-C.`,
   mender-webhooks listen --secret-file hook.secret --nats nats://nats-0,nats://nats-1 --replicas 3 --forward-to http://app/hook
   mender-webhooks listen --secret-file hook.secret --store queue --forward-to inventory=3000 --forward-to tickets=3001
   mender-webhooks listen --secret-file hook.secret --store queue --exec ./handle-event
+  mender-webhooks listen --secret-file hook.secret --store queue -f listen.yaml
   mender-webhooks listen --secret-file hook.secret --exit-after 1 --timeout 30s`,
-		Args: cli.Args(0, 0, "no arguments"),
-		PreRunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.log.Begin(a); err != nil {
-				return err
-			}
-			if err := listenRules().Check(cmd, args); err != nil {
-				return err
-			}
-			return forwardRules().Check(cmd, args)
-		},
+		Args:    cli.Args(0, 0, "no arguments"),
+		PreRunE: func(cmd *cobra.Command, args []string) error { return o.begin(a, cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runListen(cmd.Context(), a, o)
 		},
 	}
 	o.register(cmd.Flags())
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
 	return cmd
+}
+
+// begin begins the log and checks the combination of flags.
+func (o *listenOptions) begin(a *cli.App, cmd *cobra.Command, args []string) error {
+	if err := o.log.Begin(a); err != nil {
+		return err
+	}
+	if err := listenRules().Check(cmd, args); err != nil {
+		return err
+	}
+	return forwardRules().Check(cmd, args)
+}
+
+// reloading adds to the annotations of listen that it reads its file again on SIGHUP.
+func reloading(annotations map[string]string) map[string]string {
+	annotations[cli.ReloadsWith] = "file"
+	return annotations
 }
 
 func listenRules() cli.Rules {
@@ -119,7 +136,8 @@ func listenRules() cli.Rules {
 		Against: map[string][]string{
 			"store":   {"nats", "nats-context", "replicas"},
 			"respond": {"forward-to", "exec", "store", "nats", "nats-context"},
-			"exec":    {"forward-to", "dead-on", "target-skip-verify"},
+			"exec":    {"forward-to", "file", "dead-on", "target-skip-verify"},
+			"file":    {"forward-to", "concurrency", "dead-on", "forward-timeout", "max-age", "max-attempts"},
 
 			"interactive": {"output", "jq", "no-headers", "verbose"},
 		},
@@ -129,7 +147,7 @@ func listenRules() cli.Rules {
 			"dead-on": stored, "concurrency": append(stored, "exec"),
 			"forward-timeout": {"forward-to", "exec"},
 			"tls-cert":        {"tls-key"}, "tls-key": {"tls-cert"},
-			"inspect-edit": {"inspect"},
+			"inspect-edit": {"inspect"}, "watch": {"file"},
 		}),
 	}
 }
@@ -147,6 +165,7 @@ func (o *listenOptions) register(f *pflag.FlagSet) {
 	o.secrets.Register(f)
 	f.BoolVar(&o.allowUnchecked, "allow-unchecked", false, "without a secret: accept requests from other machines, and store and forward events")
 	o.relay.register(f)
+	f.BoolVar(&o.watch, "watch", false, "with --file: apply the file whenever it changes")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "serve HTTPS with the certificate in `FILE`, read again when it changes")
 	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` with the private key of the certificate")
 	f.Int64Var(&o.maxBody, "max-body", webhook.MaxBody, "largest body to accept, in `BYTES`")

@@ -9,10 +9,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
 
-// display prints a line for each event of a hub. If it is slow, it drops lines
+// display prints a line for each event of a listener. If it is slow, it drops lines
 // and does not delay the receiver.
 type display struct {
 	l      *listening
+	ls     *listener.Listener
 	sub    *listener.Subscription // nil with -o none or --interactive
 	stream *output.Stream
 	table  *recordTable  // nil if the output is no table
@@ -25,8 +26,8 @@ type display struct {
 
 // display starts printing. If the reader of stdout goes away, it calls stop with
 // the error, unless events are stored: then receiving continues.
-func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
-	d := &display{l: l, done: make(chan struct{})}
+func (l *listening) display(ls *listener.Listener, stop func(error)) *display {
+	d := &display{l: l, ls: ls, done: make(chan struct{})}
 	if l.screen != nil || l.printer.Format() == output.None {
 		close(d.done)
 		return d
@@ -36,7 +37,7 @@ func (l *listening) display(hub *listener.Hub, stop func(error)) *display {
 		d.table = newRecordTable(l.app.TableWidth(), l.options)
 		columns = d.table.columns()
 	}
-	d.sub, d.stream = hub.Subscribe(listener.SubscribeOptions{}), l.printer.Stream(columns)
+	d.sub, d.stream = ls.Hub().Subscribe(listener.SubscribeOptions{}), l.printer.Stream(columns)
 	go d.run(stop)
 	return d
 }
@@ -97,20 +98,26 @@ func (d *display) dropped() uint64 {
 	return d.lost.Load() + d.sub.Dropped() + uint64(d.sub.Buffered()) //nolint:gosec // a length
 }
 
+// countSecrets tells the table how many secrets the endpoint of the next row has.
+func (d *display) countSecrets(endpoint string) {
+	if d.table != nil {
+		d.table.secrets = len(d.ls.Secrets(endpoint))
+	}
+}
+
 // item returns the item that the stream prints for an event.
 func (d *display) item(e listener.Event) output.Item {
 	var item output.Item
 	hint := ""
-	if d.table != nil {
-		d.table.secrets = len(d.l.secrets())
-	}
 	switch e := e.(type) {
 	case listener.Received:
+		d.countSecrets(e.Endpoint)
 		record := e.Record()
 		if item.Value, item.Name = record, record.ID; d.table != nil {
 			item.Row, hint = d.table.received(e, record)
 		}
 	case listener.Attempted:
+		d.countSecrets(e.Endpoint)
 		if item.Value, item.Name = e.Line(), e.ID; d.table != nil {
 			item.Row, hint = d.table.attempted(e.Line())
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // inspectOptions are the flags for the page that shows the requests.
@@ -46,7 +45,7 @@ func (o *inspectOptions) check() error {
 
 // inspect serves the page until the returned function is called. It does nothing
 // without --inspect.
-func (l *listening) inspect(ctx context.Context, ls *listener.Listener, application target.Target) (stop func(), err error) {
+func (l *listening) inspect(ctx context.Context, ls *listener.Listener) (stop func(), err error) {
 	o, nothing := l.options.inspect, func() {}
 	if o.addr == "" {
 		return nothing, nil
@@ -55,7 +54,7 @@ func (l *listening) inspect(ctx context.Context, ls *listener.Listener, applicat
 	if err != nil {
 		return nothing, err
 	}
-	page := inspector.New(inspector.Options{Listener: ls, Target: application, Secrets: l.secrets, Edit: o.edit})
+	page := inspector.New(inspector.Options{Listener: ls, Edit: o.edit})
 	forget, err := l.announcePage(page.URL(socket.Addr()), socket.Addr())
 	if err != nil {
 		return nothing, errors.Join(err, socket.Close())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -12,28 +13,26 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/terminal"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // screen is the screen of --interactive. A nil screen does nothing.
 type screen struct {
-	l           *listening
-	ls          *listener.Listener
-	application target.Target
-	log         *output.Held
-	sub         *listener.Subscription
-	done        chan struct{} // closed when the terminal is restored; nil before start
+	l    *listening
+	ls   *listener.Listener
+	log  *output.Held
+	sub  *listener.Subscription
+	done chan struct{} // closed when the terminal is restored; nil before start
 }
 
 // openScreen returns the screen for --interactive, or nil without the flag. It
 // collects events and messages from now on.
-func (l *listening) openScreen(ls *listener.Listener, application target.Target, log *output.Held) *screen {
+func (l *listening) openScreen(ls *listener.Listener, log *output.Held) *screen {
 	if log == nil {
 		return nil
 	}
 	log.Hold()
-	return &screen{l: l, ls: ls, application: application, log: log, sub: ls.Hub().Subscribe(listener.SubscribeOptions{History: true})}
+	return &screen{l: l, ls: ls, log: log, sub: ls.Hub().Subscribe(listener.SubscribeOptions{History: true})}
 }
 
 // start shows the screen until ctx is done. If the user quits, it calls stop. It
@@ -43,9 +42,9 @@ func (s *screen) start(ctx context.Context, ports listener.Ports, stop func(erro
 	if s == nil {
 		return
 	}
-	h := history.History{Listener: s.ls, Target: s.application, Secrets: s.l.secrets}
+	h := history.History{Listener: s.ls}
 	o := terminal.Options{
-		In: s.l.app.In, Out: s.l.app.Out, Title: s.title(ports),
+		In: s.l.app.In, Out: s.l.app.Out, Title: func() string { return s.title(ports) },
 		Noun: "request", Verdict: "verdict", Verdicts: verdicts(), Good: good,
 		Items: s.items, Missed: s.sub.Dropped, Details: h.Details, Replay: h.Replay, Totals: s.totals,
 		Log: s.log, Style: s.l.app.OutStyle(), UTC: s.l.options.utc,
@@ -93,8 +92,14 @@ func (s *screen) items(ctx context.Context) iter.Seq[history.Item] {
 
 func (s *screen) title(ports listener.Ports) string {
 	text := "listening on " + joinAddrs(addrsOf(ports.Events)) + s.l.options.path
-	if s.application != nil {
-		text += ", forwarding to " + s.application.String()
+	var targets []string
+	for _, endpoint := range s.ls.Endpoints() {
+		if application := s.ls.Application(endpoint); application != nil {
+			targets = append(targets, application.String())
+		}
+	}
+	if len(targets) > 0 {
+		text += ", forwarding to " + strings.Join(targets, ", ")
 	}
 	return text
 }

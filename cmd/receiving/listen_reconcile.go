@@ -21,17 +21,17 @@ const (
 	reconcileRetry = 10 * time.Minute
 )
 
-// startRepair starts --recover and then --reconcile in the background.
-func (l *listening) startRepair(ctx context.Context, queue *relay.Queue) (_ <-chan struct{}, err error) {
+// start starts --recover and then --reconcile in the background.
+func (r *repair) start(ctx context.Context, queue *relay.Queue) (_ <-chan struct{}, err error) {
 	var run func(context.Context) time.Duration
-	if l.options.relay.reconcile > 0 {
-		if run, err = l.reconciliation(ctx, queue); err != nil {
+	if r.options.reconcile > 0 {
+		if run, err = r.reconciliation(ctx, queue); err != nil {
 			return nil, err
 		}
 	}
 	var recovered <-chan struct{}
-	if l.options.relay.recover {
-		if recovered, err = l.startRecovery(ctx, queue); err != nil || run == nil {
+	if r.options.recover {
+		if recovered, err = r.startRecovery(ctx, queue); err != nil || run == nil {
 			return recovered, err
 		}
 	}
@@ -52,41 +52,50 @@ func (l *listening) startRepair(ctx context.Context, queue *relay.Queue) (_ <-ch
 	return finished, nil
 }
 
+// queue returns the flags that select the endpoint's queue.
+func (r *repair) queue() *cli.QueueOptions {
+	q := &cli.QueueOptions{Store: r.options.store, Nats: *r.options.nats.WithPrefix(r.endpoint.SubjectPrefix)}
+	if q.Store != "" {
+		q.Store = r.options.storeOf(r.endpoint.Name)
+	}
+	return q
+}
+
 // reconciliation returns a function that makes one run, reports its result, and returns
 // the time until the next one. It returns an error if no run could ever succeed.
-func (l *listening) reconciliation(ctx context.Context, queue *relay.Queue) (func(context.Context) time.Duration, error) {
-	l.app.RequestRate = fleet.DefaultRate
-	client, set, err := l.app.Connect()
-	l.app.RequestRate = 0
+func (r *repair) reconciliation(ctx context.Context, queue *relay.Queue) (func(context.Context) time.Duration, error) {
+	r.app.RequestRate = fleet.DefaultRate
+	client, set, err := r.app.Connect()
+	r.app.RequestRate = 0
 	if err != nil {
 		return nil, cli.Hinted(err, "log in, or leave out --reconcile: only --reconcile uses the server")
 	}
 	owner := fleet.Owner{Server: client.Server(), Organization: set.Organization}
-	if err := l.checkKnown(ctx, queue, owner); err != nil {
+	if err := r.checkKnown(ctx, queue, owner); err != nil {
 		return nil, fmt.Errorf("--reconcile: %w", err)
 	}
 	s := &fleet.Stored{Queue: queue}
 	return func(ctx context.Context) time.Duration {
-		r := &fleet.Reconciler{
-			Devices: client, Log: eventlog.New(client), Secret: l.signingSecret,
+		reconciler := &fleet.Reconciler{
+			Devices: client, Log: eventlog.New(client), Secret: r.signingSecret,
 			Settle: fleet.DefaultSettle, DeepEvery: deepEvery,
 		}
 		var report fleet.Report
 		var err error
-		if dir := l.options.relay.store; dir != "" {
-			report, err = s.InFolder(ctx, dir, owner, r)
+		if r.options.store != "" {
+			report, err = s.InFolder(ctx, r.options.storeOf(r.endpoint.Name), owner, reconciler)
 		} else {
-			report, err = s.OnCluster(ctx, queue, owner, r)
+			report, err = s.OnCluster(ctx, queue, owner, reconciler)
 		}
-		return l.sayReconciled(ctx, report, err)
+		return r.sayReconciled(ctx, report, err)
 	}, nil
 }
 
 // checkKnown returns an error if the known state cannot be used. What may be temporary
 // is left to the runs.
-func (l *listening) checkKnown(ctx context.Context, queue *relay.Queue, owner fleet.Owner) (err error) {
-	if dir := l.options.relay.store; dir != "" {
-		err = fleet.CheckInFolder(dir, owner)
+func (r *repair) checkKnown(ctx context.Context, queue *relay.Queue, owner fleet.Owner) (err error) {
+	if r.options.store != "" {
+		err = fleet.CheckInFolder(r.options.storeOf(r.endpoint.Name), owner)
 	} else {
 		err = fleet.CheckOnCluster(ctx, queue, owner)
 	}
@@ -97,32 +106,32 @@ func (l *listening) checkKnown(ctx context.Context, queue *relay.Queue, owner fl
 }
 
 // sayReconciled reports the result of a run and returns the time until the next one.
-func (l *listening) sayReconciled(ctx context.Context, report fleet.Report, err error) time.Duration {
-	every := l.options.relay.reconcile
+func (r *repair) sayReconciled(ctx context.Context, report fleet.Report, err error) time.Duration {
+	every := r.options.reconcile
 	retry := min(every, reconcileRetry)
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, relay.ErrLeased):
-		l.app.Say("reconcile: %v; trying again in %s", err, output.Duration(retry))
+		r.say("reconcile: %v; trying again in %s", err, output.Duration(retry))
 		return retry
 	case errors.Is(err, fleet.ErrSuspicious):
-		l.app.Warn("--reconcile: %v; to see what would be sent, run `mender-webhooks reconcile %s --dry-run --force`", err, l.options.relay.queue().Flags())
+		r.warn("--reconcile: %v; to see what would be sent, run `mender-webhooks reconcile %s --dry-run --force`", err, r.queue().Flags())
 	case err != nil:
-		l.app.Warn("--reconcile: %v; trying again in %s", err, output.Duration(retry))
+		r.warn("--reconcile: %v; trying again in %s", err, output.Duration(retry))
 		return retry
 	default:
-		l.app.Say("reconcile: %s", report)
-		l.warnReconciled(report)
+		r.say("reconcile: %s", report)
+		r.warnReconciled(report)
 	}
 	return every
 }
 
-func (l *listening) warnReconciled(report fleet.Report) {
+func (r *repair) warnReconciled(report fleet.Report) {
 	if report.Lost {
-		l.app.Warn("--reconcile: the queue no longer has all events: changes that were missed until now cannot be found")
+		r.warn("--reconcile: the queue no longer has all events: changes that were missed until now cannot be found")
 	}
 	if report.Stale > 0 {
-		l.app.Warn("--reconcile: inventory and deviceauth disagree on %s; the next weekly run reads deviceauth; to compare now, run `mender-webhooks reconcile %s --deep`",
-			cli.Plural(report.Stale, "device"), l.options.relay.queue().Flags())
+		r.warn("--reconcile: inventory and deviceauth disagree on %s; the next weekly run reads deviceauth; to compare now, run `mender-webhooks reconcile %s --deep`",
+			cli.Plural(report.Stale, "device"), r.queue().Flags())
 	}
 }

@@ -22,6 +22,7 @@ import (
 type relayOptions struct {
 	forwardTo      []string
 	exec           string
+	file           string
 	forwardTimeout time.Duration
 	target         cli.TargetFlags
 	store          string
@@ -43,6 +44,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	o.maxBytes = cli.ByteSize(relay.DefaultMaxBytes)
 	f.StringArrayVar(&o.forwardTo, "forward-to", nil, "forward events to this `URL`; 3000, :3000/hook and localhost:3000 work, too (repeatable with --store or --nats, as NAME=URL)")
 	f.StringVar(&o.exec, "exec", "", "run the program at this `PATH` for each event, with the body on stdin")
+	f.StringVarP(&o.file, "file", "f", "", "with --store or --nats: take endpoints and routes from a YAML `FILE`; SIGHUP applies a changed one")
 	f.DurationVar(&o.forwardTimeout, "forward-timeout", 0, "limit for one attempt to forward an event, as a `DURATION` (default 9s, or 30s with --store, --nats or --exec)")
 	o.target.Register(f)
 	f.StringVar(&o.store, "store", "", "store events in `DIR` before acknowledging them, and forward them until the application accepts them")
@@ -59,13 +61,13 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.reconcile, "reconcile", 0, "on start and after each `DURATION`: find the events that Mender lost, as reconcile does")
 }
 
-// queue returns the flags that select the queue.
-func (o *relayOptions) queue() *cli.QueueOptions {
-	return &cli.QueueOptions{Store: o.store, Nats: o.nats}
-}
-
 // wanted reports whether events are stored or forwarded.
-func (o *relayOptions) wanted() bool { return len(o.forwardTo) > 0 || o.exec != "" || o.stores() }
+func (o *relayOptions) wanted() bool { return o.forwards() || o.stores() }
+
+// forwards reports whether events are forwarded.
+func (o *relayOptions) forwards() bool {
+	return len(o.forwardTo) > 0 || o.exec != "" || o.file != ""
+}
 
 // stores reports whether events are stored before deliveries are answered.
 func (o *relayOptions) stores() bool { return o.store != "" || o.nats.Given() }
@@ -82,31 +84,23 @@ func (o *relayOptions) check() error {
 	if err := o.nats.Check(); err != nil {
 		return err
 	}
+	if o.file != "" && !o.stores() {
+		return cli.Hinted(cli.Usagef("--file requires --store or --nats: an event could not wait for a route that is down"), "pass --store DIR or --nats URLS")
+	}
 	if len(o.forwardTo) == 0 {
-		return o.target.Check("--forward-to", "")
+		return o.target.Check("--forward-to or --file", o.file)
 	}
 	_, err := o.routes()
 	return err
 }
 
-// fill sets the options for where the listener stores and forwards events.
-func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
-	if o.store != "" {
-		lo.Store = &relay.StoreOptions{Dir: o.store, Sync: o.sync, MaxBytes: int64(o.maxBytes), Keep: o.keep, Logf: a.Warn}
-	}
-	if o.nats.Given() {
-		dial, err := o.nats.Dial(a)
-		if err != nil {
-			return err
-		}
-		dial.MaxBytes, dial.Keep, dial.Replicas = int64(o.maxBytes), o.keep, o.replicas
-		lo.Cluster = &dial
-	}
-	lo.DirectTimeout, lo.AnswerFirst = o.forwardTimeout, o.exec != ""
-	lo.Forward = relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
+// addTargets adds the targets of the command line to the endpoint.
+func (o *relayOptions) addTargets(a *cli.App, e *listener.Endpoint) error {
+	e.DirectTimeout, e.AnswerFirst = o.forwardTimeout, o.exec != ""
+	forward := relay.ForwardOptions{Concurrency: o.concurrency, DeadOn: o.deadOn, MaxAttempts: o.maxAttempts, MaxAge: o.maxAge}
 	if o.exec != "" {
 		program, err := o.openProgram(a)
-		lo.Targets = []listener.Target{{Target: program}}
+		e.Targets = []listener.Target{{Forward: forward, Target: program}}
 		return err
 	}
 	routes, err := o.routes()
@@ -115,7 +109,7 @@ func (o *relayOptions) fill(a *cli.App, lo *listener.Options) error {
 		if t, err = o.openURL(a, r.url); err != nil {
 			return err
 		}
-		lo.Targets = append(lo.Targets, listener.Target{Route: r.name, Target: t})
+		e.Targets = append(e.Targets, listener.Target{Route: relay.Route{Name: r.name}, Forward: forward, Target: t})
 	}
 	return err
 }

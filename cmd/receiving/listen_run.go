@@ -14,7 +14,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
-	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
@@ -23,10 +22,11 @@ type listening struct {
 	app     *cli.App
 	options listenOptions
 	printer *output.Printer
-	secrets func() []webhook.Secret
-	saver   *listener.Saver // nil without --save
-	log     *output.Held    // nil without --interactive
-	screen  *screen         // nil without --interactive
+	secrets func() []webhook.Secret // of the command line; nil if the file has endpoints
+	file    *listenFile             // nil without -f
+	saver   *listener.Saver         // nil without --save
+	log     *output.Held            // nil without --interactive
+	screen  *screen                 // nil without --interactive
 }
 
 func runListen(ctx context.Context, a *cli.App, o listenOptions) (err error) {
@@ -69,12 +69,11 @@ func (l *listening) run(ctx context.Context) error {
 		// throughput of a bare handler instead of 0.80, for a few MiB more.
 		debug.SetGCPercent(400)
 	}
-	application := listener.Every(options.Targets)
-	l.screen = l.openScreen(ls, application, l.log)
+	l.screen = l.openScreen(ls, l.log)
 	endPage := func() {}
 	defer func() { endPage() }()
 	return l.serve(ctx, ls, func() (ports listener.Ports, err error) {
-		if endPage, err = l.inspect(ctx, ls, application); err != nil {
+		if endPage, err = l.inspect(ctx, ls); err != nil {
 			return ports, err
 		}
 		ports, err = l.options.ports(ctx, sockets)
@@ -89,12 +88,17 @@ func (l *listening) run(ctx context.Context) error {
 // prepare reads the files that the options name, and runs all checks that change
 // nothing.
 func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo listener.Options, err error) {
-	if l.secrets, err = l.options.secrets.Reloading(ctx, l.app); err != nil {
+	addrs, addrErr := l.options.addresses(sockets)
+	if l.file, err = l.openFile(ctx, addrs); err != nil {
 		return lo, err
 	}
-	addrs, err := l.options.addresses(sockets)
-	if err != nil {
-		return lo, err
+	if !l.file.hasEndpoints() {
+		if l.secrets, err = l.options.secrets.Reloading(ctx, l.app); err != nil {
+			return lo, err
+		}
+	}
+	if addrErr != nil {
+		return lo, addrErr
 	}
 	if err := l.checkAccess(addrs); err != nil {
 		return lo, err
@@ -106,7 +110,7 @@ func (l *listening) prepare(ctx context.Context, sockets []net.Listener) (lo lis
 // events, or that would make events loop.
 func (l *listening) checkAccess(addrs []net.Addr) error {
 	o := l.options
-	unsafe := len(l.secrets()) == 0 && !o.allowUnchecked
+	unsafe := !l.file.hasEndpoints() && len(l.secrets()) == 0 && !o.allowUnchecked
 	switch {
 	case unsafe && o.relay.wanted():
 		return cli.Hinted(cli.Usagef("no secret is known: events that cannot be checked are not stored or forwarded"),
@@ -119,12 +123,8 @@ func (l *listening) checkAccess(addrs []net.Addr) error {
 }
 
 func (l *listening) listenerOptions() (listener.Options, error) {
-	o := l.options
+	o := &l.options
 	lo := listener.Options{
-		Receiver: receiver.Options{
-			Secrets: l.secrets, AllowUnchecked: o.allowUnchecked || !o.relay.wanted(), Path: o.path, MaxBody: o.maxBody,
-			Respond: o.respond, Delay: o.delay, FailRate: o.failRate, Remember: l.dedupWindow(),
-		},
 		Server: receiver.ServerOptions{Grace: o.grace, Warn: func(text string) { l.app.Warn("%s", text) }},
 		Info:   l.app.Say, Warn: l.app.Warn,
 	}
@@ -136,15 +136,8 @@ func (l *listening) listenerOptions() (listener.Options, error) {
 		return lo, err
 	}
 	o.relay.keepAnswers = o.inspect.addr != "" || o.interactive
-	if err := o.relay.fill(l.app, &lo); err != nil {
-		return lo, err
-	}
-	if o.relay.recover || o.relay.reconcile > 0 {
-		lo.Recover = func(ctx context.Context, queue *relay.Queue) (<-chan struct{}, error) {
-			return l.startRepair(ctx, queue)
-		}
-	}
-	return lo, nil
+	lo.Endpoints, err = l.endpoints(l.file.version())
+	return lo, err
 }
 
 // dedupWindow is how many recent event ids to remember; 0 if the store
@@ -161,12 +154,18 @@ func (l *listening) announce(ports listener.Ports) {
 	if l.options.tlsCert != "" {
 		scheme = "https"
 	}
-	l.app.Say("listening on %s://%s%s; press Ctrl-C to stop", scheme, joinAddrs(addrsOf(ports.Events)), l.options.path)
+	at := scheme + "://" + joinAddrs(addrsOf(ports.Events))
+	l.app.Say("listening on %s%s; press Ctrl-C to stop", at, l.options.path)
+	if l.file.hasEndpoints() {
+		for _, e := range l.file.current.Endpoints {
+			l.app.Say("endpoint %s: %s%s", e.Name, at, e.Path)
+		}
+	}
 	if ports.Monitor != nil {
 		l.app.Say("metrics on http://%s/metrics", ports.Monitor.Addr())
 	}
 	l.sayTarget()
-	if len(l.secrets()) == 0 {
+	if !l.file.hasEndpoints() && len(l.secrets()) == 0 {
 		l.app.Warn("signatures are not checked, since no secret is known; pass --secret-file FILE or set MENDER_WEBHOOK_SECRET")
 	}
 	if l.options.relay.exec != "" && !l.options.relay.stores() {
@@ -188,16 +187,19 @@ func (l *listening) serve(ctx context.Context, ls *listener.Listener, open func(
 	}
 	ended := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { ended <- time.Now() })
-	shown, saved, log := l.display(ls.Hub(), end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
+	shown, saved, log := l.display(ls, end), l.save(ls.Hub(), l.saver), ls.Log(l.app.Log(), l.logOptions())
 	defer func() { end(nil); l.screen.wait() }() // even if Serve panics
+	followed := func() {}
 	err := ls.Serve(ctx, func() (listener.Ports, error) {
 		ports, err := open()
 		if err == nil {
+			followed = l.follow(ctx, ls)
 			l.screen.start(ctx, ports, end)
 		}
 		return ports, err
 	})
 	end(nil)
+	followed()
 	saved()
 	totals := log.Wait()
 	err = errors.Join(err, shown.wait(time.Until((<-ended).Add(l.options.grace))))
@@ -244,7 +246,7 @@ func (l *listening) reportTotals(ls *listener.Listener, totals listener.Totals, 
 	}
 	attrs = append(attrs, slog.Uint64("received", sum))
 	text := "received: " + counts(ls)
-	if len(l.options.relay.forwardTo) > 0 || l.options.relay.exec != "" {
+	if l.options.relay.forwards() {
 		text += fmt.Sprintf("; forwarded: %d", totals.Forwarded)
 		attrs = append(attrs, slog.Uint64("forwarded", totals.Forwarded), slog.Uint64("failed_attempts", totals.Failed))
 	}

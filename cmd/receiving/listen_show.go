@@ -35,7 +35,7 @@ type recordTable struct {
 func newRecordTable(width int, o listenOptions) *recordTable {
 	return &recordTable{
 		utc: o.utc, narrow: width > 0 && width < wideEnough, hints: width > 0, hinted: map[string]bool{},
-		stores: o.relay.stores(), forwards: len(o.relay.forwardTo) > 0 || o.relay.exec != "",
+		stores: o.relay.stores(), forwards: o.relay.forwards(),
 	}
 }
 
@@ -130,6 +130,9 @@ func (t *recordTable) received(x listener.Received, r receiver.Record) (row []st
 			notes = append(notes, text)
 		}
 	}
+	if r.Endpoint != "" {
+		note("at " + r.Endpoint)
+	}
 	note(receiver.Describe(x.Verification))
 	hint = receiver.Hint(x.Verification)
 	if t.secrets > 1 && r.Secret != "" {
@@ -166,6 +169,9 @@ func notStored(a receiver.Answer) string {
 func (t *recordTable) attempted(line listener.Line) (row []string, hint string) {
 	verdict, note := "dead letter", line.Reason
 	var notes []string
+	if line.Endpoint != "" {
+		notes = append(notes, "at "+line.Endpoint)
+	}
 	if line.Route != "" {
 		notes = append(notes, "to "+line.Route)
 	}

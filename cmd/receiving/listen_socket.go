@@ -2,7 +2,9 @@ package receiving
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/url"
 	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
@@ -52,10 +54,19 @@ func (o *relayOptions) checkLoop(addrs []net.Addr) error {
 		return err
 	}
 	for _, r := range routes {
-		if listener.Loops(addrs, r.url) {
-			return cli.Hinted(cli.Usagef("invalid --forward-to %s: listen itself receives on this address, so events would loop", r.url.Host),
+		if err := checkURLLoop(addrs, r.url); err != nil {
+			return cli.Hinted(cli.Usagef("invalid --forward-to %s: %w", r.url.Host, err),
 				"pass the address of your application, or choose another port with --addr")
 		}
+	}
+	return nil
+}
+
+// checkURLLoop returns an error if a URL is one of the addresses on which listen receives
+// events.
+func checkURLLoop(addrs []net.Addr, u *url.URL) error {
+	if listener.Loops(addrs, u) {
+		return errors.New("listen itself receives on this address, so events would loop")
 	}
 	return nil
 }

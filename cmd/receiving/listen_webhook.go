@@ -8,6 +8,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/listenfile"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 )
@@ -28,15 +29,27 @@ func (l *listening) sayTarget() {
 	switch {
 	case o.exec != "":
 		l.app.Say("running %s for each event", o.exec)
+	case o.file != "":
+		for _, r := range l.file.current.Routes {
+			l.app.Say("route %s leads to %s", r, destination(r))
+		}
 	case len(routes) == 0 && o.stores():
 		l.app.Say("events are only stored; pass --forward-to URL to forward them as well")
 	}
 }
 
+// destination returns where a route leads, for a message.
+func destination(r listenfile.Route) string {
+	if r.ForwardTo == nil {
+		return "the program " + r.Exec[0]
+	}
+	return output.MaskURL(r.ForwardTo.String())
+}
+
 // lookUpWebhook says which webhook the listener is for and whether its URL leads here, on
 // a terminal and if logged in. It asks the server in the background.
 func (l *listening) lookUpWebhook(ctx context.Context, addrs []net.Addr) {
-	if cli.IsTerminal(l.app.Err) && !l.app.Flags.Quiet {
+	if cli.IsTerminal(l.app.Err) && !l.app.Flags.Quiet && !l.file.hasEndpoints() {
 		go l.sayWebhook(ctx, l.app.Aside(), addrs)
 	}
 }

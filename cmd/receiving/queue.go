@@ -41,7 +41,7 @@ with --nats, the stream that listeners share on a cluster.`,
 	f.StringVar(&o.Store, "store", "", "`DIR` of listen --store")
 	o.Nats.Register(f, "instead of --store: the cluster of listen --nats, comma-separated `URLS` of its servers")
 	f.BoolVar(&o.Utc, "utc", false, "show times in UTC (default: local time)")
-	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o))
+	cmd.AddCommand(newQueueListCmd(a, o), newQueueShowCmd(a, o), newQueueRetryCmd(a, o), newQueueDropCmd(a, o), newQueueRoutesCmd(a, o))
 	return cmd
 }
 
@@ -125,7 +125,7 @@ func hasNames(s relay.Status) bool {
 
 // routeText describes the state of one of several routes.
 func routeText(r relay.RouteStatus) string {
-	text := fmt.Sprintf("%d waiting", r.Waiting)
+	text := fmt.Sprintf("%d waiting, %d dead", r.Waiting, r.Dead)
 	if r.URL != "" {
 		text = "to " + r.URL + ", " + text
 	}

@@ -45,9 +45,10 @@ func fail(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), status)
 }
 
-// canEdit reports whether edited copies can be signed and sent.
-func (i *Inspector) canEdit() bool {
-	return i.o.Edit && i.o.Target != nil && len(i.o.Secrets()) > 0
+// canEdit reports whether edited copies of an endpoint's requests can be signed and
+// sent.
+func (i *Inspector) canEdit(endpoint string) bool {
+	return i.o.Edit && i.o.Listener.Application(endpoint) != nil && len(i.o.Listener.Secrets(endpoint)) > 0
 }
 
 // edit sends a copy of a request with another body, signed with the webhook's
@@ -59,7 +60,8 @@ func (i *Inspector) edit(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	if !i.canEdit() {
+	secrets := i.o.Listener.Secrets(e.Endpoint)
+	if !i.o.Edit || len(secrets) == 0 {
 		http.Error(w, "editing is off: start listen with --inspect-edit and a secret", http.StatusConflict)
 		return
 	}
@@ -70,9 +72,14 @@ func (i *Inspector) edit(w http.ResponseWriter, r *http.Request) {
 	}
 	header := target.EndToEnd(e.Header)
 	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Men-Sig") })
-	maps.Copy(header, webhook.Header(body, i.o.Secrets()[0]))
+	maps.Copy(header, webhook.Header(body, secrets[0]))
 	header.Set(target.HeaderEdited, "1")
-	writeJSON(w, i.history.Deliver(r.Context(), target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body}))
+	attempt, err := i.history.Deliver(r.Context(), e.Endpoint, target.Event{ID: e.ID, Type: string(e.Type), Header: header, Body: body})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	writeJSON(w, attempt)
 }
 
 // curl answers with a command that sends a request's bytes.
@@ -112,9 +119,9 @@ type queued struct {
 }
 
 // queue answers with the first waiting events and dead letters, and the event
-// that blocks the queue.
+// that blocks the queue, of the endpoint that the URL names.
 func (i *Inspector) queue(w http.ResponseWriter, r *http.Request) {
-	q, ok := i.openQueue(w)
+	q, ok := i.openQueue(w, r)
 	if !ok {
 		return
 	}
@@ -153,9 +160,10 @@ func firstEvents(ctx context.Context, q *relay.Queue, state relay.State) ([]queu
 	return events, nil
 }
 
-// changeQueue retries or deletes the event that the body names.
+// changeQueue retries or deletes the event that the body names, in the queue of the
+// endpoint that the URL names.
 func (i *Inspector) changeQueue(w http.ResponseWriter, r *http.Request) {
-	q, ok := i.openQueue(w)
+	q, ok := i.openQueue(w, r)
 	if !ok {
 		return
 	}
@@ -182,8 +190,8 @@ func (i *Inspector) changeQueue(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (i *Inspector) openQueue(w http.ResponseWriter) (*relay.Queue, bool) {
-	q := i.o.Listener.Queue()
+func (i *Inspector) openQueue(w http.ResponseWriter, r *http.Request) (*relay.Queue, bool) {
+	q := i.o.Listener.Queue(r.URL.Query().Get("endpoint"))
 	if q == nil {
 		http.Error(w, "there is no queue: start listen with --store or --nats, or wait until the cluster is available", http.StatusConflict)
 	}

@@ -2,7 +2,7 @@
 // requests: each with its verdict, headers, body and the attempts to forward it.
 // The page can send a request to the application again, and manage the queue.
 //
-//	ins, err := inspector.New(inspector.Options{Listener: l, Target: application})
+//	ins, err := inspector.New(inspector.Options{Listener: l})
 //	…
 //	socket, err := net.Listen("tcp", "127.0.0.1:4040")
 //	fmt.Println("open", ins.URL(socket.Addr()))
@@ -31,8 +31,6 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // DefaultAddr is the address to serve the page on unless it is in use.
@@ -41,14 +39,10 @@ const DefaultAddr = "127.0.0.1:4040"
 // Options are the settings of an Inspector.
 type Options struct {
 	// Listener is the listener to show. Its hub keeps a history for as long as
-	// Serve runs.
+	// Serve runs. Its targets receive the requests that a user sends again.
 	Listener *listener.Listener
-	// Target receives the requests that a user sends again; nil forbids that.
-	Target target.Target
-	// Secrets returns the secrets of the webhook: to explain a verdict, and to
-	// sign edited copies with the first one. nil means that there are none.
-	Secrets func() []webhook.Secret
-	// Edit allows users to send copies with another body.
+	// Edit allows users to send copies with another body, which are signed with the
+	// first secret of the endpoint.
 	Edit bool
 }
 
@@ -61,13 +55,7 @@ type Inspector struct {
 
 // New returns an Inspector with a new token.
 func New(o Options) *Inspector {
-	if o.Secrets == nil {
-		o.Secrets = func() []webhook.Secret { return nil }
-	}
-	return &Inspector{
-		o: o, token: rand.Text(),
-		history: history.History{Listener: o.Listener, Target: o.Target, Secrets: o.Secrets},
-	}
+	return &Inspector{o: o, token: rand.Text(), history: history.History{Listener: o.Listener}}
 }
 
 // URL returns the URL of the page at an address, with its token. It gives

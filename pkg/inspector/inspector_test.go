@@ -34,6 +34,7 @@ const secretText = "73656372657431323334"
 // setup is a listener with an inspector and an application.
 type setup struct {
 	t        *testing.T
+	listener *listener.Listener
 	events   string // the listener's URL
 	base     string // the page's URL without its token
 	token    string
@@ -43,7 +44,7 @@ type setup struct {
 }
 
 // start starts a listener and its inspector, and stops both when the test ends.
-func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
+func start(t *testing.T, e listener.Endpoint, o inspector.Options, others ...listener.Endpoint) *setup {
 	t.Helper()
 	secret, err := webhook.ParseSecret(secretText)
 	if err != nil {
@@ -69,16 +70,14 @@ func start(t *testing.T, lo listener.Options, o inspector.Options) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.Targets = []listener.Target{{Target: to}}
-	secrets := func() []webhook.Secret { return []webhook.Secret{secret} }
-	lo.Receiver.Secrets, lo.Info, lo.Warn = secrets, t.Logf, t.Logf
-	lo.Forward.DeadOn = []int{http.StatusGone}
-	l, err := listener.Open(t.Context(), lo)
+	e.Targets = []listener.Target{{Target: to, Forward: relay.ForwardOptions{DeadOn: []int{http.StatusGone}}}}
+	e.Receiver.Secrets = func() []webhook.Secret { return []webhook.Secret{secret} }
+	l, err := listener.Open(t.Context(), listener.Options{Endpoints: append(others, e), Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	events, page := listen(t), listen(t)
-	o.Listener, o.Target, o.Secrets = l, to, secrets
+	o.Listener, s.listener = l, l
 	ins := inspector.New(o)
 	address, token, _ := strings.Cut(ins.URL(page.Addr()), "#")
 	s.events, s.base, s.token = "http://"+events.Addr().String(), strings.TrimSuffix(address, "/"), token
@@ -129,7 +128,12 @@ func (s *setup) deliver(body string, signed bool, headers ...string) int {
 	if !signed {
 		secret = webhook.Secret{}
 	}
-	req, err := webhook.NewRequest(s.t.Context(), s.events+"/hook?token=geheim", []byte(body), secret)
+	return s.deliverTo("/hook?token=geheim", body, secret, headers...)
+}
+
+func (s *setup) deliverTo(path, body string, secret webhook.Secret, headers ...string) int {
+	s.t.Helper()
+	req, err := webhook.NewRequest(s.t.Context(), s.events+path, []byte(body), secret)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -212,7 +216,7 @@ func (s *setup) items(n int) (items []map[string]any) {
 const event = `{"id":"48919a10-2fbd-4ab4-8420-e2cb959938a4","type":"device-status-changed","data":{"id":"d1","status":"accepted"},"time":"2026-11-23T09:00:00Z"}`
 
 func TestARequestIsShownInFull(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{})
+	s := start(t, listener.Endpoint{}, inspector.Options{})
 	if code := s.deliver(event, true, "Authorization", "Bearer topsecret", "X-Api-Token", "topsecret", "X-Men-Requestid", "r1"); code != http.StatusOK {
 		t.Fatal(code)
 	}
@@ -254,7 +258,7 @@ func TestARequestIsShownInFull(t *testing.T) {
 }
 
 func TestReplaySendsTheSameBytes(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{})
+	s := start(t, listener.Endpoint{}, inspector.Options{})
 	s.deliver(event, true)
 	first, body := <-s.received, <-s.bodies
 	s.items(1)
@@ -277,7 +281,7 @@ func TestReplaySendsTheSameBytes(t *testing.T) {
 
 func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 	const edited = `{"id":"e2","type":"device-decommissioned","data":{"id":"d1"},"time":"2026-11-23T09:00:00Z"}`
-	s := start(t, listener.Options{}, inspector.Options{Edit: true})
+	s := start(t, listener.Endpoint{}, inspector.Options{Edit: true})
 	s.deliver(event, true)
 	_, _ = <-s.received, <-s.bodies
 	s.items(1)
@@ -297,7 +301,7 @@ func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 		t.Errorf("a body that is too large: %d", code)
 	}
 
-	off := start(t, listener.Options{}, inspector.Options{})
+	off := start(t, listener.Endpoint{}, inspector.Options{})
 	off.deliver(event, true)
 	off.items(1)
 	if code, _ := off.call("POST", "/api/requests/1/edit", edited); code != http.StatusConflict {
@@ -306,7 +310,7 @@ func TestAnEditedCopyIsSignedAndMarked(t *testing.T) {
 }
 
 func TestOnlyThePageItselfIsServed(t *testing.T) {
-	s := start(t, listener.Options{}, inspector.Options{Edit: true})
+	s := start(t, listener.Endpoint{}, inspector.Options{Edit: true})
 	s.deliver(event, true)
 	s.items(1)
 	host := strings.TrimPrefix(s.base, "http://")
@@ -342,7 +346,7 @@ func TestOnlyThePageItselfIsServed(t *testing.T) {
 }
 
 func TestHostileBodiesStayText(t *testing.T) {
-	s := start(t, listener.Options{Receiver: receiver.Options{}}, inspector.Options{})
+	s := start(t, listener.Endpoint{Receiver: receiver.Options{}}, inspector.Options{})
 	hostile := []string{`<script>alert(1)</script>`, "\x1b[2J\x00\xff", "'; rm -rf / #", strings.Repeat("x", webhook.MaxBody), "a\n\nevent: item\ndata: {}\n\n"}
 	for _, body := range hostile {
 		s.deliver(body, true, "X-Note", "</pre><script>")
@@ -365,7 +369,7 @@ func TestHostileBodiesStayText(t *testing.T) {
 }
 
 func TestTheQueueIsManaged(t *testing.T) {
-	s := start(t, listener.Options{Store: &relay.StoreOptions{Dir: t.TempDir()}}, inspector.Options{})
+	s := start(t, listener.Endpoint{Store: &relay.StoreOptions{Dir: t.TempDir()}}, inspector.Options{})
 	refused := strings.Replace(event, "accepted", "refuse", 1)
 	s.deliver(refused, true)
 	items := s.items(3)
@@ -407,6 +411,81 @@ func TestTheQueueIsManaged(t *testing.T) {
 		if code, _ := s.call("POST", "/api/queue/drop", body); code != want {
 			t.Errorf("%s: %d, want %d", body, code, want)
 		}
+	}
+}
+
+// noted is a target that remembers its events.
+type noted struct{ got chan target.Event }
+
+func (n noted) Deliver(_ context.Context, e target.Event) target.Result {
+	n.got <- e
+	return target.Result{}
+}
+func (noted) String() string { return "exec:noted" }
+func (noted) Close() error   { return nil }
+
+// With several endpoints, the page shows which one got a request, and uses only its
+// targets, its secrets and its queue, also after they have changed.
+func TestEndpointsAreApart(t *testing.T) {
+	one, two, three := noted{make(chan target.Event, 10)}, noted{make(chan target.Event, 10)}, noted{make(chan target.Event, 10)}
+	second, _ := webhook.ParseSecret("00ff")
+	endpoint := func(name string, secret webhook.Secret, to target.Target) listener.Endpoint {
+		return listener.Endpoint{
+			Name: name, Receiver: receiver.Options{Path: "/" + name, Secrets: func() []webhook.Secret { return []webhook.Secret{secret} }},
+			Store: &relay.StoreOptions{Dir: t.TempDir()}, Targets: []listener.Target{{Target: to, Route: relay.Route{Name: "lake"}}},
+		}
+	}
+	first, _ := webhook.ParseSecret(secretText)
+	acme, beta := endpoint("acme", first, one), endpoint("beta", second, two)
+	s := start(t, endpoint("gamma", first, one), inspector.Options{Edit: true}, acme, beta)
+	if code := s.deliverTo("/beta", event, second); code != http.StatusNoContent {
+		t.Fatal(code)
+	}
+	<-two.got
+	item := s.items(2)[0]
+	if item["kind"] != "received" { // the attempt may come first
+		item = s.items(2)[1]
+	}
+	number := fmt.Sprint(item["number"])
+	if item["endpoint"] != "beta" {
+		t.Errorf("%v", item)
+	}
+	if _, text := s.call("GET", "/api/about", ""); !strings.Contains(text, `"endpoints":["acme","beta","gamma"]`) {
+		t.Error(text)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	if e := <-two.got; string(e.Body) != event {
+		t.Errorf("%s", e.Body)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/edit", event); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	if e := <-two.got; webhook.Verify(e.Header, e.Body, second).Verdict != webhook.Valid {
+		t.Errorf("signed with another secret: %v", e.Header)
+	}
+	for name, want := range map[string]int{"acme": 200, "beta": 200, "": 409, "delta": 409} {
+		if code, text := s.call("GET", "/api/queue?endpoint="+name, ""); code != want {
+			t.Errorf("the queue of %q: %d %s", name, code, text)
+		}
+	}
+	beta.Targets = []listener.Target{{Target: three, Route: relay.Route{Name: "lake"}}}
+	if err := s.listener.Apply(t.Context(), []listener.Endpoint{acme, beta}); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusOK {
+		t.Fatal(code, text)
+	}
+	<-three.got
+	if err := s.listener.Apply(t.Context(), []listener.Endpoint{acme}); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := s.call("POST", "/api/requests/"+number+"/replay", ""); code != http.StatusConflict {
+		t.Error(code, text)
+	}
+	if len(one.got)+len(two.got) > 0 {
+		t.Error("an event reached the target of another endpoint")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
@@ -13,13 +14,20 @@ import (
 // about answers with what the page may offer.
 func (i *Inspector) about(w http.ResponseWriter, _ *http.Request) {
 	about := struct {
-		Target string `json:"target"`
-		Edit   bool   `json:"edit"`
-		Queue  bool   `json:"queue"`
-	}{Edit: i.canEdit(), Queue: i.o.Listener.Queue() != nil}
-	if i.o.Target != nil {
-		about.Target = i.o.Target.String()
+		Target    string   `json:"target"`
+		Edit      bool     `json:"edit"`
+		Queue     bool     `json:"queue"`
+		Endpoints []string `json:"endpoints"`
+	}{Endpoints: i.o.Listener.Endpoints()}
+	var targets []string
+	for _, endpoint := range about.Endpoints {
+		about.Edit = about.Edit || i.canEdit(endpoint)
+		about.Queue = about.Queue || i.o.Listener.Queue(endpoint) != nil
+		if application := i.o.Listener.Application(endpoint); application != nil {
+			targets = append(targets, application.String())
+		}
 	}
+	about.Target = strings.Join(targets, ", ")
 	writeJSON(w, about)
 }
 

@@ -21,8 +21,8 @@ var errBacklog = errors.New("too many events wait for the target")
 // If that fails, the event is lost.
 type background struct {
 	nowhere
-	l       *Listener
-	target  target.Target
+	e       *endpoint
+	target  *outlet
 	events  chan target.Event
 	stop    context.CancelFunc // ends taking events once none waits
 	abort   context.CancelFunc // ends attempts
@@ -30,9 +30,11 @@ type background struct {
 	lost    atomic.Int64 // not attempted, or aborted
 }
 
-func (l *Listener) openBackground() sink {
-	return &background{l: l, target: l.o.Targets[0].Target, events: make(chan target.Event, backlog), stop: func() {}, abort: func() {}}
+func (e *endpoint) openBackground(t *outlet) sink {
+	return &background{e: e, target: t, events: make(chan target.Event, backlog), stop: func() {}, abort: func() {}}
 }
+
+func (b *background) targets() []*outlet { return []*outlet{b.target} }
 
 func (b *background) accept(_ context.Context, r *receiver.Request) receiver.Answer {
 	select {
@@ -47,7 +49,7 @@ func (b *background) start(context.Context) error {
 	var take, work context.Context
 	take, b.stop = context.WithCancel(context.Background())
 	work, b.abort = context.WithCancel(context.Background())
-	for range max(b.l.o.Forward.Concurrency, 1) {
+	for range max(b.target.Forward.Concurrency, 1) {
 		b.workers.Go(func() { b.run(take, work) })
 	}
 	return nil
@@ -83,12 +85,13 @@ func (b *background) forward(work context.Context, e target.Event) {
 		b.lost.Add(1)
 		return
 	}
-	b.l.hub.publish(Attempted{
-		At: time.Now(), ID: e.ID, Type: e.Type, Target: b.target.String(), Attempt: 1,
+	b.e.l.hub.publish(Attempted{
+		Endpoint: b.e.name,
+		At:       time.Now(), ID: e.ID, Type: e.Type, Target: b.target.String(), Attempt: 1,
 		Status: r.Status, Err: r.Err, Duration: r.Duration,
 	})
 	if r.Err != nil {
-		b.l.o.Warn("event %q is lost: %v", e.ID, r.Err)
+		b.e.warn("event %q is lost: %v", e.ID, r.Err)
 	}
 }
 
@@ -98,7 +101,7 @@ func (b *background) close(ctx context.Context) error {
 	b.workers.Wait()
 	b.abort()
 	if n := b.lost.Load() + int64(len(b.events)); n > 0 {
-		b.l.o.Warn("events lost because listen stopped before they were forwarded: %d", n)
+		b.e.warn("events lost because listen stopped before they were forwarded: %d", n)
 	}
 	return b.target.Close()
 }

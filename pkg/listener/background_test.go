@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
@@ -46,9 +47,10 @@ func (g *gated) Close() error   { return nil }
 // those that were answered are forwarded, even after the stop, N at a time.
 func TestAnswerFirst(t *testing.T) {
 	g := &gated{gate: make(chan struct{})}
-	o := Options{Targets: []Target{{Target: g}}, AnswerFirst: true, Forward: relay.ForwardOptions{Concurrency: 2}, Info: t.Logf, Warn: t.Logf}
-	o.Receiver.AllowUnchecked = true
-	l, err := Open(t.Context(), o)
+	l, err := Open(t.Context(), Options{Endpoints: []Endpoint{{
+		Receiver: receiver.Options{AllowUnchecked: true}, AnswerFirst: true,
+		Targets: []Target{{Target: g, Forward: relay.ForwardOptions{Concurrency: 2}}},
+	}}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

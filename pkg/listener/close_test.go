@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
@@ -29,8 +30,7 @@ func (s stuck) Close() error {
 func TestServeEndsWithTheGracePeriod(t *testing.T) {
 	s := stuck{release: make(chan struct{})}
 	defer close(s.release)
-	o := Options{Targets: []Target{{Target: s}}, Info: t.Logf, Warn: t.Logf}
-	o.Receiver.AllowUnchecked = true
+	o := Options{Endpoints: []Endpoint{{Receiver: receiver.Options{AllowUnchecked: true}, Targets: []Target{{Target: s}}}}, Info: t.Logf, Warn: t.Logf}
 	o.Server.Grace = 10 * time.Millisecond
 	l, err := Open(t.Context(), o)
 	if err != nil {

@@ -16,28 +16,40 @@ import (
 // or has no quorum.
 const clusterPatience = 2 * time.Second
 
+// misfitPause is the time between attempts to open a stream that is not usable.
+const misfitPause = 10 * time.Second
+
 // clustered stores events on a cluster that may still be unavailable. Until the
 // cluster can be reached, it refuses events.
 type clustered struct {
-	l      *Listener
-	dial   relay.DialOptions
-	opened *stored // set by Open; nil if the cluster was unavailable
+	e        *endpoint
+	dial     relay.DialOptions
+	recovery recoverFunc
+	opened   *stored // set by Open; nil if the cluster was unavailable
+
+	// changing is held while the targets change or a store begins to accept events.
+	// wanted has the targets until then.
+	changing sync.Mutex
+	wanted   atomic.Pointer[[]*outlet]
 
 	store   atomic.Pointer[stored] // nil until events are accepted
 	reason  atomic.Pointer[error]  // why there is no store
 	waiting sync.WaitGroup
 	stop    context.CancelFunc // stops waiting for the cluster
+	// interrupt ends the present attempt to open the store, if there is one, because
+	// the targets have changed.
+	interrupt atomic.Pointer[context.CancelFunc]
 }
 
-func (l *Listener) openCluster(ctx context.Context) (sink, error) {
-	c := &clustered{l: l, dial: *l.o.Cluster, stop: func() {}}
-	c.dial.Routes = l.o.routes()
-	c.dial.Failed = c.missed
+func (e *endpoint) openCluster(ctx context.Context, o relay.DialOptions, targets []*outlet, recovery recoverFunc) (sink, error) {
+	c := &clustered{e: e, dial: o, recovery: recovery, stop: func() {}}
+	c.wanted.Store(&targets)
+	c.dial.Failed, c.dial.Logf = c.missed, e.named(o.Logf)
 	c.missed(errOpening)
 	patience, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	var err error
-	c.opened, err = c.open(patience)
+	c.opened, _, err = c.open(patience)
 	if errors.Is(err, relay.ErrUnavailable) {
 		c.missed(err)
 		return c, nil
@@ -53,15 +65,24 @@ var errOpening = fmt.Errorf("%w: still connecting", relay.ErrUnavailable)
 // missed records why there is no store.
 func (c *clustered) missed(err error) { c.reason.Store(&err) }
 
-func (c *clustered) open(ctx context.Context) (*stored, error) {
-	queue, err := relay.Dial(ctx, c.dial)
+// open opens the store for the current targets, which it returns.
+func (c *clustered) open(ctx context.Context) (s *stored, wanted *[]*outlet, err error) {
+	wanted = c.wanted.Load()
+	dial := c.dial
+	dial.Routes = routesOf(*wanted)
+	queue, err := relay.Dial(ctx, dial)
 	if err != nil {
-		return nil, &StoreError{Err: err}
+		return nil, nil, &StoreError{Err: err}
 	}
 	if s := queue.Stats(); s.Waiting > 0 || s.Dead > 0 {
-		c.l.o.Info("on the cluster: %d waiting, %d dead letters", s.Waiting, s.Dead)
+		c.e.info("on the cluster: %d waiting, %d dead letters", s.Waiting, s.Dead)
 	}
-	return &stored{l: c.l, queue: queue.Queue, release: queue.Close}, nil
+	targets := make([]Target, len(*wanted))
+	for i, t := range *wanted {
+		targets[i] = t.Target
+	}
+	// The store has outlets of its own, because it closes them if it cannot begin.
+	return c.e.newStored(queue.Queue, queue.Close, newOutlets(targets), c.recovery), wanted, nil
 }
 
 func (c *clustered) accept(ctx context.Context, r *receiver.Request) receiver.Answer {
@@ -92,47 +113,98 @@ func (c *clustered) relayQueue() *relay.Queue {
 	return nil
 }
 
+func (c *clustered) targets() []*outlet {
+	if s := c.store.Load(); s != nil {
+		return s.targets()
+	}
+	return *c.wanted.Load()
+}
+
+// prepare prepares a change of the targets. Until the cluster is available, nothing can
+// fail.
+func (c *clustered) prepare(ctx context.Context, next []*outlet) (*change, error) {
+	c.changing.Lock()
+	if s := c.store.Load(); s != nil {
+		defer c.changing.Unlock()
+		return s.prepare(ctx, next)
+	}
+	return &change{undo: c.changing.Unlock, commit: func(context.Context) {
+		defer c.changing.Unlock()
+		closeAll(*c.wanted.Swap(&next))
+		if interrupt := c.interrupt.Load(); interrupt != nil {
+			(*interrupt)()
+		}
+	}}, nil
+}
+
 // start accepts events at once, or as soon as the cluster is available. It waits
-// only while the cluster is unavailable: any other error ends Serve, even later.
+// only while the cluster is unavailable: any other error ends Serve, even later, unless
+// there are other endpoints.
 func (c *clustered) start(ctx context.Context) error {
 	if c.opened != nil {
-		err := c.begin(ctx, c.opened)
+		err := c.begin(ctx, c.opened, c.wanted.Load())
 		if !errors.Is(err, relay.ErrUnavailable) {
 			return err
 		}
 		c.opened = nil
 		c.missed(err)
 	}
-	c.l.o.Warn("%v; events are refused with 503 until the cluster is available", *c.reason.Load())
+	c.e.warn("%v; events are refused with 503 until the cluster is available", *c.reason.Load())
 	ctx, c.stop = context.WithCancel(ctx)
 	c.waiting.Go(func() {
 		if err := c.await(ctx); err != nil && ctx.Err() == nil {
-			c.l.fail(err)
+			c.e.l.fail(err)
 		}
 	})
 	return nil
 }
 
 func (c *clustered) await(ctx context.Context) error {
-	for {
-		s, err := c.open(ctx)
+	for warned := ""; ; {
+		opening, interrupt := context.WithCancel(ctx)
+		c.interrupt.Store(&interrupt)
+		s, wanted, err := c.open(opening)
+		interrupt()
 		if err == nil {
-			err = c.begin(ctx, s)
+			err = c.begin(ctx, s, wanted)
 		}
 		switch {
 		case err == nil:
-			c.l.o.Info("the cluster is available: events are accepted")
+			c.e.info("the cluster is available: events are accepted")
 			return nil
-		case ctx.Err() != nil || !errors.Is(err, relay.ErrUnavailable):
+		case errors.Is(err, errChanged):
+			continue
+		case ctx.Err() != nil || !errors.Is(err, relay.ErrUnavailable) && c.e.name == "":
 			return err
 		}
 		c.missed(err) // still unavailable, or unavailable again
+		if errors.Is(err, relay.ErrUnavailable) {
+			continue
+		}
+		if warned != err.Error() {
+			warned = err.Error()
+			c.e.warn("%v; its events are refused with 503", err)
+		}
+		select {
+		case <-time.After(misfitPause):
+		case <-ctx.Done():
+		}
 	}
 }
 
-// begin starts accepting events. If that fails, it closes the store.
-func (c *clustered) begin(ctx context.Context, s *stored) error {
-	if err := s.start(ctx); err != nil {
+// errChanged reports that the targets changed while the store was being opened.
+var errChanged = errors.New("the targets have changed")
+
+// begin starts accepting events. If that fails, or the targets have changed since the
+// store was opened, it closes the store.
+func (c *clustered) begin(ctx context.Context, s *stored, wanted *[]*outlet) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	err := errChanged
+	if wanted == c.wanted.Load() {
+		err = s.start(ctx)
+	}
+	if err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel() // there is nothing to finish
 		return errors.Join(err, s.close(ended))
@@ -149,6 +221,7 @@ func (c *clustered) close(ctx context.Context) error {
 		s = c.opened // opened, but never started
 	}
 	if s == nil {
+		closeAll(*c.wanted.Load())
 		return nil
 	}
 	return s.close(ctx)

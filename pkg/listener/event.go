@@ -23,12 +23,25 @@ type Event interface {
 // Received is a request to the webhook and its answer. Refused requests are
 // included. If events are forwarded without a store, the answer also holds the
 // result of the attempt.
-type Received struct{ receiver.Exchange }
+type Received struct {
+	receiver.Exchange
+	// Endpoint is the name of the endpoint; empty for a single one without a name, and
+	// for a path that no endpoint has.
+	Endpoint string
+}
+
+// Record returns the request as a line of listen's output.
+func (r Received) Record() receiver.Record {
+	record := r.Exchange.Record()
+	record.Endpoint = r.Endpoint
+	return record
+}
 
 // Attempted is one attempt to forward a stored event.
 type Attempted struct {
 	At       time.Time
 	ID, Type string        // the event's
+	Endpoint string        // as in Received
 	Route    string        // by which it was forwarded; empty without a store
 	Target   string        // where it was forwarded to, without credentials
 	Attempt  int           // counts from 1
@@ -44,6 +57,7 @@ type Attempted struct {
 type DeadLettered struct {
 	At       time.Time
 	ID, Type string // the event's
+	Endpoint string // as in Received
 	Route    string // the other routes still forward it
 	Reason   error
 }

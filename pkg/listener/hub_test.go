@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func received(id string, body int) Received {
-	return Received{receiver.Exchange{Request: receiver.Request{ID: id, Body: make([]byte, body)}}}
+	return Received{Exchange: receiver.Exchange{Request: receiver.Request{ID: id, Body: make([]byte, body)}}}
 }
 
 // ids returns the ids of the buffered events.

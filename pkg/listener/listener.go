@@ -1,7 +1,9 @@
-// Package listener runs a complete webhook endpoint: it receives deliveries,
-// stores or forwards their events, and reports each step to subscribers.
+// Package listener runs webhook endpoints: it receives deliveries, stores or forwards
+// their events, and reports each step to subscribers.
 //
-//	l, err := listener.Open(ctx, listener.Options{Store: &relay.StoreOptions{Dir: dir}})
+//	l, err := listener.Open(ctx, listener.Options{
+//		Endpoints: []listener.Endpoint{{Store: &relay.StoreOptions{Dir: dir}}},
+//	})
 //	…
 //	events := l.Hub().Subscribe(listener.SubscribeOptions{})
 //	go show(events)
@@ -12,67 +14,25 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Options are the settings of a Listener. Without Store, Cluster and Targets,
-// events are answered with 204 and then dropped.
+// Options are the settings of a Listener.
 type Options struct {
-	// Receiver and Server are the settings of the HTTP side. Open sets Accept,
-	// Observe and Handler.
-	Receiver receiver.Options
-	Server   receiver.ServerOptions
-	// Store, if set, stores events in a directory before they are answered.
-	Store *relay.StoreOptions
-	// Cluster, if set, stores events on a JetStream cluster instead. While the
-	// cluster cannot be reached, events are refused with 503.
-	Cluster *relay.DialOptions
-	// Targets are the applications that events are forwarded to: from the store or,
-	// without a store, before they are answered. Without a store, there is at most
-	// one. Without targets, events are not forwarded. The Listener closes them.
-	Targets []Target
-	// AnswerFirst, without a store, answers each event with 204 at once and then
-	// makes a single attempt to forward it, Forward.Concurrency of them at a time. If
-	// the attempt fails, the event is lost.
-	AnswerFirst bool
-	// Forward holds the settings for forwarding stored events. The Listener sets
-	// Route, Target and Observe.
-	Forward relay.ForwardOptions
-	// DirectTimeout is how long the target may take to answer if there is no
-	// store; 0 means 9 s.
-	DirectTimeout time.Duration
-	// Recover, if set, is called with the open queue before the first event is
-	// received. It may continue in the background until ctx is done, and closes
-	// done when it has finished.
-	Recover func(ctx context.Context, queue *relay.Queue) (done <-chan struct{}, err error)
+	// Endpoints are the webhooks to receive: one, or several with a name and a path
+	// each.
+	Endpoints []Endpoint
+	// Server has the settings of the HTTP server. Open sets Handler.
+	Server receiver.ServerOptions
 	// Info and Warn log messages. They must not block.
 	Info, Warn func(format string, args ...any)
-}
-
-// Target is an application and the route to it. Its position in the store belongs to
-// the route.
-type Target struct {
-	// Route is the name of the route; empty means relay.DefaultRoute. See
-	// relay.CheckRoute.
-	Route string
-	target.Target
-}
-
-// routes returns the names of the routes.
-func (o *Options) routes() (names []string) {
-	for i, t := range o.Targets {
-		if t.Route == "" {
-			o.Targets[i].Route = relay.DefaultRoute
-		}
-		names = append(names, o.Targets[i].Route)
-	}
-	return names
 }
 
 // secretWatch is how often a Listener checks for changed secrets, whether or not
@@ -90,56 +50,67 @@ func (e *StoreError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause, one of pkg/relay's errors.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// Listener is a webhook endpoint. Create it with Open, and call Serve only once.
+// Listener runs webhook endpoints. Create it with Open, and call Serve only once.
 type Listener struct {
-	o       Options
-	hub     Hub
-	sink    sink
-	rc      *receiver.Receiver
-	server  *receiver.Server
-	failure atomic.Pointer[error]
-	log     *Log               // nil without one
-	stop    context.CancelFunc // makes Serve end; set by Serve
+	o        Options
+	hub      Hub
+	receiver *receiver.Receiver // for requests to no endpoint; shares its counts with the endpoints
+	server   *receiver.Server
+	failure  atomic.Pointer[error]
+	log      *Log               // nil without one
+	stop     context.CancelFunc // makes Serve end; set by Serve
+
+	// set has the endpoints. changing is held while it changes, and while they are
+	// closed.
+	set      atomic.Pointer[set]
+	changing sync.Mutex
+	serving  context.Context //nolint:containedctx // nil until Serve, then done when it stops; under changing
 }
 
-// Open returns a Listener and opens its store, if it has one. It returns a
-// *StoreError if the store cannot be opened, and a *fault.Error of kind Usage if
-// the options are invalid.
+// Open returns a Listener and opens the stores of its endpoints. It returns a
+// *StoreError if a store cannot be opened, and a *fault.Error of kind Usage if the
+// options are invalid.
 func Open(ctx context.Context, o Options) (*Listener, error) {
 	if o.Server.Grace == 0 {
 		o.Server.Grace = receiver.DefaultGrace
 	}
-	l := &Listener{o: o, stop: func() {}}
-	var err error
-	if l.sink, err = l.openSink(ctx); err != nil {
+	if err := check(o.Endpoints); err != nil {
 		return nil, err
 	}
-	o.Receiver.Accept = l.sink.accept
-	o.Receiver.Observe = func(x receiver.Exchange) {
-		if l.hub.isWatched() || l.log.needs(&x) {
-			l.hub.publish(Received{x})
-		}
+	l := &Listener{o: o, stop: func() {}}
+	var err error
+	rejecting := receiver.Options{NotFound: true, Observe: l.observe("")}
+	for _, e := range o.Endpoints {
+		rejecting.MaxBody = max(rejecting.MaxBody, e.Receiver.MaxBody)
 	}
-	if l.rc, err = receiver.New(o.Receiver); err != nil {
-		return nil, errors.Join(err, l.sink.close(ctx))
+	if l.receiver, err = receiver.New(rejecting); err != nil {
+		return nil, err
 	}
-	o.Server.Handler = l.rc
+	l.set.Store(&set{rest: l.receiver})
+	next, err := l.prepare(ctx, o.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	l.set.Store(next.set)
+	o.Server.Handler = http.HandlerFunc(l.serveHTTP)
 	l.server = receiver.NewServer(o.Server)
 	return l, nil
+}
+
+// observe returns a function that publishes the exchanges of an endpoint.
+func (l *Listener) observe(endpoint string) func(receiver.Exchange) {
+	return func(x receiver.Exchange) {
+		if l.hub.isWatched() || l.log.needs(&x) {
+			l.hub.publish(Received{Exchange: x, Endpoint: endpoint})
+		}
+	}
 }
 
 // Hub returns the hub that publishes events. It is closed when Serve ends.
 func (l *Listener) Hub() *Hub { return &l.hub }
 
 // Count returns how many requests have had the verdict so far.
-func (l *Listener) Count(v webhook.Verdict) uint64 { return l.rc.Count(v) }
-
-// Queue returns the queue, or nil without a store and while the cluster is
-// unavailable.
-func (l *Listener) Queue() *relay.Queue { return l.sink.relayQueue() }
-
-// Stats returns the statistics of the queue. ok is false if Queue returns nil.
-func (l *Listener) Stats() (s relay.Stats, ok bool) { return l.sink.stats() }
+func (l *Listener) Count(v webhook.Verdict) uint64 { return l.receiver.Count(v) }
 
 // Ports are the sockets that a Listener serves. Events is required.
 type Ports struct {
@@ -154,7 +125,7 @@ type Ports struct {
 //
 // After ctx is done, Serve returns within Grace plus about two seconds. It
 // returns nil, an error if requests took longer, or the reason if it ended for
-// another cause. It closes the ports and the store.
+// another cause. It closes the ports and the stores.
 func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // whatever the cause
 	defer stop()
@@ -162,7 +133,7 @@ func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error 
 	context.AfterFunc(serving, func() { now := time.Now(); stopped.CompareAndSwap(nil, &now) })
 	context.AfterFunc(ctx, stop)
 	l.stop = stop
-	err := l.sink.start(serving)
+	err := l.start(serving)
 	var ports Ports
 	if err == nil {
 		ports, err = open()
@@ -186,11 +157,28 @@ func (l *Listener) Serve(ctx context.Context, open func() (Ports, error)) error 
 	return errors.Join(err, l.close(closing))
 }
 
-// close closes the store. Attempts in progress may continue until ctx is done.
+// start starts the work of all endpoints. From then on, Apply can change them.
+func (l *Listener) start(serving context.Context) error {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	for _, e := range l.set.Load().all {
+		if err := e.sink.start(serving); err != nil {
+			return e.explain(err)
+		}
+	}
+	l.serving = serving
+	return nil
+}
+
+// close closes the stores. Attempts in progress may continue until ctx is done.
 func (l *Listener) close(ctx context.Context) error {
 	defer l.hub.close()
 	closed := make(chan error, 1)
-	go func() { closed <- l.sink.close(ctx) }()
+	go func() {
+		l.changing.Lock()
+		defer l.changing.Unlock()
+		closed <- errors.Join(each(l.set.Load().all, func(e served) error { return e.explain(e.sink.close(ctx)) })...)
+	}()
 	select {
 	case err := <-closed:
 		return err
@@ -204,6 +192,17 @@ func (l *Listener) close(ctx context.Context) error {
 	}
 }
 
+// each calls a function for all endpoints at the same time, and returns its results.
+func each(all []served, call func(served) error) []error {
+	results := make([]error, len(all))
+	var calls sync.WaitGroup
+	for i, e := range all {
+		calls.Go(func() { results[i] = call(e) })
+	}
+	calls.Wait()
+	return results
+}
+
 // fail makes Serve end and return err.
 func (l *Listener) fail(err error) {
 	l.failure.CompareAndSwap(nil, &err)
@@ -214,9 +213,6 @@ func (l *Listener) fail(err error) {
 // triggered the check, several requests that arrive at once with a new secret
 // would be verified against the old one.
 func (l *Listener) watchSecrets(ctx context.Context) {
-	if l.o.Receiver.Secrets == nil {
-		return
-	}
 	ticks := time.NewTicker(secretWatch)
 	defer ticks.Stop()
 	for {
@@ -224,7 +220,20 @@ func (l *Listener) watchSecrets(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			l.o.Receiver.Secrets()
+		}
+		for _, e := range l.set.Load().all {
+			if e.o.Receiver.Secrets != nil {
+				e.o.Receiver.Secrets()
+			}
 		}
 	}
+}
+
+// Queue returns the queue of an endpoint, or nil without a store, while the cluster is
+// unavailable, and if there is no such endpoint.
+func (l *Listener) Queue(endpoint string) *relay.Queue {
+	if e := l.set.Load().named(endpoint); e != nil {
+		return e.sink.relayQueue()
+	}
+	return nil
 }

@@ -13,13 +13,13 @@ import (
 func TestPortOpensWhenAnswersCanBeGiven(t *testing.T) {
 	t.Parallel()
 	recovering := false
-	l, err := Open(t.Context(), Options{
-		Store: &relay.StoreOptions{Dir: t.TempDir()}, Info: t.Logf, Warn: t.Logf,
+	l, err := Open(t.Context(), Options{Endpoints: []Endpoint{{
+		Store: &relay.StoreOptions{Dir: t.TempDir()},
 		Recover: func(context.Context, *relay.Queue) (<-chan struct{}, error) {
 			recovering = true
 			return nil, nil
 		},
-	})
+	}}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,19 +38,22 @@ const (
 type Log struct {
 	logger *slog.Logger
 	o      LogOptions
-	stats  func() (relay.Stats, bool)
+	stats  func(endpoint string) (relay.Stats, bool)
+	total  func() (relay.Stats, bool)
 	sub    *Subscription
 	done   chan struct{}
 
 	// The hub calls wants with each event, in order. It alone uses these fields
 	// until done is closed.
-	failing  map[string]bool // by target
-	refusing atomic.Bool
+	failing  map[destination]bool
+	refusing map[string]bool // by endpoint
+	unsure   atomic.Bool     // any endpoint refuses events
 	totals   Totals
 
-	applications       map[string]*outage // by target; they share the limit apps
+	applications       map[destination]*outage // they share the limit apps
 	apps               window
-	store              outage
+	stores             map[string]*outage // by endpoint; they share the limit refusals
+	refusals           window
 	letters, signature window
 	refused            Received // most recent request with an invalid signature
 }
@@ -67,20 +70,23 @@ type Totals struct {
 	Forwarded    uint64 // events that the application accepted
 	Failed       uint64 // failed attempts
 	DeadLettered uint64
-	// Queue is the state of the queue; nil without one.
+	// Queue is the state of all queues together, as Listener.Stats returns it; nil
+	// without one.
 	Queue *relay.Stats
 }
 
 // Log starts to write to the logger, which must not block for long. Call it before
 // Serve.
 func (l *Listener) Log(logger *slog.Logger, o LogOptions) *Log {
-	l.log = newLog(&l.hub, logger, o, l.sink.stats)
+	l.log = newLog(&l.hub, logger, o, l.statsOf, l.Stats)
 	return l.log
 }
 
-func newLog(hub *Hub, logger *slog.Logger, o LogOptions, stats func() (relay.Stats, bool)) *Log {
-	l := &Log{logger: logger, o: o, stats: stats, done: make(chan struct{}), failing: map[string]bool{}, applications: map[string]*outage{}}
-	l.store.window = new(window)
+func newLog(hub *Hub, logger *slog.Logger, o LogOptions, stats func(endpoint string) (relay.Stats, bool), total func() (relay.Stats, bool)) *Log {
+	l := &Log{
+		logger: logger, o: o, stats: stats, total: total, done: make(chan struct{}),
+		failing: map[destination]bool{}, refusing: map[string]bool{}, applications: map[destination]*outage{}, stores: map[string]*outage{},
+	}
 	l.sub = hub.Subscribe(SubscribeOptions{Wants: l.wants})
 	go l.run()
 	return l
@@ -96,7 +102,7 @@ func (l *Log) Wait() Totals {
 	l.sub.hub.mu.Lock()
 	defer l.sub.hub.mu.Unlock()
 	totals := l.totals
-	if stats, ok := l.stats(); ok {
+	if stats, ok := l.total(); ok {
 		totals.Queue = &stats
 	}
 	return totals
@@ -105,18 +111,17 @@ func (l *Log) Wait() Totals {
 // needs reports whether wants must see an exchange. The others, which are all of an
 // undisturbed listener, are not even published, because that copies them.
 func (l *Log) needs(x *receiver.Exchange) bool {
-	return l != nil && (x.Answer.Status >= 300 || x.Answer.Forward != nil || l.refusing.Load())
+	return l != nil && (x.Answer.Status >= 300 || x.Answer.Forward != nil || l.unsure.Load())
 }
 
 // wants counts an event, and reports whether it changes anything that is logged.
 func (l *Log) wants(e Event) bool {
 	app, store := signalsOf(e)
-	to := targetOf(e)
-	failing, refusing := l.failing[to], l.refusing.Load()
-	wanted := turn(&failing, app)
-	l.failing[to] = failing
-	wanted = turn(&refusing, store) || wanted
-	l.refusing.Store(refusing)
+	wanted := turn(l.failing, destinationOf(e), app)
+	if r, ok := e.(Received); ok && turn(l.refusing, r.Endpoint, store) {
+		wanted = true
+		l.unsure.Store(slices.Contains(slices.Collect(maps.Values(l.refusing)), true))
+	}
 	switch app {
 	case good:
 		l.totals.Forwarded++
@@ -151,7 +156,7 @@ func (l *Log) run() {
 			l.moreSignatures()
 		case <-l.apps.timer:
 			l.moreFailures()
-		case <-l.store.timer:
+		case <-l.refusals.timer:
 			l.moreRefusals()
 		}
 	}
@@ -173,10 +178,10 @@ func (l *Log) handle(e Event) {
 		if e.Err != nil {
 			reason = e.Err.Error()
 		}
-		l.forwarded(app, e.At, e.Target, reason)
+		l.forwarded(app, e.At, destinationOf(e), reason)
 	case DeadLettered:
 		if l.letters.admit(maxLetters) {
-			l.log(slog.LevelWarn, "an event became a dead letter", text("reason", e.Reason.Error()), text("id", e.ID), text("type", e.Type))
+			l.log(slog.LevelWarn, "an event became a dead letter", where(e.Endpoint, shownRoute(e.Route), text("reason", e.Reason.Error()), text("id", e.ID), text("type", e.Type))...)
 		}
 	case Received:
 		if f := e.Answer.Forward; f != nil {
@@ -184,12 +189,12 @@ func (l *Log) handle(e Event) {
 			if reason == "" {
 				reason = fmt.Sprintf("the application answered %d %s", f.Status, http.StatusText(f.Status))
 			}
-			l.forwarded(app, e.ReceivedAt.Add(e.Took), f.URL, reason)
+			l.forwarded(app, e.ReceivedAt.Add(e.Took), destinationOf(e), reason)
 		}
 		l.stored(store, e)
 		if isUnverified(e) {
 			l.refused = Received{}
-			l.refused.Verification, l.refused.RemoteAddr = e.Verification, e.RemoteAddr
+			l.refused.Verification, l.refused.RemoteAddr, l.refused.Endpoint = e.Verification, e.RemoteAddr, e.Endpoint
 			if l.signature.admit(maxInvalid) {
 				l.log(slog.LevelWarn, "a request has no valid signature", l.sender()...)
 			}
@@ -198,45 +203,49 @@ func (l *Log) handle(e Event) {
 }
 
 // forwarded handles the result of an attempt.
-func (l *Log) forwarded(s signal, at time.Time, target, reason string) {
-	o := l.applications[target]
+func (l *Log) forwarded(s signal, at time.Time, to destination, reason string) {
+	o := l.applications[to]
 	switch s {
 	case bad:
 		if o == nil {
-			o = &outage{window: &l.apps, target: target}
-			l.applications[target] = o
+			o = &outage{window: &l.apps}
+			l.applications[to] = o
 		}
 		if o.fails(at, reason) {
-			l.applicationFails(o)
+			l.applicationFails(to, o)
 		}
 	case good:
 		if o != nil && o.ended(at) {
-			l.log(slog.LevelInfo, "the application accepts events again", append([]slog.Attr{
-				text("target", target), slog.Duration("after", o.lasted), slog.Int("failed_attempts", o.failed),
-			}, l.waiting()...)...)
+			l.log(slog.LevelInfo, "the application accepts events again", where(to.endpoint, to.route, append([]slog.Attr{
+				text("target", to.target), slog.Duration("after", o.lasted), slog.Int("failed_attempts", o.failed),
+			}, l.waiting(to.endpoint)...)...)...)
 		}
 	case none:
 	}
 }
 
-func (l *Log) applicationFails(o *outage) {
-	l.log(slog.LevelWarn, "the application does not accept events", text("reason", o.reason), text("target", o.target))
+func (l *Log) applicationFails(to destination, o *outage) {
+	l.log(slog.LevelWarn, "the application does not accept events", where(to.endpoint, to.route, text("reason", o.reason), text("target", to.target))...)
 }
 
 // stored handles the answer to an event.
 func (l *Log) stored(s signal, e Received) {
-	o, at := &l.store, e.ReceivedAt.Add(e.Took)
+	o, at := l.stores[e.Endpoint], e.ReceivedAt.Add(e.Took)
+	if o == nil {
+		o = &outage{window: &l.refusals}
+		l.stores[e.Endpoint] = o
+	}
 	switch s {
 	case bad:
 		if o.since.IsZero() && l.isReported(e) {
 			return
 		}
 		if o.fails(at, strings.TrimSpace(string(e.Answer.Body))) {
-			l.storeRefuses()
+			l.storeRefuses(e.Endpoint, o)
 		}
 	case good:
 		if o.ended(at) {
-			l.log(slog.LevelInfo, "events are accepted again", slog.Duration("after", o.lasted), slog.Int("refused", o.failed))
+			l.log(slog.LevelInfo, "events are accepted again", where(e.Endpoint, "", slog.Duration("after", o.lasted), slog.Int("refused", o.failed))...)
 		}
 	case none:
 	}
@@ -244,12 +253,23 @@ func (l *Log) stored(s signal, e Received) {
 
 // isReported reports whether the queue itself reports why it refused the event.
 func (l *Log) isReported(e Received) bool {
-	stats, ok := l.stats()
+	stats, ok := l.stats(e.Endpoint)
 	return e.Verification.Verdict != webhook.Rejected && (!ok || !stats.Available)
 }
 
-func (l *Log) storeRefuses() {
-	l.log(slog.LevelWarn, "events are refused with 503", text("reason", l.store.reason))
+func (l *Log) storeRefuses(endpoint string, o *outage) {
+	l.log(slog.LevelWarn, "events are refused with 503", where(endpoint, "", text("reason", o.reason))...)
+}
+
+// where adds the endpoint and the route to attributes if they have names.
+func where(endpoint, route string, attrs ...slog.Attr) []slog.Attr {
+	if endpoint != "" {
+		attrs = append(attrs, slog.String("endpoint", endpoint))
+	}
+	if route != "" {
+		attrs = append(attrs, slog.String("route", route))
+	}
+	return attrs
 }
 
 // The following report what a limit kept out of the log.
@@ -268,9 +288,9 @@ func (l *Log) moreSignatures() {
 
 func (l *Log) moreFailures() {
 	n := l.apps.more()
-	for _, target := range slices.Sorted(maps.Keys(l.applications)) {
-		if o := l.applications[target]; n > 0 && o.isUnreported() {
-			l.applicationFails(o)
+	for to, o := range sorted(l.applications) {
+		if n > 0 && o.isUnreported() {
+			l.applicationFails(to, o)
 			n--
 		}
 	}
@@ -280,10 +300,12 @@ func (l *Log) moreFailures() {
 }
 
 func (l *Log) moreRefusals() {
-	n := l.store.more()
-	if n > 0 && l.store.isUnreported() {
-		l.storeRefuses()
-		n--
+	n := l.refusals.more()
+	for endpoint, o := range sorted(l.stores) {
+		if n > 0 && o.isUnreported() {
+			l.storeRefuses(endpoint, o)
+			n--
+		}
 	}
 	if n > 0 {
 		l.log(slog.LevelWarn, "events were refused with 503 for a short time", slog.Int("times", n))
@@ -297,12 +319,12 @@ func (l *Log) sender() []slog.Attr {
 		from = l.refused.RemoteAddr
 	}
 	v := l.refused.Verification
-	return []slog.Attr{text("reason", cmp.Or(string(v.Reason), string(v.Verdict))), text("from", from)}
+	return where(l.refused.Endpoint, "", text("reason", cmp.Or(string(v.Reason), string(v.Verdict))), text("from", from))
 }
 
-// waiting returns how many events are in the queue, if there is one.
-func (l *Log) waiting() []slog.Attr {
-	stats, ok := l.stats()
+// waiting returns how many events are in the queue of an endpoint, if it has one.
+func (l *Log) waiting(endpoint string) []slog.Attr {
+	stats, ok := l.stats(endpoint)
 	if !ok {
 		return nil
 	}

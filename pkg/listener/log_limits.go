@@ -9,7 +9,6 @@ type outage struct {
 	lasted time.Duration
 	failed int
 	reason string
-	target string
 	logged bool
 }
 

@@ -6,11 +6,11 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// turn updates a state, and reports whether the signal begins, continues or ends a
-// failure.
-func turn(failing *bool, s signal) bool {
-	was := *failing
-	*failing = s == bad || was && s == none
+// turn updates the state with a key, and reports whether the signal begins, continues
+// or ends a failure.
+func turn[K comparable](failing map[K]bool, key K, s signal) bool {
+	was := failing[key]
+	failing[key] = s == bad || was && s == none
 	return s == bad || was && s == good
 }
 
@@ -51,17 +51,21 @@ func signalsOf(e Event) (app, store signal) {
 	return none, none
 }
 
-// targetOf returns the target that an event is about, or "".
-func targetOf(e Event) string {
+// destination is where an event is forwarded to.
+type destination struct{ endpoint, route, target string }
+
+// destinationOf returns the destination that an event is about. It is empty if there is
+// none.
+func destinationOf(e Event) destination {
 	switch e := e.(type) {
 	case Attempted:
-		return e.Target
+		return destination{e.Endpoint, shownRoute(e.Route), e.Target}
 	case Received:
 		if f := e.Answer.Forward; f != nil {
-			return f.URL
+			return destination{e.Endpoint, "", f.URL}
 		}
 	}
-	return ""
+	return destination{}
 }
 
 func isUnverified(r Received) bool {

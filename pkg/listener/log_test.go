@@ -49,12 +49,13 @@ func testLog(t *testing.T, o LogOptions, test func(x *logged)) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &logged{t: t, stats: &relay.Stats{Available: true}}
 		logger := output.NewLogger(x, output.LogOptions{Terminal: true})
-		x.log = newLog(&x.hub, logger, o, func() (relay.Stats, bool) {
+		stats := func() (relay.Stats, bool) {
 			if x.stats == nil {
 				return relay.Stats{}, false
 			}
 			return *x.stats, true
-		})
+		}
+		x.log = newLog(&x.hub, logger, o, func(string) (relay.Stats, bool) { return stats() }, stats)
 		test(x)
 		x.hub.close()
 		x.log.Wait()
@@ -87,7 +88,7 @@ func attempt(err error) Attempted {
 var errDown = errors.New("connection refused")
 
 func reply(verdict webhook.Verdict, status int, body string) Received {
-	r := Received{receiver.Exchange{Request: receiver.Request{ReceivedAt: time.Now(), RemoteAddr: "192.0.2.1:4711", Header: http.Header{}}}}
+	r := Received{Exchange: receiver.Exchange{Request: receiver.Request{ReceivedAt: time.Now(), RemoteAddr: "192.0.2.1:4711", Header: http.Header{}}}}
 	r.Verification.Verdict = verdict
 	r.Answer = receiver.Answer{Status: status, Body: []byte(body)}
 	return r
@@ -113,6 +114,55 @@ func TestLogTellsWhichOfSeveralTargetsIsAway(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		x.publish(to("http://a", nil))
 		x.want("the application accepts events again (target http://a, after 2m0s, failed_attempts 6, waiting 0)")
+	})
+}
+
+func TestLogNamesEndpointsAndRoutes(t *testing.T) {
+	t.Parallel()
+	testLog(t, LogOptions{}, func(x *logged) {
+		at := func(endpoint, route string, err error) Attempted {
+			a := attempt(err)
+			a.Endpoint, a.Route = endpoint, route
+			return a
+		}
+		x.publish(at("acme", "lake", errDown))
+		x.want("warning: the application does not accept events: connection refused (target http://app/hook, endpoint acme, route lake)")
+		x.publish(at("beta", "lake", nil)) // another application, although the names are the same
+		x.publish(at("acme", "mail", nil))
+		x.want()
+		x.publish(at("acme", relay.DefaultRoute, errDown))
+		x.want("warning: the application does not accept events: connection refused (target http://app/hook, endpoint acme)")
+		time.Sleep(time.Minute)
+		x.publish(at("acme", "lake", nil))
+		x.want("the application accepts events again (target http://app/hook, after 1m0s, failed_attempts 1, waiting 0, endpoint acme, route lake)")
+
+		x.publish(DeadLettered{ID: "id", Type: "type", Endpoint: "acme", Route: "lake", Reason: errDown})
+		x.want("warning: an event became a dead letter: connection refused (id id, type type, endpoint acme, route lake)")
+
+		answer := func(endpoint string, status int, body string) Received {
+			r := reply(webhook.Valid, status, body)
+			r.Endpoint = endpoint
+			return r
+		}
+		x.publish(answer("acme", 503, "full"))
+		x.want("warning: events are refused with 503: full (endpoint acme)")
+		x.publish(answer("beta", 204, ""))
+		x.want()
+		x.publish(answer("beta", 503, "full"))
+		x.want("warning: events are refused with 503: full (endpoint beta)")
+		time.Sleep(time.Minute)
+		x.publish(answer("acme", 204, ""))
+		x.want("events are accepted again (after 1m0s, refused 1, endpoint acme)")
+		if !x.log.needs(&receiver.Exchange{}) {
+			t.Error("the end of the other outage would be missed")
+		}
+		x.publish(answer("beta", 204, ""))
+		x.want("events are accepted again (after 1m0s, refused 1, endpoint beta)")
+
+		unsigned := reply(webhook.Unsigned, 401, "")
+		unsigned.Endpoint = "acme"
+		x.publish(unsigned)
+		x.want("warning: a request has no valid signature: unsigned (from 192.0.2.1, endpoint acme)")
 	})
 }
 

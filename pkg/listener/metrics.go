@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net"
 	"net/http"
@@ -30,26 +32,19 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 	if nl == nil {
 		return func() {}
 	}
-	m := &metrics{received: map[answered]uint64{}, attempts: map[attempted]uint64{}, attemptTime: map[string]*histogram{}, dead: map[string]uint64{}}
-	m.begin(l.o.routes())
+	m := newMetrics()
 	l.hub.Tap(m.count)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		p := &page{}
-		m.write(p)
+		m.write(p, l.set.Load().all)
 		l.writeMetrics(p)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(p.Bytes()) // the client may have disconnected
 	})
 	// healthz: the process is running. readyz: it can accept events.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := l.sink.ready(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
+	mux.HandleFunc("GET /readyz", l.readyz)
 	srv := receiver.NewServer(receiver.ServerOptions{Handler: mux, MaxConns: monitorConns, Warn: l.o.Server.Warn})
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
@@ -64,35 +59,76 @@ func (l *Listener) monitor(nl net.Listener) (stop func()) {
 	}
 }
 
+// readyz names the endpoints that cannot accept events. It answers 503 only if none
+// can: otherwise, a load balancer would keep the events of the others away, too.
+func (l *Listener) readyz(w http.ResponseWriter, r *http.Request) {
+	failed := each(l.set.Load().all, func(e served) error { return e.explain(e.sink.ready(r.Context())) })
+	err := errors.Join(failed...)
+	switch {
+	case err == nil:
+		fmt.Fprintln(w, "ok")
+	case slices.Contains(failed, nil):
+		fmt.Fprintln(w, err)
+	default:
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	}
+}
+
 // metrics counts events of the hub. It is safe for concurrent use.
 type metrics struct {
 	mu          sync.Mutex
 	received    map[answered]uint64
-	answerTime  histogram
+	answerTime  map[string]*histogram // by endpoint
 	attempts    map[attempted]uint64
-	attemptTime map[string]*histogram // by route
-	dead        map[string]uint64     // by route
+	attemptTime map[way]*histogram
+	dead        map[way]uint64
 }
 
-type attempted struct{ result, route string }
+// way is a route of an endpoint.
+type way struct{ endpoint, route string }
 
-// begin sets the counters of routes to 0, so that they exist before the first event.
-func (m *metrics) begin(routes []string) {
-	if len(routes) == 0 {
-		routes = []string{relay.DefaultRoute}
+type attempted struct {
+	way
+	result string
+}
+
+type answered struct {
+	endpoint string
+	verdict  webhook.Verdict
+	status   int
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		received: map[answered]uint64{}, answerTime: map[string]*histogram{},
+		attempts: map[attempted]uint64{}, attemptTime: map[way]*histogram{}, dead: map[way]uint64{},
 	}
-	for _, route := range routes {
-		m.dead[route] = 0
-		m.attemptTime[route] = new(histogram)
+}
+
+// begin sets the counters of an endpoint to 0 unless they exist, so that they do before
+// the first event.
+func (m *metrics) begin(e served) {
+	routes := routesOf(e.sink.targets())
+	if len(routes) == 0 {
+		routes = []relay.Route{{Name: relay.DefaultRoute}}
+	}
+	orNew(m.answerTime, e.name)
+	for _, r := range routes {
+		w := way{e.name, r.Name}
+		m.dead[w] += 0
+		orNew(m.attemptTime, w)
 		for _, result := range []string{"delivered", "failed"} {
-			m.attempts[attempted{result, route}] = 0
+			m.attempts[attempted{w, result}] += 0
 		}
 	}
 }
 
-type answered struct {
-	verdict webhook.Verdict
-	status  int
+// orNew returns the histogram with the key, and creates it if it is missing.
+func orNew[K comparable](all map[K]*histogram, key K) *histogram {
+	if all[key] == nil {
+		all[key] = new(histogram)
+	}
+	return all[key]
 }
 
 func (m *metrics) count(e Event) {
@@ -100,80 +136,91 @@ func (m *metrics) count(e Event) {
 	defer m.mu.Unlock()
 	switch e := e.(type) {
 	case Received:
-		m.received[answered{e.Verification.Verdict, e.Answer.Status}]++
-		m.answerTime.observe(e.Took)
+		m.received[answered{e.Endpoint, e.Verification.Verdict, e.Answer.Status}]++
+		orNew(m.answerTime, e.Endpoint).observe(e.Took)
 		if f := e.Answer.Forward; f != nil {
-			m.attempted(relay.DefaultRoute, f.Status >= 200 && f.Status < 300, time.Duration(f.DurationMS*float64(time.Millisecond)))
+			m.attempted(way{e.Endpoint, relay.DefaultRoute}, f.Status >= 200 && f.Status < 300, time.Duration(f.DurationMS*float64(time.Millisecond)))
 		}
 	case Attempted:
-		m.attempted(cmp.Or(e.Route, relay.DefaultRoute), e.Err == nil, e.Duration)
+		m.attempted(way{e.Endpoint, cmp.Or(e.Route, relay.DefaultRoute)}, e.Err == nil, e.Duration)
 	case DeadLettered:
-		m.dead[cmp.Or(e.Route, relay.DefaultRoute)]++
+		m.dead[way{e.Endpoint, cmp.Or(e.Route, relay.DefaultRoute)}]++
 	}
 }
 
-func (m *metrics) attempted(route string, delivered bool, took time.Duration) {
+func (m *metrics) attempted(w way, delivered bool, took time.Duration) {
 	result := "failed"
 	if delivered {
 		result = "delivered"
 	}
-	m.attempts[attempted{result, route}]++
-	h := m.attemptTime[route]
-	if h == nil {
-		h = new(histogram)
-		m.attemptTime[route] = h
-	}
-	h.observe(took)
+	m.attempts[attempted{w, result}]++
+	orNew(m.attemptTime, w).observe(took)
 }
 
-func (m *metrics) write(p *page) {
+func (m *metrics) write(p *page, endpoints []served) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, e := range endpoints {
+		m.begin(e)
+	}
 	p.family("received_total", counter, "Requests to the webhook, by verdict and HTTP status of the answer.")
-	for _, a := range slices.SortedFunc(maps.Keys(m.received), func(a, b answered) int {
-		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
-	}) {
-		p.sample(fmt.Sprintf("{verdict=%q,status=\"%d\"}", a.verdict, a.status), float64(m.received[a]))
+	for a, n := range sorted(m.received) {
+		p.sample(way{endpoint: a.endpoint}.labels("verdict", a.verdict, "status", a.status), float64(n))
 	}
 	p.family("answer_duration_seconds", "histogram", "Time from a request's headers to the answer.")
-	p.histogram(&m.answerTime, relay.DefaultRoute)
+	for endpoint, h := range sorted(m.answerTime) {
+		p.histogram(h, way{endpoint: endpoint})
+	}
 	p.family("forward_attempts_total", counter, "Attempts to forward an event, by result.")
-	for _, a := range slices.SortedFunc(maps.Keys(m.attempts), func(a, b attempted) int {
-		return cmp.Or(strings.Compare(a.route, b.route), strings.Compare(a.result, b.result))
-	}) {
-		p.sample(labels(fmt.Sprintf("result=%q", a.result), a.route), float64(m.attempts[a]))
+	for a, n := range sorted(m.attempts) {
+		p.sample(a.labels("result", a.result), float64(n))
 	}
 	p.family("forward_duration_seconds", "histogram", "Time from the start of an attempt to the headers of the application's answer.")
-	for _, route := range slices.Sorted(maps.Keys(m.attemptTime)) {
-		p.histogram(m.attemptTime[route], route)
+	for w, h := range sorted(m.attemptTime) {
+		p.histogram(h, w)
 	}
-	p.family("dead_lettered_total", counter, "Events that became dead letters.")
-	for _, route := range slices.Sorted(maps.Keys(m.dead)) {
-		p.sample(labels("", route), float64(m.dead[route]))
+	p.counts("dead_lettered_total", "Events that became dead letters.", m.dead)
+}
+
+// sorted yields a map in the order of its keys' text.
+func sorted[K comparable, V any](all map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		keys := slices.SortedFunc(maps.Keys(all), func(a, b K) int { return strings.Compare(fmt.Sprintf("%#v", a), fmt.Sprintf("%#v", b)) })
+		for _, key := range keys {
+			if !yield(key, all[key]) {
+				return
+			}
+		}
 	}
 }
 
-// labels returns the labels of a sample. The route of a target without a name has no
-// label.
-func labels(others, route string) string {
-	if route != relay.DefaultRoute {
-		others = strings.TrimPrefix(others+fmt.Sprintf(",route=%q", route), ",")
+// labels returns the labels of a sample: pairs of names and values, then endpoint
+// and route. An endpoint without a name has no label, and neither has
+// the route of a target without one.
+func (w way) labels(pairs ...any) string {
+	if w.endpoint != "" {
+		pairs = append(pairs, "endpoint", w.endpoint)
 	}
-	if others == "" {
+	if w.route != "" && w.route != relay.DefaultRoute {
+		pairs = append(pairs, "route", w.route)
+	}
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, fmt.Sprintf("%s=%q", pairs[i], fmt.Sprint(pairs[i+1])))
+	}
+	if len(all) == 0 {
 		return ""
 	}
-	return "{" + others + "}"
+	return "{" + strings.Join(all, ",") + "}"
 }
 
-// writeMetrics adds the metrics of the connections, the subscribers, the queue
+// writeMetrics adds the metrics of the connections, the subscribers, the queues
 // and the process.
 func (l *Listener) writeMetrics(p *page) {
 	p.value("connections", gauge, "Open connections to the webhook.", float64(l.server.Conns()))
 	p.value("unreadable_requests_total", counter, "Connections that failed before there was a request: in the TLS handshake, or with malformed or oversized headers.", float64(l.server.Unreadable()))
 	p.value("lines_dropped_total", counter, "Events that a slow display or --save missed; storing and forwarding are not affected.", float64(l.hub.totalDropped()))
-	if s, ok := l.sink.stats(); ok {
-		writeQueue(p, s)
-	}
+	writeQueues(p, l.set.Load().all)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	p.prefix = "go_"
@@ -183,26 +230,39 @@ func (l *Listener) writeMetrics(p *page) {
 	p.value("gc_cycles_total", counter, "Completed garbage collections.", float64(m.NumGC))
 }
 
-func writeQueue(p *page, s relay.Stats) {
-	p.family("waiting", gauge, "Stored events that the application has not accepted yet.")
-	for _, r := range s.Routes {
-		p.sample(labels("", r.Name), float64(r.Waiting))
+// queueStats are the statistics of an endpoint's queue.
+type queueStats struct {
+	relay.Stats
+	endpoint string
+}
+
+func writeQueues(p *page, endpoints []served) {
+	var queues []queueStats
+	for _, e := range endpoints {
+		if s, ok := e.sink.stats(); ok {
+			queues = append(queues, queueStats{s, e.name})
+		}
 	}
-	p.family("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.")
-	for _, r := range s.Routes {
-		p.sample(labels("", r.Name), r.OldestAge.Seconds())
+	if len(queues) == 0 {
+		return
 	}
-	p.value("dead", gauge, "Dead letters in the store.", float64(s.Dead))
-	available := 0.0
-	if s.Available {
-		available = 1
-	}
-	p.value("available", gauge, "1 if events can be stored, else 0.", available)
-	p.value("queue_bytes", gauge, "Bytes of the events in the store.", float64(s.Bytes))
-	p.value("queue_max_bytes", gauge, "Maximum size of the events in the store, in bytes.", float64(s.MaxBytes))
-	p.value("stored_total", counter, "Events stored.", float64(s.Stored))
-	p.value("duplicates_total", counter, "Events that were already in the store.", float64(s.Duplicates))
-	p.value("refused_total", counter, "Events that could not be stored.", float64(s.Refused))
+	p.routes("waiting", gauge, "Stored events that the application has not accepted yet.", queues, func(r relay.RouteStats) float64 { return float64(r.Waiting) })
+	p.routes("oldest_waiting_seconds", gauge, "Age of the event that has waited longest, or 0.", queues, func(r relay.RouteStats) float64 { return r.OldestAge.Seconds() })
+	p.routes("filtered_total", counter, "Events that the filter of a route excluded.", queues, func(r relay.RouteStats) float64 { return float64(r.Skipped) })
+	p.routes("filter_errors_total", counter, "Events on which the filter of a route failed.", queues, func(r relay.RouteStats) float64 { return float64(r.FilterErrors) })
+	p.routes("given_up_total", counter, "Events and dead letters that a full queue gave up for a route.", queues, func(r relay.RouteStats) float64 { return float64(r.GivenUp) })
+	p.queues("dead", gauge, "Dead letters in the store.", queues, func(s relay.Stats) float64 { return float64(s.Dead) })
+	p.queues("available", gauge, "1 if events can be stored, else 0.", queues, func(s relay.Stats) float64 {
+		if s.Available {
+			return 1
+		}
+		return 0
+	})
+	p.queues("queue_bytes", gauge, "Bytes of the events in the store.", queues, func(s relay.Stats) float64 { return float64(s.Bytes) })
+	p.queues("queue_max_bytes", gauge, "Maximum size of the events in the store, in bytes.", queues, func(s relay.Stats) float64 { return float64(s.MaxBytes) })
+	p.queues("stored_total", counter, "Events stored.", queues, func(s relay.Stats) float64 { return float64(s.Stored) })
+	p.queues("duplicates_total", counter, "Events that were already in the store.", queues, func(s relay.Stats) float64 { return float64(s.Duplicates) })
+	p.queues("refused_total", counter, "Events that could not be stored.", queues, func(s relay.Stats) float64 { return float64(s.Refused) })
 }
 
 // The types of metrics in Prometheus's text format.
@@ -239,17 +299,43 @@ func (p *page) value(name, kind, help string, value float64) {
 	p.sample("", value)
 }
 
-// histogram adds the samples of a route's histogram to the current family.
-func (p *page) histogram(h *histogram, route string) {
+// counts adds a family with a counter for each route.
+func (p *page) counts(name, help string, counts map[way]uint64) {
+	p.family(name, counter, help)
+	for w, n := range sorted(counts) {
+		p.sample(w.labels(), float64(n))
+	}
+}
+
+// queues adds a family with a sample for each queue.
+func (p *page) queues(name, kind, help string, queues []queueStats, value func(relay.Stats) float64) {
+	p.family(name, kind, help)
+	for _, q := range queues {
+		p.sample(way{endpoint: q.endpoint}.labels(), value(q.Stats))
+	}
+}
+
+// routes adds a family with a sample for each route of each queue.
+func (p *page) routes(name, kind, help string, queues []queueStats, value func(relay.RouteStats) float64) {
+	p.family(name, kind, help)
+	for _, q := range queues {
+		for _, r := range q.Routes {
+			p.sample(way{q.endpoint, r.Name}.labels(), value(r))
+		}
+	}
+}
+
+// histogram adds the samples of a histogram to the current family.
+func (p *page) histogram(h *histogram, w way) {
 	total := uint64(0)
 	for n, bound := range durationBounds() {
 		total += h.counts[n]
-		p.sample("_bucket"+labels(fmt.Sprintf("le=\"%v\"", bound), route), float64(total))
+		p.sample("_bucket"+w.labels("le", bound), float64(total))
 	}
 	total += h.counts[len(h.counts)-1]
-	p.sample("_bucket"+labels(`le="+Inf"`, route), float64(total))
-	p.sample("_sum"+labels("", route), h.sum.Seconds())
-	p.sample("_count"+labels("", route), float64(total))
+	p.sample("_bucket"+w.labels("le", "+Inf"), float64(total))
+	p.sample("_sum"+w.labels(), h.sum.Seconds())
+	p.sample("_count"+w.labels(), float64(total))
 }
 
 const buckets = 13

@@ -23,10 +23,7 @@ import (
 // its metrics. Every sample must belong to a family with a help and a type, only
 // the names of counters end in _total, and the values are right.
 func TestMetricsFollowPrometheusConventions(t *testing.T) {
-	l, err := Open(t.Context(), Options{
-		Store: &relay.StoreOptions{Dir: t.TempDir()},
-		Info:  t.Logf, Warn: t.Logf,
-	})
+	l, err := Open(t.Context(), Options{Endpoints: []Endpoint{{Store: &relay.StoreOptions{Dir: t.TempDir()}}}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +153,7 @@ func get(t *testing.T, url string) string {
 // Idle connections to the monitor must not use up the descriptors that
 // deliveries need.
 func TestMonitorBoundsItsConnections(t *testing.T) {
-	l, err := Open(t.Context(), Options{Info: t.Logf, Warn: t.Logf})
+	l, err := Open(t.Context(), Options{Endpoints: []Endpoint{{}}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func savable(id string, verdict webhook.Verdict, body string) Received {
 	x.Header = http.Header{"X-Men-Signature": {"00ff"}, "Authorization": {"Basic aHVudGVyMg=="}}
 	x.ReceivedAt = time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC)
 	x.Verification.Verdict = verdict
-	return Received{x}
+	return Received{Exchange: x}
 }
 
 func TestSavedRequestsAreMessages(t *testing.T) {

@@ -4,16 +4,14 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
-	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // sink stores or forwards the events that the receiver accepts.
 type sink interface {
 	accept(context.Context, *receiver.Request) receiver.Answer
-	// start starts the work in the background.
+	// start starts the work in the background, which ends with the context.
 	start(context.Context) error
 	// ready returns nil, or the reason why events cannot be accepted now.
 	ready(context.Context) error
@@ -21,25 +19,25 @@ type sink interface {
 	stats() (s relay.Stats, ok bool)
 	// relayQueue returns the queue, or nil if there is none.
 	relayQueue() *relay.Queue
+	// targets returns the current targets.
+	targets() []*outlet
 	// close finishes the work in progress, or aborts it when ctx is done.
 	close(ctx context.Context) error
 }
 
-func (l *Listener) openSink(ctx context.Context) (sink, error) {
+func (e *endpoint) openSink(ctx context.Context, o Endpoint, targets []*outlet) (sink, error) {
 	switch {
-	case l.o.Store != nil:
-		return l.openStore(ctx)
-	case l.o.Cluster != nil:
-		return l.openCluster(ctx)
-	case len(l.o.Targets) == 0:
+	case o.Store != nil:
+		return e.openStore(ctx, *o.Store, targets, o.Recover)
+	case o.Cluster != nil:
+		return e.openCluster(ctx, *o.Cluster, targets, o.Recover)
+	case len(targets) == 0:
 		return nowhere{}, nil
-	case len(l.o.Targets) > 1:
-		return nil, fault.Usagef("%d targets without a store: Mender gets only one answer", len(l.o.Targets))
-	case l.o.AnswerFirst:
-		return l.openBackground(), nil
+	case o.AnswerFirst:
+		return e.openBackground(targets[0]), nil
 	}
-	t := l.o.Targets[0].Target
-	return &direct{target: t, forward: receiver.ForwardTo(t, l.o.DirectTimeout)}, nil
+	t := targets[0]
+	return &direct{target: t, forward: receiver.ForwardTo(t, o.DirectTimeout)}, nil
 }
 
 // nowhere accepts events that are only shown, without storing or forwarding them.
@@ -50,12 +48,13 @@ func (nowhere) start(context.Context) error                               { retu
 func (nowhere) ready(context.Context) error                               { return nil }
 func (nowhere) stats() (relay.Stats, bool)                                { return relay.Stats{}, false }
 func (nowhere) relayQueue() *relay.Queue                                  { return nil }
+func (nowhere) targets() []*outlet                                        { return nil }
 func (nowhere) close(context.Context) error                               { return nil }
 
 // direct forwards each event while Mender waits for the answer.
 type direct struct {
 	nowhere
-	target  target.Target
+	target  *outlet
 	forward func(context.Context, *receiver.Request) receiver.Answer
 }
 
@@ -63,6 +62,7 @@ func (d *direct) accept(ctx context.Context, r *receiver.Request) receiver.Answe
 	return d.forward(ctx, r)
 }
 
+func (d *direct) targets() []*outlet          { return []*outlet{d.target} }
 func (d *direct) close(context.Context) error { return d.target.Close() }
 
 // unavailable answers an event that could not be stored.

@@ -3,8 +3,8 @@ package listener
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,30 +15,45 @@ import (
 
 // stored stores events in a queue, from which they are forwarded.
 type stored struct {
-	l          *Listener
-	queue      *relay.Queue
-	release    func() error
-	forwarders []*relay.Forwarder
+	e       *endpoint
+	queue   *relay.Queue
+	release func() error
+	wanted  atomic.Pointer[[]*outlet] // the current targets
+
+	// changing is held while the forwarders change.
+	changing sync.Mutex
+	running  map[string]forwarding // by route
+	retrying bool
+	work     context.Context //nolint:containedctx // ends with the sink; set by start
+	stopWork context.CancelFunc
+	retries  sync.WaitGroup
 
 	final atomic.Pointer[relay.Stats] // set when the queue is about to be closed
 
-	stopRecovery context.CancelFunc
-	recovered    <-chan struct{} // closed when Recover has finished; nil without Recover
+	recovered <-chan struct{} // closed when Recover has finished; nil without Recover
+	recovery  recoverFunc
 }
 
-func (l *Listener) openStore(ctx context.Context) (sink, error) {
-	o := *l.o.Store
-	o.Routes = l.o.routes()
+func (e *endpoint) openStore(ctx context.Context, o relay.StoreOptions, targets []*outlet, recovery recoverFunc) (sink, error) {
+	o.Routes, o.Logf = routesOf(targets), e.named(o.Logf)
 	store, err := relay.Open(ctx, o)
 	if err != nil {
 		return nil, &StoreError{Err: err}
 	}
 	r := store.Recovery()
 	if r.Waiting > 0 || r.Dead > 0 {
-		l.o.Info("in the store: %d waiting, %d dead letters", r.Waiting, r.Dead)
+		e.info("in the store: %d waiting, %d dead letters", r.Waiting, r.Dead)
 	}
-	return &stored{l: l, queue: store.Queue, release: store.Close}, nil
+	return e.newStored(store.Queue, store.Close, targets, recovery), nil
 }
+
+func (e *endpoint) newStored(queue *relay.Queue, release func() error, targets []*outlet, recovery recoverFunc) *stored {
+	s := &stored{e: e, queue: queue, release: release, recovery: recovery, running: map[string]forwarding{}, stopWork: func() {}}
+	s.wanted.Store(&targets)
+	return s
+}
+
+func (s *stored) targets() []*outlet { return *s.wanted.Load() }
 
 // accept answers with 204 once the event is stored or found to be a duplicate,
 // and with 503 otherwise, so that Mender logs a success only for stored events.
@@ -53,37 +68,16 @@ func (s *stored) accept(ctx context.Context, r *receiver.Request) receiver.Answe
 	return unavailable(err)
 }
 
-func (s *stored) start(ctx context.Context) error {
-	if s.l.o.Recover != nil {
-		ctx, s.stopRecovery = context.WithCancel(ctx)
-		var err error
-		if s.recovered, err = s.l.o.Recover(ctx, s.queue); err != nil {
+func (s *stored) start(ctx context.Context) (err error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.work, s.stopWork = context.WithCancel(ctx)
+	if s.recovery != nil {
+		if s.recovered, err = s.recovery(s.work, s.queue); err != nil {
 			return err
 		}
 	}
-	for _, t := range s.l.o.Targets {
-		o := s.l.o.Forward
-		o.Route, o.Target = t.Route, t.Target
-		o.Observe = func(step relay.Step) { s.observe(step, t) }
-		forwarder, err := s.queue.Forward(o)
-		if err != nil {
-			return fmt.Errorf("forward to %s: %w", t, err)
-		}
-		s.forwarders = append(s.forwarders, forwarder)
-	}
-	return nil
-}
-
-// observe publishes one step of a forwarder to the hub.
-func (s *stored) observe(step relay.Step, t Target) {
-	if step.Kind == relay.StepDead {
-		s.l.hub.publish(DeadLettered{At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Reason: step.Err})
-		return
-	}
-	s.l.hub.publish(Attempted{
-		At: time.Now(), ID: step.ID, Type: step.Type, Route: step.Route, Target: t.String(), Attempt: step.Attempt,
-		Status: step.Status, Err: step.Err, Duration: step.Duration, Pause: step.Pause, Answer: step.Answer,
-	})
+	return s.startForwarders()
 }
 
 // ready asks the queue whether it can store events, for at most one second.
@@ -106,39 +100,19 @@ const lastLook = 300 * time.Millisecond
 func (s *stored) relayQueue() *relay.Queue { return s.queue }
 
 func (s *stored) close(ctx context.Context) error {
-	if s.stopRecovery != nil {
-		s.stopRecovery()
-	}
+	s.stopWork()
+	s.retries.Wait()
 	if s.recovered != nil {
 		<-s.recovered
 	}
-	err := s.stop(ctx)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	err := s.stopForwarders(ctx, nil, "it will be forwarded again after the next start")
+	closeAll(s.targets()) // a forwarder has closed its own already
 	look, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
 	_ = s.queue.Refresh(look) // otherwise, the figures are a second old
 	final := s.queue.Stats()
 	s.final.Store(&final)
 	return errors.Join(err, s.release())
-}
-
-// stop stops all forwarders at the same time, since each may use up ctx.
-func (s *stored) stop(ctx context.Context) error {
-	results := make(chan error)
-	for _, f := range s.forwarders {
-		go func() { results <- f.Stop(ctx) }()
-	}
-	var failed []error
-	aborted := false
-	for range s.forwarders {
-		err := <-results
-		if errors.Is(err, context.DeadlineExceeded) {
-			aborted = true
-			continue
-		}
-		failed = append(failed, err)
-	}
-	if aborted {
-		s.l.o.Warn("an event was still being forwarded; it will be forwarded again after the next start")
-	}
-	return errors.Join(failed...)
 }

@@ -3,7 +3,7 @@
 // that can be shown before Apply executes it. The commands create, update and
 // delete execute plans of one step.
 //
-//	file, err := provision.Read("webhooks.yaml", text, provision.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
+//	file, err := provision.Read("webhooks.yaml", text, provision.Sources{Sources: yamlfile.Sources{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile}})
 //	…
 //	p := provision.New(provision.Options{API: client, Secrets: account, Claims: claims})
 //	plan, err := p.Plan(ctx, file)

@@ -12,6 +12,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/output"
 	"github.com/mender-webhooks/mender-webhooks/pkg/textfile"
+	"github.com/mender-webhooks/mender-webhooks/pkg/yamlfile"
 )
 
 // schemaURL is where the file's JSON Schema is published.
@@ -56,7 +57,7 @@ type ExportOptions struct {
 // Export returns integrations as a file. notes list the variables to set, and the
 // integrations that were left out.
 func Export(integrations []mender.Integration, o ExportOptions) (d Document, notes []string) {
-	d = Document{APIVersion: apiVersion, Profile: o.Profile, Integrations: []exported{}}
+	d = Document{APIVersion: yamlfile.APIVersion, Profile: o.Profile, Integrations: []exported{}}
 	for _, i := range integrations {
 		if !isWebhook(&i) {
 			notes = append(notes, fmt.Sprintf("%s %s is left out: a file describes webhooks only", i.Provider, i.ID))

@@ -2,13 +2,10 @@ package provision
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
+	"github.com/mender-webhooks/mender-webhooks/pkg/yamlfile"
 )
-
-// apiVersion is the version of the file's format.
-const apiVersion = "mender-webhooks/v1"
 
 // maxIntegrations is how many integrations, of any provider, Mender allows an
 // organization.
@@ -42,7 +39,7 @@ func (f File) Format(s fmt.State, _ rune) { fmt.Fprint(s, "file ", f.Name) }
 
 // entry is one integration of a file.
 type entry struct {
-	at  position
+	at  yamlfile.Position
 	url string
 	// description and scopes are nil if the file leaves them out.
 	description *string
@@ -65,7 +62,7 @@ const (
 // reference says where a secret comes from, and contains the secret once it is
 // known.
 type reference struct {
-	at    position
+	at    yamlfile.Position
 	kind  source
 	name  string // of the variable or file
 	value webhook.Secret
@@ -87,37 +84,3 @@ func (r reference) String() string {
 	}
 	return "none"
 }
-
-// position is a line and a column, counted from 1; the zero value is the whole
-// file.
-type position struct{ line, column int }
-
-// problem is one mistake in a file. Text quotes no value that may be a secret.
-type problem struct {
-	// Line and Column are counted from 1; they are 0 for the whole file.
-	Line, Column int
-	Text         string
-}
-
-// FileError reports the mistakes in a file; nothing was sent.
-type FileError struct {
-	// Name is the file's name.
-	Name string
-	// Problems has at least one element, and is in the order of the file.
-	Problems []problem
-}
-
-// Lines returns each problem with its place, such as "webhooks.yaml:5:13: …".
-func (e *FileError) Lines() []string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = e.Name + ": " + p.Text
-		if p.Line > 0 {
-			lines[i] = fmt.Sprintf("%s:%d:%d: %s", e.Name, p.Line, p.Column, p.Text)
-		}
-	}
-	return lines
-}
-
-// Error returns all problems on one line.
-func (e *FileError) Error() string { return strings.Join(e.Lines(), "; ") }

@@ -9,6 +9,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/secret"
+	"github.com/mender-webhooks/mender-webhooks/pkg/yamlfile"
 )
 
 // Action is what a step does.
@@ -125,8 +126,8 @@ type Change struct {
 
 // storeError returns the error for a secret that must be in the store, but is not or
 // cannot be.
-func (f *File) storeError(at position, s secretPlan) error {
-	place := fmt.Sprintf("%s:%d:%d: secret: ", f.Name, at.line, at.column)
+func (f *File) storeError(at yamlfile.Position, s secretPlan) error {
+	place := fmt.Sprintf("%s:%d:%d: secret: ", f.Name, at.Line, at.Column)
 	if s.generate {
 		return fault.WithHint(fault.Usagef("%sa generated secret must be stored, since no one else knows it", place),
 			"leave out --no-store, or use { env: VARIABLE }")

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/yamlfile"
 )
 
 // testSources returns the variables and files of the tests.
@@ -21,7 +23,7 @@ func testSources() Sources {
 	files := map[string]string{
 		"hook.secret": "# of the inventory service\n00ff00ff\n", "two.secret": "00ff00ff\n00ee00ee\n",
 	}
-	return Sources{
+	return Sources{Sources: yamlfile.Sources{
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ReadFile: func(name string) ([]byte, error) {
 			if text, ok := files[name]; ok {
@@ -29,7 +31,7 @@ func testSources() Sources {
 			}
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		},
-	}
+	}}
 }
 
 // TestWrongFiles compares the errors for invalid files with golden files.
@@ -48,9 +50,9 @@ func TestWrongFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = Read(filepath.Base(name), text, testSources())
-			var wrong *FileError
+			var wrong *yamlfile.Error
 			if !errors.As(err, &wrong) {
-				t.Fatalf("Read: %v, want a *FileError", err)
+				t.Fatalf("Read: %v, want a *yamlfile.Error", err)
 			}
 			got := strings.Join(wrong.Lines(), "\n") + "\n"
 			for _, secret := range []string{"00112233", "hunter2", "correct horse", "wJalr", "not+base64"} {
@@ -118,12 +120,12 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("apiVersion: mender-webhooks/v1\nintegrations: [{provider: webhook, url: {env: HOOK_URL}, secret: {none: true}}]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file, err := Read("f.yaml", text, testSources())
-		var wrong *FileError
+		var wrong *yamlfile.Error
 		switch {
 		case err == nil && len(file.entries) > maxIntegrations:
 			t.Error("too many integrations")
 		case err != nil && (!errors.As(err, &wrong) || len(wrong.Problems) == 0):
-			t.Errorf("%v is no *FileError", err)
+			t.Errorf("%v is no *yamlfile.Error", err)
 		}
 	})
 }

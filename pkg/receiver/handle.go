@@ -54,7 +54,7 @@ func (rc *Receiver) screen(r *http.Request, req *Request) (Answer, bool) {
 		a := refuse(req, http.StatusMethodNotAllowed, methodNotAllowed)
 		a.Header.Set("Allow", http.MethodPost)
 		return a, false
-	case rc.o.Path != "" && r.URL.Path != rc.o.Path:
+	case rc.o.NotFound || rc.o.Path != "" && r.URL.Path != rc.o.Path:
 		return refuse(req, http.StatusNotFound, pathNotFound), false
 	case r.ContentLength > rc.o.MaxBody:
 		return hangUp(refuse(req, http.StatusRequestEntityTooLarge, bodyTooLarge)), false

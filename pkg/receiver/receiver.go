@@ -23,6 +23,9 @@ type Options struct {
 	AllowUnchecked bool
 	// Path is the only path accepted; "" accepts every path.
 	Path string
+	// NotFound accepts no path: all requests are rejected. It is for the paths that
+	// no other Receiver accepts.
+	NotFound bool
 	// MaxBody is the size of the largest body accepted, in bytes; 0 means
 	// webhook.MaxBody.
 	MaxBody int64
@@ -87,23 +90,37 @@ type Answer struct {
 // concurrent use.
 type Receiver struct {
 	o        Options
-	verifies atomic.Pointer[webhook.Verifier] // for the secrets of the last request
 	seen     *recent
-	large    budget
-	counts   [5]atomic.Uint64
+	verifies atomic.Pointer[webhook.Verifier] // for the secrets of the last request
+	*shared
+}
+
+// shared is the state that Receivers share.
+type shared struct {
+	large  budget
+	counts [5]atomic.Uint64
 }
 
 // New returns a Receiver, or an error that names the invalid option.
 func New(o Options) (*Receiver, error) {
+	rc, err := (&Receiver{shared: new(shared)}).With(o)
+	if err == nil {
+		rc.large.free.Store(max(largeBodies, 4*rc.o.MaxBody))
+	}
+	return rc, err
+}
+
+// With returns a Receiver with other options, or an error that names the invalid
+// option. Both share their counts and the memory for large bodies, so that many
+// Receivers together use no more than one.
+func (rc *Receiver) With(o Options) (*Receiver, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = webhook.MaxBody
 	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	rc := &Receiver{o: o, seen: newRecent(o.Remember)}
-	rc.large.free.Store(max(largeBodies, 4*o.MaxBody))
-	return rc, nil
+	return &Receiver{o: o, seen: newRecent(o.Remember), shared: rc.shared}, nil
 }
 
 func (o Options) check() error {
@@ -124,7 +141,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// Count returns how many requests have had the verdict so far.
+// Count returns how many requests to this Receiver, and to those that share its
+// counts, have had the verdict so far.
 func (rc *Receiver) Count(v webhook.Verdict) uint64 {
 	if i := verdictIndex(v); i >= 0 {
 		return rc.counts[i].Load()

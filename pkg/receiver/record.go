@@ -23,6 +23,9 @@ const (
 type Record struct {
 	// Kind is always "received".
 	Kind string `json:"kind"`
+	// Endpoint is the name of the endpoint that got the request; empty if a
+	// listener has only one without a name, and for a path that none has.
+	Endpoint string `json:"endpoint,omitempty"`
 	// ReceivedAt is the time at which the request's headers had arrived, in UTC.
 	ReceivedAt time.Time `json:"received_at"`
 	// ID, Type, Time and Data are the event's. They are empty if the body is not

@@ -65,13 +65,14 @@ func attach(ctx context.Context, dir string, c contact) (*Store, error) {
 		return nil, err
 	}
 	o := StoreOptions{Dir: dir}
-	s := &Store{o: o}
-	s.takeRoutes(before)
+	s := &Store{o: o, brief: true}
+	known := s.takeRoutes(before)
 	q := s.o.queue()
 	q.bind = true
-	if s.Queue, err = newQueue(ctx, nc, q, positions{}); err != nil {
+	if s.Queue, err = newQueue(ctx, nc, q, known); err != nil {
 		nc.Close()
 		return nil, err
 	}
+	s.listening, s.remote = !c.Brief, true
 	return s, nil
 }

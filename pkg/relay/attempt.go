@@ -40,18 +40,38 @@ func (f *Forwarder) handle(msg jetstream.Msg) {
 		return
 	}
 	if f.tooOld(entry) {
-		entry.Attempts-- // the consumer delivered it, but it was not forwarded
-		f.deadLetter(msg, entry, 0, errTooOld)
+		f.expire(msg, entry)
 	} else {
 		f.attempt(msg, entry)
 	}
 }
 
+// expire makes an event a dead letter that is too old, unless the target does not want
+// it.
+func (f *Forwarder) expire(msg jetstream.Msg, e Entry) {
+	if s, ok := f.target.(target.Selective); ok {
+		if r := s.Select(f.work, eventOf(e)); r.Skipped && f.work.Err() == nil {
+			f.skip(msg, e, r)
+			return
+		}
+	}
+	e.Attempts-- // the consumer delivered it, but it was not forwarded
+	f.deadLetter(msg, e, 0, errTooOld)
+}
+
+func eventOf(e Entry) target.Event {
+	return target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body}
+}
+
 func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
-	a := f.target.Deliver(f.work, target.Event{ID: e.ID, Type: e.Type, Header: e.Header, Body: e.Body})
+	a := f.target.Deliver(f.work, eventOf(e))
 	if a.Err != nil && f.work.Err() != nil {
 		f.tracker.release(e.Sequence)
 		_ = msg.Nak() // if it is lost, AckWait has the same effect
+		return
+	}
+	if a.Skipped {
+		f.skip(msg, e, a)
 		return
 	}
 	step := Step{
@@ -73,6 +93,25 @@ func (f *Forwarder) attempt(msg jetstream.Msg, e Entry) {
 	f.tracker.fail(msg, e, a.Err, time.Now().Add(step.Pause))
 	_ = msg.NakWithDelay(step.Pause) // if it is lost, the event is retried after AckWait
 	f.o.Observe(step)
+}
+
+// skip settles an event that the target does not want. There was no attempt to count.
+func (f *Forwarder) skip(msg jetstream.Msg, e Entry, a target.Result) {
+	e.Attempts--
+	counters := f.q.counters.route(f.route.name)
+	switch {
+	case a.Err == nil:
+		counters.skipped.Add(1)
+	case a.Permanent:
+		counters.filterErrors.Add(1)
+		f.deadLetter(msg, e, 0, a.Err)
+		return
+	default:
+		counters.filterErrors.Add(1)
+		f.q.o.Logf("the route %s skips event %q: %v", f.route.name, e.ID, a.Err)
+	}
+	f.settle(msg, e)
+	f.o.Observe(Step{Kind: StepSkipped, Route: f.route.name, ID: e.ID, Type: e.Type, Sequence: e.Sequence, Attempt: e.Attempts, Err: a.Err})
 }
 
 func (f *Forwarder) settle(msg jetstream.Msg, e Entry) {

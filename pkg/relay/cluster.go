@@ -167,7 +167,7 @@ func (c *Cluster) Close() error {
 func (q *Queue) interruptForwarders() {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	for _, r := range q.routes {
+	for _, r := range q.routes() {
 		if f := r.forwarder.Load(); f != nil {
 			_ = f.Stop(ended) // reports the interruption
 		}

@@ -27,12 +27,33 @@ func (q *Queue) openRoutes(ctx context.Context, known positions) error {
 	}
 	q.noteLetterRoutes(consumers)
 	known.update(infos)
-	for _, r := range q.routes {
-		if err := r.open(ctx, infos, stream.State.LastSeq, known); err != nil {
+	q.logDropped(infos, known)
+	for _, r := range q.routes() {
+		start, err := r.open(ctx, infos, stream.State.LastSeq, known)
+		if err != nil {
 			return fmt.Errorf("open the queue: %w", err)
 		}
+		r.logMissed(start)
 	}
 	return nil
+}
+
+// logDropped logs events that wait for a route that is no longer in use, unless a new
+// route takes its place.
+func (q *Queue) logDropped(infos []*jetstream.ConsumerInfo, known positions) {
+	replaced := known.origin != nil && slices.ContainsFunc(q.routes(), func(r *route) bool { return r.from == FromDefault })
+	if q.o.bind || replaced {
+		return
+	}
+	for name := range q.former {
+		have := furthest(infos, name)
+		if _, before := known.former[name]; before || have == nil {
+			continue
+		}
+		if waiting := have.NumPending + uint64(have.NumAckPending); waiting > 0 {
+			q.o.Logf("the route %s is no longer in use: %d events that it has not forwarded are no longer retained for it", name, waiting)
+		}
+	}
 }
 
 func (q *Queue) consumerInfos(ctx context.Context) (infos []*jetstream.ConsumerInfo, err error) {
@@ -54,29 +75,39 @@ func furthest(infos []*jetstream.ConsumerInfo, name string) (best *jetstream.Con
 	return best
 }
 
-func (r *route) open(ctx context.Context, infos []*jetstream.ConsumerInfo, last uint64, known positions) error {
+// open opens the route's consumer on the queue's own server, or creates it. last is the
+// end of the stream.
+func (r *route) open(ctx context.Context, infos []*jetstream.ConsumerInfo, last uint64, known positions) (start RouteStart, err error) {
 	var cons jetstream.Consumer
-	var err error
 	if have := furthest(infos, r.name); have != nil {
 		if cons, err = r.q.events.Consumer(ctx, have.Name); err != nil {
-			return err
+			return start, err
 		}
 	}
-	resume, isNew := known.start(r.name, last)
+	resume, isNew := known.start(r, last)
 	if isNew && cons != nil { // created just before the process ended: the record is older
-		resume = 0
+		resume, isNew = 0, false
 	}
 	resume = min(resume, last)
+	start.New = isNew
+	r.floor.Store(resume)
 	if r.q.o.bind {
 		r.resume = resume
-	} else if cons, err = r.repair(ctx, cons, last, resume); err != nil {
-		return err
+	} else {
+		if floor, ended := known.former[r.name]; ended {
+			if start.Missed, err = r.q.missing(ctx, floor); err != nil {
+				return start, err
+			}
+		}
+		if cons, err = r.repair(ctx, cons, last, resume); err != nil {
+			return start, err
+		}
+		r.q.forgotten = r.q.forgotten || r.forgotten && !isNew
 	}
-	r.q.forgotten = r.q.forgotten || r.forgotten && !isNew
 	if cons != nil {
 		r.cons.Store(&cons)
 	}
-	return nil
+	return start, nil
 }
 
 // repair returns a consumer that fits the stream: the one given, or a
@@ -133,12 +164,13 @@ func (r *route) config() jetstream.ConsumerConfig {
 	}
 	return jetstream.ConsumerConfig{
 		Durable:       r.consumerName(),
-		Description:   "position of the relay",
+		Description:   activeText,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       r.q.o.AckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: ackPending(concurrency),
+		Metadata:      r.describe(nil),
 		// Replicas: as many as the stream has.
 	}
 }
@@ -155,44 +187,93 @@ func (q *Queue) openSharedRoutes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the queue: %w", openError(err))
 	}
-	if len(q.o.Routes) == 0 && len(shared) > 0 { // there may be no consumer yet
-		q.routes = shared
+	known, err := q.sharedPositions(ctx, shared)
+	if err != nil {
+		return fmt.Errorf("open the queue: %w", err)
 	}
-	known := positions{floors: floors{}}
-	for _, r := range shared {
-		info, err := r.info(ctx)
-		if err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
+	switch {
+	case q.o.Routes == nil && len(shared) > 0:
+		if err := q.useShared(shared, known); err != nil {
+			return fmt.Errorf("open the queue: %w", err)
 		}
-		known.floors[r.name] = info.AckFloor.Stream
-		if q.route(r.name) == nil {
-			q.o.Logf("this listener has no target for the route %s: its events are retained until another listener forwards them; to end the route, delete its consumer with `nats consumer rm %s %s`",
-				r.name, q.streamName("EVENTS"), info.Name)
-		}
+	case q.o.Routes != nil:
+		q.logOthers(shared, known)
 	}
 	if _, ok := known.floors[DefaultRoute]; len(known.floors) == 0 || ok && len(known.floors) == 1 {
 		known.origin = known.floors
 	}
-	for _, r := range q.routes {
-		if err := r.openShared(ctx, known); err != nil {
-			return err
+	for _, r := range q.routes() {
+		start, err := r.openShared(ctx, known)
+		if err != nil {
+			return fmt.Errorf("open the queue: %w", err)
 		}
+		r.logMissed(start)
+	}
+	if q.o.Routes == nil && !q.o.bind {
+		q.useRoutes([]Route{}) // Forward adds them
 	}
 	return nil
+}
+
+// useShared uses the routes on a cluster if none were given. Only a process that reads
+// the queue has them from the start; Forward adds them otherwise.
+func (q *Queue) useShared(shared []*route, known positions) error {
+	routes := []*route{}
+	for _, r := range shared {
+		if err := r.fitConsumer(r.consumer().CachedInfo().Config); err != nil {
+			return err
+		}
+		if _, ended := known.former[r.name]; q.o.bind && !ended {
+			routes = append(routes, r)
+		}
+	}
+	q.current.Store(&routes)
+	return nil
+}
+
+// logOthers logs the routes of other listeners.
+func (q *Queue) logOthers(shared []*route, known positions) {
+	for _, r := range shared {
+		if _, ended := known.former[r.name]; !ended && q.route(r.name) == nil {
+			q.o.Logf("this listener has no target for the route %s: its events are retained while another listener has it, and for %s afterwards",
+				r.name, q.o.grace)
+		}
+	}
+}
+
+// sharedPositions returns the positions of routes on a cluster.
+func (q *Queue) sharedPositions(ctx context.Context, shared []*route) (positions, error) {
+	known := positions{floors: floors{}, former: floors{}}
+	for _, r := range shared {
+		info, err := r.info(ctx)
+		if err != nil {
+			return known, openError(err)
+		}
+		known.floors[r.name] = info.AckFloor.Stream
+		if position, ok := inactiveAfter(info.Config); ok {
+			known.former[r.name] = position
+		}
+	}
+	return known, nil
+}
+
+// consumerNames returns the names of all consumers on the stream, sorted.
+func (q *Queue) consumerNames(ctx context.Context) (names []string, err error) {
+	list := q.events.ConsumerNames(ctx)
+	for name := range list.Name() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, list.Err()
 }
 
 // sharedRoutes returns the routes whose consumers are on the stream of a cluster, except
 // for those to leave out.
 func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*route, err error) {
-	var consumers []string
-	list := q.events.ConsumerNames(ctx)
-	for name := range list.Name() {
-		consumers = append(consumers, name)
-	}
-	if err := list.Err(); err != nil {
+	consumers, err := q.consumerNames(ctx)
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(consumers)
 	q.noteLetterRoutes(consumers)
 	for _, consumer := range consumers {
 		name := routeOf(consumer)
@@ -207,7 +288,7 @@ func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*ro
 		if err != nil {
 			return nil, err
 		}
-		r := &route{q: q, name: name}
+		r := &route{q: q, name: name, whenFull: WhenFull(cons.CachedInfo().Config.Metadata[metaWhenFull])}
 		r.cons.Store(&cons)
 		shared = append(shared, r)
 	}
@@ -215,27 +296,57 @@ func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*ro
 }
 
 // openShared opens or creates the consumer of the route.
-func (r *route) openShared(ctx context.Context, known positions) error {
+func (r *route) openShared(ctx context.Context, known positions) (start RouteStart, err error) {
 	q := r.q
 	cons, err := q.events.Consumer(ctx, r.consumerName())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if q.o.bind {
-			return nil // do not create one for a reader: it would fix where forwarding begins
+			return start, nil // do not create one for a reader: it would fix where forwarding begins
 		}
-		var stream *jetstream.StreamInfo
-		if stream, err = q.events.Info(ctx); err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
-		}
-		resume, _ := known.start(r.name, stream.State.LastSeq)
-		cons, err = q.events.CreateConsumer(ctx, r.configAfter(resume))
-		if errors.Is(err, jetstream.ErrConsumerExists) { // another listener was faster
-			cons, err = q.events.Consumer(ctx, r.consumerName())
-		}
+		cons, start.New, err = r.createShared(ctx, known)
 	}
 	if err != nil {
-		return fmt.Errorf("open the queue: %w", openError(err))
+		return start, openError(err)
 	}
-	have, filter := cons.CachedInfo().Config, ""
+	if err := r.fitConsumer(cons.CachedInfo().Config); err != nil {
+		return start, err
+	}
+	r.cons.Store(&cons)
+	r.floor.Store(cons.CachedInfo().AckFloor.Stream)
+	if q.o.bind {
+		return start, nil
+	}
+	if err := r.mend(ctx); err != nil {
+		return start, err
+	}
+	if position, ok := known.former[r.name]; ok {
+		if err := q.describe(ctx, r.consumer().CachedInfo().Config, activeText); err != nil {
+			return start, openError(err)
+		}
+		if start.Missed, err = q.missing(ctx, position); err != nil {
+			return start, openError(err)
+		}
+	}
+	return start, nil
+}
+
+// createShared creates the consumer of a route, unless another listener is faster.
+func (r *route) createShared(ctx context.Context, known positions) (cons jetstream.Consumer, isNew bool, err error) {
+	stream, err := r.q.events.Info(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	resume, isNew := known.start(r, stream.State.LastSeq)
+	cons, err = r.q.events.CreateConsumer(ctx, r.configAfter(resume))
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		cons, err = r.q.events.Consumer(ctx, r.consumerName())
+	}
+	return cons, isNew, err
+}
+
+// fitConsumer returns an error if a consumer on a cluster has unsuitable settings.
+func (r *route) fitConsumer(have jetstream.ConsumerConfig) error {
+	q, filter := r.q, ""
 	if len(have.FilterSubjects) > 0 || (have.FilterSubject != "" && have.FilterSubject != q.subject("events", "*")) {
 		filter = "it filters subjects; "
 	}
@@ -243,11 +354,7 @@ func (r *route) openShared(ctx context.Context, known positions) error {
 		return fmt.Errorf("%w: consumer %s of stream %s: %sit must have explicit acknowledgement, unlimited deliveries and no headers-only mode",
 			ErrMisfit, r.consumerName(), q.streamName("EVENTS"), filter)
 	}
-	r.cons.Store(&cons)
-	if q.o.bind {
-		return nil
-	}
-	return r.mend(ctx)
+	return nil
 }
 
 // mend replaces a consumer that is ahead of its stream. A stream with one
@@ -259,11 +366,11 @@ func (r *route) mend(ctx context.Context) error {
 	for range aheadTries {
 		cons, err := r.consumer().Info(ctx)
 		if err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
+			return openError(err)
 		}
 		stream, err := q.events.Info(ctx) // after the consumer: it can only have grown
 		if err != nil {
-			return fmt.Errorf("open the queue: %w", openError(err))
+			return openError(err)
 		}
 		if cons.Delivered.Stream <= stream.State.LastSeq {
 			return nil
@@ -271,7 +378,7 @@ func (r *route) mend(ctx context.Context) error {
 		select {
 		case <-time.After(aheadPause):
 		case <-ctx.Done():
-			return fmt.Errorf("open the queue: %w", context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
 	info := r.consumer().CachedInfo()
@@ -279,7 +386,7 @@ func (r *route) mend(ctx context.Context) error {
 		q.streamName("EVENTS"), q.events.CachedInfo().State.LastSeq, r.consumerName(), info.Delivered.Stream, info.AckFloor.Stream)
 	cons, err := r.repair(ctx, r.consumer(), q.events.CachedInfo().State.LastSeq, 0)
 	if err != nil {
-		return fmt.Errorf("open the queue: %w", openError(err))
+		return openError(err)
 	}
 	r.cons.Store(&cons)
 	return nil

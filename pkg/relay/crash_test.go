@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target/exectarget"
 )
 
 // kills is how often TestKill kills the process: -relay.kills=100 for the
@@ -34,7 +36,10 @@ const childEnv = "RELAY_TEST_CHILD"
 type child struct {
 	Dir         string
 	URL         string
-	Routes      map[string]string // URLs, instead of URL
+	Routes      map[string]string // URLs or paths of programs, instead of URL
+	Filtered    string            // a route whose target skips the events that isSkipped names
+	GivesUp     string            // a route with Skip
+	Insists     bool              // publishes an event again until there is room
 	Round       int
 	Workers     int // each publishes Events
 	Events      int
@@ -51,10 +56,15 @@ func crashChild() int {
 	if err := json.Unmarshal([]byte(os.Getenv(childEnv)), &c); err != nil {
 		return childError(err)
 	}
+	routes := named(slices.Sorted(maps.Keys(c.Routes))...)
+	for i := range routes {
+		if routes[i].Name == c.GivesUp {
+			routes[i].WhenFull = relay.Skip
+		}
+	}
 	s, err := relay.Open(context.Background(), relay.StoreOptions{
-		Dir: c.Dir, Sync: c.Sync, AckWait: 300 * time.Millisecond, MaxBytes: c.MaxBytes, MinFree: c.MinFree,
-		Routes: slices.Sorted(maps.Keys(c.Routes)),
-		Logf:   func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
+		Dir: c.Dir, Sync: c.Sync, AckWait: 300 * time.Millisecond, MaxBytes: c.MaxBytes, MinFree: c.MinFree, Routes: routes,
+		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "child: "+format+"\n", args...) },
 	})
 	if err != nil {
 		return childError(err)
@@ -64,8 +74,12 @@ func crashChild() int {
 	}
 	var forwarders []*relay.Forwarder
 	for name, url := range c.Routes {
-		o := quick(url)
-		o.Route, o.Concurrency = name, c.Concurrency
+		o := relay.ForwardOptions{
+			Route: name, Target: toAny(url), Concurrency: c.Concurrency, MinPause: time.Millisecond, MaxPause: 20 * time.Millisecond,
+		}
+		if name == c.Filtered {
+			o.Target = without(o.Target, isSkipped)
+		}
 		f, err := s.Forward(o)
 		if err != nil {
 			return childError(err)
@@ -81,6 +95,10 @@ func crashChild() int {
 			for n := range c.Events {
 				id := fmt.Sprintf("r%d-w%d-n%d", c.Round, w, n)
 				outcome, err := s.Publish(context.Background(), event(id))
+				for c.Insists && outcome == relay.Full {
+					pause(time.Millisecond)
+					outcome, err = s.Publish(context.Background(), event(id))
+				}
 				out.Lock()
 				fmt.Fprintln(os.Stdout, outcome, id)
 				if err != nil {
@@ -103,6 +121,26 @@ func crashChild() int {
 	}
 	return 0
 }
+
+// toAny returns a target for a URL or for the path of a program.
+func toAny(text string) target.Target {
+	if strings.Contains(text, "://") {
+		return to(text)
+	}
+	t, err := exectarget.New(exectarget.Options{Program: text})
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// without returns a target that skips some events.
+func without(t target.Target, skip func(id string) bool) target.Target {
+	return choosy{t, func(id string) target.Result { return target.Result{Skipped: skip(id)} }}
+}
+
+// isSkipped reports whether the target of a filtered route skips an event.
+func isSkipped(id string) bool { return strings.HasSuffix(id, "3") }
 
 func childError(err error) int {
 	fmt.Fprintln(os.Stderr, "child:", err)
@@ -168,6 +206,13 @@ func (p *process) listen(out io.Reader) {
 			p.mu.Unlock()
 		}
 	}
+}
+
+// count returns how many events were acknowledged so far.
+func (p *process) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.promised)
 }
 
 func (p *process) kill(t *testing.T) {
@@ -251,14 +296,14 @@ func (m *moody) missing(want []string) (missing []string) {
 // deliver waits until all wanted events arrived, as long as events keep arriving.
 func (m *moody) deliver(t *testing.T, want []string) {
 	t.Helper()
-	for {
-		left := len(m.missing(want))
-		if left == 0 {
-			return
-		}
-		eventually(t, fmt.Sprintf("more of the %d events left are delivered", left), func() bool {
-			return len(m.missing(want)) < left
-		})
+	arrive(t, func() int { return len(m.missing(want)) })
+}
+
+// arrive waits until no events are missing, as long as their number decreases.
+func arrive(t *testing.T, missing func() int) {
+	t.Helper()
+	for left := missing(); left > 0; left = missing() {
+		eventually(t, fmt.Sprintf("more of the %d events left are delivered", left), func() bool { return missing() < left })
 	}
 }
 

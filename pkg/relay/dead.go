@@ -63,7 +63,9 @@ func (f *Forwarder) addDead(msg jetstream.Msg, e Entry, why error) error {
 	// Count it before it is stored, so that a concurrent publish of the same event
 	// looks it up.
 	q.counters.dead.Add(1)
-	_, err := q.send(f.work, &nats.Msg{Subject: q.subject("dead", deadToken(f.route.name, id)), Header: header, Data: msg.Data()})
+	err := f.route.storeLetter(f.work, &nats.Msg{
+		Subject: q.subject("dead", deadToken(f.route.name, id)), Header: header, Data: msg.Data(),
+	})
 	if err == nil {
 		q.counters.died.Add(1)
 	}
@@ -146,7 +148,7 @@ func (q *Queue) requeue(ctx context.Context, raw *jetstream.RawStreamMsg, id str
 	if q.route(route) == nil {
 		return fmt.Errorf("%w: no target has the route %s", ErrNoRoute, route)
 	}
-	if len(q.routes) > 1 {
+	if len(q.routes()) > 1 {
 		header.Set(headerRoute, route)
 	}
 	typ := typeToken(header.Get(headerType))

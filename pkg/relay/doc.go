@@ -23,7 +23,8 @@
 // which they were stored, and a failing event delays all later ones.
 //
 // An event is settled once it needs no further attempt: it was delivered, became a
-// dead letter, or was dropped.
+// dead letter, was dropped, or the target does not want it. When the queue is full, a
+// route with Skip gives up its oldest events without any attempt.
 //
 // # Names on the stream
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -63,9 +64,10 @@ type StepKind string
 const (
 	StepForwarded StepKind = "forwarded" // an attempt, successful or not
 	StepDead      StepKind = "dead"      // an event became a dead letter
+	StepSkipped   StepKind = "skipped"   // the target did not want an event
 )
 
-// Step is an attempt to deliver an event, or the end of all attempts.
+// Step is an attempt to deliver an event, or its end without a further attempt.
 type Step struct {
 	Kind     StepKind
 	Route    string
@@ -73,7 +75,7 @@ type Step struct {
 	Sequence uint64
 	Attempt  int           // counts from 1, across restarts
 	Status   int           // 0 if there was no answer
-	Duration time.Duration // until the answer's headers; 0 for StepDead
+	Duration time.Duration // until the answer's headers; 0 without an attempt
 	Err      error         // nil for a success; for StepDead the reason
 	Pause    time.Duration // until the next attempt; 0 if there is none
 	// Answer is the application's answer if the target keeps it; nil otherwise.
@@ -103,23 +105,40 @@ func (q *Queue) Forward(o ForwardOptions) (*Forwarder, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
-	r := q.route(o.Route)
-	if r == nil {
-		return nil, fmt.Errorf("forward events: %w: %s", ErrNoRoute, o.Route)
-	}
-	f := &Forwarder{q: q, route: r, o: o, target: o.Target, done: make(chan struct{})}
-	if !r.forwarder.CompareAndSwap(nil, f) {
-		return nil, fmt.Errorf("forward events: the route %s already has a forwarder", r.name)
+	f := &Forwarder{q: q, o: o, target: o.Target, done: make(chan struct{})}
+	if err := f.takeRoute(); err != nil {
+		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	f.take, f.stop = context.WithCancel(context.Background())
 	f.work, f.abort = context.WithCancel(context.Background())
 	if err := f.start(); err != nil {
 		f.stop()
 		f.abort()
-		r.forwarder.Store(nil)
+		f.route.forwarder.Store(nil)
 		return nil, fmt.Errorf("forward events: %w", err)
 	}
 	return f, nil
+}
+
+// takeRoute makes f the forwarder of its route.
+func (f *Forwarder) takeRoute() error {
+	q := f.q
+	q.changing.Lock()
+	defer q.changing.Unlock()
+	f.route = q.route(f.o.Route)
+	if f.route == nil {
+		if err := q.adopt(orElse(f.o.Route, DefaultRoute)); err != nil {
+			return err
+		}
+		f.route = q.route(f.o.Route)
+	}
+	switch {
+	case f.route == nil:
+		return fmt.Errorf("%w: %s", ErrNoRoute, f.o.Route)
+	case !f.route.forwarder.CompareAndSwap(nil, f):
+		return fmt.Errorf("the route %s already has a forwarder", f.route.name)
+	}
+	return nil
 }
 
 func (o *ForwardOptions) check() error {
@@ -163,8 +182,9 @@ func (f *Forwarder) start() error {
 		return openError(err)
 	}
 	// A full disk must not prevent a start that changes nothing.
-	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait {
-		config.MaxAckPending, config.AckWait = pending, f.q.o.AckWait
+	metadata := f.route.describe(info.Config.Metadata)
+	if config := info.Config; config.MaxAckPending != pending || config.AckWait != f.q.o.AckWait || !maps.Equal(config.Metadata, metadata) {
+		config.MaxAckPending, config.AckWait, config.Metadata = pending, f.q.o.AckWait, metadata
 		if _, err = f.q.events.UpdateConsumer(ctx, config); err != nil {
 			return openError(err)
 		}

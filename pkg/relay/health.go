@@ -44,7 +44,7 @@ func (s *Store) inspect() {
 		if err := s.claimed.check(); err != nil {
 			s.gone.Store(&err)
 			s.o.Logf("%v: events are refused until you restart the listener", err)
-			for _, r := range s.routes {
+			for _, r := range s.routes() {
 				if f := r.forwarder.Load(); f != nil {
 					f.stop() // deliveries can no longer be recorded
 				}
@@ -152,8 +152,10 @@ func (s *Store) startAgain(ctx context.Context) error {
 	if err := s.server.Health(s.streamName("EVENTS")); err != nil {
 		return err
 	}
-	known := positions{floors: s.written.Load().floors()}
-	for _, r := range s.routes {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	known := positions{floors: s.written.Load().floors(), former: s.former}
+	for _, r := range s.routes() {
 		if _, ok := known.floors[r.name]; !ok { // a new route, if the disk was full from the start
 			known.floors[r.name] = r.floor.Load()
 		}

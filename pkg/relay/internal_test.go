@@ -39,6 +39,14 @@ func TestTrackerForgetsTheOldest(t *testing.T) {
 	}
 }
 
+// named returns routes with the names.
+func named(names ...string) (routes []Route) {
+	for _, name := range names {
+		routes = append(routes, Route{Name: name})
+	}
+	return routes
+}
+
 func testEvent(id string) Event {
 	return Event{ID: id, Type: "device-decommissioned", Body: []byte(id)}
 }
@@ -240,7 +248,7 @@ func TestRoutesOfSeveralListeners(t *testing.T) {
 	old := open(QueueOptions{})
 	mustPublish(t, old, "1", Stored)
 	// The first named routes begin where the route without a name is.
-	first := open(QueueOptions{Routes: []string{"a"}})
+	first := open(QueueOptions{Routes: named("a")})
 	f, err := first.Forward(ForwardOptions{Route: "a", Target: targetAt(t, app.URL)})
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +258,7 @@ func TestRoutesOfSeveralListeners(t *testing.T) {
 		t.Errorf("got %s", id)
 	}
 	// Later ones begin now.
-	second := open(QueueOptions{Routes: []string{"a", "b"}})
+	second := open(QueueOptions{Routes: named("a", "b")})
 	mustPublish(t, second, "2", Stored)
 	if id := <-got; id != "2" {
 		t.Errorf("got %s", id)

@@ -73,7 +73,7 @@ func TestLookingAtARunningStoreChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := s.routes[0].info(t.Context())
+	before, err := s.routes()[0].info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestLookingAtARunningStoreChangesNothing(t *testing.T) {
 	}
 	close(done)
 	load.Wait()
-	after, err := s.routes[0].info(t.Context())
+	after, err := s.routes()[0].info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func state(t *testing.T, dir string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cons, err := s.routes[0].info(t.Context())
+	cons, err := s.routes()[0].info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func (q *Queue) heal(ctx context.Context, err error) {
 		if q.missingStream(ctx) || !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return
 		}
-		for _, r := range q.routes {
+		for _, r := range q.routes() {
 			if _, err := r.info(ctx); !errors.Is(err, jetstream.ErrConsumerNotFound) {
 				continue
 			}

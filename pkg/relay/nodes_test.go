@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
 // The test binary is also a node of a cluster, and a listener, so that they
@@ -188,7 +189,8 @@ func quietLog(t testing.TB) relay.Logf {
 type listenerChild struct {
 	Name        string
 	URLs        []string
-	App, Second string // of the routes forward and second
+	App, Second string // of the routes forward and second; the target of second skips events
+	Program     string // of the route program, whose target skips most events
 	Concurrency int
 }
 
@@ -201,16 +203,18 @@ func runListenerChild() int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	q, err := relay.Dial(ctx, relay.DialOptions{
-		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20, Routes: []string{relay.DefaultRoute, "second"},
+		URLs: c.URLs, Replicas: 3, MaxBytes: 64 << 20, Routes: named(relay.DefaultRoute, "second", "program"),
 		Logf: func(format string, args ...any) { fmt.Fprintf(os.Stderr, c.Name+": "+format+"\n", args...) },
 	})
 	if err != nil {
 		return childError(err)
 	}
 	var forwarders []*relay.Forwarder
-	for route, url := range map[string]string{relay.DefaultRoute: c.App, "second": c.Second} {
+	for route, to := range map[string]target.Target{
+		relay.DefaultRoute: to(c.App), "second": without(to(c.Second), isSkipped), "program": without(toAny(c.Program), isNoProgram),
+	} {
 		f, err := q.Forward(relay.ForwardOptions{
-			Route: route, Target: to(url), Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
+			Route: route, Target: to, Concurrency: c.Concurrency, MinPause: 20 * time.Millisecond, MaxPause: 200 * time.Millisecond,
 			Observe: func(s relay.Step) {
 				if s.Attempt > 1 {
 					fmt.Fprintf(os.Stderr, "%s, %s: %s at %d, attempt %d: %v\n", c.Name, route, s.ID, s.Sequence, s.Attempt, s.Err)

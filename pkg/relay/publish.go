@@ -92,6 +92,14 @@ func outcomeOf(err error) Outcome {
 	return Unavailable
 }
 
+const (
+	// roomTries is how often to make room for an event, since others may take it.
+	roomTries = 5
+	// messageOverhead is at least what a stream counts for a message in addition to
+	// its content, in bytes.
+	messageOverhead = 64
+)
+
 func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	id := key(e.ID)
 	if q.counters.dead.Load() > 0 {
@@ -107,7 +115,10 @@ func (q *Queue) store(ctx context.Context, e Event) (Outcome, error) {
 	msg := &nats.Msg{Subject: q.subject("events", typeToken(e.Type)), Header: storedHeader(e.Header), Data: e.Body}
 	msg.Header.Set(nats.MsgIdHdr, id)
 	ack, err := q.sendSettled(ctx, msg)
-	if errors.Is(err, ErrFull) && q.makeRoom(ctx) {
+	for range roomTries {
+		if !errors.Is(err, ErrFull) || !q.makeRoom(ctx, uint64(msg.Size()+messageOverhead)) {
+			break
+		}
 		ack, err = q.sendSettled(ctx, msg)
 	}
 	switch {

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,9 +51,10 @@ type QueueOptions struct {
 	AckWait time.Duration
 	// Replicas is the number of replicas of streams that are created; 0 means 1.
 	Replicas int
-	// Routes are the names of the routes, each with a position of its own. Empty
-	// means the routes that exist, or DefaultRoute if there are none. See CheckRoute.
-	Routes []string
+	// Routes are the routes, each with a position of its own. nil means the routes
+	// that exist, or DefaultRoute if there are none. Without any route, events are
+	// only retained, as delivered ones are.
+	Routes []Route
 	// Domain is the cluster's JetStream domain, and APIPrefix the subject under
 	// which its API is exported to this account; most have neither.
 	Domain, APIPrefix string
@@ -63,6 +65,8 @@ type QueueOptions struct {
 	// there is at most one forwarder.
 	single bool
 	bind   bool // existing streams and consumers are not changed
+	// grace is how long a route of no listener stays active on a cluster.
+	grace time.Duration
 }
 
 func (o QueueOptions) withDefaults() QueueOptions {
@@ -72,6 +76,7 @@ func (o QueueOptions) withDefaults() QueueOptions {
 	o.AckTimeout = orElse(o.AckTimeout, DefaultAckTimeout)
 	o.AckWait = orElse(o.AckWait, DefaultAckWait)
 	o.Replicas = orElse(o.Replicas, 1)
+	o.grace = orElse(o.grace, routeGrace)
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
@@ -94,7 +99,18 @@ type Queue struct {
 	js     jetstream.JetStream
 	events jetstream.Stream
 	dead   jetstream.Stream
-	routes []*route
+	// current are the routes. changing is held while they are replaced, and while
+	// they are recorded.
+	current  atomic.Pointer[[]*route]
+	changing sync.Mutex
+	// former are the floors of routes that were ended. They are not used on a
+	// cluster; under changing.
+	former floors
+	// record, unless nil, saves the routes and the former ones; under changing.
+	record func() error
+	// In a store, listening is set if a listener runs it, and remote if it runs in
+	// another process.
+	listening, remote bool
 	// letters are the routes that may have dead letters.
 	letters   atomic.Pointer[[]string]
 	forgotten bool // a consumer was lost, and with it the position
@@ -114,10 +130,12 @@ type Queue struct {
 	// read, unless nil, returns the position of MarkRead.
 	read func() (Position, bool)
 
+	sightings map[string]sighting // of routes on a cluster; used by the upkeep only
+
 	room     sync.Mutex // held while room is made
 	full     time.Time  // when making room last failed; under room
-	reached  uint64     // events up to here were removed, or are among the skipped; under room
-	skipped  []uint64   // events that were not delivered yet when others were removed; under room
+	passed   search     // for events that no route needs any more; under room
+	needless search     // for events that only routes with Skip need; under room
 	counters counters
 	snapshot atomic.Pointer[Stats]
 
@@ -140,8 +158,8 @@ func NewQueue(ctx context.Context, nc *nats.Conn, o QueueOptions) (*Queue, error
 
 // newQueue opens the queue without its upkeep.
 func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, known positions) (*Queue, error) {
-	for _, name := range o.Routes {
-		if err := CheckRoute(name); err != nil {
+	for _, r := range o.Routes {
+		if err := checkRoute(r); err != nil {
 			return nil, fmt.Errorf("open the queue: %w", err)
 		}
 	}
@@ -149,8 +167,11 @@ func newQueue(ctx context.Context, nc *nats.Conn, o QueueOptions, known position
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
-	q := &Queue{o: o, nc: nc, js: js}
-	q.addRoutes(o.Routes)
+	q := &Queue{o: o, nc: nc, js: js, former: maps.Clone(known.floors)}
+	q.useRoutes(o.Routes)
+	for _, r := range q.routes() {
+		delete(q.former, r.name)
+	}
 	q.closing, q.stop = context.WithCancel(context.Background())
 	if err := q.openStreams(ctx); err != nil {
 		return nil, err
@@ -197,4 +218,5 @@ func (q *Queue) subject(kind, token string) string { return q.o.Prefix + "." + k
 func (q *Queue) Close() {
 	q.stop()
 	q.done.Wait()
+	q.logGivenUp(time.Now().Add(noticePeriod)) // all that was not logged yet
 }

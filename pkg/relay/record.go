@@ -36,7 +36,7 @@ type record struct {
 	Boot     string `json:"boot,omitempty"` // id of the machine's boot, if known
 	// Routes are the floors of the routes, unless DefaultRoute is the only one; Floor
 	// is then the lowest of them.
-	Routes floors `json:"routes,omitempty"`
+	Routes floors `json:"routes,omitzero"`
 	// Former are the floors of routes that have no target any more.
 	Former floors `json:"former_routes,omitempty"`
 }
@@ -69,14 +69,15 @@ func bootID() string {
 	return strings.TrimSpace(string(raw))
 }
 
-// ledger records the sequence of an event before it is acknowledged, and the number of
-// individually removed events before each removal. It survives a crash of the process,
-// but not of the machine, because it is not synced to the disk.
+// ledger records the sequence of an event before it is acknowledged, and each removal
+// before it happens. It survives a crash of the process, but not of the machine,
+// because it is not synced to the disk.
 type ledger struct {
 	mu      sync.Mutex
 	file    *os.File
 	last    uint64
-	removed uint64
+	removed uint64 // number of events and dead letters that were removed one by one
+	givenUp uint64 // events up to it were removed, although routes had not settled them
 }
 
 func openLedger(dir string) (*ledger, error) {
@@ -86,7 +87,7 @@ func openLedger(dir string) (*ledger, error) {
 	}
 	l := &ledger{file: f}
 	// A new file, or one that a power failure left empty, has no values.
-	_, _ = fmt.Fscanf(f, "%d %d\n", &l.last, &l.removed)
+	_, _ = fmt.Fscanf(f, "%d %d %d\n", &l.last, &l.removed, &l.givenUp)
 	return l, nil
 }
 
@@ -103,7 +104,7 @@ func (l *ledger) acknowledged(seq uint64) {
 	}
 }
 
-// remove records that an event is about to be removed.
+// remove records that an event or a dead letter is about to be removed.
 func (l *ledger) remove() {
 	if l == nil {
 		return
@@ -114,9 +115,23 @@ func (l *ledger) remove() {
 	l.write()
 }
 
+// giveUp records that all events up to a sequence are about to be removed, although
+// some routes have not settled them.
+func (l *ledger) giveUp(seq uint64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.givenUp = seq
+	l.write()
+}
+
 // write overwrites the file in place, which needs no space on the disk. If it fails
 // anyway, a later report may count too few lost events.
-func (l *ledger) write() { _, _ = fmt.Fprintf(&at{l.file}, "%020d %020d\n", l.last, l.removed) }
+func (l *ledger) write() {
+	_, _ = fmt.Fprintf(&at{l.file}, "%020d %020d %020d\n", l.last, l.removed, l.givenUp)
+}
 
 // at writes to the start of a file.
 type at struct{ f *os.File }
@@ -152,19 +167,45 @@ func (s *Store) measure(ctx context.Context) (record, position, Status, error) {
 
 func (s *Store) recordOf(p position, state Status, removed uint64) record {
 	r := record{
-		Version: recordVersion, Last: p.last, Floor: p.floor, Messages: p.messages, Dead: state.Dead,
-		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot, Former: s.former,
-	}
-	if len(p.routes) > 1 || p.routes[0].route.name != DefaultRoute {
-		r.Routes = floors{}
-		for _, at := range p.routes {
-			r.Routes[at.route.name] = at.floor
-		}
+		Version: recordVersion, Last: p.last, Messages: p.messages, Dead: state.Dead,
+		Removed: removed, Open: true, Sync: s.o.Sync, Boot: s.boot,
 	}
 	if p.messages > 0 {
 		r.Holes = p.last - p.first + 1 - p.messages
 	}
+	known := floors{}
+	for _, at := range p.routes {
+		known[at.route.name] = at.floor
+	}
+	s.recordFloors(&r, known)
 	return r
+}
+
+// recordFloors adds the positions of the routes to a record. The routes may have changed
+// since the positions were read.
+func (s *Store) recordFloors(r *record, known floors) {
+	r.Floor, r.Routes, r.Former = r.Last, floors{}, nil
+	for _, at := range s.routes() {
+		floor, ok := known[at.name]
+		if !ok {
+			floor = at.floor.Load()
+		}
+		r.Routes[at.name] = floor
+		r.Floor = min(r.Floor, floor)
+	}
+	if _, ok := r.Routes[DefaultRoute]; ok && len(r.Routes) == 1 {
+		r.Routes = nil
+	}
+	if len(s.former) > 0 { // else as in a record that is read
+		r.Former = maps.Clone(s.former)
+	}
+}
+
+// recordRoutes saves the routes and the former ones, when they have changed.
+func (s *Store) recordRoutes() error {
+	r := *s.written.Load()
+	s.recordFloors(&r, r.active())
+	return s.keepRecord(r)
 }
 
 // keepRecord replaces the record if it has changed. If the disk is full, the next call

@@ -47,8 +47,8 @@ func (s *Store) assess(ctx context.Context, before record, known bool) error {
 		r.Unclean = true
 		r.Uncertain = !before.Sync && (before.Boot == "" || before.Boot != s.boot)
 		allowed := before.Holes + over(removed, before.Removed)
-		r.Lost = over(max(last, before.Last), p.last) + over(now.Holes, allowed) + over(before.Dead, now.Dead)
-		r.Complete = r.Lost == 0 && !r.Uncertain && p.first <= max(p.floor, before.Floor)+1
+		r.Lost = over(max(last, before.Last), p.last) + over(now.Holes, allowed) + over(before.Dead, now.Dead+over(removed, before.Removed))
+		r.Complete = r.Lost == 0 && !r.Uncertain && p.first <= max(p.floor, before.Floor, s.ledger.givenUp)+1
 	}
 	return nil
 }
@@ -95,6 +95,8 @@ func (s *Store) tick(p position, state Status, removed uint64) {
 	if !s.announced.Load() {
 		s.announce(false)
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	_ = s.keepRecord(s.recordOf(p, state, removed)) // retried at the next tick
 }
 

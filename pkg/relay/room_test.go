@@ -97,7 +97,7 @@ func TestEventsMakeRoomOnceAllRoutesHaveThem(t *testing.T) {
 			fast := fluent{make(chan string, 1000)}
 			late := slow{stuck{make(chan string, 1000)}, make(chan struct{})}
 			open := func() *Store {
-				s := mustOpen(t, StoreOptions{Dir: dir, MaxBytes: 64 << 10, AckWait: 200 * time.Millisecond, Routes: []string{"fast", "late"}})
+				s := mustOpen(t, StoreOptions{Dir: dir, MaxBytes: 64 << 10, AckWait: 200 * time.Millisecond, Routes: named("fast", "late")})
 				for route, app := range map[string]target.Target{"fast": fast, "late": late} {
 					if _, err := s.Forward(ForwardOptions{Route: route, Target: app, Concurrency: 4, MinPause: 20 * time.Millisecond, MaxPause: 20 * time.Millisecond}); err != nil {
 						t.Fatal(err)

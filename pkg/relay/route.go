@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/cluster"
 )
 
 // DefaultRoute is the route of a target without a name.
@@ -19,10 +22,48 @@ const DefaultRoute = "forward"
 // part of a file name, and some file systems ignore case.
 var routeName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
+// Route is a way from the queue to a target, with a position of its own.
+type Route = cluster.Route
+
+// From is where a new route begins.
+type From = cluster.From
+
+// The places where a new route begins.
+const (
+	// FromDefault is the end of the queue. But if none of the previous routes remains,
+	// it is the position of the slowest of them, so that renaming loses no event.
+	FromDefault From = ""
+	FromNow     From = "now"    // the end of the queue
+	FromOldest  From = "oldest" // the oldest event in the queue
+)
+
+// WhenFull is what happens to the events that a route has not settled when the queue is
+// full.
+type WhenFull = cluster.WhenFull
+
+// The ways to deal with a full queue.
+const (
+	Refuse WhenFull = "refuse" // new events are refused; "" means the same
+	Skip   WhenFull = "skip"   // the route's oldest events are given up
+)
+
 // CheckRoute returns an error if a text is not a valid name of a route.
 func CheckRoute(name string) error {
 	if !routeName.MatchString(name) {
 		return fmt.Errorf("invalid route %q: must be up to 32 lower-case letters, digits, - and _", name)
+	}
+	return nil
+}
+
+func checkRoute(r Route) error {
+	if err := CheckRoute(r.Name); err != nil {
+		return err
+	}
+	switch {
+	case r.From != FromDefault && r.From != FromNow && r.From != FromOldest:
+		return fmt.Errorf("route %s: invalid from %q: must be %s or %s", r.Name, r.From, FromNow, FromOldest)
+	case r.WhenFull != "" && r.WhenFull != Refuse && r.WhenFull != Skip:
+		return fmt.Errorf("route %s: invalid when_full %q: must be %s or %s", r.Name, r.WhenFull, Refuse, Skip)
 	}
 	return nil
 }
@@ -32,12 +73,17 @@ func CheckRoute(name string) error {
 type route struct {
 	q         *Queue
 	name      string
+	from      From
+	whenFull  WhenFull
 	cons      atomic.Pointer[jetstream.Consumer]
 	forwarder atomic.Pointer[Forwarder]
 	// resume is the position if there is no consumer and the queue is only read.
 	resume    uint64
 	floor     atomic.Uint64 // all events up to it were settled at the last look
 	forgotten bool          // the consumer was lost, and with it the position
+
+	letters    sync.Mutex // held while dead letters are removed to make room
+	nextLetter uint64     // there is no older dead letter of the route; under letters
 }
 
 // Consumers of named routes begin with routePrefix. The server may be unable to
@@ -99,17 +145,20 @@ func (r *route) info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 // Routes returns the names of the queue's routes. If the queue was opened only to be
 // read, these are the routes of the last listener, or on a cluster of all listeners.
 func (q *Queue) Routes() []string {
-	names := make([]string, len(q.routes))
-	for i, r := range q.routes {
-		names[i] = r.name
+	names := []string{}
+	for _, r := range q.routes() {
+		names = append(names, r.name)
 	}
 	return names
 }
 
+// routes returns the routes of this process. The caller must not change the slice.
+func (q *Queue) routes() []*route { return *q.current.Load() }
+
 // route returns a route of this process, or nil. "" means DefaultRoute.
 func (q *Queue) route(name string) *route {
 	name = orElse(name, DefaultRoute)
-	for _, r := range q.routes {
+	for _, r := range q.routes() {
 		if r.name == name {
 			return r
 		}
@@ -117,13 +166,19 @@ func (q *Queue) route(name string) *route {
 	return nil
 }
 
-func (q *Queue) addRoutes(names []string) {
-	if len(names) == 0 {
-		names = []string{DefaultRoute}
+func (q *Queue) newRoute(r Route) *route {
+	return &route{q: q, name: r.Name, from: r.From, whenFull: r.WhenFull}
+}
+
+func (q *Queue) useRoutes(given []Route) {
+	if given == nil {
+		given = []Route{{Name: DefaultRoute}}
 	}
-	for _, name := range names {
-		q.routes = append(q.routes, &route{q: q, name: name})
+	routes := make([]*route, len(given))
+	for i, r := range given {
+		routes[i] = q.newRoute(r)
 	}
+	q.current.Store(&routes)
 }
 
 // letterRoutes returns the routes that may have dead letters, including former routes
@@ -149,10 +204,13 @@ type floors map[string]uint64
 // have forgotten them.
 type positions struct {
 	floors floors
+	former floors // of those that were not in use
 	// origin has the previous routes if all current ones are new. Then the new ones
 	// begin where the slowest of the previous ones is, so that no event is lost when
 	// a target gets another name. nil means that new routes begin with the next event.
 	origin floors
+	// unrecorded is set without a record: the store is new, or the record was lost.
+	unrecorded bool
 }
 
 // update replaces the recorded positions of previous routes with the positions of their
@@ -173,11 +231,14 @@ func (p positions) update(infos []*jetstream.ConsumerInfo) {
 
 // start returns the position of a route without a consumer, and whether it is a new
 // one. last is the end of the stream.
-func (p positions) start(route string, last uint64) (position uint64, isNew bool) {
-	if floor, ok := p.floors[route]; ok {
+func (p positions) start(r *route, last uint64) (position uint64, isNew bool) {
+	if floor, ok := p.floors[r.name]; ok {
 		return floor, false
 	}
-	if p.origin == nil {
+	switch {
+	case r.from == FromOldest && !p.unrecorded:
+		return 0, true
+	case r.from == FromNow && !p.unrecorded, p.origin == nil:
 		return last, true
 	}
 	first := true
@@ -195,6 +256,7 @@ type routePosition struct {
 	floor, delivered uint64 // all events up to floor are settled; none after delivered was taken
 	open             int    // unsettled events between these two
 	waiting          uint64 // unsettled events
+	info             *jetstream.ConsumerInfo
 }
 
 // settled reports whether an event is settled. open has the unsettled events that were

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,14 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 )
+
+// named returns routes with the names, or nil.
+func named(names ...string) (routes []relay.Route) {
+	for _, name := range names {
+		routes = append(routes, relay.Route{Name: name})
+	}
+	return routes
+}
 
 // by forwards the events of a route to a URL.
 func by(t *testing.T, s *relay.Store, route, url string) *relay.Forwarder {
@@ -56,7 +65,7 @@ func expectTook(t *testing.T, name string, a *application, want ...string) {
 }
 
 func TestRouteThatIsDownDoesNotHoldUpOthers(t *testing.T) {
-	o := relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"inventory", "lake", "tickets"}}
+	o := relay.StoreOptions{Dir: t.TempDir(), Routes: named("inventory", "lake", "tickets")}
 	s := openStore(t, o)
 	var down atomic.Bool
 	down.Store(true)
@@ -86,7 +95,7 @@ func TestRouteThatIsDownDoesNotHoldUpOthers(t *testing.T) {
 	// Each route continues at its own position after a restart.
 	closeStore(t, s)
 	s = openStore(t, relay.StoreOptions{Dir: o.Dir}) // with the routes of the last time
-	if diff := cmp.Diff(o.Routes, s.Routes()); diff != "" {
+	if diff := cmp.Diff([]string{"inventory", "lake", "tickets"}, s.Routes()); diff != "" {
 		t.Error(diff)
 	}
 	for route, app := range map[string]*application{"inventory": inventory, "lake": lake, "tickets": tickets} {
@@ -102,7 +111,7 @@ func TestRouteThatIsDownDoesNotHoldUpOthers(t *testing.T) {
 }
 
 func TestEventIsRetainedUntilEveryRouteHasIt(t *testing.T) {
-	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"a", "b"}, MaxBytes: 64 << 10, Keep: time.Nanosecond})
+	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: named("a", "b"), MaxBytes: 64 << 10, Keep: time.Nanosecond})
 	var down atomic.Bool
 	down.Store(true)
 	a, b := newApplication(t, nil), failing(t, &down, http.StatusServiceUnavailable)
@@ -136,7 +145,7 @@ func TestEventIsRetainedUntilEveryRouteHasIt(t *testing.T) {
 }
 
 func TestDeadLetterBelongsToARoute(t *testing.T) {
-	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"a", "b", "c"}})
+	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: named("a", "b", "c")})
 	var refuses atomic.Bool
 	refuses.Store(true)
 	a := newApplication(t, nil)
@@ -189,7 +198,7 @@ func TestNewRouteBeginsNowAndAnOldOneContinues(t *testing.T) {
 	run := func(id string, routes map[string]*application, then func()) {
 		o := relay.StoreOptions{Dir: dir, Logf: t.Logf}
 		for name := range routes {
-			o.Routes = append(o.Routes, name)
+			o.Routes = append(o.Routes, relay.Route{Name: name})
 		}
 		s, err := relay.Open(t.Context(), o)
 		if err != nil {
@@ -217,7 +226,7 @@ func TestNewRoutesContinueForTheOldOnes(t *testing.T) {
 	dir := t.TempDir()
 	waits := ids("w", 3)
 	for n, routes := range [][]string{nil, {"a"}, {"b", "c"}, {relay.DefaultRoute}} {
-		s := openStore(t, relay.StoreOptions{Dir: dir, Routes: routes})
+		s := openStore(t, relay.StoreOptions{Dir: dir, Routes: named(routes...)})
 		if r := s.Recovery(); r.Waiting != min(uint64(n), 1)*3 || r.Lost != 0 {
 			t.Errorf("%q: %+v", routes, r)
 		}
@@ -246,7 +255,7 @@ func TestNewRoutesContinueForTheOldOnes(t *testing.T) {
 
 // A lost consumer is replaced at the position of its own route.
 func TestRouteWithoutItsConsumerContinues(t *testing.T) {
-	o := relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"a", "b"}}
+	o := relay.StoreOptions{Dir: t.TempDir(), Routes: named("a", "b")}
 	s := openStore(t, o)
 	var down atomic.Bool
 	down.Store(true)
@@ -278,13 +287,13 @@ func TestRouteWithoutItsConsumerContinues(t *testing.T) {
 // A route that is not in the record yet, since the process was killed, keeps its events.
 func TestRouteIsNewerThanTheRecord(t *testing.T) {
 	dir := t.TempDir()
-	s := openStore(t, relay.StoreOptions{Dir: dir, Routes: []string{"a"}})
+	s := openStore(t, relay.StoreOptions{Dir: dir, Routes: named("a")})
 	closeStore(t, s)
 	record, err := os.ReadFile(filepath.Join(dir, "cursor.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := relay.StoreOptions{Dir: dir, Routes: []string{"a", "b"}}
+	o := relay.StoreOptions{Dir: dir, Routes: named("a", "b")}
 	s = openStore(t, o)
 	publish(t, s, "1", "2")
 	closeStore(t, s)
@@ -310,7 +319,7 @@ func TestStoreFromBeforeRoutes(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS("testdata/store-before-routes")); err != nil {
 				t.Fatal(err)
 			}
-			s := openStore(t, relay.StoreOptions{Dir: dir, Routes: routes, Keep: 1 << 62})
+			s := openStore(t, relay.StoreOptions{Dir: dir, Routes: named(routes...), Keep: 1 << 62})
 			if r := s.Recovery(); r.Waiting != 2 || r.Dead != 1 || r.Kept != 4 || r.Lost != 0 || !r.Complete {
 				t.Errorf("%+v", r)
 			}
@@ -342,14 +351,76 @@ func TestStoreFromBeforeRoutes(t *testing.T) {
 	}
 }
 
+// script is a program that writes the id of each event to a file, and fails while
+// another file exists.
+type script struct{ path, log, down string }
+
+func newScript(t *testing.T) *script {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the program is a shell script")
+	}
+	dir := t.TempDir()
+	s := &script{filepath.Join(dir, "program"), filepath.Join(dir, "log"), filepath.Join(dir, "down")}
+	text := fmt.Sprintf("#!/bin/sh\n[ ! -e '%s' ] && echo \"$MENDER_EVENT_ID\" >> '%s'\n", s.down, s.log)
+	if err := os.WriteFile(s.path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *script) set(t *testing.T, down bool) {
+	t.Helper()
+	var err error
+	if down {
+		err = os.WriteFile(s.down, nil, 0o600)
+	} else if err = os.Remove(s.down); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *script) took(t *testing.T) (taken []delivery) {
+	t.Helper()
+	log, err := os.ReadFile(s.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for id := range strings.FieldsSeq(string(log)) {
+		taken = append(taken, delivery{id: id})
+	}
+	return taken
+}
+
+func (s *script) ids(t *testing.T) (ids []string) {
+	t.Helper()
+	for _, d := range s.took(t) {
+		ids = append(ids, d.id)
+	}
+	return ids
+}
+
+// absent returns the wanted events that are missing.
+func absent(want, have []string) []string {
+	seen := map[string]bool{}
+	for _, id := range have {
+		seen[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(want), func(id string) bool { return seen[id] })
+}
+
+// One of the routes has a program, and the target of another skips some events.
 func TestKillWithRoutes(t *testing.T) {
 	dir := t.TempDir()
-	apps, urls := map[string]*moody{}, map[string]string{}
-	for _, name := range []string{"a", "b", "c"} {
+	apps, program := map[string]*moody{}, newScript(t)
+	routes := map[string]string{"program": program.path}
+	for _, name := range []string{"a", "b", "filtered"} {
 		apps[name] = &moody{first: map[string]time.Time{}}
-		urls[name] = newServer(t, apps[name])
+		routes[name] = newServer(t, apps[name])
 	}
-	c := child{Dir: dir, Routes: urls, Workers: 4, Events: 50, Concurrency: 1}
+	c := child{Dir: dir, Routes: routes, Filtered: "filtered", Workers: 4, Events: 50, Concurrency: 1}
 	var promised []string
 	killed := map[string][]span{}
 	for c.Round = range *kills/2 + 1 {
@@ -359,6 +430,7 @@ func TestKillWithRoutes(t *testing.T) {
 			for _, app := range apps {
 				app.set(rand.N(3) == 0)
 			}
+			program.set(t, rand.N(3) == 0)
 			pause(rand.N(300 * time.Millisecond))
 		}
 		begin := time.Now()
@@ -373,16 +445,24 @@ func TestKillWithRoutes(t *testing.T) {
 	for _, app := range apps {
 		app.set(false)
 	}
-	for _, app := range apps {
-		app.deliver(t, promised)
+	program.set(t, false)
+	wanted := map[string]func([]string) []string{"a": slices.Clone[[]string], "b": slices.Clone[[]string], "filtered": unskipped}
+	for name, app := range apps {
+		app.deliver(t, wanted[name](promised))
 	}
+	arrive(t, func() int { return len(absent(promised, program.ids(t))) })
 	p.end(t)
 	stored := storedIDs(t, dir)
 	for name, app := range apps {
 		checkRepeats(t, app.taken, killed[name])
-		checkOrder(t, stored, app.taken)
+		checkOrder(t, wanted[name](stored), app.taken)
 	}
+	checkOrder(t, stored, program.took(t))
+	t.Logf("%d events acknowledged, %d stored, %d runs of the program", len(promised), len(stored), len(program.took(t)))
 }
+
+// unskipped returns the events that the target of a filtered route does not skip.
+func unskipped(ids []string) []string { return slices.DeleteFunc(slices.Clone(ids), isSkipped) }
 
 func TestRouteNames(t *testing.T) {
 	for name, valid := range map[string]bool{
@@ -393,10 +473,10 @@ func TestRouteNames(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	if _, err := relay.Open(t.Context(), relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"no.name"}}); err == nil {
+	if _, err := relay.Open(t.Context(), relay.StoreOptions{Dir: t.TempDir(), Routes: named("no.name")}); err == nil {
 		t.Error("a store with an invalid route opens")
 	}
-	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: []string{"a"}})
+	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: named("a")})
 	if _, err := s.Forward(quick("http://127.0.0.1:1")); !errors.Is(err, relay.ErrNoRoute) {
 		t.Errorf("forward without a route: %v", err)
 	}

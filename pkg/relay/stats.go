@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +37,11 @@ type RouteStats struct {
 	Name      string
 	Waiting   uint64        // events that the route has not settled
 	OldestAge time.Duration // of its oldest waiting event; 0 if none waits
+	// Skipped counts the events that the target did not want, and FilterErrors those
+	// for which it failed to find that out.
+	Skipped, FilterErrors uint64
+	// GivenUp counts the events, and the dead letters, that made room for new ones.
+	GivenUp uint64
 
 	oldest time.Time
 }
@@ -44,6 +51,35 @@ type counters struct {
 	ok, failed, died           atomic.Uint64
 	nanos                      atomic.Int64
 	dead                       atomic.Int64 // upper bound of the current number of dead letters
+
+	mu     sync.Mutex
+	routes map[string]*routeCounters
+}
+
+// routeCounters outlive the route, which may return.
+type routeCounters struct {
+	skipped, filterErrors atomic.Uint64
+	events, letters       notice // given up
+}
+
+// route returns the counters of a route.
+func (c *counters) route(name string) *routeCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.routes[name] == nil {
+		if c.routes == nil {
+			c.routes = map[string]*routeCounters{}
+		}
+		c.routes[name] = new(routeCounters)
+	}
+	return c.routes[name]
+}
+
+// allRoutes returns the counters of all routes.
+func (c *counters) allRoutes() map[string]*routeCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.routes)
 }
 
 func (c *counters) published(o Outcome) {
@@ -108,10 +144,14 @@ func (q *Queue) Stats() Stats {
 	}
 	s.OldestAge = age(s.oldest)
 	s.Routes = slices.Clone(s.Routes) // the snapshot is shared
-	for i := range s.Routes {
-		s.Routes[i].OldestAge = age(s.Routes[i].oldest)
-	}
 	c := &q.counters
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		r.OldestAge = age(r.oldest)
+		counted := c.route(r.Name)
+		r.Skipped, r.FilterErrors = counted.skipped.Load(), counted.filterErrors.Load()
+		r.GivenUp = counted.events.count.Load() + counted.letters.count.Load()
+	}
 	s.Stored, s.Duplicates, s.Refused = c.stored.Load(), c.duplicate.Load(), c.refused.Load()
 	s.Forwarded, s.Failed, s.Died = c.ok.Load(), c.failed.Load(), c.died.Load()
 	s.ForwardTime = time.Duration(c.nanos.Load())

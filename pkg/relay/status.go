@@ -40,6 +40,7 @@ type RouteStatus struct {
 	Forwarding bool     `json:"forwarding"`
 	Forwarders int      `json:"forwarders"`
 	URL        string   `json:"url,omitempty"`
+	Dead       uint64   `json:"dead"`
 
 	oldest time.Time // when its first waiting event was stored; zero if none waits
 }
@@ -110,6 +111,16 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("read the state of the queue: %w", err)
 	}
 	s.add(q.ask(ctx, order{}), p)
+	if s.Dead == 0 {
+		return s, nil
+	}
+	dead, err := q.deadByRoute(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("read the state of the queue: %w", readError(err))
+	}
+	for i := range s.Routes {
+		s.Routes[i].Dead = dead[s.Routes[i].Name]
+	}
 	return s, nil
 }
 
@@ -146,7 +157,7 @@ func (q *Queue) ask(ctx context.Context, o order) (reports []report) {
 		if json.Unmarshal(m.Data, &r) == nil {
 			reports = append(reports, r)
 		}
-		if q.o.single && len(reports) >= len(q.routes) {
+		if q.o.single && len(reports) >= len(q.routes()) {
 			return reports
 		}
 	}
@@ -232,14 +243,15 @@ type position struct {
 	messages    uint64 // events in that range
 	floor       uint64 // all events up to it are settled by all routes
 	// routes has the queue's routes, in their order, and then, on a cluster, the other
-	// listeners' routes.
-	routes []routePosition
+	// listeners' routes. inactive has those for which no events are retained.
+	routes, inactive []routePosition
 }
 
 func (q *Queue) status(ctx context.Context) (Status, position, error) {
-	routes := q.routes
+	own := q.routes()
+	routes := own
 	if !q.o.single && !q.o.bind {
-		others, err := q.sharedRoutes(ctx, q.routes)
+		others, err := q.sharedRoutes(ctx, own)
 		if err != nil {
 			return Status{}, position{}, readError(err)
 		}
@@ -254,12 +266,13 @@ func (q *Queue) status(ctx context.Context) (Status, position, error) {
 		}
 		at := routePosition{
 			route: r, floor: cons.AckFloor.Stream, delivered: cons.Delivered.Stream,
-			open: cons.NumAckPending, waiting: cons.NumPending + uint64(cons.NumAckPending),
+			open: cons.NumAckPending, waiting: cons.NumPending + uint64(cons.NumAckPending), info: cons,
+		}
+		if _, inactive := inactiveAfter(cons.Config); inactive && i >= len(own) {
+			p.inactive = append(p.inactive, at)
+			continue
 		}
 		p.routes = append(p.routes, at)
-		if i == 0 || at.floor < p.floor {
-			p.floor = at.floor
-		}
 		s.Waiting = max(s.Waiting, at.waiting)
 		s.Routes = append(s.Routes, RouteStatus{Name: r.name, Waiting: at.waiting})
 	}
@@ -274,6 +287,10 @@ func (q *Queue) status(ctx context.Context) (Status, position, error) {
 	s.Dead, s.Bytes, s.MaxBytes = dead.State.Msgs, stream.State.Bytes, stream.Config.MaxBytes
 	s.Kept = over(stream.State.Msgs, s.Waiting)
 	p.first, p.last, p.messages = stream.State.FirstSeq, stream.State.LastSeq, stream.State.Msgs
+	p.floor = p.last
+	for _, at := range p.routes {
+		p.floor = min(p.floor, at.floor)
+	}
 	q.findOldest(ctx, &s, p)
 	return s, p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,9 +32,9 @@ type StoreOptions struct {
 	// MinFree is how many bytes of the disk must stay free. If fewer are free,
 	// events are refused with ErrFull.
 	MinFree int64
-	// Routes are as in QueueOptions, but empty means the routes of the last
+	// Routes are as in QueueOptions, but nil means the routes of the last
 	// listener. MaxBytes, Keep, AckTimeout, AckWait and Logf are as in QueueOptions.
-	Routes     []string
+	Routes     []Route
 	MaxBytes   int64
 	Keep       time.Duration
 	AckTimeout time.Duration
@@ -56,7 +57,6 @@ type Store struct {
 	server   *embedded.Server // nil if another process runs it
 	claimed  *claim           // nil if another process has it
 	recovery Recovery
-	former   floors       // of routes that have no target any more
 	brief    bool         // opened by Attach
 	boot     string       // bootID
 	restore  func() error // ends acting as the owner
@@ -142,6 +142,12 @@ func (s *Store) run(ctx context.Context) error {
 	if err := s.begin(ctx, before, known); err != nil {
 		return err
 	}
+	s.record, s.listening = s.recordRoutes, !s.brief
+	if s.listening {
+		if err := s.serveForget(); err != nil {
+			return err
+		}
+	}
 	s.announce(s.brief)
 	if s.brief {
 		return nil
@@ -179,24 +185,25 @@ func (s *Store) begin(ctx context.Context, before record, known bool) (err error
 
 // takeRoutes uses the routes of the last listener, unless others are given, and returns
 // the recorded positions.
-func (s *Store) takeRoutes(before record) (known positions) {
-	active := before.active()
-	if len(s.o.Routes) == 0 {
-		s.o.Routes = slices.Sorted(maps.Keys(active))
-	}
-	if len(s.o.Routes) == 0 {
-		s.o.Routes = []string{DefaultRoute}
-	}
-	known = positions{floors: before.floors(), origin: active}
-	s.former = before.floors()
-	for _, name := range s.o.Routes {
-		delete(s.former, name)
-		if _, remains := active[name]; remains {
-			known.origin = nil
+func (s *Store) takeRoutes(before record) positions {
+	active, isNew := before.active(), reflect.DeepEqual(before, record{})
+	if s.o.Routes == nil {
+		s.o.Routes = []Route{}
+		for _, name := range slices.Sorted(maps.Keys(active)) {
+			s.o.Routes = append(s.o.Routes, Route{Name: name})
+		}
+		if len(active) == 0 && (isNew || !s.brief) {
+			s.o.Routes = []Route{{Name: DefaultRoute}}
 		}
 	}
-	if len(s.former) == 0 {
-		s.former = nil // as in a record that is read
+	known := positions{floors: before.floors(), former: before.Former, origin: active, unrecorded: isNew}
+	if len(active) == 0 && !isNew {
+		known.origin = nil // nothing waits
+	}
+	for _, r := range s.o.Routes {
+		if _, remains := active[r.Name]; remains {
+			known.origin = nil
+		}
 	}
 	return known
 }

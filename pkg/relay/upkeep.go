@@ -54,18 +54,20 @@ func (q *Queue) maintain(tick func(position, Status, uint64)) {
 func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 	ctx, cancel := context.WithTimeout(ctx, q.o.apiTimeout())
 	defer cancel()
+	q.logGivenUp(time.Now())
 	_, removed := q.ledger.figures() // before the events are counted
 	s, p, err := q.status(ctx)
 	q.heal(ctx, err)
 	if err != nil {
 		return // the next look may succeed; a publish reports the error
 	}
-	for i, r := range q.routes {
-		r.floor.Store(p.routes[i].floor)
-		if f := r.forwarder.Load(); f != nil {
-			f.tracker.passed(p.routes[i].floor)
+	for _, at := range p.routes {
+		at.route.floor.Store(at.floor)
+		if f := at.route.forwarder.Load(); f != nil {
+			f.tracker.passed(at.floor)
 		}
 	}
+	q.watch(ctx, p)
 	q.counters.dead.Store(int64(s.Dead))
 	q.takeSnapshot(s)
 	if q.retention.note(time.Now(), p.floor, q.o.Keep/retentionMarks, false) && q.retained != nil {
@@ -75,12 +77,16 @@ func (q *Queue) look(ctx context.Context, tick func(position, Status, uint64)) {
 		tick(p, s, removed)
 	}
 	if s.MaxBytes > 0 && float64(s.Bytes) > highWater*float64(s.MaxBytes) {
-		q.makeRoom(ctx)
+		q.room.Lock()
+		defer q.room.Unlock()
+		q.removeDelivered(ctx, 0)
 	}
 }
 
 // prune removes events that were delivered at least Keep ago.
 func (q *Queue) prune(ctx context.Context) {
+	q.room.Lock()
+	defer q.room.Unlock()
 	s, p, err := q.status(ctx)
 	if err != nil || s.Kept == 0 {
 		return
@@ -120,46 +126,61 @@ func (q *Queue) adjustWindow(ctx context.Context) (late bool, err error) {
 	return age >= window, err
 }
 
-// makeRoom removes delivered events, oldest first, until a quarter of the room is
-// free. It reports whether it removed any.
-func (q *Queue) makeRoom(ctx context.Context) bool {
+// makeRoom removes delivered events, oldest first, until a quarter of the room is free
+// and an event of the given size fits. If there are none, it gives up other events. It
+// reports whether it removed any.
+func (q *Queue) makeRoom(ctx context.Context, size uint64) bool {
+	if snap := q.snapshot.Load(); snap != nil && snap.MaxBytes > 0 && size > uint64(snap.MaxBytes) {
+		return false // it never fits
+	}
 	q.room.Lock()
 	defer q.room.Unlock()
 	if time.Since(q.full) < fullPeriod {
 		return false
 	}
-	made := q.removeDelivered(ctx)
+	made := q.removeDelivered(ctx, size) || q.giveUp(ctx, size)
 	if !made {
 		q.full = time.Now()
 	}
 	return made
 }
 
-// removeDelivered does the work of makeRoom, which adds a lock and remembers failures.
-func (q *Queue) removeDelivered(ctx context.Context) bool {
+// limit returns the size to which to reduce the stream, so that at most a share of its
+// room is used and an event of the given size fits.
+func (s Status) limit(share float64, size uint64) uint64 {
+	if s.MaxBytes <= 0 { // the account is full, not the stream
+		return uint64(share * float64(s.Bytes))
+	}
+	return min(uint64(share*float64(s.MaxBytes)), over(uint64(s.MaxBytes), size))
+}
+
+// estimate returns the sequence up to which to remove events in order to reduce the
+// stream to limit. Events have about the same size, so their number is a good estimate.
+func (p position) estimate(bytes, limit uint64) uint64 {
+	share := float64(over(bytes, limit)) / float64(bytes)
+	return p.first + uint64(share*float64(p.last-p.first+1))
+}
+
+// removeDelivered does the work of makeRoom for delivered events. The caller holds room.
+func (q *Queue) removeDelivered(ctx context.Context, size uint64) bool {
 	s, p, err := q.status(ctx)
 	if err != nil {
 		return false
 	}
-	limit := uint64(lowWater * float64(s.MaxBytes))
-	if s.MaxBytes <= 0 { // the account is full, not the stream
-		limit = uint64(lowWater * float64(s.Bytes))
-	}
+	limit := s.limit(lowWater, size)
 	if s.Bytes <= limit && s.MaxBytes > 0 {
 		return true // another call was faster
 	}
 	made := false
 	if p.floor >= p.first {
-		// Events have about the same size, so their number is a good estimate.
-		share := float64(s.Bytes-limit) / float64(s.Bytes)
-		until := p.first + uint64(share*float64(p.last-p.first+1)) + 1
-		if err := q.purge(ctx, min(until, p.floor+1)); err != nil {
+		until := p.estimate(s.Bytes, limit)
+		if err := q.purge(ctx, min(until, p.floor)+1); err != nil {
 			if ctx.Err() == nil {
 				q.o.Logf("delivered events cannot be removed to make room: %v", err)
 			}
 			return false
 		}
-		if until <= p.floor+1 {
+		if until <= p.floor {
 			return true
 		}
 		made = true
@@ -167,18 +188,18 @@ func (q *Queue) removeDelivered(ctx context.Context) bool {
 			return made
 		}
 	}
-	return q.removePassed(ctx, p, over(s.Bytes, limit)) || made
+	return len(q.removePassed(ctx, p, &q.passed, over(s.Bytes, limit))) > 0 || made
 }
 
-// removePassed removes events that all routes delivered while an earlier one keeps
-// failing, until it has freed about the given number of bytes. If several events of a
-// route are unsettled, only this process's forwarder knows which.
-func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool {
+// removePassed removes events that all routes of p delivered while an earlier one keeps
+// failing, until it has freed about the given number of bytes, and returns their
+// sequences. If several events of a route are unsettled, only this process's forwarder
+// knows which.
+func (q *Queue) removePassed(ctx context.Context, p position, c *search, bytes uint64) (removed []uint64) {
 	if p.messages == 0 {
-		return false
+		return nil
 	}
-	delivered := q.passed(p)
-	removed := false
+	delivered := q.passedBy(p, c)
 	for size := bytes/p.messages + 1; bytes > 0 && ctx.Err() == nil; {
 		seq, ok := delivered()
 		if !ok {
@@ -186,22 +207,28 @@ func (q *Queue) removePassed(ctx context.Context, p position, bytes uint64) bool
 		}
 		q.ledger.remove()
 		if q.events.DeleteMsg(ctx, seq) == nil { // else there is no event any more
-			removed, bytes = true, over(bytes, size)
+			removed, bytes = append(removed, seq), over(bytes, size)
 		}
 	}
 	return removed
 }
 
-// passed returns a function that yields the events after the first failed one that all
-// routes have settled. It begins with events that earlier calls skipped.
-func (q *Queue) passed(p position) func() (uint64, bool) {
+// search is how far a search for events to remove has come.
+type search struct {
+	reached uint64   // events up to here were removed, or are among the skipped
+	skipped []uint64 // events that had to stay when others were removed
+}
+
+// passedBy returns a function that yields the events after the first failed one that all
+// routes of p have settled. It begins with events that earlier calls skipped.
+func (q *Queue) passedBy(p position, c *search) func() (uint64, bool) {
 	settled := make([]func(uint64) bool, len(p.routes))
-	delivered := p.routes[0].delivered // no route has settled an event after it
+	delivered := p.last // no route has settled an event after it
 	for i, at := range p.routes {
 		settled[i] = q.settledBy(at)
 		delivered = min(delivered, at.delivered)
 	}
-	again, next := len(q.skipped), max(q.reached, p.floor, over(p.first, 1))+1
+	again, next := len(c.skipped), max(c.reached, p.floor, over(p.first, 1))+1
 	if next > delivered+1 { // a stream that was created again
 		next = p.floor + 1
 	}
@@ -210,18 +237,18 @@ func (q *Queue) passed(p position) func() (uint64, bool) {
 			var seq uint64
 			switch {
 			case again > 0:
-				seq, q.skipped = q.skipped[0], q.skipped[1:]
+				seq, c.skipped = c.skipped[0], c.skipped[1:]
 				again--
 			case next <= delivered:
 				seq, next = next, next+1
-				q.reached = seq
+				c.reached = seq
 			default:
 				return 0, false
 			}
 			switch {
 			case seq <= p.floor:
 			case slices.ContainsFunc(settled, func(by func(uint64) bool) bool { return !by(seq) }):
-				q.skipped = append(q.skipped, seq)
+				c.skipped = append(c.skipped, seq)
 			default:
 				return seq, true
 			}

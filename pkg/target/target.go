@@ -29,6 +29,12 @@ type Target interface {
 	Close() error
 }
 
+// Selective is a Target that does not want every event. Select makes no attempt, and its
+// result has Skipped set if the target does not want the event.
+type Selective interface {
+	Select(ctx context.Context, e Event) Result
+}
+
 // Result is the result of one attempt.
 type Result struct {
 	// Err is nil if the target accepted or skipped the event. Its text contains no
@@ -42,7 +48,7 @@ type Result struct {
 	Permanent bool
 	// Skipped reports that the target does not want the event: nothing was sent, and
 	// the event is settled for its route. With Err, a filter failed and its route says
-	// on_error: skip.
+	// on_error: skip; with Permanent as well, the event becomes a dead letter.
 	Skipped bool
 	// RetryAfter is the pause that the target asked for, or 0.
 	RetryAfter time.Duration

@@ -30,13 +30,9 @@ var (
 // History is the history of a listener's hub, which has events only while at least one
 // subscriber uses it. It is safe for concurrent use.
 type History struct {
-	// Listener is the listener to show.
+	// Listener is the listener to show. Requests are sent again to the current targets
+	// of the endpoint that got them.
 	Listener *listener.Listener
-	// Target receives the requests that a user sends again; nil forbids that.
-	Target target.Target
-	// Secrets returns the secrets of the webhook, to explain a verdict. nil means
-	// that there are none.
-	Secrets func() []webhook.Secret
 }
 
 // Find returns the request with the number, or ErrGone.
@@ -72,7 +68,7 @@ func (h *History) Accepted(number uint64) (listener.Received, error) {
 	e, err := h.Find(number)
 	switch v := e.Verification.Verdict; {
 	case err != nil:
-	case h.Target == nil:
+	case h.Listener.Application(e.Endpoint) == nil:
 		err = errNoApplication
 	case v != webhook.Valid && v != webhook.Unchecked:
 		err = errRefused
@@ -86,7 +82,7 @@ func (h *History) Replay(ctx context.Context, number uint64) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, err
 	}
-	return h.Deliver(ctx, target.Event{ID: e.ID, Type: string(e.Type), Header: target.EndToEnd(e.Header), Body: e.Body}), nil
+	return h.Deliver(ctx, e.Endpoint, target.Event{ID: e.ID, Type: string(e.Type), Header: target.EndToEnd(e.Header), Body: e.Body})
 }
 
 // Attempt is the result of sending a request to the application again.
@@ -99,18 +95,22 @@ type Attempt struct {
 	Body       string      `json:"body,omitempty"`
 }
 
-// Deliver makes one attempt to deliver an event to the application. There must be
-// one.
-func (h *History) Deliver(ctx context.Context, e target.Event) Attempt {
+// Deliver makes one attempt to deliver an event to the application of an endpoint. It
+// returns an error if there is none.
+func (h *History) Deliver(ctx context.Context, endpoint string, e target.Event) (Attempt, error) {
+	application := h.Listener.Application(endpoint)
+	if application == nil {
+		return Attempt{}, errNoApplication
+	}
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
-	result := h.Target.Deliver(ctx, e)
-	attempt := Attempt{Target: h.Target.String(), Status: result.Status, DurationMS: milliseconds(result.Duration)}
+	result := application.Deliver(ctx, e)
+	attempt := Attempt{Target: application.String(), Status: result.Status, DurationMS: milliseconds(result.Duration)}
 	if result.Err != nil {
 		attempt.Error = result.Err.Error()
 	}
 	if a := result.Answer; a != nil {
 		attempt.Header, attempt.Body = a.Header, strings.ToValidUTF8(string(a.Body), "\uFFFD")
 	}
-	return attempt
+	return attempt, nil
 }

@@ -22,11 +22,15 @@ const (
 // Item is an event of the hub or of Mender's log as a list shows it. Its strings are as they arrived:
 // escape them before you print them to a terminal.
 type Item struct {
-	Number uint64    `json:"number"`
-	Kind   string    `json:"kind"` // Received, Forwarded, Dead or Logged
-	At     time.Time `json:"at"`
-	ID     string    `json:"id"`
-	Type   string    `json:"type"`
+	Number uint64 `json:"number"`
+	Kind   string `json:"kind"` // Received, Forwarded, Dead or Logged
+	// Endpoint is the listener's endpoint, and Route the way of an attempt or a dead
+	// letter. Both are empty if they have no name.
+	Endpoint string    `json:"endpoint,omitempty"`
+	Route    string    `json:"route,omitempty"`
+	At       time.Time `json:"at"`
+	ID       string    `json:"id"`
+	Type     string    `json:"type"`
 	// The fields of a request, or of an event of Mender's log. For the latter,
 	// Verdict is Delivered, Failed or empty, and Answer is the receiver's.
 	Device    string  `json:"device,omitempty"`
@@ -55,13 +59,13 @@ func NewItem(n listener.Numbered) Item {
 	case listener.Attempted:
 		l := e.Line()
 		return Item{
-			Number: n.Number, Kind: Forwarded, At: l.At, ID: l.ID, Type: l.Type, Target: l.Forward.URL,
+			Number: n.Number, Kind: Forwarded, Endpoint: l.Endpoint, Route: l.Route, At: l.At, ID: l.ID, Type: l.Type, Target: l.Forward.URL,
 			Attempt: l.Forward.Attempt, Code: l.Forward.Status, Error: l.Forward.Error,
 			PauseMS: l.Forward.PauseMS, TookMS: l.Forward.DurationMS,
 		}
 	case listener.DeadLettered:
 		l := e.Line()
-		return Item{Number: n.Number, Kind: Dead, At: l.At, ID: l.ID, Type: l.Type, Error: l.Reason}
+		return Item{Number: n.Number, Kind: Dead, Endpoint: l.Endpoint, Route: l.Route, At: l.At, ID: l.ID, Type: l.Type, Error: l.Reason}
 	}
 	return Item{Number: n.Number}
 }
@@ -69,7 +73,7 @@ func NewItem(n listener.Numbered) Item {
 func receivedItem(number uint64, e listener.Received) Item {
 	r := e.Record()
 	x := Item{
-		Number: number, Kind: Received, At: r.ReceivedAt, ID: r.ID, Type: r.Type, Verdict: string(r.Verdict),
+		Number: number, Kind: Received, Endpoint: r.Endpoint, At: r.ReceivedAt, ID: r.ID, Type: r.Type, Verdict: string(r.Verdict),
 		Reason: string(r.Reason), Duplicate: r.Duplicate, Answer: r.Status, Bytes: r.Bytes, From: r.RemoteAddr,
 		TookMS: milliseconds(e.Took),
 	}
@@ -109,14 +113,7 @@ func (h *History) Details(number uint64) (Details, error) {
 		Binary: !utf8.Valid(e.Body), AnswerHeader: e.Answer.Header, AnswerBody: strings.ToValidUTF8(string(e.Answer.Body), "\uFFFD"),
 	}
 	if v := e.Verification; v.Verdict == webhook.Invalid {
-		d.Fix = webhook.Explain(v, e.Header, e.Body, h.secrets()...)
+		d.Fix = webhook.Explain(v, e.Header, e.Body, h.Listener.Secrets(e.Endpoint)...)
 	}
 	return d, nil
-}
-
-func (h *History) secrets() []webhook.Secret {
-	if h.Secrets == nil {
-		return nil
-	}
-	return h.Secrets()
 }

@@ -19,7 +19,7 @@ let items = [];         // newest first
 let selected = 0;       // number of the request whose details are shown
 let waiting = [];       // items that arrived during a pause
 let depths = [];        // waiting events in each second of the last 10 minutes
-let about = { target: "", edit: false, queue: false };
+let about = { target: "", edit: false, queue: false, endpoints: [""] };
 let drawing = false;
 
 async function call(path, options = {}) {
@@ -131,7 +131,10 @@ function drawTypes() {
   }
 }
 
-const outcome = (item) => items.find((other) => other.kind !== "received" && other.id === item.id && new Date(other.at) >= new Date(item.at)); // an attempt may be published before its request
+// isOf reports whether an item is an attempt to forward a request's event.
+const isOf = (other, item) => other.kind !== "received" && other.id === item.id && other.endpoint === item.endpoint;
+
+const outcome = (item) => items.find((other) => isOf(other, item) && new Date(other.at) >= new Date(item.at)); // an attempt may be published before its request
 
 function verdictText(item) {
   const text = item.verdict + (item.duplicate ? ", duplicate" : "");
@@ -157,7 +160,7 @@ function shown() {
   const type = $("type").value;
   return items.filter((i) => i.kind === "received" &&
     (!verdict || i.verdict === verdict) && (!type || i.type === type) &&
-    (!text || [i.id, i.type, i.device, i.device_status, i.reason, i.error, i.from].some((v) => v && v.toLowerCase().includes(text))));
+    (!text || [i.id, i.type, i.device, i.device_status, i.reason, i.error, i.from, i.endpoint].some((v) => v && v.toLowerCase().includes(text))));
 }
 
 function drawList() {
@@ -169,6 +172,7 @@ function drawList() {
       element("div", {}, new Date(item.at).toLocaleTimeString(), " ", String(item.answer), " ",
         element("span", { class: verdictClass(item) }, verdictText(item))),
       element("div", {}, item.type || "not an event", item.device_status ? ` ${item.device_status}` : "", item.device ? ` ${item.device}` : ""),
+      item.endpoint ? element("div", { class: "faint" }, `endpoint ${item.endpoint}`) : null,
       item.reason ? element("div", { class: "why" }, words(item.reason)) : null);
     return line;
   }));
@@ -243,7 +247,7 @@ function showDetails(r) {
     element("p", { id: "verdict-line", class: verdictClass(r) }, `answered ${r.answer} after ${r.took_ms} ms: ${verdictText(r)}`),
     r.reason ? element("p", {}, words(r.reason)) : null,
     r.fix ? element("p", { id: "fix" }, r.fix) : null,
-    element("p", { class: "faint" }, `from ${r.from}, POST ${r.path}, ${r.bytes} bytes`),
+    element("p", { class: "faint" }, `from ${r.from}, POST ${r.path}, ${r.bytes} bytes` + (r.endpoint ? `, endpoint ${r.endpoint}` : "")),
     element("div", { class: "buttons" }, about.target && accepted ? replay : null, about.edit && accepted ? edit : null,
       element("button", { type: "button", onclick: () => copyCurl(r, result) }, "Copy as curl"),
       element("button", { type: "button", onclick: () => download(r, result) }, "Download"), whole),
@@ -264,12 +268,12 @@ function headers(header) {
 }
 
 function attempts(r) {
-  const tried = items.filter((i) => i.kind !== "received" && i.id === r.id).reverse();
+  const tried = items.filter((i) => isOf(i, r)).reverse();
   if (!tried.length) return null;
   return element("div", {}, element("h3", {}, "Forwarding"), element("table", {}, element("tbody", {}, ...tried.map((i) => element("tr", {},
     element("td", {}, new Date(i.at).toLocaleTimeString()),
     element("td", { class: i.error ? "bad" : "good" }, i.kind === "dead" ? `dead letter: ${i.error}` : i.error || String(i.status)),
-    element("td", {}, i.target || ""),
+    element("td", {}, [i.route, i.target].filter(Boolean).join(": ")),
     element("td", {}, i.kind === "dead" ? "" : `attempt ${i.attempt}, ${i.took_ms} ms` + (i.pause_ms ? `, next in ${duration(i.pause_ms / 1000)}` : "")),
     element("td", {}, i.kind !== "dead" && i.status ? element("button", { type: "button", class: "answer", onclick: (event) => showAnswer(i, event.target) }, "Answer") : null))))));
 }
@@ -374,17 +378,25 @@ async function download(r, result) {
 async function showQueue() {
   selected = 0;
   drawList();
-  let queue;
   try {
-    queue = await (await call("/api/queue")).json();
+    about = await (await call("/api/about")).json(); // its endpoints may have changed
+    const failed = (error) => [element("p", { class: "bad" }, error.message)];
+    fill($("details"), ...(await Promise.all(about.endpoints.map((name) => queueOf(name).catch(failed)))).flat());
   } catch (error) {
     $("details").replaceChildren(element("p", { class: "bad" }, error.message));
     return;
   }
+  $("details").focus();
+}
+
+// queueOf returns what the page shows of an endpoint's queue.
+async function queueOf(endpoint) {
+  const of = endpoint ? ` of ${endpoint}` : "", query = `?endpoint=${encodeURIComponent(endpoint)}`;
+  const queue = await (await call(`/api/queue${query}`)).json();
   const change = (action, id) => async () => {
     if (action === "drop" && !confirm(`Delete event ${id} permanently?`)) return;
     try {
-      await call(`/api/queue/${action}`, { method: "POST", body: JSON.stringify({ id }) });
+      await call(`/api/queue/${action}${query}`, { method: "POST", body: JSON.stringify({ id }) });
       showQueue();
     } catch (error) {
       $("details").prepend(element("p", { class: "bad" }, error.message));
@@ -394,12 +406,11 @@ async function showQueue() {
     element("td", {}, new Date(e.stored).toLocaleString()), element("td", {}, e.type), element("td", {}, e.id), element("td", {}, e.reason),
     element("td", { class: "buttons" }, retry ? element("button", { type: "button", onclick: change("retry", e.id) }, "Retry") : null,
       element("button", { type: "button", onclick: change("drop", e.id) }, "Delete"))))));
-  fill($("details"), element("h2", {}, "Queue"),
+  return [element("h2", {}, `Queue${of}`),
     queue.blocked ? element("p", { class: "warn" }, `Event ${queue.blocked.id} failed ${queue.blocked.attempts} times: ${queue.blocked.reason}`) : null,
     queue.blocked ? element("div", { class: "buttons" }, element("button", { type: "button", onclick: change("retry", queue.blocked.id) }, "Retry now")) : null,
     element("h3", {}, `Dead letters (${queue.dead.length})`), rows(queue.dead, true),
-    element("h3", {}, `Waiting (${queue.waiting.length})`), rows(queue.waiting, false));
-  $("details").focus();
+    element("h3", {}, `Waiting (${queue.waiting.length})`), rows(queue.waiting, false)];
 }
 
 function move(by) {

@@ -35,7 +35,7 @@ func (m *model) View() (view tea.View) {
 		return view
 	}
 	defer func() { m.rescue(recover()) }()
-	lines := []string{m.o.Style.Bold(output.Safe(m.o.Title)), m.summary()}
+	lines := []string{m.o.Style.Bold(output.Safe(m.o.Title())), m.summary()}
 	replay := ""
 	if m.o.Replay != nil {
 		replay = "r: replay  "
@@ -208,6 +208,9 @@ func (m *model) note(i *history.Item) string {
 		return i.Error
 	}
 	var notes []string
+	if i.Endpoint != "" {
+		notes = append(notes, "at "+i.Endpoint)
+	}
 	if i.Reason != "" {
 		notes = append(notes, words(i.Reason))
 	}
@@ -236,7 +239,7 @@ func (m *model) outcome(i *history.Item) *history.Item {
 func (m *model) attempts(i *history.Item) (tried []history.Item) {
 	for _, other := range m.items {
 		// An attempt may be published before its request.
-		if isAttempt(&other) && other.ID == i.ID && !other.At.Before(i.At) {
+		if isAttempt(&other) && other.ID == i.ID && other.Endpoint == i.Endpoint && !other.At.Before(i.At) {
 			tried = append(tried, other)
 		}
 	}

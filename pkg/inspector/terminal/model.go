@@ -131,7 +131,7 @@ func (m *model) matches(i *history.Item) bool {
 		return false
 	}
 	text := strings.ToLower(m.text)
-	return text == "" || slices.ContainsFunc([]string{i.ID, i.Type, i.Device, i.Status, i.Reason, i.Error, i.From}, func(s string) bool {
+	return text == "" || slices.ContainsFunc([]string{i.ID, i.Type, i.Device, i.Status, i.Reason, i.Error, i.From, i.Endpoint}, func(s string) bool {
 		return strings.Contains(strings.ToLower(s), text)
 	})
 }

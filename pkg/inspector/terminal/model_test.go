@@ -27,7 +27,7 @@ func newScreen(t *testing.T) *screen {
 	t.Helper()
 	s := &screen{t: t, replayed: make(chan uint64, 10)}
 	s.model = newModel(t.Context(), Options{
-		Title: "listening", Noun: "request", Verdict: "verdict", Verdicts: []string{"valid", "invalid"}, Log: output.NewHeld(&strings.Builder{}),
+		Title: func() string { return "listening" }, Noun: "request", Verdict: "verdict", Verdicts: []string{"valid", "invalid"}, Log: output.NewHeld(&strings.Builder{}),
 		Totals: func() string { return "totals" }, UTC: true, Good: func(verdict string) bool { return verdict == "valid" },
 		Details: func(number uint64) (history.Details, error) {
 			if number == 1 {

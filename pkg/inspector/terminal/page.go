@@ -167,6 +167,9 @@ func (m *model) verdictLine(d *history.Details, text string) string {
 
 func (m *model) attemptLine(i *history.Item) string {
 	text := m.clock(i.At, time.TimeOnly) + " " + attemptText(i)
+	if i.Route != "" {
+		text += ", to " + i.Route
+	}
 	if i.Kind == history.Dead {
 		return text
 	}

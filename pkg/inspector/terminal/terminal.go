@@ -3,7 +3,7 @@
 // request to the application again.
 //
 //	err := terminal.Run(ctx, terminal.Options{
-//		In: os.Stdin, Out: os.Stdout, Title: "listening on …", Noun: "request", Verdict: "verdict",
+//		In: os.Stdin, Out: os.Stdout, Title: title, Noun: "request", Verdict: "verdict",
 //		Good: good, Items: items, Details: h.Details, Replay: h.Replay,
 //	})
 //
@@ -43,8 +43,8 @@ type Options struct {
 	// controlling one.
 	In  io.Reader
 	Out io.Writer
-	// Title is the first line, such as the address of the listener.
-	Title string
+	// Title returns the first line, such as the address of the listener.
+	Title func() string
 	// Noun is what the list shows, such as request.
 	Noun string
 	// Verdict is what a verdict is called, such as verdict or delivery.

@@ -51,7 +51,8 @@ func run(ctx context.Context, t *testing.T, act func(keys io.Writer)) error {
 		shown <- text.String()
 	}()
 	failed := terminal.Run(ctx, terminal.Options{
-		In: slave, Out: slave, Log: output.NewHeld(io.Discard), Totals: func() string { return "" },
+		In: slave, Out: slave, Log: output.NewHeld(io.Discard),
+		Title: func() string { return "" }, Totals: func() string { return "" },
 		Items: func(ctx context.Context) iter.Seq[history.Item] {
 			return func(yield func(history.Item) bool) {
 				yield(history.Item{Number: 1, Kind: history.Received, Verdict: "valid"})

@@ -52,7 +52,7 @@ type Options struct {
 	Keep     time.Duration
 	AckWait  time.Duration
 	Replicas int
-	Routes   []string
+	Routes   []Route
 	Logf     func(format string, args ...any)
 }
 

@@ -28,21 +28,27 @@ type filtered struct {
 }
 
 func (t *filtered) Deliver(ctx context.Context, e target.Event) target.Result {
+	if r := t.Select(ctx, e); r.Skipped || r.Err != nil {
+		return r
+	}
+	return t.Target.Deliver(ctx, e)
+}
+
+// Select implements target.Selective.
+func (t *filtered) Select(ctx context.Context, e target.Event) target.Result {
 	start := time.Now()
 	matched, err := t.filter.matches(ctx, e.Body)
-	if err == nil && matched {
-		return t.Target.Deliver(ctx, e)
-	}
 	r := target.Result{Duration: time.Since(start)}
 	switch {
+	case err == nil && matched:
 	case ctx.Err() != nil:
 		r.Err = ctx.Err()
 	case err == nil:
 		r.Skipped = true
 	default:
 		r.Err = fmt.Errorf("filter: %w", err)
-		ofEvent := !errors.Is(err, errBusy)
-		r.Skipped, r.Permanent = ofEvent && t.skipErrors, ofEvent && !t.skipErrors
+		r.Skipped = !errors.Is(err, errBusy)
+		r.Permanent = r.Skipped && !t.skipErrors
 	}
 	return r
 }

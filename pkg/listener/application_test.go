@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
@@ -20,17 +21,16 @@ func (a answering) String() string                                      { return
 func (a answering) Close() error                                        { return nil }
 
 func TestEveryTargetGetsAnEventAgain(t *testing.T) {
-	if Every(nil) != nil {
-		t.Error("there is a target for none")
-	}
 	got := 0
 	good := answering{target.Result{Status: 204, Duration: time.Second}, &got}
 	bad := answering{target.Result{Status: 500, Duration: time.Second, Err: errors.New("failed")}, &got}
-	if r := Every([]Target{{Target: bad}}).Deliver(t.Context(), target.Event{}); r.Err == nil || r.Err.Error() != "failed" {
+	if r := application(newOutlets([]Target{{Target: bad}})).Deliver(t.Context(), target.Event{}); r.Err == nil || r.Err.Error() != "failed" {
 		t.Errorf("one target: %+v", r)
 	}
 	got = 0
-	all := Every([]Target{{"a", good}, {"b", bad}, {"c", good}})
+	all := application(newOutlets([]Target{
+		{Route: relay.Route{Name: "a"}, Target: good}, {Route: relay.Route{Name: "b"}, Target: bad}, {Route: relay.Route{Name: "c"}, Target: good},
+	}))
 	r := all.Deliver(t.Context(), target.Event{})
 	if got != 3 || r.Status != 500 || r.Err == nil || r.Err.Error() != "b: failed" || r.Duration != 3*time.Second {
 		t.Errorf("%d deliveries: %+v", got, r)

@@ -1,0 +1,112 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/mender-webhooks/mender-webhooks/pkg/target"
+)
+
+// outlet is a target in use. Replays share it with the forwarding, so that it is closed
+// only after both.
+type outlet struct {
+	Target
+	uses   sync.RWMutex    // read-locked by each replay; locked for good once it is closed
+	closed context.Context //nolint:containedctx // done when Close is called
+	end    context.CancelFunc
+	once   sync.Once
+}
+
+func newOutlets(targets []Target) []*outlet {
+	outlets := make([]*outlet, len(targets))
+	for i, t := range targets {
+		outlets[i] = &outlet{Target: t}
+		outlets[i].closed, outlets[i].end = context.WithCancel(context.Background())
+	}
+	return outlets
+}
+
+// Select implements target.Selective, for a target with a filter.
+func (o *outlet) Select(ctx context.Context, e target.Event) target.Result {
+	if s, ok := o.Target.Target.(target.Selective); ok {
+		return s.Select(ctx, e)
+	}
+	return target.Result{}
+}
+
+// Close implements target.Target. It aborts replays. Calls after the first have no
+// effect.
+func (o *outlet) Close() (err error) {
+	o.once.Do(func() {
+		o.end()
+		o.uses.Lock() // and never unlocked
+		err = o.Target.Close()
+	})
+	return err
+}
+
+func closeAll(targets []*outlet) {
+	for _, t := range targets {
+		_ = t.Close() // a failure loses no events
+	}
+}
+
+var errTargetClosed = errors.New("the target is no longer in use")
+
+// replay makes an attempt that is not part of the forwarding.
+func (o *outlet) replay(ctx context.Context, e target.Event) target.Result {
+	if !o.uses.TryRLock() {
+		return target.Result{Err: errTargetClosed}
+	}
+	defer o.uses.RUnlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(o.closed, cancel)()
+	defer cancel()
+	return o.Deliver(ctx, e)
+}
+
+// Application returns a target that delivers an event to each of the current targets of
+// an endpoint, one after the other, and reports the first failure. Use it to send an
+// event again, and get it again for each event, since Apply changes the targets. It
+// returns nil without targets. Closing it does nothing: the Listener closes its targets.
+func (l *Listener) Application(endpoint string) target.Target {
+	e := l.set.Load().named(endpoint)
+	if e == nil || len(e.sink.targets()) == 0 {
+		return nil
+	}
+	return application(e.sink.targets())
+}
+
+type application []*outlet
+
+// Deliver implements target.Target.
+func (a application) Deliver(ctx context.Context, event target.Event) (result target.Result) {
+	for i, t := range a {
+		r := t.replay(ctx, event)
+		if r.Err != nil && len(a) > 1 {
+			r.Err = fmt.Errorf("%s: %w", t.Route.Name, r.Err)
+		}
+		r.Duration += result.Duration
+		if i == 0 || result.Err == nil {
+			result = r
+		} else {
+			result.Duration = r.Duration
+		}
+	}
+	return result
+}
+
+// String implements target.Target.
+func (a application) String() string {
+	names := make([]string, len(a))
+	for i, t := range a {
+		names[i] = t.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// Close implements target.Target.
+func (application) Close() error { return nil }
