@@ -123,7 +123,7 @@ func runQueueForget(ctx context.Context, a *cli.App, o *cli.QueueOptions, name s
 	return err
 }
 
-// lossOf says what is lost with a route.
+// lossOf describes the events that are lost with a route.
 func lossOf(r relay.RouteInfo) string {
 	waiting, dead := int(r.Waiting), int(r.Dead) //nolint:gosec // numbers of events
 	return cli.Plural(waiting, "waiting event") + " and " + cli.Plural(dead, "dead letter")

@@ -27,6 +27,7 @@ func (q *Queue) openRoutes(ctx context.Context, known positions) error {
 	}
 	q.noteLetterRoutes(consumers)
 	known.update(infos)
+	q.logDropped(infos, known)
 	for _, r := range q.routes() {
 		start, err := r.open(ctx, infos, stream.State.LastSeq, known)
 		if err != nil {
@@ -35,6 +36,24 @@ func (q *Queue) openRoutes(ctx context.Context, known positions) error {
 		r.logMissed(start)
 	}
 	return nil
+}
+
+// logDropped logs events that wait for a route that is no longer in use, unless a new
+// route takes its place.
+func (q *Queue) logDropped(infos []*jetstream.ConsumerInfo, known positions) {
+	replaced := known.origin != nil && slices.ContainsFunc(q.routes(), func(r *route) bool { return r.from == FromDefault })
+	if q.o.bind || replaced {
+		return
+	}
+	for name := range q.former {
+		have := furthest(infos, name)
+		if _, before := known.former[name]; before || have == nil {
+			continue
+		}
+		if waiting := have.NumPending + uint64(have.NumAckPending); waiting > 0 {
+			q.o.Logf("the route %s is no longer in use: %d events that it has not forwarded are no longer retained for it", name, waiting)
+		}
+	}
 }
 
 func (q *Queue) consumerInfos(ctx context.Context) (infos []*jetstream.ConsumerInfo, err error) {
@@ -174,7 +193,9 @@ func (q *Queue) openSharedRoutes(ctx context.Context) error {
 	}
 	switch {
 	case q.o.Routes == nil && len(shared) > 0:
-		q.useShared(shared, known)
+		if err := q.useShared(shared, known); err != nil {
+			return fmt.Errorf("open the queue: %w", err)
+		}
 	case q.o.Routes != nil:
 		q.logOthers(shared, known)
 	}
@@ -196,14 +217,18 @@ func (q *Queue) openSharedRoutes(ctx context.Context) error {
 
 // useShared uses the routes on a cluster if none were given. Only a process that reads
 // the queue has them from the start; Forward adds them otherwise.
-func (q *Queue) useShared(shared []*route, known positions) {
+func (q *Queue) useShared(shared []*route, known positions) error {
 	routes := []*route{}
 	for _, r := range shared {
+		if err := r.fitConsumer(r.consumer().CachedInfo().Config); err != nil {
+			return err
+		}
 		if _, ended := known.former[r.name]; q.o.bind && !ended {
 			routes = append(routes, r)
 		}
 	}
 	q.current.Store(&routes)
+	return nil
 }
 
 // logOthers logs the routes of other listeners.

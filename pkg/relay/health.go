@@ -154,7 +154,7 @@ func (s *Store) startAgain(ctx context.Context) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	known := positions{floors: s.written.Load().floors()}
+	known := positions{floors: s.written.Load().floors(), former: s.former}
 	for _, r := range s.routes() {
 		if _, ok := known.floors[r.name]; !ok { // a new route, if the disk was full from the start
 			known.floors[r.name] = r.floor.Load()

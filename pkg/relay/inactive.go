@@ -65,6 +65,9 @@ func (q *Queue) watch(ctx context.Context, p position) {
 		_, inactive := inactiveAfter(at.info.Config)
 		own := q.route(name) != nil
 		s, shown := q.sightings[name].next(at.info)
+		if own {
+			s.idle = 0
+		}
 		var err error
 		switch {
 		case inactive && (own || shown):

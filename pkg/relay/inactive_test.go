@@ -13,7 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
 )
 
-// patient is a target that delivers when it is told to.
+// patient is a target whose deliveries take until leave is closed.
 type patient struct {
 	taken chan string
 	leave chan struct{}
@@ -105,7 +105,7 @@ func forwardAll(t *testing.T, q *Queue, route string, want ...string) *Forwarder
 		}
 	}
 	for {
-		if info, err := f.route.info(t.Context()); err == nil && info.NumAckPending == 0 && info.NumPending == 0 {
+		if info, err := f.route.info(t.Context()); err == nil && info.NumAckPending == 0 && info.NumPending == 0 && info.NumWaiting > 0 {
 			return f
 		}
 	}

@@ -219,6 +219,30 @@ func TestRemovedRouteNoLongerHoldsEventsBack(t *testing.T) {
 	overfill(t, s, "f")
 }
 
+// Events of a route that is left out are not forgotten silently, unless a new route takes
+// its place.
+func TestRouteThatIsLeftOutIsLogged(t *testing.T) {
+	for from, logs := range map[relay.From]bool{relay.FromDefault: false, relay.FromNow: true, relay.FromOldest: true} {
+		said := &talk{t: t}
+		o := relay.StoreOptions{Dir: t.TempDir(), Logf: said.logf}
+		s := openStore(t, o)
+		publish(t, s, "1", "2")
+		closeStore(t, s)
+		o.Routes = []relay.Route{{Name: "a", From: from}}
+		for range 2 { // only at the first start
+			s = openStore(t, o)
+			closeStore(t, s)
+		}
+		want := ""
+		if logs {
+			want = "the route forward is no longer in use: 2 events that it has not forwarded are no longer retained for it\n"
+		}
+		if diff := cmp.Diff(want, said.String()); diff != "" {
+			t.Errorf("from %q: %s", from, diff)
+		}
+	}
+}
+
 // Without any route, events are only retained.
 func TestQueueWithoutRoutes(t *testing.T) {
 	o := relay.StoreOptions{Dir: t.TempDir(), Routes: []relay.Route{}, Logf: func(format string, args ...any) {
@@ -246,8 +270,19 @@ func TestQueueWithoutRoutes(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	check(2)
-	addRoute(t, s.Queue, relay.Route{Name: "a"}, a.URL)
+	expectRoutes(t, s.Queue, "a inactive 1 1 0")
+	_, f = addRoute(t, s.Queue, relay.Route{Name: "a"}, a.URL)
 	expectTook(t, "a", a, "1", "2")
+	endRoute(t, s.Queue, "a", f)
+	closeStore(t, s)
+
+	// A route from a flag takes the place of no other.
+	o.Routes = named("b")
+	s = openStore(t, o)
+	b := newApplication(t, nil)
+	by(t, s, "b", b.URL)
+	publish(t, s, "3")
+	expectTook(t, "b", b, "3")
 }
 
 // publishing stores events until stop is called, a few more than an application has taken.
@@ -280,19 +315,22 @@ func publishing(t *testing.T, q *relay.Queue, a *application) (stop func() []str
 // A route is removed and added 100 times under load. It gets every event that was stored
 // since it was new, in order; and none while it is removed.
 func TestRouteIsRemovedAndAddedUnderLoad(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) *relay.Queue{
-		"store": func(t *testing.T) *relay.Queue {
-			return openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: named("a", "b")}).Queue
+	for name, open := range map[string]func(t *testing.T) (first, q *relay.Queue){
+		"store": func(t *testing.T) (first, q *relay.Queue) {
+			s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), Routes: named("a", "b")})
+			return s.Queue, s.Queue
 		},
-		"cluster": func(t *testing.T) *relay.Queue {
-			return mustDial(t, relay.DialOptions{URLs: []string{startServer(t, nil)}, Routes: named("a", "b")}).Queue
+		"cluster": func(t *testing.T) (first, q *relay.Queue) {
+			urls := []string{startServer(t, nil)}
+			return mustDial(t, relay.DialOptions{URLs: urls, Routes: named("a")}).Queue,
+				mustDial(t, relay.DialOptions{URLs: urls, Routes: []relay.Route{{Name: "b", From: relay.FromOldest}}}).Queue
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := open(t)
+			first, q := open(t)
 			a, b := newApplication(t, nil), newApplication(t, nil)
-			forwardTo := func(route string, app *application) *relay.Forwarder {
+			forwardTo := func(q *relay.Queue, route string, app *application) *relay.Forwarder {
 				o := quick(app.URL)
 				o.Route = route
 				f, err := q.Forward(o)
@@ -301,9 +339,9 @@ func TestRouteIsRemovedAndAddedUnderLoad(t *testing.T) {
 				}
 				return f
 			}
-			forwardTo("a", a)
-			f := forwardTo("b", b)
-			stop := publishing(t, q, a)
+			forwardTo(first, "a", a)
+			f := forwardTo(q, "b", b)
+			stop := publishing(t, first, a)
 			for n := range 100 {
 				count := len(a.took())
 				eventually(t, "a gets more events", func() bool { return len(a.took()) > count })
@@ -318,7 +356,7 @@ func TestRouteIsRemovedAndAddedUnderLoad(t *testing.T) {
 				if err != nil || start != (relay.RouteStart{}) {
 					t.Fatalf("round %d: %+v, %v", n, start, err)
 				}
-				f = forwardTo("b", b)
+				f = forwardTo(q, "b", b)
 			}
 			stored := stop()
 			expectTook(t, "a", a, stored...)
