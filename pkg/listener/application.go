@@ -82,19 +82,23 @@ func (l *Listener) Application(endpoint string) target.Target {
 
 type application []*outlet
 
+// errExcluded is the result of sending an event again that no target wants.
+var errExcluded = errors.New("not sent: the filter of each route excludes the event")
+
 // Deliver implements target.Target.
-func (a application) Deliver(ctx context.Context, event target.Event) (result target.Result) {
-	for i, t := range a {
+func (a application) Deliver(ctx context.Context, event target.Event) target.Result {
+	result := target.Result{Skipped: true, Err: errExcluded}
+	for _, t := range a {
 		r := t.replay(ctx, event)
 		if r.Err != nil && len(a) > 1 {
 			r.Err = fmt.Errorf("%s: %w", t.Route.Name, r.Err)
 		}
-		r.Duration += result.Duration
-		if i == 0 || result.Err == nil {
+		took := result.Duration + r.Duration
+		excluded := r.Skipped && r.Err == nil
+		if !excluded && (result.Err == nil || result.Skipped) {
 			result = r
-		} else {
-			result.Duration = r.Duration
 		}
+		result.Duration = took
 	}
 	return result
 }

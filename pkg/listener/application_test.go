@@ -35,6 +35,14 @@ func TestEveryTargetGetsAnEventAgain(t *testing.T) {
 	if got != 3 || r.Status != 500 || r.Err == nil || r.Err.Error() != "b: failed" || r.Duration != 3*time.Second {
 		t.Errorf("%d deliveries: %+v", got, r)
 	}
+	none := answering{target.Result{Skipped: true, Duration: time.Second}, &got}
+	some := application(newOutlets([]Target{{Target: none}, {Target: bad}, {Target: none}}))
+	if r := some.Deliver(t.Context(), target.Event{}); r.Status != 500 || r.Skipped || r.Duration != 3*time.Second {
+		t.Errorf("one target wants the event: %+v", r)
+	}
+	if r := application(newOutlets([]Target{{Target: none}})).Deliver(t.Context(), target.Event{}); !errors.Is(r.Err, errExcluded) {
+		t.Errorf("no target wants the event: %+v", r)
+	}
 	if all.String() != "http://app, http://app, http://app" {
 		t.Error(all.String())
 	}

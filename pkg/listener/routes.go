@@ -117,7 +117,7 @@ func (s *stored) replace(ctx context.Context, next []*outlet) {
 			_ = t.Close() // of a forwarder, it is closed already
 		}
 		if same := find(next, t.Route.Name); same != nil && same.whenFull() != t.whenFull() {
-			_ = s.queue.EndRoute(ctx, t.Route.Name) // settle adds it with its new settings
+			_, _ = s.queue.AddRoute(ctx, same.Route) // a route that exists is changed without the server
 		}
 	}
 	if err := s.settle(ctx); err != nil && !s.retrying {

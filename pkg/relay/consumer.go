@@ -288,7 +288,7 @@ func (q *Queue) sharedRoutes(ctx context.Context, except []*route) (shared []*ro
 		if err != nil {
 			return nil, err
 		}
-		r := &route{q: q, name: name, whenFull: WhenFull(cons.CachedInfo().Config.Metadata[metaWhenFull])}
+		r := q.newRoute(Route{Name: name, WhenFull: WhenFull(cons.CachedInfo().Config.Metadata[metaWhenFull])})
 		r.cons.Store(&cons)
 		shared = append(shared, r)
 	}

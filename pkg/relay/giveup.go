@@ -16,7 +16,7 @@ import (
 const metaWhenFull = "mender-webhooks-when-full"
 
 // skips reports whether the route gives up its oldest events to make room.
-func (r *route) skips() bool { return r.whenFull == Skip }
+func (r *route) skips() bool { return r.skip.Load() }
 
 // describe returns the metadata of the route's consumer. A store needs none.
 func (r *route) describe(have map[string]string) map[string]string {

@@ -95,6 +95,25 @@ func TestFullStoreWithARouteThatIsDown(t *testing.T) {
 	}
 }
 
+// A route in use can learn to skip.
+func TestWhenFullChanges(t *testing.T) {
+	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), MaxBytes: small, Routes: named("down")})
+	var down atomic.Bool
+	down.Store(true)
+	by(t, s, "down", failing(t, &down, http.StatusServiceUnavailable).URL)
+	if stored := tryPublish(t, s, ids("e", 300), nil); len(stored) == 300 {
+		t.Fatal("the store is not full")
+	}
+	start, err := s.AddRoute(t.Context(), relay.Route{Name: "down", WhenFull: relay.Skip})
+	if err != nil || start != (relay.RouteStart{}) {
+		t.Fatalf("%+v, %v", start, err)
+	}
+	eventually(t, "an event is stored", func() bool { return len(tryPublish(t, s, []string{"new"}, nil)) == 1 })
+	if n := givenUp(t, s, "down"); n == 0 {
+		t.Error("nothing was given up")
+	}
+}
+
 // No event is given up that another route still needs, since that makes no room.
 func TestNothingIsGivenUpThatDoesNotMakeRoom(t *testing.T) {
 	s := openStore(t, relay.StoreOptions{Dir: t.TempDir(), MaxBytes: small, Routes: []relay.Route{

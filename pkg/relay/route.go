@@ -74,7 +74,7 @@ type route struct {
 	q         *Queue
 	name      string
 	from      From
-	whenFull  WhenFull
+	skip      atomic.Bool // its WhenFull is Skip
 	cons      atomic.Pointer[jetstream.Consumer]
 	forwarder atomic.Pointer[Forwarder]
 	// resume is the position if there is no consumer and the queue is only read.
@@ -167,7 +167,9 @@ func (q *Queue) route(name string) *route {
 }
 
 func (q *Queue) newRoute(r Route) *route {
-	return &route{q: q, name: r.Name, from: r.From, whenFull: r.WhenFull}
+	added := &route{q: q, name: r.Name, from: r.From}
+	added.skip.Store(r.WhenFull == Skip)
+	return added
 }
 
 func (q *Queue) useRoutes(given []Route) {

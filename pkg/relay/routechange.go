@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -20,8 +19,9 @@ type RouteStart struct {
 }
 
 // AddRoute adds a route to a queue in use. A route that the queue had before continues
-// at its position, or at the oldest event that is still there. The queue must not be
-// attached.
+// at its position, or at the oldest event that is still there. Of a route that the queue
+// has, only WhenFull can change; on a cluster, the other listeners learn of it at the next
+// Forward. The queue must not be attached.
 func (q *Queue) AddRoute(ctx context.Context, given Route) (RouteStart, error) {
 	start, err := q.addRoute(ctx, given)
 	if err != nil {
@@ -36,8 +36,9 @@ func (q *Queue) addRoute(ctx context.Context, given Route) (start RouteStart, er
 	}
 	q.changing.Lock()
 	defer q.changing.Unlock()
-	if q.route(given.Name) != nil {
-		return start, errors.New("the queue has it already")
+	if r := q.route(given.Name); r != nil {
+		r.skip.Store(given.WhenFull == Skip)
+		return start, nil
 	}
 	return q.insertRoute(ctx, given)
 }
