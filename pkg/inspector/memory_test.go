@@ -16,6 +16,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
 var manyEvents = flag.Int("inspector.events", 3200, "how many events TestOpenPagesDoNotGrowMemory sends")
@@ -73,7 +74,7 @@ func TestOpenPagesDoNotGrowMemory(t *testing.T) {
 // the address for events, and a request for the page's stream.
 func servePage(t *testing.T) (events string, stream *http.Request) {
 	t.Helper()
-	l, err := listener.Open(t.Context(), listener.Options{Info: t.Logf, Warn: t.Logf})
+	l, err := listener.Open(t.Context(), listener.Options{Endpoints: []listener.Endpoint{{Receiver: receiver.Options{AllowUnchecked: true}}}, Info: t.Logf, Warn: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
