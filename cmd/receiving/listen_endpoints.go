@@ -38,6 +38,7 @@ func (l *listening) endpoints(f *listenfile.File) ([]listener.Endpoint, error) {
 		if err != nil {
 			return nil, err
 		}
+		endpoints[i].Targets = []listener.Target{} // not nil: the file has all routes
 		for _, r := range f.Routes {
 			if r.Endpoint != d.Name {
 				continue

@@ -20,7 +20,11 @@ type outlet struct {
 	once   sync.Once
 }
 
+// newOutlets returns nil for nil, which is not the same as no targets.
 func newOutlets(targets []Target) []*outlet {
+	if targets == nil {
+		return nil
+	}
 	outlets := make([]*outlet, len(targets))
 	for i, t := range targets {
 		outlets[i] = &outlet{Target: t}

@@ -217,6 +217,30 @@ func TestARemovedRouteBeginsNoDelivery(t *testing.T) {
 	}
 }
 
+// The last route can be removed, too, and returns at its position, also after a restart.
+func TestTheLastRouteIsRemoved(t *testing.T) {
+	t.Parallel()
+	acme := organization(t, "acme")
+	none := acme
+	none.Targets = []Target{}
+	x := serving(t, Options{Endpoints: []Endpoint{acme.with(to("lake", &app{answer: func(context.Context, string) error { return os.ErrClosed }}))}})
+	x.send("/acme", "1", "acme")
+	eventually(t, "an attempt fails", func() bool { return x.queueOf("acme").Blocked != nil })
+	x.apply(none)
+	if s := x.queueOf("acme"); s.Waiting != 0 {
+		t.Errorf("%d events wait", s.Waiting)
+	}
+	x.stop()
+	x = serving(t, Options{Endpoints: []Endpoint{none}})
+	x.send("/acme", "2", "acme")
+	if s := x.queueOf("acme"); s.Waiting != 0 {
+		t.Errorf("%d events wait after a restart", s.Waiting)
+	}
+	lake := &app{}
+	x.apply(acme.with(to("lake", lake)))
+	eventually(t, "the route is back", func() bool { return slices.Equal(lake.ids(), []string{"1", "2"}) })
+}
+
 func TestANewRouteBeginsWhereItSays(t *testing.T) {
 	t.Parallel()
 	acme := organization(t, "acme")

@@ -77,9 +77,12 @@ func (c *clustered) open(ctx context.Context) (s *stored, wanted *[]*outlet, err
 	if s := queue.Stats(); s.Waiting > 0 || s.Dead > 0 {
 		c.e.info("on the cluster: %d waiting, %d dead letters", s.Waiting, s.Dead)
 	}
-	targets := make([]Target, len(*wanted))
-	for i, t := range *wanted {
-		targets[i] = t.Target
+	var targets []Target
+	if *wanted != nil {
+		targets = []Target{}
+	}
+	for _, t := range *wanted {
+		targets = append(targets, t.Target)
 	}
 	// The store has outlets of its own, because it closes them if it cannot begin.
 	return c.e.newStored(queue.Queue, queue.Close, newOutlets(targets), c.recovery), wanted, nil

@@ -36,7 +36,9 @@ type Endpoint struct {
 	Cluster *relay.DialOptions
 	// Targets are the applications that events are forwarded to: from the store or,
 	// without a store, before they are answered. Without a store, there is at most
-	// one. Without targets, events are not forwarded. The Listener closes them.
+	// one. Without targets, events are not forwarded: if Targets is nil, they wait in
+	// the store for the routes that it has; if it is empty, the store has no routes.
+	// The Listener closes the targets.
 	Targets []Target
 	// AnswerFirst, without a store, answers each event with 204 at once and then
 	// makes a single attempt to forward it, as many at a time as the target's

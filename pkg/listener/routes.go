@@ -18,10 +18,14 @@ type forwarding struct {
 	to *outlet
 }
 
-// routesOf returns the routes to targets.
-func routesOf(targets []*outlet) (routes []relay.Route) {
-	for _, t := range targets {
-		routes = append(routes, t.Route)
+// routesOf returns the routes to targets, and nil for nil.
+func routesOf(targets []*outlet) []relay.Route {
+	if targets == nil {
+		return nil
+	}
+	routes := make([]relay.Route, len(targets))
+	for i, t := range targets {
+		routes[i] = t.Route
 	}
 	return routes
 }
@@ -128,12 +132,12 @@ func (s *stored) replace(ctx context.Context, next []*outlet) {
 }
 
 // settle ends the routes without a target, and starts the missing routes and
-// forwarders. Without any targets, all routes remain, so that their events wait.
+// forwarders. If the targets are nil, all routes remain, so that their events wait.
 func (s *stored) settle(ctx context.Context) error {
 	var failed []error
 	routes := s.queue.Routes()
 	for _, route := range routes {
-		if len(s.targets()) > 0 && find(s.targets(), route) == nil {
+		if s.targets() != nil && find(s.targets(), route) == nil {
 			failed = append(failed, s.queue.EndRoute(ctx, route))
 		}
 	}
