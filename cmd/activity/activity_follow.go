@@ -127,10 +127,11 @@ func eventLines(e *mender.Event) []string {
 		body = e.Raw()
 	}
 	lines := output.Payload(body)
-	for _, d := range e.DeliveryStatuses {
+	deliveries := e.Deliveries()
+	for _, d := range deliveries {
 		lines = append(lines, fmt.Sprintf("delivery to integration %s: %s", d.IntegrationID, eventlog.OutcomeText(d)))
 	}
-	if len(e.DeliveryStatuses) == 0 {
+	if len(deliveries) == 0 {
 		lines = append(lines, "no delivery")
 	}
 	return lines

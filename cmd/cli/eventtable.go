@@ -108,7 +108,7 @@ func DeliveryColor(cell string) output.Color {
 // Mender allows one integration.
 func DeliveryState(e *mender.Event) (state, problem string) {
 	state = "-"
-	for _, d := range e.DeliveryStatuses {
+	for _, d := range e.Deliveries() {
 		code := ""
 		if d.StatusCode != 0 {
 			code = fmt.Sprintf(" %d", d.StatusCode)

@@ -47,7 +47,7 @@ func (q Query) matches(e *mender.Event) bool {
 		(q.Device == "" || e.DeviceID() == q.Device) &&
 		(q.Status == "" || e.DeviceStatus() == q.Status) &&
 		(!q.Failed || e.Failed()) &&
-		(q.IntegrationID == "" || slices.ContainsFunc(e.DeliveryStatuses, func(d mender.DeliveryStatus) bool {
+		(q.IntegrationID == "" || slices.ContainsFunc(e.Deliveries(), func(d mender.DeliveryStatus) bool {
 			return d.IntegrationID == q.IntegrationID // servers before 4.1 do not filter
 		}))
 }

@@ -155,7 +155,7 @@ func TestEventsWhileTheLogMoves(t *testing.T) {
 				if !last.IsZero() && e.Time.After(last) {
 					t.Errorf("seed %d: %s of %v was returned after %v", seed, e.ID, e.Time, last)
 				}
-				if q.IntegrationID != "" && e.DeliveryStatuses[0].IntegrationID != ours {
+				if q.IntegrationID != "" && e.Deliveries()[0].IntegrationID != ours {
 					t.Errorf("seed %d: %s is of another integration", seed, e.ID)
 				}
 				got[e.ID], last = true, e.Time

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"path/filepath"
@@ -39,8 +40,19 @@ func (l *fakeLog) Events(_ context.Context, q Query) iter.Seq2[mender.Event, err
 	}
 }
 
+// withDeliveries returns an event as it is read from Mender's log.
+func withDeliveries(e webhook.Event, deliveries ...mender.DeliveryStatus) (all mender.Event) {
+	statuses, err := json.Marshal(deliveries)
+	e.Extra = map[string]json.RawMessage{"delivery_statuses": statuses}
+	text, failed := e.MarshalJSON()
+	if err = errors.Join(err, failed, all.UnmarshalJSON(text)); err != nil {
+		panic(err)
+	}
+	return all
+}
+
 func (l *fakeLog) fail(at time.Time, id string) {
-	l.events = append([]mender.Event{{Event: webhook.Event{ID: id, Type: "t", Time: at}, DeliveryStatuses: []mender.DeliveryStatus{{}}}}, l.events...)
+	l.events = append([]mender.Event{withDeliveries(webhook.Event{ID: id, Type: "t", Time: at}, mender.DeliveryStatus{})}, l.events...)
 }
 
 // fakeInbox stores events, or refuses them if broken is set.

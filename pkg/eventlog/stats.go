@@ -197,7 +197,7 @@ func (c *collector) add(e *mender.Event) {
 	t := entry(c.types, e.Type)
 	t.Type = e.Type
 	t.Events++
-	for _, d := range e.DeliveryStatuses {
+	for _, d := range e.Deliveries() {
 		if c.integrationID != "" && d.IntegrationID != c.integrationID {
 			continue
 		}

@@ -23,13 +23,9 @@ func TestStats(t *testing.T) {
 	start := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
 	event := func(minutes int, typ webhook.EventType, code int, text string) mender.Event {
-		return mender.Event{
-			Event: webhook.Event{ID: "x", Type: typ, Time: at(minutes)},
-			DeliveryStatuses: []mender.DeliveryStatus{
-				{IntegrationID: ours, Success: text == "", StatusCode: code, Error: text},
-				{IntegrationID: theirs, Success: false, Error: "not ours"},
-			},
-		}
+		return withDeliveries(webhook.Event{ID: "x", Type: typ, Time: at(minutes)},
+			mender.DeliveryStatus{IntegrationID: ours, Success: text == "", StatusCode: code, Error: text},
+			mender.DeliveryStatus{IntegrationID: theirs, Success: false, Error: "not ours"})
 	}
 	const changed, gone = webhook.DeviceStatusChanged, webhook.DeviceDecommissioned
 	got := statsOf(start, at(60),

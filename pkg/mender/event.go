@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -26,11 +26,9 @@ const StatusNotRecorded = 1500
 // fields, even if its fields were changed since.
 type Event struct {
 	webhook.Event
-	// DeliveryStatuses holds the result of each delivery. The server omits it
-	// if there was no delivery.
-	DeliveryStatuses []DeliveryStatus
 
-	raw json.RawMessage
+	raw        json.RawMessage
+	deliveries json.RawMessage // a list, or nil
 }
 
 // DeliveryStatus is the result of the delivery to one integration.
@@ -44,14 +42,18 @@ type DeliveryStatus struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Deliveries returns the result of each delivery. It decodes them each time it is called.
+func (e Event) Deliveries() (all []DeliveryStatus) {
+	gjson.ParseBytes(e.deliveries).ForEach(func(_, status gjson.Result) bool {
+		all = append(all, deliveryStatus(status))
+		return true
+	})
+	return all
+}
+
 // Failed reports whether a delivery of the event failed.
 func (e Event) Failed() bool {
-	for _, d := range e.DeliveryStatuses {
-		if !d.Success {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.Deliveries(), func(d DeliveryStatus) bool { return !d.Success })
 }
 
 // Raw returns the JSON that the server sent, or nil if the event was not read
@@ -73,17 +75,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.raw != nil {
 		return e.raw, nil
 	}
-	if e.DeliveryStatuses == nil {
-		return e.Event.MarshalJSON()
-	}
-	raw, err := json.Marshal(e.DeliveryStatuses)
-	if err != nil {
-		return nil, err
-	}
-	whole := e.Event
-	whole.Extra = map[string]json.RawMessage{"delivery_statuses": raw}
-	maps.Copy(whole.Extra, e.Extra)
-	return whole.MarshalJSON()
+	return e.Event.MarshalJSON()
 }
 
 // maxRecursion is the largest JSON text that gjson validates, in bytes. gjson is
@@ -171,11 +163,7 @@ func (e *Event) set(name string, text []byte, value gjson.Result) bool {
 		if !value.IsArray() {
 			return false
 		}
-		e.DeliveryStatuses = []DeliveryStatus{}
-		value.ForEach(func(_, status gjson.Result) bool {
-			e.DeliveryStatuses = append(e.DeliveryStatuses, deliveryStatus(status))
-			return true
-		})
+		e.deliveries = bytesOf(text, value)
 		return true
 	}
 	return false

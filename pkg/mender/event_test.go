@@ -75,7 +75,7 @@ func TestEventFields(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	statuses := []DeliveryStatus{{IntegrationID: "i", StatusCode: 410, Error: `a "b"`}, {IntegrationID: "j", Success: true}}
-	if diff := cmp.Diff(statuses, e.DeliveryStatuses); diff != "" {
+	if diff := cmp.Diff(statuses, e.Deliveries()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if e.DeviceID() != "d" || e.DeviceStatus() != webhook.StatusPending || !e.Failed() {

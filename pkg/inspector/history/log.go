@@ -71,7 +71,7 @@ func (l *Log) Details(number uint64) (Details, error) {
 		body = e.Raw()
 	}
 	d := Details{Item: loggedItem(number, e), Body: strings.ToValidUTF8(string(body), "\uFFFD"), Binary: !utf8.Valid(body)}
-	for _, s := range e.DeliveryStatuses {
+	for _, s := range e.Deliveries() {
 		d.Deliveries = append(d.Deliveries, fmt.Sprintf("integration %s: %s", s.IntegrationID, eventlog.OutcomeText(s)))
 	}
 	return d, nil
@@ -83,7 +83,7 @@ func loggedItem(number uint64, e mender.Event) Item {
 	item := Item{
 		Number: number, Kind: Logged, At: e.Time, ID: e.ID, Type: string(e.Type), Device: e.DeviceID(), Status: string(e.DeviceStatus()),
 	}
-	for _, d := range e.DeliveryStatuses {
+	for _, d := range e.Deliveries() {
 		item.Answer, item.Verdict = d.StatusCode, Delivered
 		if !d.Success {
 			item.Verdict, item.Error = Failed, eventlog.WithoutRequest(eventlog.FailureText(d))
