@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,29 +37,30 @@ const (
 // order matters because headers are not signed: anyone who replays a delivery can add
 // more.
 func EndToEnd(in http.Header) http.Header {
-	names := make([]string, 0, len(in))
+	type field struct {
+		name, canonical string
+		rank            int
+	}
+	fields := make([]field, 0, len(in))
 	for name := range in {
-		if canonical := http.CanonicalHeaderKey(name); !IsHopByHop(canonical) && !redact.IsCredential(canonical) && !listed(in["Connection"], canonical) {
-			names = append(names, name)
+		canonical := http.CanonicalHeaderKey(name)
+		if !IsHopByHop(canonical) && !redact.IsCredential(canonical) && !listed(in["Connection"], canonical) {
+			fields = append(fields, field{name, canonical, rank(canonical)})
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
+	slices.SortFunc(fields, func(a, b field) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.name, b.name))
 	})
-	out := make(http.Header, len(names))
+	out := make(http.Header, len(fields))
 	count, size := 0, 0
-	for _, name := range names {
-		for _, value := range in[name] {
-			cost := len(name) + len(value) + len(": \r\n")
+	for _, f := range fields {
+		for _, value := range in[f.name] {
+			cost := len(f.name) + len(value) + len(": \r\n")
 			if count == maxHeaders || size+cost > maxHeaderBytes {
 				continue
 			}
 			count, size = count+1, size+cost
-			canonical := http.CanonicalHeaderKey(name)
-			out[canonical] = append(out[canonical], value)
+			out[f.canonical] = append(out[f.canonical], value)
 		}
 	}
 	return out
@@ -87,10 +89,10 @@ func listed(values []string, name string) bool {
 	return false
 }
 
-// rank orders headers by importance, so that a flood of other headers cannot
-// displace those that an application needs.
+// rank orders headers by importance, so that a flood of other headers cannot displace
+// those that an application needs. The name must be canonical.
 func rank(name string) int {
-	switch http.CanonicalHeaderKey(name) {
+	switch name {
 	case "X-Men-Signature", "X-Men-Algorithm", "X-Men-Signature-Payload", HeaderRebuilt, HeaderEdited:
 		return 0
 	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
@@ -98,7 +100,7 @@ func rank(name string) int {
 	case "Content-Type", "Content-Encoding", "User-Agent":
 		return 2
 	}
-	if strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Men-") {
+	if strings.HasPrefix(name, "X-Men-") {
 		return 3
 	}
 	return 4
