@@ -19,17 +19,17 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 )
 
-var manyEvents = flag.Int("inspector.events", 3200, "how many events TestOpenPagesDoNotGrowMemory sends")
+var manyEvents = flag.Int("inspector.events", 12_000, "how many events TestOpenPagesDoNotGrowMemory sends")
 
 // TestOpenPagesDoNotGrowMemory sends events as fast as they go while two pages are
 // open, one of which reads nothing. The bodies are so large that the limit in bytes
-// applies to the history and to the buffer of each page.
+// applies to the buffer of each page, and the limit of events to the history.
 func TestOpenPagesDoNotGrowMemory(t *testing.T) {
 	const (
 		connections = 8
 		rounds      = 5
-		body        = 40 << 10
-		limit       = 3*(32<<20) + 16<<20 // history, two buffers, and the events in progress
+		body        = 9 << 10
+		limit       = 1000*(body+1<<10) + 2*(32<<20) + 16<<20 // history, two buffers, and the events in progress
 	)
 	events, page := servePage(t)
 	event := fmt.Sprintf(`{"id":"e1","type":"device-status-changed","data":{"id":"d1","status":"accepted","text":%q}}`, strings.Repeat("x", body))

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -47,7 +48,8 @@ func scan(body []byte) (id string, typ webhook.EventType, ok bool) {
 		}
 		return ok
 	})
-	return id, typ, ok && id != "" && typ != ""
+	// Both are parts of a copy of the whole body, which would stay in memory with them.
+	return strings.Clone(id), webhook.EventType(strings.Clone(string(typ))), ok && id != "" && typ != ""
 }
 
 // isPlain reports whether a value is a string without escapes and in valid UTF-8,
