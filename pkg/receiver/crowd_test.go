@@ -3,11 +3,9 @@ package receiver_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -133,28 +131,6 @@ func TestThousandsOfConnections(t *testing.T) {
 			t.Errorf("an event was answered %d", resp.StatusCode)
 		}
 	}
-}
-
-// The ids of recent events are remembered, but not their bodies.
-func TestRememberedEventsAreSmall(t *testing.T) {
-	const events, size = 1000, 60 << 10
-	rc, err := receiver.New(receiver.Options{AllowUnchecked: true, Remember: events})
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := inUse()
-	for n := range events {
-		body := fmt.Sprintf(`{"id":"e%d","type":"t","data":%q}`, n, strings.Repeat("x", size))
-		w := httptest.NewRecorder()
-		rc.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)))
-		if w.Code != http.StatusNoContent {
-			t.Fatalf("an event was answered %d", w.Code)
-		}
-	}
-	if grown := inUse() - before; grown > events*size/4 {
-		t.Errorf("%d KiB for each event", grown/events>>10)
-	}
-	runtime.KeepAlive(rc)
 }
 
 // inUse returns the memory of the heap and the stacks, in bytes.
