@@ -119,18 +119,21 @@ func (l *listening) replace(ctx context.Context, ls *listener.Listener, f *liste
 func describeChange(now, old *listenfile.File) string {
 	endpoints, routes := now.Since(old)
 	var parts []string
-	add := func(what string, names []string) {
+	add := func(what, noun string, names []string) {
+		if len(names) > 1 {
+			noun += "s"
+		}
 		if len(names) > 0 {
-			parts = append(parts, what+" "+strings.Join(names, ", "))
+			parts = append(parts, what+" "+noun+" "+strings.Join(names, ", "))
 		}
 	}
 	for _, d := range []struct {
 		noun string
 		listenfile.Difference
 	}{{"endpoint", endpoints}, {"route", routes}} {
-		add("added "+d.noun, d.Added)
-		add("changed "+d.noun, d.Changed)
-		add("removed "+d.noun, d.Removed)
+		add("added", d.noun, d.Added)
+		add("changed", d.noun, d.Changed)
+		add("removed", d.noun, d.Removed)
 	}
 	return strings.Join(parts, "; ")
 }
