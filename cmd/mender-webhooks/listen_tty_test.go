@@ -149,7 +149,7 @@ func TestReasonsAreWholeOnATerminal(t *testing.T) {
 		{device: "d-302", key: "deadbeef", want: []string{"valid → app 302", "redirects are not followed"}},
 		{device: "d-404", key: "deadbeef", want: []string{"valid → app 404", "your application does not accept a POST at " + app.URL}},
 		{device: "d-500", key: "deadbeef", want: []string{"valid → app 500", "your application's log"}},
-		{device: "d-slow", key: "deadbeef", want: []string{"504 valid → app did not answer in time", "the application did not answer within 300ms", "raise --forward-timeout"}},
+		{device: "d-slow", key: "deadbeef", want: []string{"504 valid → app did not answer in time", "the application did not answer within 300ms", "raise the time limit"}},
 		{device: "d-cut", key: "deadbeef", want: []string{"502 valid → app closed the connection", "cannot reach the application: EOF"}},
 		{device: ttyDevice, key: "beefdead", want: []string{"401 invalid status-changed 769e5a83 accepted wrong secret or altered body", "hint: check that this is the webhook's current secret"}},
 		{device: ttyDevice, key: "6465616462656566", want: []string{"signed with the secret's text instead of its bytes: decode the hex"}},
@@ -230,17 +230,17 @@ func TestFailedConnectionsOnATerminal(t *testing.T) {
 		want   []string
 	}{
 		{"http://app.onion:3000", nil, "", []string{ // DNS is never asked for such a name, see RFC 7686
-			"502 valid → app not found", "address app.onion: no suitable address found", "hint: correct the host in --forward-to",
+			"502 valid → app not found", "address app.onion: no suitable address found", "hint: correct the host in the URL to forward to",
 		}},
 		{secure.URL, nil, "", []string{
 			"502 valid → app certificate not trusted", "certificate signed by unknown authority", "hint: trust the certificate's authority with --ca-cert FILE",
 		}},
 		{"https://localhost:" + port, []string{"--ca-cert", authority}, "", []string{
 			"502 valid → app certificate for another name", "certificate is valid for example.com,", "not localhost",
-			"hint: use a name in --forward-to that the application's certificate was issued for",
+			"hint: in the URL to forward to, use a name that the application's certificate was issued for",
 		}},
 		{strings.Replace(plain.URL, "http", "https", 1), nil, "", []string{
-			"502 valid → app without TLS", "server gave HTTP response to HTTPS client", "hint: begin --forward-to with http://",
+			"502 valid → app without TLS", "server gave HTTP response to HTTPS client", "hint: begin the URL to forward to with http://",
 		}},
 		{"http://app.example", nil, "HTTP_PROXY=" + gone.URL, []string{
 			"502 valid → app: the proxy was not reached", "connect: connection refused", "hint: correct HTTP_PROXY or HTTPS_PROXY,",

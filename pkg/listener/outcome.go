@@ -50,23 +50,23 @@ func OutcomeOf(f receiver.Forward, checked bool) Outcome {
 	case errors.As(f.Err, &op) && op.Op == "proxyconnect":
 		return Outcome{"app: the proxy was not reached", "correct HTTP_PROXY or HTTPS_PROXY, or add the application's host to NO_PROXY"}
 	case errors.Is(f.Err, syscall.ECONNREFUSED), strings.Contains(f.Error, "refused"): // other errors on Windows
-		return Outcome{"app refused the connection", "start your application, or correct --forward-to: nothing listens at " + f.URL}
+		return Outcome{"app refused the connection", "start your application, or correct the URL to forward to: nothing listens at " + f.URL}
 	case errors.Is(f.Err, context.DeadlineExceeded):
-		return Outcome{"app did not answer in time", "let your application answer first and work later, or raise --forward-timeout"}
+		return Outcome{"app did not answer in time", "let your application answer first and work later, or raise the time limit for an attempt"}
 	case errors.Is(f.Err, context.Canceled):
 		return Outcome{Text: "app interrupted"}
 	case errors.As(f.Err, &dns), errors.As(f.Err, &none):
-		return Outcome{"app not found", "correct the host in --forward-to"}
+		return Outcome{"app not found", "correct the host in the URL to forward to"}
 	case errors.As(f.Err, &host):
-		return Outcome{"app certificate for another name", "use a name in --forward-to that the application's certificate was issued for"}
+		return Outcome{"app certificate for another name", "in the URL to forward to, use a name that the application's certificate was issued for"}
 	case errors.As(f.Err, &untrusted):
 		return Outcome{"app certificate not trusted", "trust the certificate's authority with --ca-cert FILE, or pass --target-skip-verify"}
 	case errors.Is(f.Err, http.ErrSchemeMismatch), errors.As(f.Err, &plain):
-		return Outcome{"app without TLS", "begin --forward-to with http://"}
+		return Outcome{"app without TLS", "begin the URL to forward to with http://"}
 	case errors.Is(f.Err, io.EOF), errors.Is(f.Err, io.ErrUnexpectedEOF), errors.Is(f.Err, syscall.ECONNRESET):
 		return Outcome{"app closed the connection", "see your application's log: it closed the connection before it answered"}
 	}
-	return Outcome{"app not reached", "check --forward-to, and that your application is running"}
+	return Outcome{"app not reached", "check the URL to forward to, and that your application is running"}
 }
 
 // programOutcome returns the outcome of running a program.
@@ -83,13 +83,13 @@ func statusHint(f receiver.Forward, checked bool) string {
 	case f.Status < 300:
 		return ""
 	case f.Status < 400:
-		return "use the final URL in --forward-to: redirects are not followed"
+		return "forward to the final URL: redirects are not followed"
 	case (f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden) && checked:
 		return "your application rejected a valid signature: give it the same secret, and let it verify the raw body"
 	case f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden:
 		return "your application rejected the event, and the signature was not checked here: pass --secret-file to find out whether it is right"
 	case f.Status == http.StatusNotFound || f.Status == http.StatusMethodNotAllowed:
-		return "check the path in --forward-to: your application does not accept a POST at " + f.URL
+		return "check the path of the URL to forward to: your application does not accept a POST at " + f.URL
 	case f.Status < 500:
 		return "see your application's log: it refused the event"
 	case f.Status == http.StatusBadGateway || f.Status == http.StatusGatewayTimeout:

@@ -42,17 +42,17 @@ func TestOutcomes(t *testing.T) {
 		{failed(syscall.ECONNREFUSED), true, "app refused the connection", "nothing listens at http://localhost:3000"},
 		{failed(syscall.ECONNRESET), true, "app closed the connection", "log"},
 		{failed(io.EOF), true, "app closed the connection", "log"},
-		{failed(context.DeadlineExceeded), true, "app did not answer in time", "--forward-timeout"},
+		{failed(context.DeadlineExceeded), true, "app did not answer in time", "the time limit for an attempt"},
 		{failed(context.Canceled), true, "app interrupted", ""},
 		{failed(&net.DNSError{Err: "no such host", Name: "nowhere"}), true, "app not found", "host"},
 		{failed(&net.AddrError{Err: "no suitable address found", Addr: "nowhere"}), true, "app not found", "host"},
 		{failed(http.ErrSchemeMismatch), true, "app without TLS", "http://"},
 		{failed(tls.RecordHeaderError{}), true, "app without TLS", "http://"},
-		{failed(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}}), true, "app certificate for another name", "a name in --forward-to"},
+		{failed(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}}), true, "app certificate for another name", "use a name"},
 		{failed(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), true, "app certificate not trusted", "--ca-cert"},
 		{failed(&httpclient.ProxyError{Proxy: "proxy:3128", Status: "407"}), true, "app: a proxy refused the request", "NO_PROXY"},
 		{failed(&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}), true, "app: the proxy was not reached", "HTTP_PROXY"},
-		{failed(errors.New("no route to host")), true, "app not reached", "--forward-to"},
+		{failed(errors.New("no route to host")), true, "app not reached", "the URL to forward to"},
 	} {
 		got := OutcomeOf(test.forward, test.checked)
 		if got.Text != test.text || (test.hint == "") != (got.Hint == "") || !strings.Contains(got.Hint, test.hint) {

@@ -23,7 +23,7 @@ func Describe(v webhook.Verification) string {
 	case methodNotAllowed:
 		return "method not allowed: only POST is accepted"
 	case pathNotFound:
-		return "no webhook at this path: correct the webhook's URL, or --path"
+		return "no webhook at this path: correct the webhook's URL, or the path of the listener"
 	case bodyTooLarge:
 		return "body too large: see --max-body"
 	case bodyTooSlow:
