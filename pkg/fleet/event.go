@@ -10,16 +10,16 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
-// Namespace is the namespace of the ids of synthesized events, which are UUIDs of
+// namespace is the namespace of the ids of synthesized events, which are UUIDs of
 // version 5.
-const Namespace = "6f9c1f5e-7d0f-4a51-9b57-0c5e3f0a7a31"
+const namespace = "6f9c1f5e-7d0f-4a51-9b57-0c5e3f0a7a31"
 
-// EventID returns the id of the event of a type for the change of a device between
+// eventID returns the id of the event of a type for the change of a device between
 // two statuses. last is Entry.Last, or empty if the device was unknown. The name in
 // the namespace is the arguments, separated by slashes.
-func EventID(typ webhook.EventType, device string, from, to webhook.DeviceStatus, last string) string {
+func eventID(typ webhook.EventType, device string, from, to webhook.DeviceStatus, last string) string {
 	name := fmt.Sprintf("%s/%s/%s/%s/%s", typ, device, from, to, last)
-	return uuid.NewSHA1(uuid.MustParse(Namespace), []byte(name)).String()
+	return uuid.NewSHA1(uuid.MustParse(namespace), []byte(name)).String()
 }
 
 // synthesize returns the events that Mender would have sent for the change of a
@@ -37,7 +37,7 @@ func synthesize(s suspect, found mender.Device, at time.Time) ([]webhook.Event, 
 	}
 	var events []webhook.Event
 	add := func(typ webhook.EventType, data any) error {
-		e, err := webhook.NewEvent(EventID(typ, s.ID, from, s.To, last), typ, at.Add(time.Duration(len(events))), data)
+		e, err := webhook.NewEvent(eventID(typ, s.ID, from, s.To, last), typ, at.Add(time.Duration(len(events))), data)
 		events = append(events, e)
 		return err
 	}

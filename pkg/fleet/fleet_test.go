@@ -153,7 +153,7 @@ func (a *app) Send(_ context.Context, e target.Event) (Outcome, error) {
 func (a *app) took() []string {
 	var all []string
 	for i, e := range a.events {
-		all = append(all, fmt.Sprintf("%s %s %s %s", e.Type, e.DeviceID(), StatusIn(e), a.header[i]))
+		all = append(all, fmt.Sprintf("%s %s %s %s", e.Type, e.DeviceID(), statusIn(e), a.header[i]))
 	}
 	a.events, a.header = nil, nil
 	return all

@@ -111,7 +111,7 @@ func (s *shared) stored(q *relay.Queue) []string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		all = append(all, fmt.Sprint(e.DeviceID(), " ", StatusIn(e)))
+		all = append(all, fmt.Sprint(e.DeviceID(), " ", statusIn(e)))
 	}
 	return all
 }

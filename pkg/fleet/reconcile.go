@@ -20,17 +20,17 @@ import (
 func CheckSettle(server string, settle time.Duration) error {
 	u, err := url.Parse(server)
 	switch {
-	case settle >= MinSettle || settle > 0 && err == nil && urls.IsLoopback(u.Hostname()):
+	case settle >= minSettle || settle > 0 && err == nil && urls.IsLoopback(u.Hostname()):
 		return nil
 	case settle <= 0:
 		return errors.New("must be positive")
 	}
-	return fmt.Errorf("must be at least %s, Mender's limit for a delivery", MinSettle)
+	return fmt.Errorf("must be at least %s, Mender's limit for a delivery", minSettle)
 }
 
-// MinSettle is the least time between two looks at a device: Mender's limit for a
+// minSettle is the least time between two looks at a device: Mender's limit for a
 // delivery. An event that takes longer is lost.
-const MinSettle = webhook.DeliveryTimeout
+const minSettle = webhook.DeliveryTimeout
 
 // Defaults for commands: of Reconciler.Settle, and of the requests per second.
 const (

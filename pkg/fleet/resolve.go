@@ -183,7 +183,7 @@ func (r *Reconciler) askLog(ctx context.Context, changes []*change) error {
 			if c.provisioned == nil {
 				c.provisioned = &e
 			}
-		case StatusIn(e.Event) != "" && c.logged == nil:
+		case statusIn(e.Event) != "" && c.logged == nil:
 			c.logged = &e
 		}
 	}
@@ -199,7 +199,7 @@ func (r *Reconciler) announce(ctx context.Context, c *change) (Entry, error) {
 	}
 	final := made[len(made)-1]
 	entry := Entry{ID: c.ID, Status: c.To, Last: final.ID, Time: final.Time}
-	if c.logged != nil && StatusIn(c.logged.Event) != c.To {
+	if c.logged != nil && statusIn(c.logged.Event) != c.To {
 		c.logged = nil // an older change: a later one is missing in the log
 	}
 	if c.To == webhook.StatusAccepted && c.provisioned != nil {

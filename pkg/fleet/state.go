@@ -40,7 +40,7 @@ func (e Entry) Gone() bool { return e.Status == webhook.StatusDecommissioned }
 // Events count by their time, since Mender delivers them in no order. The end of a
 // device is final: an id is never used again.
 func (e *Entry) Fold(event webhook.Event) bool {
-	status := StatusIn(event)
+	status := statusIn(event)
 	if status == "" || e.Gone() {
 		return false
 	}
@@ -54,9 +54,9 @@ func (e *Entry) Fold(event webhook.Event) bool {
 	return true
 }
 
-// StatusIn returns the status that an event reports for its device, or "" if it
+// statusIn returns the status that an event reports for its device, or "" if it
 // reports none.
-func StatusIn(e webhook.Event) webhook.DeviceStatus {
+func statusIn(e webhook.Event) webhook.DeviceStatus {
 	switch e.Type {
 	case webhook.DeviceDecommissioned:
 		return webhook.StatusDecommissioned

@@ -124,7 +124,7 @@ func (f *folding) add(stored relay.Entry) error {
 // deviceEvent returns the event in an entry if it reports the status of a device.
 func deviceEvent(stored relay.Entry) (webhook.Event, bool) {
 	e, err := webhook.ParseEvent(stored.Body)
-	return e, err == nil && StatusIn(e) != "" && e.DeviceID() != ""
+	return e, err == nil && statusIn(e) != "" && e.DeviceID() != ""
 }
 
 func (f *folding) flush() error {

@@ -13,12 +13,12 @@ import (
 
 // The limits of a Saver.
 const (
-	MaxSaved      = 1000      // files
-	MaxSavedBytes = 256 << 20 // of all files together
+	maxSaved      = 1000      // files
+	maxSavedBytes = 256 << 20 // of all files together
 )
 
 // Saver writes each request to its own file, as an HTTP message for `verify` and
-// `trigger --request`. It keeps the last MaxSaved requests, up to MaxSavedBytes
+// `trigger --request`. It keeps the last maxSaved requests, up to maxSavedBytes
 // in total, and removes older ones. It never writes outside its directory,
 // follows links, or changes a file that it did not create. It is not safe for
 // concurrent use.
@@ -84,7 +84,7 @@ func (s *Saver) Save(r Received) (name string, err error) {
 
 // prune removes the oldest files beyond the limits.
 func (s *Saver) prune() error {
-	for len(s.written) > MaxSaved || s.bytes > MaxSavedBytes {
+	for len(s.written) > maxSaved || s.bytes > maxSavedBytes {
 		oldest := s.written[0]
 		if err := s.root.Remove(oldest.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

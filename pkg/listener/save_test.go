@@ -73,20 +73,20 @@ func TestSavingIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	for range MaxSaved + 10 {
+	for range maxSaved + 10 {
 		if _, err := s.Save(savable("", webhook.Rejected, "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != MaxSaved+1 {
+	if err != nil || len(files) != maxSaved+1 {
 		t.Errorf("%d files, %v", len(files), err)
 	}
 	if data, err := os.ReadFile(other); string(data) != "mine" {
 		t.Errorf("a file of someone else: %q, %v", data, err)
 	}
-	s.bytes = MaxSavedBytes // as if all earlier files were large
-	if _, err := s.Save(savable("", webhook.Rejected, "x")); err != nil || s.bytes > MaxSavedBytes {
+	s.bytes = maxSavedBytes // as if all earlier files were large
+	if _, err := s.Save(savable("", webhook.Rejected, "x")); err != nil || s.bytes > maxSavedBytes {
 		t.Errorf("%d bytes, %v", s.bytes, err)
 	}
 }

@@ -33,8 +33,8 @@ const (
 // runSize is the size of a run's id in bytes.
 const runSize = 16
 
-// NewEphemeral returns the mark of a new run. now is the server's time.
-func NewEphemeral(now time.Time, ttl time.Duration) Ephemeral {
+// newEphemeral returns the mark of a new run. now is the server's time.
+func newEphemeral(now time.Time, ttl time.Duration) Ephemeral {
 	run := make([]byte, runSize)
 	_, _ = rand.Read(run) // crypto/rand.Read never returns an error
 	// A second is added, so that cutting off its fraction never shortens ttl.
@@ -82,7 +82,7 @@ func (p *Provisioner) EphemeralPlan(ctx context.Context, w Webhook, ttl time.Dur
 	if err != nil {
 		return nil, err
 	}
-	w.Description = NewEphemeral(now, ttl).String()
+	w.Description = newEphemeral(now, ttl).String()
 	return p.CreatePlan(w), nil
 }
 

@@ -15,11 +15,11 @@ import (
 func TestParseEphemeral(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 29, 10, 0, 0, 1, time.FixedZone("", 3600))
-	e := NewEphemeral(now, time.Hour)
+	e := newEphemeral(now, time.Hour)
 	if want := time.Date(2026, 11, 29, 10, 0, 1, 0, time.UTC); !e.Expires.Equal(want) {
 		t.Errorf("expires %s, want %s, the first second that is not earlier", e.Expires, want)
 	}
-	if other := NewEphemeral(now, time.Hour); other.Run == e.Run {
+	if other := newEphemeral(now, time.Hour); other.Run == e.Run {
 		t.Error("two runs have the same id")
 	}
 	text := e.String()
