@@ -51,9 +51,7 @@ func TestReloadsOnAClusterLoseNothing(t *testing.T) {
 	t.Parallel()
 	s := newJetStream(t)
 	s.start()
-	acme := organization(t, "acme").on(s)
-	acme.Cluster.AckTimeout = 20 * time.Second // no event is refused because this machine is busy
-	reload(t, acme, organization(t, "beta").on(s))
+	reload(t, organization(t, "acme").on(s).patient(), organization(t, "beta").on(s).patient())
 }
 
 func reload(t *testing.T, acme, beta Endpoint) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
@@ -67,12 +68,19 @@ func (e Endpoint) on(s *jetStream) Endpoint {
 	return e
 }
 
+// patient returns an endpoint on a cluster that refuses no event because this machine is
+// busy.
+func (e Endpoint) patient() Endpoint {
+	e.Cluster.AckTimeout = 20 * time.Second
+	return e
+}
+
 // Endpoints on one cluster have streams of their own, whose routes come and go.
 func TestEndpointsOnACluster(t *testing.T) {
 	t.Parallel()
 	s := newJetStream(t)
 	s.start()
-	acme, beta := organization(t, "acme").on(s), organization(t, "beta").on(s)
+	acme, beta := organization(t, "acme").on(s).patient(), organization(t, "beta").on(s).patient()
 	one, two, three, four := &app{}, &app{}, &app{}, &app{}
 	x := serving(t, Options{Endpoints: []Endpoint{acme.with(to("lake", one)), beta.with(to("lake", two))}})
 	send := func(path, id string) {
