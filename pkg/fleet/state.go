@@ -10,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -18,55 +17,7 @@ import (
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/privatefile"
-	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
-
-// Entry is the known status of a device.
-type Entry struct {
-	ID string `json:"id"`
-	// Status is StatusDecommissioned if the device is gone.
-	Status webhook.DeviceStatus `json:"status"`
-	// Last is the id of the last event known for the device. For a device that was
-	// recorded without an event, it is the random id of the run that did it.
-	Last string `json:"last"`
-	// Time is when the device had the status, by Mender's clock.
-	Time time.Time `json:"time"`
-}
-
-// Gone reports whether the device was decommissioned or removed.
-func (e Entry) Gone() bool { return e.Status == webhook.StatusDecommissioned }
-
-// Fold applies an event of the device and reports whether it changed the entry.
-// Events count by their time, since Mender delivers them in no order. The end of a
-// device is final: an id is never used again.
-func (e *Entry) Fold(event webhook.Event) bool {
-	status := statusIn(event)
-	if status == "" || e.Gone() {
-		return false
-	}
-	if status != webhook.StatusDecommissioned && !event.Time.After(e.Time) {
-		return false
-	}
-	e.Status, e.Last = status, event.ID
-	if event.Time.After(e.Time) {
-		e.Time = event.Time.UTC()
-	}
-	return true
-}
-
-// statusIn returns the status that an event reports for its device, or "" if it
-// reports none.
-func statusIn(e webhook.Event) webhook.DeviceStatus {
-	switch e.Type {
-	case webhook.DeviceDecommissioned:
-		return webhook.StatusDecommissioned
-	case webhook.DeviceProvisioned:
-		return webhook.StatusAccepted // Mender sends it for no other status
-	case webhook.DeviceStatusChanged:
-		return e.DeviceStatus()
-	}
-	return ""
-}
 
 // Owner is whose devices a State describes.
 type Owner struct {
@@ -287,74 +238,4 @@ func (s *State) update(changes iter.Seq2[Entry, error], baseline bool, combine f
 	}
 	s.head, s.updated = head, true
 	return nil
-}
-
-// merged returns the entries of both sequences, ordered by id. Where both have a
-// device, their entries are combined.
-func merged(a, b iter.Seq2[Entry, error], combine func(a, b Entry) Entry) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		for pair, err := range joined(a, b, func(e Entry) string { return e.ID }) {
-			var e Entry
-			switch {
-			case err != nil:
-			case pair.left == nil:
-				e = *pair.right
-			case pair.right == nil:
-				e = *pair.left
-			default:
-				e = combine(*pair.left, *pair.right)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// both has what two sequences have for one device; one of the pointers may be nil.
-type both[T any] struct {
-	left  *Entry
-	right *T
-}
-
-// joined returns pairs of the entries and the values with the same id. Both
-// sequences are ordered by id. An error is the last value.
-func joined[T any](left iter.Seq2[Entry, error], right iter.Seq2[T, error], id func(T) string) iter.Seq2[both[T], error] {
-	return func(yield func(both[T], error) bool) {
-		nextLeft, stopLeft := iter.Pull2(left)
-		defer stopLeft()
-		nextRight, stopRight := iter.Pull2(right)
-		defer stopRight()
-		l, lerr, lok := nextLeft()
-		r, rerr, rok := nextRight()
-		for lok || rok {
-			if err := errors.Join(lerr, rerr); err != nil {
-				yield(both[T]{}, err)
-				return
-			}
-			order := 0
-			switch {
-			case !rok:
-				order = -1
-			case !lok:
-				order = 1
-			default:
-				order = strings.Compare(l.ID, id(r))
-			}
-			var pair both[T]
-			if order <= 0 {
-				e := l
-				pair.left = &e
-				l, lerr, lok = nextLeft()
-			}
-			if order >= 0 {
-				d := r
-				pair.right = &d
-				r, rerr, rok = nextRight()
-			}
-			if !yield(pair, nil) {
-				return
-			}
-		}
-	}
 }

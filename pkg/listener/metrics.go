@@ -1,23 +1,16 @@
 package listener
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
-	"net"
-	"net/http"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -25,54 +18,6 @@ import (
 // monitorConns is how many monitoring connections may be open: few, so that
 // enough descriptors remain for deliveries.
 const monitorConns = 32
-
-// monitor serves metrics, /healthz and /readyz until the returned function is
-// called. It does nothing if nl is nil.
-func (l *Listener) monitor(nl net.Listener) (stop func()) {
-	if nl == nil {
-		return func() {}
-	}
-	m := newMetrics()
-	l.hub.Tap(m.count)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		p := &page{}
-		m.write(p, l.set.Load().all)
-		l.writeMetrics(p)
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = w.Write(p.Bytes()) // the client may have disconnected
-	})
-	// healthz: the process is running. readyz: it can accept events.
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", l.readyz)
-	srv := receiver.NewServer(receiver.ServerOptions{Handler: mux, MaxConns: monitorConns, Warn: l.o.Server.Warn})
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = srv.Serve(ctx, nl) // until it is closed
-	}()
-	return func() {
-		cancel()
-		_ = srv.Close() // nothing that matters is in progress
-		<-served
-	}
-}
-
-// readyz names the endpoints that cannot accept events. It answers 503 only if none
-// can: otherwise, a load balancer would keep the events of the others away, too.
-func (l *Listener) readyz(w http.ResponseWriter, r *http.Request) {
-	failed := each(l.set.Load().all, func(e served) error { return e.explain(e.sink.ready(r.Context())) })
-	err := errors.Join(failed...)
-	switch {
-	case err == nil:
-		fmt.Fprintln(w, "ok")
-	case slices.Contains(failed, nil):
-		fmt.Fprintln(w, err)
-	default:
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	}
-}
 
 // metrics counts events of the hub. It is safe for concurrent use.
 type metrics struct {
@@ -270,91 +215,3 @@ const (
 	counter = "counter"
 	gauge   = "gauge"
 )
-
-// page is a page in Prometheus's text format. It is written by hand because
-// prometheus/client_golang would make the program 3 MiB larger.
-type page struct {
-	bytes.Buffer
-	prefix string // mender_webhooks_ if empty
-	name   string // of the current family
-}
-
-// family starts a metric family: the samples that share a name.
-func (p *page) family(name, kind, help string) {
-	p.name = "mender_webhooks_" + name
-	if p.prefix != "" {
-		p.name = p.prefix + name
-	}
-	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s %s\n", p.name, help, p.name, kind)
-}
-
-// sample adds a sample to the current family; suffix is appended to its name.
-func (p *page) sample(suffix string, value float64) {
-	fmt.Fprintf(p, "%s%s %s\n", p.name, suffix, strconv.FormatFloat(value, 'f', -1, 64))
-}
-
-// value adds a family with a single sample.
-func (p *page) value(name, kind, help string, value float64) {
-	p.family(name, kind, help)
-	p.sample("", value)
-}
-
-// counts adds a family with a counter for each route.
-func (p *page) counts(name, help string, counts map[way]uint64) {
-	p.family(name, counter, help)
-	for w, n := range sorted(counts) {
-		p.sample(w.labels(), float64(n))
-	}
-}
-
-// queues adds a family with a sample for each queue.
-func (p *page) queues(name, kind, help string, queues []queueStats, value func(relay.Stats) float64) {
-	p.family(name, kind, help)
-	for _, q := range queues {
-		p.sample(way{endpoint: q.endpoint}.labels(), value(q.Stats))
-	}
-}
-
-// routes adds a family with a sample for each route of each queue.
-func (p *page) routes(name, kind, help string, queues []queueStats, value func(relay.RouteStats) float64) {
-	p.family(name, kind, help)
-	for _, q := range queues {
-		for _, r := range q.Routes {
-			p.sample(way{q.endpoint, r.Name}.labels(), value(r))
-		}
-	}
-}
-
-// histogram adds the samples of a histogram to the current family.
-func (p *page) histogram(h *histogram, w way) {
-	total := uint64(0)
-	for n, bound := range durationBounds() {
-		total += h.counts[n]
-		p.sample("_bucket"+w.labels("le", bound), float64(total))
-	}
-	total += h.counts[len(h.counts)-1]
-	p.sample("_bucket"+w.labels("le", "+Inf"), float64(total))
-	p.sample("_sum"+w.labels(), h.sum.Seconds())
-	p.sample("_count"+w.labels(), float64(total))
-}
-
-const buckets = 13
-
-// durationBounds returns the buckets' upper bounds, in seconds. The last one is
-// Mender's limit for a delivery.
-func durationBounds() [buckets]float64 {
-	return [buckets]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
-}
-
-// histogram counts durations.
-type histogram struct {
-	counts [buckets + 1]uint64 // per bucket, not cumulative
-	sum    time.Duration
-}
-
-func (h *histogram) observe(d time.Duration) {
-	bounds := durationBounds()
-	n, _ := slices.BinarySearch(bounds[:], d.Seconds())
-	h.counts[n]++
-	h.sum += d
-}
