@@ -81,6 +81,17 @@ func start(t *testing.T, e listener.Endpoint, o inspector.Options, others ...lis
 	ins := inspector.New(o)
 	address, token, _ := strings.Cut(ins.URL(page.Addr()), "#")
 	s.events, s.base, s.token = "http://"+events.Addr().String(), strings.TrimSuffix(address, "/"), token
+	serve(t, l, events, ins, page)
+	s.eventually("the history is kept", func() bool { // Serve has begun
+		code, _ := s.call("GET", "/api/about", "")
+		return code == http.StatusOK
+	})
+	return s
+}
+
+// serve serves a listener and its inspector until the test ends.
+func serve(t *testing.T, l *listener.Listener, events net.Listener, ins *inspector.Inspector, page net.Listener) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 2)
 	go func() {
@@ -95,11 +106,6 @@ func start(t *testing.T, e listener.Endpoint, o inspector.Options, others ...lis
 			}
 		}
 	})
-	s.eventually("the history is kept", func() bool { // Serve has begun
-		code, _ := s.call("GET", "/api/about", "")
-		return code == http.StatusOK
-	})
-	return s
 }
 
 func listen(t *testing.T) net.Listener {

@@ -2,7 +2,6 @@ package inspector_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -86,20 +85,7 @@ func servePage(t *testing.T) (events string, stream *http.Request) {
 		t.Fatal(err)
 	}
 	stream.Header.Set("X-Inspector-Token", token)
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan error, 2)
-	go func() {
-		served <- l.Serve(ctx, func() (listener.Ports, error) { return listener.Ports{Events: []net.Listener{in}}, nil })
-	}()
-	go func() { served <- ins.Serve(ctx, page) }()
-	t.Cleanup(func() {
-		stop()
-		for range 2 {
-			if err := <-served; err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	serve(t, l, in, ins, page)
 	return in.Addr().String(), stream
 }
 

@@ -1,14 +1,10 @@
 package listenfile
 
 import (
-	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"regexp"
 	"slices"
 	"testing"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/schematest"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target/exectarget"
@@ -19,43 +15,21 @@ import (
 // reader come to the same, on a machine that has every variable, file, profile and program.
 func TestSchemaAndReadAgree(t *testing.T) {
 	t.Parallel()
-	s := schematest.Compile(t, Schema())
 	m := testMachine()
 	m.LookupEnv = func(string) (string, bool) { return "00ff", true }
 	m.ReadFile = func(string) ([]byte, error) { return []byte("00ff"), nil }
 	m.checkProgram = func(exectarget.Options) error { return nil }
 	m.checkProfile = func(string) error { return nil }
-	taken, refused := 0, 0
-	for seed := range uint64(3000) {
-		r := schematest.Mutator{Rand: rand.New(rand.NewPCG(seed, 3)), Keys: keys(), Values: values()} //nolint:gosec // a test is to be repeatable
-		var value any
-		if err := yaml.Unmarshal([]byte(files()[r.IntN(len(files()))]), &value); err != nil {
-			t.Fatal(err)
-		}
-		for range r.IntN(3) {
-			value = r.Mutate(value)
-		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, readErr := parse("f", text, m)
-		if beyondSchema(readErr) {
-			readErr = nil
-		}
-		schemaErr := s.Validate(schematest.AsJSON(t, value))
-		if (readErr == nil) != (schemaErr == nil) {
-			t.Fatalf("seed %d: the reader says %v; the schema says %v; of %s", seed, readErr, schemaErr, text)
-		}
-		if readErr == nil {
-			taken++
-		} else {
-			refused++
-		}
-	}
-	if taken < 300 || refused < 500 {
-		t.Errorf("%d taken, %d refused: the test sees too little of one", taken, refused)
-	}
+	schematest.Comparison{
+		Seed: 3, Rounds: 3000, Files: files(), Keys: keys(), Values: values(), Accepted: 300, Refused: 500,
+		Read: func(text []byte) error {
+			_, err := parse("f", text, m)
+			if beyondSchema(err) {
+				return nil
+			}
+			return err
+		},
+	}.Run(t, Schema())
 }
 
 // files returns right files, and one for each rule about several keys, which random changes
