@@ -8,44 +8,36 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
+	"github.com/mender-webhooks/mender-webhooks/pkg/relay/embedded"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
 
 // shared is a cluster on which several processes reconcile.
 type shared struct {
 	*world
-	t   *testing.T
-	url string
+	t      *testing.T
+	server *embedded.Server
 }
 
 func newShared(t *testing.T) *shared {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	if err != nil {
+	srv := embedded.New(embedded.Options{Dir: t.TempDir(), Logf: t.Logf, Failing: func() {}})
+	t.Cleanup(srv.Close)
+	if err := srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
-	return &shared{world: newWorld(), t: t, url: srv.ClientURL()}
+	return &shared{world: newWorld(), t: t, server: srv}
 }
 
 // process returns the queue of one more process.
 func (s *shared) process() *relay.Queue {
 	s.t.Helper()
-	c, err := relay.Dial(s.t.Context(), relay.DialOptions{URLs: []string{s.url}, AckTimeout: 10 * time.Second})
+	c, err := relay.Dial(s.t.Context(), relay.DialOptions{
+		URLs: []string{s.server.Address()}, User: "any", Password: s.server.Password(), AckTimeout: 10 * time.Second,
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -56,7 +48,7 @@ func (s *shared) process() *relay.Queue {
 // expire ends the lease as the server does after its time.
 func (s *shared) expire() {
 	s.t.Helper()
-	nc, err := nats.Connect(s.url)
+	nc, err := s.server.Connect()
 	if err != nil {
 		s.t.Fatal(err)
 	}
