@@ -88,7 +88,7 @@ func TestInterruptedRedeliverExitsWith130(t *testing.T) {
 	a := &cli.App{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Now: time.Now, ExitCode: exitCode,
 		Env: func(name string) (string, bool) { v, ok := m.env[name]; return v, ok }}
 	line := []string{"redeliver", strings.TrimSpace(out), "--to", application.URL, "--secret", "00ff", "--skip-verify"}
-	code = run(context.Background(), a, line, func(context.Context, chan<- os.Signal) (context.Context, context.CancelFunc) { return ctx, cancel })
+	code = run(context.Background(), a, line, func(context.Context, chan<- os.Signal) context.Context { return ctx })
 	if code != 130 {
 		t.Errorf("exit code %d, want 130\n%s", code, stderr.String())
 	}

@@ -38,18 +38,18 @@ type Streams = cli.Streams
 //
 // catch, if not nil, returns the context of the command, which signals cancel. It
 // is not called for help, because starting the threads that handle signals takes
-// a seventh of the time that help takes.
+// a seventh of the time that help takes. The signals remain caught, so that one that
+// arrives as the command ends does not change the exit code.
 func Run(ctx context.Context, args []string, s cli.Streams, lookupEnv func(string) (string, bool), catch Catch) int {
 	return run(ctx, &cli.App{In: s.In, Out: s.Out, Err: s.Err, Env: lookupEnv, Now: time.Now, ExitCode: exitCode}, args, catch)
 }
 
-// Catch returns a context that signals cancel, until the function that it returns is called.
-// If hangups is not nil, SIGHUP does not cancel the context, but is sent to hangups.
-type Catch func(ctx context.Context, hangups chan<- os.Signal) (context.Context, context.CancelFunc)
+// Catch returns a context that signals cancel. If hangups is not nil, SIGHUP does not cancel
+// the context, but is sent to hangups.
+type Catch func(ctx context.Context, hangups chan<- os.Signal) context.Context
 
 func run(ctx context.Context, a *cli.App, args []string, catch Catch) int {
 	root := newRootCmd(a)
-	release := func() {}
 	root.PersistentPreRunE = func(cmd *cobra.Command, given []string) error {
 		if cmd == root && wantsVersion(root) {
 			root.Annotations = cli.PrintsResult()
@@ -57,7 +57,7 @@ func run(ctx context.Context, a *cli.App, args []string, catch Catch) int {
 		if err := a.Begin(cmd, given, args); err != nil || catch == nil {
 			return err
 		}
-		ctx, release = catch(ctx, a.CatchHangups(cmd))
+		ctx = catch(ctx, a.CatchHangups(cmd))
 		a.Interrupted = ctx.Done()
 		cmd.SetContext(ctx)
 		return nil
@@ -68,7 +68,6 @@ func run(ctx context.Context, a *cli.App, args []string, catch Catch) int {
 	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetErr(a.Err)
-	defer func() { release() }()
 	err := root.ExecuteContext(ctx)
 	return report(ctx, a, err)
 }

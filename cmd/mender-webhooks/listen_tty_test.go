@@ -65,13 +65,13 @@ func (s *screen) until(text string) {
 	}
 }
 
-// end presses Ctrl-C, and checks that no line is longer than the screen.
+// end presses Ctrl-C, and checks that no line is longer than the screen. The terminal shows
+// the key, and drops what it has not shown yet, even in the middle of a line.
 func (s *screen) end() {
 	s.t.Helper()
 	_, _ = io.WriteString(s.tty, "\x03") // it may have ended already
 	<-s.ended
-	for line := range strings.Lines(s.shown.String()) {
-		line = strings.TrimPrefix(line, "^C") // the terminal shows the key
+	for line := range strings.Lines(strings.ReplaceAll(s.shown.String(), "^C", "\n")) {
 		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > s.columns {
 			s.t.Errorf("%d columns: a line of %d: %s", s.columns, n, line)
 		}

@@ -191,9 +191,7 @@ func TestAFIFOWithoutAWriterCanBeInterrupted(t *testing.T) {
 			code <- cmd.Run(ctx, test.args,
 				cmd.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard},
 				func(name string) (string, bool) { return home, name == "HOME" || name == "XDG_CONFIG_HOME" },
-				func(ctx context.Context, _ chan<- os.Signal) (context.Context, context.CancelFunc) {
-					return ctx, func() {}
-				})
+				func(ctx context.Context, _ chan<- os.Signal) context.Context { return ctx })
 		}()
 		select {
 		case got := <-code:

@@ -25,7 +25,7 @@ func run() int {
 }
 
 // catchSignals returns a context that the first signal cancels. It implements cmd.Catch.
-func catchSignals(ctx context.Context, hangups chan<- os.Signal) (context.Context, context.CancelFunc) {
+func catchSignals(ctx context.Context, hangups chan<- os.Signal) context.Context {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	switch {
 	case hangups != nil:
@@ -40,5 +40,5 @@ func catchSignals(ctx context.Context, hangups chan<- os.Signal) (context.Contex
 	// Catch SIGPIPE, so that a write to a closed stdout returns an error instead of
 	// killing the program. (Ignoring SIGPIPE would affect child processes.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return ctx, stop
+	return ctx
 }

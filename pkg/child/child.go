@@ -67,8 +67,12 @@ func New(args []string) (*Program, error) {
 	return p, nil
 }
 
-// Release lets signals end this process again.
-func (p *Program) Release() { signal.Stop(p.signals) }
+// Release lets the signals that ask a process to end do so again. The others, which were
+// for the program only, have no effect from here on, even if they arrive late.
+func (p *Program) Release() {
+	ignoreLate()
+	signal.Stop(p.signals)
+}
 
 // Run runs the program and forwards signals to it until it ends. If it fails, the error
 // is an *Error.

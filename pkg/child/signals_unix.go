@@ -4,6 +4,7 @@ package child
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,10 @@ import (
 func forwarded() []os.Signal {
 	return []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2}
 }
+
+// ignoreLate ignores the signals that would end this process with a dump of its stacks, or
+// without cleaning up.
+func ignoreLate() { signal.Ignore(syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2) }
 
 // forward sends a signal to a child process, unless the terminal has already done so.
 func forward(p *os.Process, s os.Signal) {
