@@ -14,13 +14,11 @@ type forwardRoute struct {
 	url  *url.URL
 }
 
-// named matches NAME=URL. A URL has another character before its first =.
-var named = regexp.MustCompile(`^([A-Za-z0-9_-]+)=(.*)$`)
-
 // routes parses --forward-to. Several routes require names, because each has a position
 // in the store that belongs to its name.
 func (o *relayOptions) routes() (routes []forwardRoute, err error) {
 	seen := map[string]bool{}
+	named := regexp.MustCompile(`^([A-Za-z0-9_-]+)=(.*)$`) // a URL has another character before its first =
 	for _, text := range o.forwardTo {
 		var r forwardRoute
 		if m := named.FindStringSubmatch(text); m != nil {

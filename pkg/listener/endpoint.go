@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
@@ -70,9 +69,6 @@ type Target struct {
 	target.Target
 }
 
-// endpointName matches valid names, which become the names of folders.
-var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
-
 // storeFolder is a folder within a store. A store in the same place with its name
 // would damage it.
 const storeFolder = "jetstream"
@@ -80,7 +76,7 @@ const storeFolder = "jetstream"
 // CheckEndpoint returns an error if a text is not a valid name of an endpoint.
 func CheckEndpoint(name string) error {
 	switch {
-	case !endpointName.MatchString(name):
+	case !relay.ValidName(name):
 		return fmt.Errorf("invalid endpoint %q: must be up to 32 lower-case letters, digits, - and _", name)
 	case name == storeFolder:
 		return fmt.Errorf("invalid endpoint %q: this is the name of a folder in each store", name)

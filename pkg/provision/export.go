@@ -139,24 +139,20 @@ func unique(names []string, simple func(string) string) []string {
 	return out
 }
 
-var (
-	unsafeInFile     = regexp.MustCompile(`^[^A-Za-z0-9_]+|[^A-Za-z0-9._-]+`)
-	unsafeInVariable = regexp.MustCompile(`[^A-Z0-9]+`)
-	// reservedFile matches the names of devices in Windows.
-	reservedFile = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$`)
-)
-
 // maxFileName leaves room for a number and an extension, in bytes.
 const maxFileName = 200
 
 func fileName(profile string) string {
-	name := unsafeInFile.ReplaceAllString(profile, "_")
-	if reservedFile.MatchString(name) {
+	forbidden := regexp.MustCompile(`^[^A-Za-z0-9_]+|[^A-Za-z0-9._-]+`)
+	device := regexp.MustCompile(`(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$`) // in Windows
+	name := forbidden.ReplaceAllString(profile, "_")
+	if device.MatchString(name) {
 		name = "_" + name
 	}
 	return name[:min(len(name), maxFileName)]
 }
 
 func variableName(profile string) string {
-	return "_" + strings.Trim(unsafeInVariable.ReplaceAllString(strings.ToUpper(profile), "_"), "_")
+	forbidden := regexp.MustCompile(`[^A-Z0-9]+`)
+	return "_" + strings.Trim(forbidden.ReplaceAllString(strings.ToUpper(profile), "_"), "_")
 }

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,10 +16,6 @@ import (
 
 // DefaultRoute is the route of a target without a name.
 const DefaultRoute = "forward"
-
-// routeName matches valid names. Upper case is not valid, because the name becomes
-// part of a file name, and some file systems ignore case.
-var routeName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
 // Route is a way from the queue to a target, with a position of its own.
 type Route = cluster.Route
@@ -47,9 +42,17 @@ const (
 	Skip   WhenFull = "skip"   // the route's oldest events are given up
 )
 
+// ValidName reports whether a text can name a route or an endpoint: up to 32 lower-case
+// letters, digits, - and _, the first of them a letter or digit. Upper case is not valid,
+// because names become parts of file names, and some file systems ignore case.
+func ValidName(text string) bool {
+	const first = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return text != "" && len(text) <= 32 && strings.Contains(first, text[:1]) && strings.Trim(text, first+"-_") == ""
+}
+
 // CheckRoute returns an error if a text is not a valid name of a route.
 func CheckRoute(name string) error {
-	if !routeName.MatchString(name) {
+	if !ValidName(name) {
 		return fmt.Errorf("invalid route %q: must be up to 32 lower-case letters, digits, - and _", name)
 	}
 	return nil
@@ -118,7 +121,7 @@ func routeOf(consumer string) string {
 	}
 	name, ok := strings.CutPrefix(consumer, routePrefix)
 	name, _, _ = strings.Cut(name, numberSeparator)
-	if !ok || !routeName.MatchString(name) || name == DefaultRoute {
+	if !ok || !ValidName(name) || name == DefaultRoute {
 		return ""
 	}
 	return name
