@@ -296,6 +296,7 @@ func TestADeadLetterIsRetried(t *testing.T) {
 	if s.text(`String(document.getElementById("queue-chart").hidden)`) != "false" {
 		t.Error("the chart of the queue is hidden")
 	}
+	s.await(`document.querySelectorAll("#waiting polyline").length === 2`) // depth and age
 	s.do(chromedp.Click(firstRow))
 	s.await(details + `.includes("attempt 1")`)
 	s.do(chromedp.Click(".answer"))
@@ -308,6 +309,46 @@ func TestADeadLetterIsRetried(t *testing.T) {
 		t.Error(got.body)
 	}
 	s.await(`document.getElementById("totals").textContent.includes("0 dead letters")`)
+}
+
+// TestMendersLogIsShownBesideWhatArrived opens the log without a login, and then the log of a
+// server that has one event more than the listener.
+func TestMendersLogIsShownBesideWhatArrived(t *testing.T) {
+	s := start(t)
+	s.do(chromedp.Click("#log-button"))
+	s.await(details + `.includes("not logged in") && ` + details + `.includes("hint: log in with")`)
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/management/v1/iot-manager/events" || r.Header.Get("Authorization") != "Bearer topsecret" {
+			http.Error(w, r.URL.Path, http.StatusForbidden)
+			return
+		}
+		logged := func(id, status string) string {
+			return strings.TrimSuffix(event(id, "d1", "accepted"), "}") + `,"delivery_statuses":[{"integration_id":"i1",` + status + `}]}`
+		}
+		_, _ = io.WriteString(w, "["+logged("e2", `"success":false,"error":"context deadline exceeded <b>"`)+","+logged("e1", `"success":true,"status_code":204`)+"]")
+	}))
+	defer server.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("topsecret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, "--server", server.URL, "--token", token)
+	s.deliver(event("e1", "d1", "accepted"))
+	s.await(rows + ` === 1`)
+	s.do(chromedp.Click("#log-button"))
+	s.await(`document.querySelectorAll("#log tbody tr").length === 2`)
+	row := func(n int) string {
+		return s.text(fmt.Sprintf(`document.querySelector("#log tbody tr:nth-child(%d)").textContent`, n))
+	}
+	if text := row(1); !strings.Contains(text, "failed: ") || !strings.Contains(text, "<b>") || !strings.Contains(text, "not in this list") {
+		t.Error(text)
+	}
+	if text := row(2); !strings.Contains(text, "delivered 204") || !strings.Contains(text, "200 valid") {
+		t.Error(text)
+	}
+	s.do(chromedp.Click("#log tbody button"))
+	s.await(details + `.includes("X-Men-Signature")`)
 }
 
 // TestPicture writes the screenshot for the docs if -picture is given.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listenfile"
@@ -16,8 +17,7 @@ import (
 type listenFile struct {
 	path    string
 	options listenfile.Options
-	// current is the version that the listener uses.
-	current *listenfile.File
+	current atomic.Pointer[listenfile.File] // the version that the listener uses
 }
 
 // openFile reads the file of -f, and checks that no flag contradicts it. It returns nil
@@ -31,22 +31,35 @@ func (l *listening) openFile(ctx context.Context, addrs []net.Addr) (*listenFile
 		LookupEnv: l.app.Env, CheckProfile: l.app.CheckProfile, Cluster: o.relay.nats.Given(),
 		CheckURL: func(u *url.URL) error { return checkURLLoop(addrs, u) },
 	}}
-	var err error
-	if f.current, err = f.read(ctx); err != nil {
+	first, err := f.read(ctx)
+	if err != nil {
 		return nil, l.explainFile(ctx, err)
 	}
-	return f, o.checkFile(f.current)
+	f.current.Store(first)
+	return f, o.checkFile(first)
 }
 
 // hasEndpoints reports whether the file has endpoints. A nil file has none.
-func (f *listenFile) hasEndpoints() bool { return f != nil && len(f.current.Endpoints) > 0 }
+func (f *listenFile) hasEndpoints() bool { return f != nil && len(f.current.Load().Endpoints) > 0 }
 
 // version returns the version that the listener uses, or nil without a file.
 func (f *listenFile) version() *listenfile.File {
 	if f == nil {
 		return nil
 	}
-	return f.current
+	return f.current.Load()
+}
+
+// profileOf returns the profile of an endpoint, or "" if it has none.
+func (f *listenFile) profileOf(endpoint string) string {
+	if f != nil {
+		for _, e := range f.version().Endpoints {
+			if e.Name == endpoint {
+				return e.Profile
+			}
+		}
+	}
+	return ""
 }
 
 // read reads the file.

@@ -13,6 +13,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/cmd/cli"
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
 // inspectOptions are the flags for the page that shows the requests.
@@ -54,7 +55,7 @@ func (l *listening) inspect(ctx context.Context, ls *listener.Listener) (stop fu
 	if err != nil {
 		return nothing, err
 	}
-	page := inspector.New(inspector.Options{Listener: ls, Edit: o.edit})
+	page := inspector.New(inspector.Options{Listener: ls, Edit: o.edit, Log: l.mendersLog()})
 	forget, err := l.announcePage(page.URL(socket.Addr()), socket.Addr())
 	if err != nil {
 		return nothing, errors.Join(err, socket.Close())
@@ -68,6 +69,30 @@ func (l *listening) inspect(ctx context.Context, ls *listener.Listener) (stop fu
 		}
 	}()
 	return func() { cancel(); <-ended; forget() }, nil
+}
+
+// shownEvents is how many events of Mender's log the page shows.
+const shownEvents = 100
+
+// mendersLog returns the function that reads the newest events of Mender's log, with the
+// profile of the endpoint that they are for. Nothing is read before it is called.
+func (l *listening) mendersLog() func(context.Context, string) ([]mender.Event, error) {
+	a := l.app.Aside()
+	return func(ctx context.Context, endpoint string) ([]mender.Event, error) {
+		of := a.Aside() // calls may be concurrent
+		if profile := l.file.profileOf(endpoint); profile != "" {
+			of = of.ForProfile(profile)
+		}
+		client, _, err := of.Connect()
+		if err != nil {
+			return nil, err
+		}
+		page, err := client.EventsPage(ctx, "", 1, shownEvents)
+		if err != nil {
+			return nil, err
+		}
+		return page.Items()
+	}
 }
 
 // listen listens on the address, or on a free port if the default one is in use.

@@ -73,7 +73,7 @@ func (l *listening) apply(ctx context.Context, ls *listener.Listener, v version,
 	}
 	changed := ""
 	if err == nil {
-		if changed = describeChange(v.file, l.file.current); changed == "" {
+		if changed = describeChange(v.file, l.file.version()); changed == "" {
 			if asked {
 				l.app.Say("%s is applied: nothing has changed", l.file.path)
 			}
@@ -111,7 +111,7 @@ func (l *listening) replace(ctx context.Context, ls *listener.Listener, f *liste
 	if err := ls.Apply(ctx, endpoints); err != nil {
 		return err
 	}
-	l.file.current = f
+	l.file.current.Store(f)
 	return nil
 }
 

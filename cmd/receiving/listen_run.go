@@ -157,7 +157,7 @@ func (l *listening) announce(ports listener.Ports) {
 	at := scheme + "://" + joinAddrs(addrsOf(ports.Events))
 	l.app.Say("listening on %s%s; press Ctrl-C to stop", at, l.options.path)
 	if l.file.hasEndpoints() {
-		for _, e := range l.file.current.Endpoints {
+		for _, e := range l.file.version().Endpoints {
 			l.app.Say("endpoint %s: %s%s", e.Name, at, e.Path)
 		}
 	}

@@ -30,7 +30,7 @@ func (l *listening) sayTarget() {
 	case o.exec != "":
 		l.app.Say("running %s for each event", o.exec)
 	case o.file != "":
-		for _, r := range l.file.current.Routes {
+		for _, r := range l.file.version().Routes {
 			l.app.Say("route %s leads to %s", r, destination(r))
 		}
 	case len(routes) == 0 && o.stores():

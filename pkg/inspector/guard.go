@@ -29,6 +29,7 @@ func (i *Inspector) handler(addr net.Addr) http.Handler {
 	api.HandleFunc("POST /api/requests/{number}/replay", i.replay)
 	api.HandleFunc("POST /api/requests/{number}/edit", i.edit)
 	api.HandleFunc("GET /api/attempts/{number}", i.answer)
+	api.HandleFunc("GET /api/log", i.log)
 	api.HandleFunc("GET /api/queue", i.queue)
 	api.HandleFunc("POST /api/queue/retry", i.changeQueue)
 	api.HandleFunc("POST /api/queue/drop", i.changeQueue)

@@ -1,6 +1,7 @@
 // Package inspector serves a web page on this machine that shows a listener's
 // requests: each with its verdict, headers, body and the attempts to forward it.
-// The page can send a request to the application again, and manage the queue.
+// The page can send a request to the application again, manage the queue, and show
+// what Mender's log says beside what arrived.
 //
 //	ins, err := inspector.New(inspector.Options{Listener: l})
 //	…
@@ -31,6 +32,7 @@ import (
 	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 )
 
 // DefaultAddr is the address to serve the page on unless it is in use.
@@ -44,6 +46,9 @@ type Options struct {
 	// Edit allows users to send copies with another body, which are signed with the
 	// first secret of the endpoint.
 	Edit bool
+	// Log, if not nil, returns the newest events of Mender's log for an endpoint, the newest
+	// first. It is called when a user opens the log, perhaps several times at once.
+	Log func(ctx context.Context, endpoint string) ([]mender.Event, error)
 }
 
 // Inspector is the server of the page. It is safe for concurrent use.

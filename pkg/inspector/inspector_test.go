@@ -18,8 +18,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
 	"github.com/mender-webhooks/mender-webhooks/pkg/inspector"
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/listener"
+	"github.com/mender-webhooks/mender-webhooks/pkg/mender"
 	"github.com/mender-webhooks/mender-webhooks/pkg/receiver"
 	"github.com/mender-webhooks/mender-webhooks/pkg/relay"
 	"github.com/mender-webhooks/mender-webhooks/pkg/target"
@@ -514,5 +517,30 @@ func TestTokensDiffer(t *testing.T) {
 	}
 	if len(seen) != 100 || !strings.HasPrefix(slices.Collect(maps.Keys(seen))[0], "http://127.0.0.1:1/#") {
 		t.Error(len(seen))
+	}
+}
+
+// TestMendersLogIsShown reads the log of an endpoint, and reports why it cannot be read.
+func TestMendersLogIsShown(t *testing.T) {
+	t.Parallel()
+	s := start(t, listener.Endpoint{}, inspector.Options{Log: func(_ context.Context, endpoint string) ([]mender.Event, error) {
+		if endpoint != "" {
+			return nil, fault.WithHint(fault.New(fault.Access, "not logged in"), "log in")
+		}
+		var e mender.Event
+		err := json.Unmarshal([]byte(`{"id":"e1","type":"device-decommissioned","data":{"id":"d1"},"time":"2026-11-23T09:00:00Z",
+			"delivery_statuses":[{"integration_id":"i1","success":false,"status_code":401,"error":"unexpected status code: 401"}]}`), &e)
+		return []mender.Event{e}, err
+	}})
+	_, text := s.call(http.MethodGet, "/api/log", "")
+	var items []history.Item
+	if err := json.Unmarshal([]byte(text), &items); err != nil {
+		t.Fatal(text)
+	}
+	if len(items) != 1 || items[0].ID != "e1" || items[0].Device != "d1" || items[0].Verdict != history.Failed || items[0].Answer != 401 {
+		t.Errorf("%+v", items)
+	}
+	if status, text := s.call(http.MethodGet, "/api/log?endpoint=eu", ""); status != http.StatusBadGateway || text != "not logged in\nhint: log in\n" {
+		t.Errorf("%d %q", status, text)
 	}
 }

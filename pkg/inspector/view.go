@@ -1,12 +1,16 @@
 package inspector
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/mender-webhooks/mender-webhooks/pkg/fault"
+	"github.com/mender-webhooks/mender-webhooks/pkg/inspector/history"
 	"github.com/mender-webhooks/mender-webhooks/pkg/internal/redact"
 	"github.com/mender-webhooks/mender-webhooks/pkg/webhook"
 )
@@ -17,8 +21,9 @@ func (i *Inspector) about(w http.ResponseWriter, _ *http.Request) {
 		Target    string   `json:"target"`
 		Edit      bool     `json:"edit"`
 		Queue     bool     `json:"queue"`
+		Log       bool     `json:"log"`
 		Endpoints []string `json:"endpoints"`
-	}{Endpoints: i.o.Listener.Endpoints()}
+	}{Log: i.o.Log != nil, Endpoints: i.o.Listener.Endpoints()}
 	var targets []string
 	for _, endpoint := range about.Endpoints {
 		about.Edit = about.Edit || i.canEdit(endpoint)
@@ -61,6 +66,36 @@ func (i *Inspector) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, a)
+}
+
+// logTimeout is how long the page waits for Mender's log.
+const logTimeout = 10 * time.Second
+
+// log answers with the newest events of Mender's log for the endpoint that the URL names.
+func (i *Inspector) log(w http.ResponseWriter, r *http.Request) {
+	if i.o.Log == nil {
+		http.NotFound(w, r)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), logTimeout)
+	defer cancel()
+	endpoint := r.URL.Query().Get("endpoint")
+	events, err := i.o.Log(ctx, endpoint)
+	if err != nil {
+		text := err.Error()
+		if hint := fault.HintOf(err); hint != "" {
+			text += "\nhint: " + hint
+		}
+		http.Error(w, text, http.StatusBadGateway)
+		return
+	}
+	items := []history.Item{}
+	for n, e := range events {
+		item := history.LoggedItem(uint64(n), e) //nolint:gosec // an index
+		item.Endpoint = endpoint
+		items = append(items, item)
+	}
+	writeJSON(w, items)
 }
 
 // number returns the number of the request that a URL names, or 0, which no

@@ -42,7 +42,7 @@ func (l *Log) Add(e mender.Event) Item {
 		l.bytes -= len(l.events[0].Raw())
 		l.events = slices.Delete(l.events, 0, 1)
 	}
-	item := loggedItem(l.added, e)
+	item := LoggedItem(l.added, e)
 	if l.counts == nil {
 		l.counts = map[string]uint64{}
 	}
@@ -70,16 +70,16 @@ func (l *Log) Details(number uint64) (Details, error) {
 	if err != nil {
 		body = e.Raw()
 	}
-	d := Details{Item: loggedItem(number, e), Body: strings.ToValidUTF8(string(body), "\uFFFD"), Binary: !utf8.Valid(body)}
+	d := Details{Item: LoggedItem(number, e), Body: strings.ToValidUTF8(string(body), "\uFFFD"), Binary: !utf8.Valid(body)}
 	for _, s := range e.Deliveries() {
 		d.Deliveries = append(d.Deliveries, fmt.Sprintf("integration %s: %s", s.IntegrationID, eventlog.OutcomeText(s)))
 	}
 	return d, nil
 }
 
-// loggedItem returns the item of an event. Its outcome is that of the first delivery
+// LoggedItem returns the item of an event of Mender's log. Its outcome is that of the first delivery
 // that failed, or else of the last one.
-func loggedItem(number uint64, e mender.Event) Item {
+func LoggedItem(number uint64, e mender.Event) Item {
 	item := Item{
 		Number: number, Kind: Logged, At: e.Time, ID: e.ID, Type: string(e.Type), Device: e.DeviceID(), Status: string(e.DeviceStatus()),
 	}

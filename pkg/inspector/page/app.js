@@ -19,7 +19,8 @@ let items = [];         // newest first
 let selected = 0;       // number of the request whose details are shown
 let waiting = [];       // items that arrived during a pause
 let depths = [];        // waiting events in each second of the last 10 minutes
-let about = { target: "", edit: false, queue: false, endpoints: [""] };
+let ages = [];          // age of the oldest of them in seconds
+let about = { target: "", edit: false, queue: false, log: false, endpoints: [""] };
 let drawing = false;
 
 async function call(path, options = {}) {
@@ -83,8 +84,10 @@ function handle(kind, data) {
   if (kind === "stats") {
     let text = "";
     if (about.queue) text = `${data.waiting} waiting` + (data.waiting ? `, the oldest for ${duration(data.oldest_s)}` : "") + `, ${data.dead} dead letters`;
-    depths.push(data.waiting);
-    if (depths.length > 600) depths.shift();
+    for (const [values, value] of [[depths, data.waiting], [ages, data.waiting ? data.oldest_s : 0]]) {
+      values.push(value);
+      if (values.length > 600) values.shift();
+    }
     if (!data.available) text += " — events are refused";
     $("totals").textContent = text;
     return;
@@ -185,6 +188,13 @@ const svg = (name, attributes) => {
   return e;
 };
 
+// curve returns a line for the values of the last seconds, as high as its chart.
+function curve(name, values) {
+  const most = Math.max(1, ...values);
+  const points = values.map((n, i) => `${(300 - (values.length - 1 - i) / 2).toFixed(1)},${(59 - n / most * 50).toFixed(1)}`);
+  return svg("polyline", { class: name, points: points.join(" ") });
+}
+
 function drawCharts() {
   const now = Date.now(), span = 600e3, bars = 60;
   const requests = items.filter((i) => i.kind === "received" && now - new Date(i.at) < span);
@@ -206,10 +216,9 @@ function drawCharts() {
   $("latency").replaceChildren(...requests.map((i) => svg("circle", {
     class: i.verdict, r: 1.5, cx: 300 - (now - new Date(i.at)) / span * 300, cy: 57 - (i.took_ms || 0) / slowest * 45,
   })));
-  const deepest = Math.max(1, ...depths);
-  const points = depths.map((n, i) => `${(300 - (depths.length - 1 - i) / 2).toFixed(1)},${(59 - n / deepest * 50).toFixed(1)}`);
-  $("waiting").replaceChildren(svg("polyline", { points: points.join(" ") }));
+  $("waiting").replaceChildren(curve("depth", depths), curve("age", ages));
   $("depth").textContent = `, up to ${Math.max(0, ...depths)}`;
+  $("age").textContent = `, up to ${duration(Math.max(0, ...ages))}`;
   $("slowest").textContent = requests.length ? `, up to ${slowest.toFixed(1)} ms` : "";
 }
 
@@ -375,13 +384,17 @@ async function download(r, result) {
   }
 }
 
-async function showQueue() {
+const showQueue = () => showEach(queueOf);
+const showLog = () => showEach(logOf);
+
+// showEach shows something of each endpoint in place of a request.
+async function showEach(of) {
   selected = 0;
   drawList();
   try {
     about = await (await call("/api/about")).json(); // its endpoints may have changed
-    const failed = (error) => [element("p", { class: "bad" }, error.message)];
-    fill($("details"), ...(await Promise.all(about.endpoints.map((name) => queueOf(name).catch(failed)))).flat());
+    const failed = (error) => error.message.split("\n").map((line) => element("p", { class: "bad" }, line));
+    fill($("details"), ...(await Promise.all(about.endpoints.map((name) => of(name).catch(failed)))).flat());
   } catch (error) {
     $("details").replaceChildren(element("p", { class: "bad" }, error.message));
     return;
@@ -411,6 +424,25 @@ async function queueOf(endpoint) {
     queue.blocked ? element("div", { class: "buttons" }, element("button", { type: "button", onclick: change("retry", queue.blocked.id) }, "Retry now")) : null,
     element("h3", {}, `Dead letters (${queue.dead.length})`), rows(queue.dead, true),
     element("h3", {}, `Waiting (${queue.waiting.length})`), rows(queue.waiting, false)];
+}
+
+// logOf returns what the page shows of Mender's log: what Mender says, beside what arrived here.
+async function logOf(endpoint) {
+  const events = await (await call(`/api/log?endpoint=${encodeURIComponent(endpoint)}`)).json();
+  const here = (e) => {
+    const arrived = items.find((i) => i.kind === "received" && i.id === e.id && i.endpoint === e.endpoint);
+    return arrived ? element("button", { type: "button", onclick: () => select(arrived.number) }, `${arrived.answer} ${arrived.verdict}`) : "not in this list";
+  };
+  const rows = events.map((e) => element("tr", {},
+    element("td", {}, new Date(e.at).toLocaleString()),
+    element("td", {}, [e.type, e.device_status, e.device].filter(Boolean).join(" "), element("div", { class: "faint" }, e.id)),
+    element("td", { class: e.verdict === "failed" ? "bad" : "good" }, e.verdict ? `${[e.verdict, e.answer].filter(Boolean).join(" ")}${e.error ? `: ${e.error}` : ""}` : "no delivery"),
+    element("td", {}, here(e))));
+  return [element("h2", {}, `Mender's log${endpoint ? ` of ${endpoint}` : ""}`),
+    element("div", { class: "buttons" }, element("button", { type: "button", onclick: showLog }, "Refresh")),
+    events.length ? element("table", { id: "log" },
+      element("thead", {}, element("tr", {}, ...["Time", "Event", "Delivery", "Here"].map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...rows)) : element("p", {}, "The log has no events.")];
 }
 
 function move(by) {
@@ -443,6 +475,7 @@ document.addEventListener("keydown", (event) => {
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("filters").addEventListener("input", draw);
 $("queue-button").addEventListener("click", showQueue);
+$("log-button").addEventListener("click", showLog);
 $("pause").addEventListener("change", () => {
   if ($("pause").checked) return;
   waiting.forEach(add);
@@ -454,6 +487,7 @@ $("pause").addEventListener("change", () => {
 call("/api/about").then(async (response) => {
   about = await response.json();
   $("queue-button").hidden = $("queue-chart").hidden = !about.queue;
+  $("log-button").hidden = !about.log;
   setInterval(drawCharts, 5000);
   stream();
 }).catch((error) => say(error.message, "bad"));
