@@ -86,6 +86,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"readenv":    cmdReadenv,
 		"mode":       cmdMode,
 		"metrics":    cmdMetrics,
+		"inspector":  cmdInspector,
 		"nats":       cmdNATS,
 		"address":    cmdAddress,
 		"eventually": cmdEventually,
@@ -450,9 +451,27 @@ func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
 	j := ts.Value(jobsKey{}).(*jobs).byName[args[0]]
 	m, err := j.err.find(regexp.MustCompile(`metrics on (http://\S+)/metrics`), j.ended)
 	ts.Check(err)
-	want, text := regexp.MustCompile(args[2]), ""
+	answer(ts, m[1]+args[1], "", args[2])
+}
+
+// inspector NAME PATH REGEXP waits until an answer of listen's --inspect address matches.
+func cmdInspector(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	j := ts.Value(jobsKey{}).(*jobs).byName[args[0]]
+	m, err := j.err.find(regexp.MustCompile(`its URL is in ([^"\n]+)`), j.ended)
+	ts.Check(err)
+	base, token, _ := strings.Cut(strings.TrimSpace(ts.ReadFile(m[1])), "/#")
+	answer(ts, base+args[1], token, args[2])
+}
+
+// answer waits until an answer matches an expression.
+func answer(ts *testscript.TestScript, url, token, expression string) {
+	want, text := regexp.MustCompile(expression), ""
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		resp, err := http.Get(m[1] + args[1])
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		ts.Check(err)
+		req.Header.Set("X-Inspector-Token", token)
+		resp, err := http.DefaultClient.Do(req)
 		ts.Check(err)
 		body, err := io.ReadAll(resp.Body)
 		ts.Check(errors.Join(err, resp.Body.Close()))
@@ -460,7 +479,7 @@ func cmdMetrics(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("no %q in\n%s", args[2], text)
+	ts.Fatalf("no %q in\n%s", expression, text)
 }
 
 // unset NAMES... removes variables from the environment of status. testscript
