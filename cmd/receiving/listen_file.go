@@ -50,16 +50,19 @@ func (f *listenFile) version() *listenfile.File {
 	return f.current.Load()
 }
 
-// profileOf returns the profile of an endpoint, or "" if it has none.
-func (f *listenFile) profileOf(endpoint string) string {
-	if f != nil {
-		for _, e := range f.version().Endpoints {
-			if e.Name == endpoint {
-				return e.Profile
-			}
+// profileOf returns the profile of an endpoint; "" is that of the command line. Of several
+// endpoints, each must have one, since they may be for different organizations.
+func (f *listenFile) profileOf(endpoint string) (string, error) {
+	if !f.hasEndpoints() {
+		return "", nil
+	}
+	all := f.version().Endpoints
+	for _, e := range all {
+		if e.Name == endpoint && (e.Profile != "" || len(all) == 1) {
+			return e.Profile, nil
 		}
 	}
-	return ""
+	return "", cli.Usagef("endpoint %s of %s has no profile: Mender's log requires one, since there are several endpoints", endpoint, f.path)
 }
 
 // read reads the file.

@@ -80,7 +80,11 @@ func (l *listening) mendersLog() func(context.Context, string) ([]mender.Event, 
 	a := l.app.Aside()
 	return func(ctx context.Context, endpoint string) ([]mender.Event, error) {
 		of := a.Aside() // calls may be concurrent
-		if profile := l.file.profileOf(endpoint); profile != "" {
+		profile, err := l.file.profileOf(endpoint)
+		if err != nil {
+			return nil, err
+		}
+		if profile != "" {
 			of = of.ForProfile(profile)
 		}
 		client, _, err := of.Connect()

@@ -77,8 +77,8 @@ func (l *Log) Details(number uint64) (Details, error) {
 	return d, nil
 }
 
-// LoggedItem returns the item of an event of Mender's log. Its outcome is that of the first delivery
-// that failed, or else of the last one.
+// LoggedItem returns the item of an event of Mender's log. Its outcome is that of the first
+// delivery that failed, or else of the last one.
 func LoggedItem(number uint64, e mender.Event) Item {
 	item := Item{
 		Number: number, Kind: Logged, At: e.Time, ID: e.ID, Type: string(e.Type), Device: e.DeviceID(), Status: string(e.DeviceStatus()),
