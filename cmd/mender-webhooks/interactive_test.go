@@ -386,7 +386,8 @@ func TestInteractiveShowsEventsOfTheLog(t *testing.T) {
 		`delivery to integration [0-9a-f-]{36}: 500, failed: .*"status": "rejected"`)
 	e.keys("\x1b")
 	e.until("DELIVERY")
-	e.keys("\x1b")
+	e.keys("\x1b") // removes the filter
+	e.until("status accepted")
 	receiver.Close()
 	x.setDeviceStatus("noauth")
 	e.until(`status noauth`)
