@@ -287,6 +287,25 @@ func TestTextFromOutsideIsNeverMarkup(t *testing.T) {
 	}
 }
 
+// TestRowsStayWhileThePageIsDrawn checks that a row remains the same element, since a click is
+// lost if its row is replaced while the button is down.
+func TestRowsStayWhileThePageIsDrawn(t *testing.T) {
+	s := start(t)
+	s.deliver(event("e1", "d1", "accepted"))
+	s.await(rows + ` === 1`)
+	s.text(`window.row = document.querySelector("#requests li"), ""`)
+	s.deliver(event("e2", "d1", "rejected"))
+	s.await(rows + ` === 2`)
+	s.await(`(window.drawn ??= depths.length) + 1 < depths.length`)
+	s.filter("text", "e1")
+	s.await(rows + ` === 1`)
+	s.filter("text", "")
+	s.await(rows + ` === 2`)
+	if s.text(`String(document.querySelector("#requests li:last-child") === window.row)`) != "true" {
+		t.Error("the row was replaced")
+	}
+}
+
 func TestADeadLetterIsRetried(t *testing.T) {
 	s := start(t, "--store", "queue", "--dead-on", "410")
 	s.answer.Store(http.StatusGone)

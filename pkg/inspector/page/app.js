@@ -166,19 +166,37 @@ function shown() {
     (!text || [i.id, i.type, i.device, i.device_status, i.reason, i.error, i.from, i.endpoint].some((v) => v && v.toLowerCase().includes(text))));
 }
 
+// drawRows makes a list show the items. Rows that remain stay the same elements: a click is
+// lost if its row is replaced while the button is down.
+function drawRows(parent, list) {
+  const wanted = new Set(list.map((item) => `request-${item.number}`));
+  for (const row of [...parent.children]) if (!wanted.has(row.id)) row.remove();
+  let next = parent.firstElementChild;
+  for (const item of list) {
+    let row = next;
+    if (row?.id === `request-${item.number}`) {
+      next = row.nextElementSibling;
+    } else {
+      row = element("li", { role: "option", id: `request-${item.number}`, onclick: () => select(item.number) });
+      parent.insertBefore(row, next);
+    }
+    row.setAttribute("aria-selected", String(item.number === selected));
+    const verdict = verdictText(item), look = verdictClass(item);
+    if (row.dataset.shows === look + verdict) continue; // the rest of an item never changes
+    row.dataset.shows = look + verdict;
+    fill(row,
+      element("div", {}, new Date(item.at).toLocaleTimeString(), " ", String(item.answer), " ", element("span", { class: look }, verdict)),
+      element("div", {}, item.type || "not an event", item.device_status ? ` ${item.device_status}` : "", item.device ? ` ${item.device}` : ""),
+      item.endpoint ? element("div", { class: "faint" }, `endpoint ${item.endpoint}`) : null,
+      item.reason ? element("div", { class: "why" }, words(item.reason)) : null);
+  }
+}
+
 function drawList() {
   const list = shown().slice(0, maxRows);
   $("empty").hidden = list.length > 0;
   $("empty").textContent = items.length ? "No request matches the filter." : "No requests yet.";
-  $("requests").replaceChildren(...list.map((item) => {
-    const line = element("li", { role: "option", id: `request-${item.number}`, "aria-selected": String(item.number === selected), onclick: () => select(item.number) },
-      element("div", {}, new Date(item.at).toLocaleTimeString(), " ", String(item.answer), " ",
-        element("span", { class: verdictClass(item) }, verdictText(item))),
-      element("div", {}, item.type || "not an event", item.device_status ? ` ${item.device_status}` : "", item.device ? ` ${item.device}` : ""),
-      item.endpoint ? element("div", { class: "faint" }, `endpoint ${item.endpoint}`) : null,
-      item.reason ? element("div", { class: "why" }, words(item.reason)) : null);
-    return line;
-  }));
+  drawRows($("requests"), list);
   $("requests").setAttribute("aria-activedescendant", selected ? `request-${selected}` : "");
 }
 
